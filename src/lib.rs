@@ -1,1 +1,32 @@
-//! dindcheck
+//! dindcheck: does Docker-in-Docker work here, and if not, what is the first thing that fails, why, and what
+//! makes it work?
+//!
+//! ```text
+//!  profiles/*.yaml --+
+//!  CLI arguments ----+--> Plan --> runner --> for each Step:  facts <-- Host door (live | recorded | fake)
+//!                         |         |          check --> findings -- fail? --> repair --> the SAME check
+//!                    `plan` prints  | events --> human.rs (stderr, live)
+//!                                   +--> Report --> human | json | ... --> exit code
+//! ```
+//!
+//! Steps run in the order of what rests on what, so the first failing step is the cause and everything after
+//! it is a consequence. A step only finds ([`step`]); only the [`runner`] concludes; only a repair holds
+//! [`hands`]; the machine is behind [`host`], Docker behind [`engine`].
+
+pub mod cli;
+pub mod commands;
+pub mod diagnosis;
+pub mod engine;
+pub mod facts;
+pub mod hands;
+pub mod host;
+pub mod interrupt;
+pub mod plan;
+pub mod probe;
+pub mod profile;
+pub mod report;
+pub mod runner;
+pub mod step;
+pub mod steps;
+pub mod trial;
+pub mod yaml;

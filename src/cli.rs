@@ -1,0 +1,127 @@
+//! What can be typed? The types of the command line, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::profile::{Format, Grant};
+
+/// Learn whether Docker-in-Docker works here, and if not, the first thing that fails, why, and what makes it
+/// work.
+#[derive(Debug, Parser)]
+#[command(name = "dindcheck", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `verify` where nothing is named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The options of `verify`.
+    #[command(flatten)]
+    pub verify: Verify,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run every step here and report the first that fails (the default).
+    Verify(Verify),
+    /// Print what `verify` would do, and which repairs this world would get; touches nothing.
+    Plan(Verify),
+    /// List the steps in their order.
+    List {
+        /// How to print.
+        #[arg(long, value_enum, default_value = "human")]
+        format: Format,
+    },
+    /// Explain a step or a cause.
+    Explain {
+        /// A step id or a cause id.
+        #[arg(required_unless_present = "list")]
+        id: Option<String>,
+        /// Name every step and cause.
+        #[arg(long)]
+        list: bool,
+    },
+    /// Profiles: what is wanted, and how the daemon and the test container are started.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// What the built-in image runs.
+    #[command(name = "probe", hide = true)]
+    Probe {
+        /// The words of the probe's own protocol.
+        words: Vec<String>,
+    },
+    /// One trial in namespaces of its own.
+    #[command(name = "__trial", hide = true)]
+    Trial {
+        /// The trial as JSON.
+        trial: String,
+    },
+}
+
+/// The subcommands of `profile`.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Name the built-in profiles.
+    List,
+    /// Print a profile with every question answered.
+    Show {
+        /// A built-in name or a file.
+        name: String,
+    },
+    /// Check profiles without running them.
+    Validate {
+        /// Built-in names or files.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+}
+
+/// The options of `verify`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Verify {
+    /// A built-in profile or a file.
+    #[arg(long, env = "DINDCHECK_PROFILE", value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// How far repairs may reach.
+    #[arg(long, value_enum, env = "DINDCHECK_REPAIR")]
+    pub repair: Option<Grant>,
+    /// The last step to run.
+    #[arg(long, value_name = "STEP")]
+    pub until: Option<String>,
+    /// Run only these steps.
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// After a failure, finish its phase.
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Use a running inner daemon: unix:///PATH or tcp://HOST:PORT; without a value `DOCKER_HOST`, else the
+    /// usual socket.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    pub attach: Option<String>,
+    /// Leave the inner daemon running after success.
+    #[arg(long)]
+    pub keep_daemon: bool,
+    /// The image to run: a reference, or `builtin`, which needs no registry.
+    #[arg(long, value_name = "REF|builtin")]
+    pub image: Option<String>,
+    /// What stdout gets.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Also write the report to a file, after every step.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
+    pub output: Vec<(Format, PathBuf)>,
+    /// Further arguments of dockerd.
+    #[arg(last = true, value_name = "DOCKERD ARGS")]
+    pub daemon_args: Vec<String>,
+}
+
+/// `json=/tmp/report.json`.
+fn output(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, file) =
+        text.split_once('=').ok_or("FORMAT=FILE is expected, such as json=/tmp/report.json")?;
+    let format = <Format as clap::ValueEnum>::from_str(format, true)?;
+    if file.is_empty() {
+        return Err("the file's name is missing".into());
+    }
+    Ok((format, file.into()))
+}

@@ -1,0 +1,48 @@
+//! `explain`: what a step looks at, or what a cause means and what to do about it.
+
+use anyhow::bail;
+
+use crate::diagnosis;
+use crate::report::exit;
+use crate::step::Step;
+use crate::steps;
+
+/// Prints the explanation of one id, or every id.
+pub fn explain(id: Option<&str>, list: bool) -> anyhow::Result<u8> {
+    match id {
+        Some(id) if !list => anstream::println!("{}", text(id)?),
+        _ => {
+            for step in steps::ALL {
+                anstream::println!("step   {}", step.id);
+            }
+            for cause in diagnosis::all() {
+                anstream::println!("cause  {}", cause.id.as_str());
+            }
+        }
+    }
+    Ok(exit::SOUND)
+}
+
+/// The explanation of one id.
+fn text(id: &str) -> anyhow::Result<String> {
+    if let Ok(step) = steps::find(id) {
+        return Ok(of_step(step));
+    }
+    match diagnosis::find(id) {
+        Some(cause) => Ok(diagnosis::explain(cause)),
+        None => bail!("there is no step or cause `{id}`; `dindcheck explain --list` names them all"),
+    }
+}
+
+/// A step, its repair, and the causes that it can name.
+fn of_step(step: &Step) -> String {
+    let mut text =
+        format!("{} - {}\n\nphase:   {}\nwhy:     {}\n", step.id, step.title, step.phase.name(), step.why);
+    match &step.repair {
+        Some(repair) => {
+            text.push_str(&format!("repair:  {} (reach: {})\n", repair.title, repair.reach.name()))
+        }
+        None => text.push_str("repair:  none\n"),
+    }
+    text
+}

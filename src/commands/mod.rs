@@ -1,0 +1,31 @@
+//! What does each subcommand do? One file a subcommand; each returns an exit code.
+
+pub mod explain;
+pub mod list;
+pub mod plan;
+pub mod profile;
+pub mod trial;
+pub mod verify;
+
+use crate::cli::{Cli, Command};
+use crate::host::live::Live;
+use crate::report::exit;
+
+/// Carries out what was typed.
+pub fn dispatch(cli: Cli) -> u8 {
+    let host = Live::default();
+    let done = match cli.command {
+        None => verify::verify(&host, &cli.verify),
+        Some(Command::Verify(args)) => verify::verify(&host, &args),
+        Some(Command::Plan(args)) => plan::plan(&host, &args),
+        Some(Command::List { format }) => list::list(format),
+        Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
+        Some(Command::Profile(command)) => profile::profile(&host, &command),
+        Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
+        Some(Command::Trial { trial }) => trial::trial(&trial),
+    };
+    done.unwrap_or_else(|error| {
+        anstream::eprintln!("dindcheck: {error:#}");
+        exit::USAGE
+    })
+}

@@ -1,0 +1,184 @@
+//! Which cgroups are there, and which are ours?
+//!
+//! The kernel has two generations side by side. Cgroup v1 is a set of *hierarchies*, each with one or more
+//! controllers (or only a name, as `name=systemd`); v2 is one tree. A controller belongs to one hierarchy at
+//! a time. *Hybrid* is v1 with the v2 tree mounted beside it. /proc/self/cgroup lists every hierarchy that
+//! exists, with this process's place in it, whether it is mounted here or not.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use procfs::{CGroupControllers, FromRead, ProcessCGroups};
+
+use super::mounts::{Mount, Mounts};
+use crate::host::{FsInfo, Host};
+
+/// Where cgroups are by convention.
+pub const ROOT: &str = "/sys/fs/cgroup";
+/// statfs magic of cgroup v2 (linux/magic.h, `CGROUP2_SUPER_MAGIC`).
+pub const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
+/// How cgroups are set up here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// v1 hierarchies only.
+    V1,
+    /// The v2 tree at /sys/fs/cgroup.
+    V2,
+    /// v1 hierarchies, and the v2 tree beside them.
+    Hybrid,
+    /// Nothing is mounted below /sys/fs/cgroup.
+    None,
+}
+
+impl Mode {
+    /// The word of the reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Hybrid => "hybrid",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A v1 hierarchy that exists in this kernel, and this process's place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// The kernel's number of it; never 0.
+    pub id: u32,
+    /// Its controllers, in the kernel's order; or one `name=...`.
+    pub controllers: Vec<String>,
+    /// The path of this process in it, as its cgroup namespace sees it.
+    pub path: PathBuf,
+}
+
+impl Hierarchy {
+    /// The name of its directory by convention: `cpu,cpuacct`, `systemd` for `name=systemd`.
+    pub fn dir(&self) -> String {
+        let joined = self.controllers.join(",");
+        joined.strip_prefix("name=").map_or(joined.clone(), ToOwned::to_owned)
+    }
+
+    /// The mount option that selects it: `cpu,cpuacct`, or `none,name=systemd`.
+    pub fn mount_option(&self) -> String {
+        let joined = self.controllers.join(",");
+        if self.is_named() { format!("none,{joined}") } else { joined }
+    }
+
+    /// Whether it has a name and no controllers.
+    pub fn is_named(&self) -> bool {
+        self.controllers.first().is_some_and(|first| first.starts_with("name="))
+    }
+
+    /// Whether a mount shows this hierarchy.
+    pub fn is_shown_by(&self, mount: &Mount) -> bool {
+        mount.fstype == "cgroup" && self.controllers.iter().all(|c| mount.super_options.contains(c))
+    }
+}
+
+/// A row of /proc/cgroups. `enabled` there is no promise: a kernel without `CONFIG_MEMCG_V1` still says 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controller {
+    /// Its name.
+    pub name: String,
+    /// The hierarchy that has it; 0: none, or the v2 tree.
+    pub hierarchy: u32,
+    /// Not switched off on the kernel's command line.
+    pub enabled: bool,
+}
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub struct Cgroups {
+    /// The set-up.
+    pub mode: Mode,
+    /// The v1 hierarchies that exist, mounted here or not.
+    pub hierarchies: Vec<Hierarchy>,
+    /// This process's path in the v2 tree.
+    pub v2_path: Option<PathBuf>,
+    /// The kernel's controllers.
+    pub controllers: Vec<Controller>,
+    /// Every mount.
+    pub mounts: Mounts,
+    /// Whether this process is in a cgroup namespace of its own, whose root is not the host's.
+    pub private_namespace: bool,
+}
+
+impl Cgroups {
+    /// Reads them.
+    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+        let mounts = Mounts::read(host)?;
+        let own = host.read(Path::new("/proc/self/cgroup"))?;
+        let table = host.read_if_there(Path::new("/proc/cgroups"))?.unwrap_or_default();
+        let (hierarchies, v2_path) = parse_own(&own).context("/proc/self/cgroup is not as expected")?;
+        let mode = mode(host, &mounts)?;
+        let private_namespace = is_private(host)?;
+        let controllers = parse_table(table.as_bytes()).context("/proc/cgroups is not as expected")?;
+        Ok(Self { mode, hierarchies, v2_path, controllers, mounts, private_namespace })
+    }
+
+    /// The hierarchy that has a controller (or a name).
+    pub fn hierarchy_of(&self, controller: &str) -> Option<&Hierarchy> {
+        self.hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|c| c == controller))
+    }
+
+    /// Hierarchies in which the outer engine did not place this container: this process is at the root there
+    /// while it is below it elsewhere. Mounting one would put inner containers into the host's own root.
+    pub fn is_unmanaged(&self, hierarchy: &Hierarchy) -> bool {
+        let at_root = |h: &Hierarchy| h.path == Path::new("/");
+        at_root(hierarchy) && !self.private_namespace && self.hierarchies.iter().any(|h| !at_root(h))
+    }
+}
+
+/// The set-up, by what is mounted and not by which paths exist.
+fn mode(host: &dyn Host, mounts: &Mounts) -> anyhow::Result<Mode> {
+    let root = Path::new(ROOT);
+    let v2_at_root = match host.statfs(root) {
+        Ok(FsInfo { magic, .. }) => magic == CGROUP2_MAGIC,
+        Err(error) if error.is_absent() => false,
+        Err(error) => return Err(error.into()),
+    };
+    let v1 = mounts.below(root).any(|mount| mount.fstype == "cgroup");
+    let v2_beside = mounts.below(root).any(|mount| mount.fstype == "cgroup2");
+    Ok(match (v2_at_root, v1, v2_beside) {
+        (true, ..) => Mode::V2,
+        (false, true, true) => Mode::Hybrid,
+        (false, true, false) => Mode::V1,
+        (false, false, _) => Mode::None,
+    })
+}
+
+/// The hierarchies of /proc/self/cgroup, and the path in the v2 tree.
+fn parse_own(bytes: &[u8]) -> anyhow::Result<(Vec<Hierarchy>, Option<PathBuf>)> {
+    let own = ProcessCGroups::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let v2 = own.0.iter().find(|group| group.hierarchy == 0).map(|group| PathBuf::from(&group.pathname));
+    let v1 = own.0.into_iter().filter(|group| group.hierarchy != 0).map(|group| Hierarchy {
+        id: group.hierarchy,
+        controllers: group.controllers.into_iter().filter(|name| !name.is_empty()).collect(),
+        path: PathBuf::from(group.pathname),
+    });
+    Ok((v1.collect(), v2))
+}
+
+/// The rows of /proc/cgroups.
+fn parse_table(bytes: &[u8]) -> anyhow::Result<Vec<Controller>> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let table = CGroupControllers::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let row =
+        |c: procfs::CGroupController| Controller { name: c.name, hierarchy: c.hierarchy, enabled: c.enabled };
+    Ok(table.0.into_iter().map(row).collect())
+}
+
+/// Whether this process is in a cgroup namespace of its own: its inode is not that of the initial one
+/// (include/linux/proc_ns.h, `PROC_CGROUP_INIT_INO`). Kernels before 4.6 have none.
+fn is_private(host: &dyn Host) -> anyhow::Result<bool> {
+    match host.read_link(Path::new("/proc/self/ns/cgroup")) {
+        Ok(link) => Ok(link != Path::new("cgroup:[4026531835]")),
+        Err(error) if error.is_absent() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,187 @@
+//! What is mounted where? /proc/self/mountinfo, parsed (see proc_pid_mountinfo(5)).
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use nix::mount::MsFlags;
+use procfs::FromRead;
+use procfs::process::{MountInfos, MountOptFields};
+
+use crate::host::Host;
+
+/// Where the kernel tells it.
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// One mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Its id in this namespace.
+    pub id: i32,
+    /// The mount it lies on.
+    pub parent: i32,
+    /// `major:minor` of the file system.
+    pub device: String,
+    /// Which directory of the file system is shown.
+    pub root: PathBuf,
+    /// Where.
+    pub target: PathBuf,
+    /// File system type.
+    pub fstype: String,
+    /// Its device or source word.
+    pub source: String,
+    /// Options of this mount: `ro`, `nosuid`, ...
+    pub options: BTreeSet<String>,
+    /// Options of the superblock, which every mount of it shares: `ro`, `cpu`, `name=systemd`, `upperdir=...`.
+    pub super_options: BTreeSet<String>,
+    /// It propagates to a peer group.
+    pub shared: bool,
+    /// It receives from a peer group.
+    pub slave: bool,
+}
+
+/// Every mount of this namespace, in mount order: a later one on the same target hides an earlier one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mounts(pub Vec<Mount>);
+
+impl Mount {
+    /// Read-only by its own flag, which a bind remount clears.
+    pub fn is_read_only(&self) -> bool {
+        self.options.contains("ro")
+    }
+
+    /// Read-only as a whole file system, which only its owner can change.
+    pub fn is_super_read_only(&self) -> bool {
+        self.super_options.contains("ro")
+    }
+
+    /// The per-mount `MS_*` bits but `MS_RDONLY`: what a bind remount must repeat to keep.
+    pub fn kept_flags(&self) -> u64 {
+        let known = [
+            ("nosuid", MsFlags::MS_NOSUID),
+            ("nodev", MsFlags::MS_NODEV),
+            ("noexec", MsFlags::MS_NOEXEC),
+            ("noatime", MsFlags::MS_NOATIME),
+            ("nodiratime", MsFlags::MS_NODIRATIME),
+            ("relatime", MsFlags::MS_RELATIME),
+        ];
+        known.iter().filter(|(word, _)| self.options.contains(*word)).map(|(_, flag)| flag.bits()).sum()
+    }
+}
+
+impl Mounts {
+    /// Reads them.
+    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+        Self::parse(&host.read(Path::new(MOUNTINFO))?)
+            .with_context(|| format!("{MOUNTINFO} is not as expected"))
+    }
+
+    /// Parses the bytes of a mountinfo file.
+    pub fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
+        let infos = MountInfos::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+        Ok(Self(infos.0.into_iter().map(Mount::from).collect()))
+    }
+
+    /// What is seen at exactly this path: the last mount on it.
+    pub fn at(&self, target: &Path) -> Option<&Mount> {
+        self.0.iter().rfind(|mount| mount.target == target)
+    }
+
+    /// The mount that holds a path: the deepest target above it, the last one there.
+    pub fn holding(&self, path: &Path) -> Option<&Mount> {
+        let above = self.0.iter().filter(|mount| path.starts_with(&mount.target));
+        above.max_by_key(|mount| mount.target.components().count())
+    }
+
+    /// Mounts at or below a path.
+    pub fn below<'m>(&'m self, path: &'m Path) -> impl Iterator<Item = &'m Mount> {
+        self.0.iter().filter(move |mount| mount.target.starts_with(path))
+    }
+}
+
+impl From<procfs::process::MountInfo> for Mount {
+    fn from(info: procfs::process::MountInfo) -> Self {
+        let words = |map: std::collections::HashMap<String, Option<String>>| {
+            map.into_iter().map(|(key, value)| match value {
+                Some(value) => unescape(Path::new(&format!("{key}={value}"))).to_string_lossy().into_owned(),
+                None => key,
+            })
+        };
+        Self {
+            id: info.mnt_id,
+            parent: info.pid,
+            device: info.majmin,
+            root: unescape(Path::new(&info.root)),
+            target: unescape(&info.mount_point),
+            fstype: info.fs_type,
+            source: info.mount_source.unwrap_or_default(),
+            options: words(info.mount_options).collect(),
+            super_options: words(info.super_options).collect(),
+            shared: info.opt_fields.iter().any(|field| matches!(field, MountOptFields::Shared(_))),
+            slave: info.opt_fields.iter().any(|field| matches!(field, MountOptFields::Master(_))),
+        }
+    }
+}
+
+/// The kernel writes space, tab, newline and backslash as `\ooo` (fs/proc_namespace.c, `mangle`).
+fn unescape(path: &Path) -> PathBuf {
+    let bytes = path.as_os_str().as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let octal = bytes.get(at + 1..at + 4).filter(|_| bytes[at] == b'\\').and_then(octal);
+        plain.push(octal.unwrap_or(bytes[at]));
+        at += if octal.is_some() { 4 } else { 1 };
+    }
+    PathBuf::from(OsString::from_vec(plain))
+}
+
+/// Three octal digits.
+fn octal(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &[u8] = b"\
+20 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+31 20 0:28 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755
+33 31 0:30 /docker/ab /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+40 20 0:38 / /mnt/a\\040b rw master:3 - cgroup cgroup rw,xattr,name=systemd
+";
+
+    #[test]
+    fn reads_targets_roots_and_options() {
+        let mounts = Mounts::parse(SAMPLE).unwrap();
+        let cpu = mounts.at(Path::new("/sys/fs/cgroup/cpu,cpuacct")).unwrap();
+        assert_eq!(cpu.root, Path::new("/docker/ab"));
+        assert!(cpu.super_options.contains("cpuacct") && !cpu.is_read_only());
+        let cgroup = mounts.at(Path::new("/sys/fs/cgroup")).unwrap();
+        assert!(cgroup.is_read_only() && !cgroup.is_super_read_only());
+        let kept = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RELATIME;
+        assert_eq!(cgroup.kept_flags(), kept.bits());
+    }
+
+    #[test]
+    fn unescapes_paths_and_keeps_named_hierarchies() {
+        let mounts = Mounts::parse(SAMPLE).unwrap();
+        let named = mounts.at(Path::new("/mnt/a b")).unwrap();
+        assert!(named.super_options.contains("name=systemd") && named.slave && !named.shared);
+    }
+
+    #[test]
+    fn the_deepest_mount_holds_a_path() {
+        let mounts = Mounts::parse(SAMPLE).unwrap();
+        assert_eq!(mounts.holding(Path::new("/sys/fs/cgroup/cpu,cpuacct/x")).unwrap().id, 33);
+        assert_eq!(mounts.holding(Path::new("/var/lib/docker")).unwrap().id, 20);
+    }
+
+    #[test]
+    fn junk_is_an_error_and_not_an_empty_table() {
+        assert!(Mounts::parse(b"not a mount table\n").is_err());
+    }
+}

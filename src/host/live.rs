@@ -1,0 +1,260 @@
+//! How is the real machine looked at and changed? The only file that calls the operating system for a check.
+#![allow(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags};
+
+use super::{FileKind, FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
+use crate::trial::{Trial, TrialReport};
+
+/// The most that is read of one file.
+const MAX_FILE: u64 = 4 << 20;
+/// The most that is kept of what a program prints.
+const MAX_OUTPUT: u64 = 64 << 10;
+/// A trial that takes longer is given up.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The machine this process runs on.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// This program, to start itself for a trial.
+    exe: PathBuf,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self { exe: PathBuf::from("/proc/self/exe") }
+    }
+}
+
+impl Live {
+    /// The machine, with the dindcheck binary to start for trials (for tests, whose own binary is another).
+    pub fn with_exe(exe: impl Into<PathBuf>) -> Self {
+        Self { exe: exe.into() }
+    }
+}
+
+/// The path of an operation, as its error names it.
+fn on<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> HostError + 'p {
+    move |error| HostError::io(op, path, &error)
+}
+
+/// The same for errors of nix.
+fn at<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(Errno) -> HostError + 'p {
+    move |errno| HostError::new(op, path, errno)
+}
+
+impl Host for Live {
+    fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(on("open", path))?;
+        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(on("read", path))?;
+        Ok(bytes)
+    }
+
+    fn list(&self, path: &Path) -> HostResult<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(on("list", path))? {
+            let entry = entry.map_err(on("list", path))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn stat(&self, path: &Path) -> HostResult<Stat> {
+        std::fs::metadata(path).map(|meta| stat(&meta)).map_err(on("stat", path))
+    }
+
+    fn lstat(&self, path: &Path) -> HostResult<Stat> {
+        std::fs::symlink_metadata(path).map(|meta| stat(&meta)).map_err(on("lstat", path))
+    }
+
+    fn read_link(&self, path: &Path) -> HostResult<PathBuf> {
+        std::fs::read_link(path).map_err(on("read the link", path))
+    }
+
+    fn statfs(&self, path: &Path) -> HostResult<FsInfo> {
+        let fs = nix::sys::statfs::statfs(path).map_err(at("statfs", path))?;
+        let block = u64::try_from(fs.block_size()).unwrap_or(0);
+        Ok(FsInfo {
+            magic: fs.filesystem_type().0,
+            size: fs.blocks().saturating_mul(block),
+            free: fs.blocks_free().saturating_mul(block),
+            inodes: fs.files(),
+            inodes_free: fs.files_free(),
+            flags: fs.flags().bits(),
+        })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity { euid: nix::unistd::geteuid().as_raw(), pid: nix::unistd::getpid().as_raw() }
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
+        run(program, args, within)
+    }
+
+    fn connect(&self, socket: &Path) -> HostResult<()> {
+        std::os::unix::net::UnixStream::connect(socket).map(drop).map_err(on("connect to", socket))
+    }
+
+    fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
+        let asked = serde_json::to_string(trial).unwrap_or_default();
+        let ran = run(&self.exe, &["__trial", &asked], TRIAL_DEADLINE)?;
+        serde_json::from_str(&ran.stdout)
+            .map_err(|_| HostError::new("understand the trial of", &self.exe, Errno::EPROTO))
+    }
+}
+
+/// What a check needs of a file's metadata.
+fn stat(meta: &std::fs::Metadata) -> Stat {
+    let kind = meta.file_type();
+    let kind = match kind {
+        _ if kind.is_dir() => FileKind::Dir,
+        _ if kind.is_symlink() => FileKind::Link,
+        _ if kind.is_socket() => FileKind::Socket,
+        _ if kind.is_char_device() => FileKind::Char,
+        _ if kind.is_block_device() => FileKind::Block,
+        _ if kind.is_fifo() => FileKind::Fifo,
+        _ => FileKind::File,
+    };
+    Stat {
+        kind,
+        mode: meta.mode() & 0o7777,
+        uid: meta.uid(),
+        gid: meta.gid(),
+        size: meta.size(),
+        dev: meta.dev(),
+        ino: meta.ino(),
+        rdev: meta.rdev(),
+    }
+}
+
+/// Runs a program in a process group of its own, so that what it started ends with it at the deadline.
+fn run(program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
+    let mut child = Command::new(program)
+        .args(args)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(on("run", program))?;
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let status = wait(&mut child, within).map_err(|errno| HostError::new("wait for", program, errno))?;
+    Ok(Ran {
+        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        stdout: stdout.join().unwrap_or_default(),
+        stderr: stderr.join().unwrap_or_default(),
+    })
+}
+
+/// Reads a pipe to its end beside the waiting, so that a full pipe never blocks the child.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let Some(mut pipe) = pipe else { return String::new() };
+        let mut kept = Vec::new();
+        let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        String::from_utf8_lossy(&kept).into_owned()
+    })
+}
+
+/// Waits with a deadline; looks often at first, since most of these programs take milliseconds.
+fn wait(child: &mut Child, within: Duration) -> Result<std::process::ExitStatus, Errno> {
+    let end = Instant::now() + within;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
+            Ok(None) => {
+                kill_group(child);
+                return Err(Errno::ETIMEDOUT);
+            }
+            Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(Errno::ECHILD as i32))),
+        }
+        pause = (pause * 3 / 2).min(Duration::from_millis(10));
+    }
+}
+
+/// Ends the child's whole group and reaps the child.
+fn kill_group(child: &mut Child) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
+    let _ = child.wait();
+}
+
+impl Machine for Live {
+    fn mount(&self, call: &MountCall) -> HostResult<()> {
+        let op = match (&call.fstype, MsFlags::from_bits_truncate(call.flags)) {
+            (Some(kind), _) => format!("mount {kind} on"),
+            (None, flags) if flags.contains(MsFlags::MS_REMOUNT) => "remount".to_owned(),
+            (None, _) => format!("bind {} to", call.source.as_deref().unwrap_or_default()),
+        };
+        nix::mount::mount(
+            call.source.as_deref(),
+            &call.target,
+            call.fstype.as_deref(),
+            MsFlags::from_bits_retain(call.flags),
+            call.data.as_deref(),
+        )
+        .map_err(|errno| HostError::new(op, &call.target, errno))
+    }
+
+    fn unmount(&self, path: &Path) -> HostResult<()> {
+        nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+            .map_err(at("unmount", path))
+    }
+
+    fn create_dir(&self, path: &Path) -> HostResult<()> {
+        std::fs::create_dir(path).map_err(on("make the directory", path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> HostResult<()> {
+        std::fs::remove_dir(path).map_err(on("remove the directory", path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()> {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .create(true)
+            .open(path)
+            .map_err(on("open for writing", path))?;
+        file.write_all(bytes).map_err(on("write", path))
+    }
+
+    fn remove_file(&self, path: &Path) -> HostResult<()> {
+        std::fs::remove_file(path).map_err(on("remove", path))
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> HostResult<()> {
+        std::os::unix::fs::symlink(target, link).map_err(on("make the link", link))
+    }
+
+    fn make_char_device(&self, path: &Path, mode: u32, major: u32, minor: u32) -> HostResult<()> {
+        use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+        mknod(path, SFlag::S_IFCHR, Mode::from_bits_truncate(mode), makedev(major.into(), minor.into()))
+            .map_err(at("make the device node", path))
+    }
+
+    fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
+        run(program, args, within)
+    }
+}

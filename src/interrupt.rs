@@ -1,0 +1,37 @@
+//! Was the program asked to end? SIGINT and SIGTERM as a flag that every wait reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// The signal that asked for the end, if one did. Cheap to clone and to read.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicUsize>);
+
+impl Interrupt {
+    /// Listens to SIGINT, SIGTERM and SIGHUP from now on.
+    pub fn listen() -> std::io::Result<Self> {
+        let flag = Self::default();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let value = usize::try_from(signal).unwrap_or_default();
+            signal_hook::flag::register_usize(signal, Arc::clone(&flag.0), value)?;
+        }
+        Ok(flag)
+    }
+
+    /// The name of the signal that came, if one did.
+    pub fn signal(&self) -> Option<&'static str> {
+        match i32::try_from(self.0.load(Ordering::Relaxed)).unwrap_or_default() {
+            0 => None,
+            SIGINT => Some("SIGINT"),
+            SIGHUP => Some("SIGHUP"),
+            _ => Some("SIGTERM"),
+        }
+    }
+
+    /// Acts as if that signal had come (for tests).
+    pub fn raise(&self, signal: i32) {
+        self.0.store(usize::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
+    }
+}

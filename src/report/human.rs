@@ -1,0 +1,205 @@
+//! How does a person read a run? Live lines on stderr while it goes, the whole on stdout when it ends.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{FirstFailure, Report, StepReport, Verdict};
+use crate::step::{Finding, Level, Outcome, Phase};
+
+/// Words are folded at this column.
+const WIDTH: usize = 96;
+
+/// The style of an outcome's word.
+fn style(outcome: &Outcome) -> Style {
+    let color = match outcome {
+        Outcome::Passed => AnsiColor::Green,
+        Outcome::Warned | Outcome::Repaired => AnsiColor::Yellow,
+        Outcome::Failed => AnsiColor::Red,
+        Outcome::Errored(_) => AnsiColor::Magenta,
+        Outcome::Skipped(_) => AnsiColor::BrightBlack,
+    };
+    Style::new().fg_color(Some(color.into()))
+}
+
+/// One line about a concluded step.
+pub fn line(step: &StepReport) -> String {
+    let paint = style(&step.outcome);
+    let said = match &step.outcome {
+        Outcome::Skipped(reason) => reason.clone(),
+        Outcome::Errored(error) => format!("could not look: {error:#}"),
+        Outcome::Repaired => repaired(step),
+        _ => step.headline().map(|finding| finding.what.clone()).unwrap_or_default(),
+    };
+    let took = match step.outcome {
+        Outcome::Skipped(_) => String::new(),
+        _ => format!(" ({})", duration(step.duration)),
+    };
+    format!("  {paint}{:<8}{paint:#} {:<20} {said}{took}", step.outcome.name(), step.step.id)
+}
+
+/// What a repair did, in a few words.
+fn repaired(step: &StepReport) -> String {
+    let changes = step.repair.as_ref().map_or(0, |repair| repair.changes.len());
+    let title = step.repair.as_ref().map_or("", |repair| repair.title);
+    format!("{title}: {changes} change{}, then the same check passed", if changes == 1 { "" } else { "s" })
+}
+
+/// `0.4 ms`, `1.83 s`.
+fn duration(duration: std::time::Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
+        seconds => format!("{:.1} ms", seconds * 1000.0),
+    }
+}
+
+/// The whole report: first what failed and what to do, then the ladder.
+pub fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", verdict(report))?;
+    if let Some(failure) = report.first_failure() {
+        write!(out, "{}", first(&failure, report))?;
+    }
+    for phase in [Phase::Environment, Phase::Daemon, Phase::Workload] {
+        let steps: Vec<_> = report.steps.iter().filter(|step| step.step.phase == phase).collect();
+        if !steps.is_empty() {
+            writeln!(out, "\n{}", phase.name())?;
+        }
+        for step in steps {
+            writeln!(out, "{}", line(step))?;
+            write!(out, "{}", details(step))?;
+        }
+    }
+    for leftover in &report.leftovers {
+        writeln!(out, "\nleft over: {leftover}")?;
+    }
+    Ok(())
+}
+
+/// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`.
+fn verdict(report: &Report) -> String {
+    let verdict = report.verdict();
+    let color = match verdict {
+        Verdict::Sound => AnsiColor::Green,
+        Verdict::Broken => AnsiColor::Red,
+        Verdict::Unknown => AnsiColor::Magenta,
+    };
+    let paint = Style::new().bold().fg_color(Some(color.into()));
+    let at = report.first_failure().map(|f| format!(" at {}", f.step.step.id)).unwrap_or_default();
+    let environment = environment(report);
+    format!(
+        "{paint}dindcheck: {}{at}{paint:#} (profile {}, run {}, {}){environment}",
+        verdict.name(),
+        report.profile,
+        report.run,
+        duration(report.duration)
+    )
+}
+
+/// What is known of the environment, on a line of its own.
+fn environment(report: &Report) -> String {
+    let e = &report.environment;
+    let known = [
+        ("kernel", &e.kernel),
+        ("cgroup", &e.cgroup),
+        ("engine", &e.engine),
+        ("API", &e.api),
+        ("storage", &e.storage_driver),
+    ];
+    let words: Vec<_> =
+        known.iter().filter_map(|(key, value)| Some(format!("{key} {}", value.as_ref()?))).collect();
+    if words.is_empty() { String::new() } else { format!("\n  {}", words.join(", ")) }
+}
+
+/// The first failure: what, cause, evidence, the log's own words, remedy.
+fn first(failure: &FirstFailure<'_>, report: &Report) -> String {
+    let mut text = String::from("\n");
+    field(&mut text, "first failure", failure.step.step.id);
+    field(&mut text, "what", &failure.what);
+    if let Some(cause) = failure.cause {
+        field(&mut text, "cause", cause.as_str());
+        field(&mut text, "meaning", &crate::diagnosis::cause(cause).meaning);
+    }
+    for (key, value) in failure.step.last_failing().map(|f| f.evidence.as_slice()).unwrap_or_default() {
+        field(&mut text, key, value);
+    }
+    if let Some(remedy) = &failure.remedy {
+        field(&mut text, "remedy", remedy);
+    }
+    let skipped = report.steps.iter().filter(|s| matches!(s.outcome, Outcome::Skipped(_))).count();
+    if skipped > 0 {
+        field(&mut text, "consequence", &format!("{skipped} later steps did not run"));
+    }
+    text
+}
+
+/// One `name: value` of a block, folded.
+fn field(text: &mut String, name: &str, value: &str) {
+    let label = format!("{:<13}  ", format!("{name}:"));
+    for (index, row) in fold(value, WIDTH - label.len() - 2).iter().enumerate() {
+        let head = if index == 0 { label.as_str() } else { &" ".repeat(label.len()) };
+        let _ = writeln!(text, "  {head}{row}");
+    }
+}
+
+/// Words in rows of at most `width` characters; a word that is longer stays whole.
+fn fold(text: &str, width: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    for word in text.split_whitespace() {
+        let row = rows.last_mut().map_or("", |row| row.as_str());
+        if !row.is_empty() && row.chars().count() + 1 + word.chars().count() > width {
+            rows.push(word.to_owned());
+        } else if let Some(row) = rows.last_mut() {
+            if !row.is_empty() {
+                row.push(' ');
+            }
+            row.push_str(word);
+        }
+    }
+    rows
+}
+
+/// What stands below a step's line: its warnings and failures, and what a repair changed.
+fn details(step: &StepReport) -> String {
+    let mut text = String::new();
+    let headline = step.headline().map(|finding| finding.what.clone());
+    for finding in step.findings.iter().filter(|f| f.level > Level::Pass) {
+        if Some(&finding.what) != headline.as_ref() || matches!(step.outcome, Outcome::Repaired) {
+            let _ = writeln!(text, "{:11}{} {}", "", mark(finding), finding.what);
+        }
+        if let (Level::Warn, Some(hint)) = (finding.level, &finding.hint) {
+            for row in fold(hint, WIDTH - 15) {
+                let _ = writeln!(text, "{:13}{row}", "");
+            }
+        }
+    }
+    if let Some(repair) = &step.repair {
+        for change in &repair.changes {
+            let _ = writeln!(text, "{:11}+ {} (undo: {})", "", change.did, change.undo);
+        }
+        if let Some(error) = &repair.error {
+            let _ = writeln!(text, "{:11}! the repair did not succeed: {error}", "");
+        }
+    }
+    text
+}
+
+/// A finding's level as one character.
+fn mark(finding: &Finding) -> char {
+    match finding.level {
+        Level::Pass => ' ',
+        Level::Warn => '~',
+        Level::Fail => '!',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_folded_and_long_ones_stay_whole() {
+        assert_eq!(fold("aa bb cc", 5), ["aa bb", "cc"]);
+        assert_eq!(fold("abcdefgh i", 4), ["abcdefgh", "i"]);
+    }
+}

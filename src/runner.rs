@@ -1,0 +1,203 @@
+//! What does a plan come to? Check, repair, the same check again, stop: the only place that concludes.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+use crate::hands::Hands;
+use crate::host::{Host, Machine};
+use crate::interrupt::Interrupt;
+use crate::plan::{Plan, Planned};
+use crate::profile::Mode;
+use crate::report::{Environment, Report, StepReport};
+use crate::step::{Cx, Finding, Level, Outcome, RepairRecord, Step};
+use crate::steps;
+
+/// What happens during a run, for those who watch.
+pub enum Event<'e> {
+    /// A step begins.
+    Started(&'static Step),
+    /// A step is concluded; the report so far ends with it.
+    Concluded(&'e Report),
+    /// The run is over.
+    Ended(&'e Report),
+}
+
+/// The doors that a run goes through.
+pub struct Doors<'d> {
+    /// Looks at the machine.
+    pub host: &'d dyn Host,
+    /// Changes it, for repairs.
+    pub machine: &'d dyn Machine,
+    /// Docker.
+    pub engine: &'d dyn Engine,
+    /// SIGINT and SIGTERM.
+    pub interrupt: &'d Interrupt,
+}
+
+/// Runs the plan to its end, or to its first failure.
+pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) -> Report {
+    let start = Instant::now();
+    let learned = RefCell::new(Environment::default());
+    let cx = Cx { host: doors.host, engine: doors.engine, plan, learned: &learned };
+    let mut report = Report {
+        run: plan.run.clone(),
+        profile: plan.profile.name.clone(),
+        environment: Environment::default(),
+        steps: Vec::with_capacity(plan.steps.len()),
+        leftovers: Vec::new(),
+        diagnosis: None,
+        duration: Duration::ZERO,
+    };
+    for planned in &plan.steps {
+        let reason = skip_reason(planned, plan, &report, doors);
+        if reason.is_none() {
+            watch(&Event::Started(planned.step));
+        }
+        let started = start.elapsed();
+        let mut concluded = match reason {
+            Some(reason) => blank(planned.step, Outcome::Skipped(reason)),
+            None => conclude(planned, plan, &cx, doors),
+        };
+        concluded.started = started;
+        concluded.duration = start.elapsed().saturating_sub(started);
+        report.steps.push(concluded);
+        report.environment = learned.borrow().clone();
+        report.leftovers = doors.engine.leftovers();
+        report.diagnosis = doors.engine.diagnosis();
+        report.duration = start.elapsed();
+        watch(&Event::Concluded(&report));
+    }
+    watch(&Event::Ended(&report));
+    report
+}
+
+/// Why a step does not run, if it does not.
+fn skip_reason(planned: &Planned, plan: &Plan, report: &Report, doors: &Doors<'_>) -> Option<String> {
+    if let Some(reason) = &planned.skip {
+        return Some(reason.clone());
+    }
+    let step = planned.step;
+    if step.id == steps::TEARDOWN {
+        return (!doors.engine.is_used()).then(|| "nothing was started".to_owned());
+    }
+    if let Some(signal) = doors.interrupt.signal() {
+        return Some(format!("interrupted by {signal}"));
+    }
+    let broke = report.steps.iter().find(|s| stops(&s.outcome))?;
+    let same_phase = broke.step.phase == step.phase;
+    (!plan.keep_going || !same_phase).then(|| format!("{} did not pass", broke.step.id))
+}
+
+/// Whether a conclusion ends the way up the ladder.
+fn stops(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Errored(_))
+}
+
+/// A step without findings.
+fn blank(step: &'static Step, outcome: Outcome) -> StepReport {
+    StepReport {
+        step,
+        outcome,
+        findings: Vec::new(),
+        latest: 0,
+        repair: None,
+        duration: Duration::ZERO,
+        started: Duration::ZERO,
+    }
+}
+
+/// Checks, repairs where that is granted, checks again, and concludes.
+fn conclude(planned: &Planned, plan: &Plan, cx: &Cx<'_>, doors: &Doors<'_>) -> StepReport {
+    let mut concluded = blank(planned.step, Outcome::Passed);
+    let first = match look(planned.step, cx, plan, doors) {
+        Err(error) => {
+            concluded.outcome = errored(planned, error, &mut concluded.findings);
+            return concluded;
+        }
+        Ok(findings) => findings,
+    };
+    concluded.findings = first;
+    if worst(&concluded.findings) == Level::Fail && repair(planned, plan, cx, doors, &mut concluded) {
+        return concluded;
+    }
+    if planned.mode == Mode::Warn {
+        downgrade(&mut concluded.findings);
+    }
+    concluded.outcome = match worst(&concluded.findings[concluded.latest..]) {
+        Level::Pass => Outcome::Passed,
+        Level::Warn => Outcome::Warned,
+        Level::Fail => Outcome::Failed,
+    };
+    concluded
+}
+
+/// One look, with the profile's own weights; an interrupted look has found nothing.
+fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = (step.check)(cx)?;
+    if let Some(signal) = doors.interrupt.signal() {
+        if step.id != steps::TEARDOWN && worst(&findings) == Level::Fail {
+            anyhow::bail!("interrupted by {signal}");
+        }
+    }
+    for finding in &mut findings {
+        let weight = finding.cause.and_then(|cause| plan.profile.causes.get(cause.as_str()));
+        finding.level = weight.map_or(finding.level, |weight| (*weight).into());
+    }
+    Ok(findings)
+}
+
+/// Repairs and looks again. True where that concluded the step.
+fn repair(
+    planned: &Planned,
+    plan: &Plan,
+    cx: &Cx<'_>,
+    doors: &Doors<'_>,
+    concluded: &mut StepReport,
+) -> bool {
+    let Some(repair) = planned.step.repair.as_ref().filter(|repair| plan.profile.repair.allows(repair.reach))
+    else {
+        return false;
+    };
+    let mut hands = Hands::new(doors.machine);
+    let mut error = (repair.apply)(cx, &mut hands).err().map(|error| format!("{error:#}"));
+    if error.is_some() {
+        hands.take_back();
+    }
+    let again = look(planned.step, cx, plan, doors);
+    let holds = again.as_ref().is_ok_and(|findings| worst(findings) < Level::Fail);
+    match again {
+        Ok(findings) => {
+            concluded.latest = concluded.findings.len();
+            concluded.findings.extend(findings);
+        }
+        Err(second) => error = Some(format!("the check after the repair could not look: {second:#}")),
+    }
+    let changes = hands.into_changes();
+    concluded.repair = Some(RepairRecord { title: repair.title, reach: repair.reach, changes, error });
+    if holds {
+        concluded.outcome = Outcome::Repaired;
+    }
+    holds
+}
+
+/// The highest level among findings.
+fn worst(findings: &[Finding]) -> Level {
+    findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Pass)
+}
+
+/// What the profile does not require fails as a warning.
+fn downgrade(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.level == Level::Fail) {
+        finding.level = Level::Warn;
+    }
+}
+
+/// A step that could not look; where the profile does not require it, that is a warning too.
+fn errored(planned: &Planned, error: anyhow::Error, findings: &mut Vec<Finding>) -> Outcome {
+    if planned.mode != Mode::Warn {
+        return Outcome::Errored(error);
+    }
+    findings.push(Finding { level: Level::Warn, ..Finding::pass(format!("could not look: {error:#}")) });
+    Outcome::Warned
+}

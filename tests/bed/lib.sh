@@ -1,0 +1,52 @@
+# What do all the scripts of the test bed share: where does the bed live, how is progress told, and how do two
+# runs at once stay out of each other's way? Sourced, never run.
+
+set -euo pipefail
+
+BED=${DINDCHECK_BED:-/var/cache/dindcheck}
+[[ $BED == /* ]] || BED=$PWD/$BED
+# shellcheck disable=SC2034  # used where this is sourced
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# stdout is for data that a caller reads; everything said to a person goes to stderr.
+log() { printf '[bed] %s\n' "$*" >&2; }
+die() {
+    printf '[bed] error: %s\n' "$*" >&2
+    exit 1
+}
+
+need_root() { [[ $EUID -eq 0 ]] || die "${0##*/} needs root: it makes namespaces, mounts and device nodes"; }
+
+# lock NAME: hold this lock until the script ends. The descriptor is LOCK_FD; whatever outlives the script must
+# be started with it closed.
+lock() {
+    mkdir -p "$BED/locks"
+    exec {LOCK_FD}>"$BED/locks/$1"
+    flock -w 2 "$LOCK_FD" && return
+    log "waiting for another run that holds the lock $1"
+    flock -w "${DINDCHECK_LOCK_SECONDS:-900}" "$LOCK_FD" || die "the lock $BED/locks/$1 did not come free"
+}
+
+# host_packages COMMAND-OR-FILE=PACKAGE...: install the packages whose command or file is missing here. The
+# package index is refreshed only if the index at hand does not do.
+host_packages() {
+    local want missing=()
+    for want; do
+        case ${want%%=*} in
+            /*) [[ -e ${want%%=*} ]] || missing+=("${want#*=}") ;;
+            *) command -v "${want%%=*}" >/dev/null || missing+=("${want#*=}") ;;
+        esac
+    done
+    ((${#missing[@]})) || return 0
+    command -v apt-get >/dev/null || die "missing here: ${missing[*]} (and no apt-get to install them)"
+    (
+        lock host-packages
+        export DEBIAN_FRONTEND=noninteractive
+        log "installing ${missing[*]}"
+        apt_install "${missing[@]}" && exit
+        log "refreshing the package index"
+        apt-get -qq update >&2 && apt_install "${missing[@]}"
+    ) || die "could not install ${missing[*]}"
+}
+
+apt_install() { apt-get -qq -y --no-install-recommends install "$@" </dev/null >/dev/null; }
