@@ -7,9 +7,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::mount::MsFlags;
 
-use crate::host::{HostResult, Machine, MountCall, Ran};
+use crate::host::{HostError, HostResult, Machine, MountCall, Ran};
+
+/// `nosuid,nodev,noexec`: what engines mount proc, sysfs and cgroup with (OCI runtime-spec, default mounts).
+pub const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 /// Something that was done, and what takes it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +35,10 @@ pub enum Undo {
     RemoveFile(PathBuf),
     /// Write back what a file held.
     Restore(PathBuf, Vec<u8>),
-    /// Make a link again that was removed.
-    Relink(PathBuf, PathBuf),
+    /// Make a directory again that was removed.
+    MakeDir(PathBuf),
+    /// Write these pids, one a write, to a `cgroup.procs`.
+    MoveBack(Vec<i32>, PathBuf),
     /// Mount read-only again, by a bind remount with these flags.
     Remount(PathBuf, u64),
     /// A command for people; dindcheck does not run it by itself.
@@ -48,7 +54,11 @@ impl fmt::Display for Undo {
             Self::Restore(path, bytes) => {
                 write!(f, "printf %s '{}' > {}", String::from_utf8_lossy(bytes).trim_end(), path.display())
             }
-            Self::Relink(target, link) => write!(f, "ln -s {} {}", target.display(), link.display()),
+            Self::MakeDir(path) => write!(f, "mkdir {}", path.display()),
+            Self::MoveBack(pids, procs) => {
+                let pids: Vec<_> = pids.iter().map(ToString::to_string).collect();
+                write!(f, "for pid in {}; do echo $pid > {}; done", pids.join(" "), procs.display())
+            }
             Self::Remount(path, _) => write!(f, "mount -o remount,bind,ro {}", path.display()),
             Self::Manual(command) => f.write_str(command),
         }
@@ -87,13 +97,13 @@ impl<'a> Hands<'a> {
         self.changes.push(Change { did: did.into(), undo });
     }
 
-    /// Mounts a file system.
+    /// Mounts a file system, with the flags that container engines give kernel file systems.
     pub fn mount(&mut self, fstype: &str, source: &str, target: &Path, data: &str) -> HostResult<()> {
         self.machine.mount(&MountCall {
             source: Some(source.to_owned()),
             target: target.to_owned(),
             fstype: Some(fstype.to_owned()),
-            flags: 0,
+            flags: KERNEL_FS.bits(),
             data: (!data.is_empty()).then(|| data.to_owned()),
         })?;
         self.note(format!("mounted {fstype} on {}", target.display()), Undo::Unmount(target.to_owned()));
@@ -197,16 +207,27 @@ fn remount(target: &Path, flags: u64) -> MountCall {
 }
 
 /// Does one undo.
-fn undo(machine: &dyn Machine, undo: &Undo) -> Result<(), crate::host::HostError> {
+fn undo(machine: &dyn Machine, undo: &Undo) -> HostResult<()> {
     match undo {
         Undo::Unmount(path) => machine.unmount(path),
         Undo::RemoveDir(path) => machine.remove_dir(path),
         Undo::RemoveFile(path) => machine.remove_file(path),
         Undo::Restore(path, bytes) => machine.write(path, bytes),
-        Undo::Relink(target, link) => machine.symlink(target, link),
+        Undo::MakeDir(path) => machine.create_dir(path),
+        Undo::MoveBack(pids, procs) => move_back(machine, pids, procs),
         Undo::Remount(path, flags) => machine.mount(&remount(path, *flags)),
-        Undo::Manual(command) => {
-            Err(crate::host::HostError::new("undo by hand", command, nix::errno::Errno::ENOTSUP))
+        Undo::Manual(command) => Err(HostError::new("undo by hand", command, Errno::ENOTSUP)),
+    }
+}
+
+/// Moves processes back where they were; those that ended meanwhile need no moving.
+fn move_back(machine: &dyn Machine, pids: &[i32], procs: &Path) -> HostResult<()> {
+    let mut refused = Ok(());
+    for pid in pids {
+        match machine.write(procs, pid.to_string().as_bytes()) {
+            Err(error) if error.errno() != Errno::ESRCH => refused = Err(error),
+            _ => {}
         }
     }
+    refused
 }

@@ -124,6 +124,27 @@ impl Cgroups {
         self.hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|c| c == controller))
     }
 
+    /// This container's own directory in the mounted v2 tree: its root in a cgroup namespace of its own (or
+    /// where only its sub-tree is mounted), else its path below the host's.
+    pub fn v2_dir(&self) -> PathBuf {
+        let root = Path::new(ROOT);
+        let shown = self.mounts.at(root).map(|mount| mount.root.as_path());
+        match (&self.v2_path, shown) {
+            (Some(own), Some(shown)) if self.sees_host_tree() => {
+                root.join(own.strip_prefix(shown).unwrap_or(Path::new("")))
+            }
+            _ => root.to_owned(),
+        }
+    }
+
+    /// v2: the mounted tree is the host's, and this container is somewhere below its root.
+    pub fn sees_host_tree(&self) -> bool {
+        let slash = Path::new("/");
+        let own = self.v2_path.as_deref().is_some_and(|path| path != slash);
+        let shown = self.mounts.at(Path::new(ROOT)).is_some_and(|mount| mount.root == slash);
+        own && shown && !self.private_namespace
+    }
+
     /// Hierarchies in which the outer engine did not place this container: this process is at the root there
     /// while it is below it elsewhere. Mounting one would put inner containers into the host's own root.
     pub fn is_unmanaged(&self, hierarchy: &Hierarchy) -> bool {

@@ -9,8 +9,9 @@ suite=${1:-}
 image=dindcheck-base:$suite
 engine=$HERE/engine.sh
 need_root
-"$engine" start
+# The tree first: if it is built anew, an engine that lives in the old one has to start again.
 tree=$("$HERE/tree.sh" "$suite")
+"$engine" start
 stamp=$(cksum <"$tree.stamp")
 
 imported() {

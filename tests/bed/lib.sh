@@ -43,7 +43,7 @@ host_packages() {
         lock host-packages
         export DEBIAN_FRONTEND=noninteractive
         log "installing ${missing[*]}"
-        apt_install "${missing[@]}" && exit
+        apt_install "${missing[@]}" 2>/dev/null && exit
         log "refreshing the package index"
         apt-get -qq update >&2 && apt_install "${missing[@]}"
     ) || die "could not install ${missing[*]}"

@@ -1,0 +1,51 @@
+//! Does the v1 cpuset of this container let a child in? One without CPUs or memory nodes answers ENOSPC.
+
+use crate::diagnosis::CauseId;
+use crate::facts::cgroup::Cgroups;
+use crate::host::Host;
+use crate::step::Finding;
+
+/// Looks at the container's own cpuset, where one is mounted; runc copies these values to its children.
+pub(super) fn check(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Vec<Finding>> {
+    let shown = |m: &&crate::facts::mounts::Mount| m.fstype == "cgroup" && m.super_options.contains("cpuset");
+    let Some(mount) = cgroups.mounts.0.iter().rfind(shown).filter(|m| !m.super_options.contains("noprefix"))
+    else {
+        return Ok(vec![Finding::pass("cgroup v1: nothing needs to be delegated")]);
+    };
+    let mut findings = Vec::new();
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let path = mount.target.join(file);
+        findings.extend(
+            judge(file, host.read_if_there(&path)?.as_deref()).map(|f| f.with("path", path.display())),
+        );
+    }
+    if findings.is_empty() {
+        findings
+            .push(Finding::pass("cgroup v1: nothing needs to be delegated, and the cpuset is initialised"));
+    }
+    Ok(findings)
+}
+
+/// An empty value keeps every process out.
+fn judge(file: &str, value: Option<&str>) -> Option<Finding> {
+    let cause = CauseId::new("cgroup-v1-cpuset-not-initialised");
+    match value {
+        Some(value) if value.trim().is_empty() => Some(Finding::fail(
+            cause,
+            format!("{file} of this container is empty, so no process may enter its cpuset"),
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+
+    #[test]
+    fn only_an_empty_value_keeps_processes_out() {
+        assert!(judge("cpuset.cpus", Some("\n")).is_some());
+        assert!(judge("cpuset.cpus", Some("0-1\n")).is_none());
+        assert!(judge("cpuset.cpus", None).is_none());
+    }
+}

@@ -1,0 +1,52 @@
+//! Can controllers be enabled for inner containers?
+//!
+//! On cgroup v2 a cgroup with processes of its own cannot give domain controllers (memory, io, ...) to its
+//! children ("no internal processes", Documentation/admin-guide/cgroup-v2.rst). An outer container's root
+//! cgroup holds its processes, so they must move to a leaf before the first inner container starts. On v1
+//! nothing of the kind exists, but an empty cpuset lets nothing in.
+
+use crate::diagnosis::CauseId;
+use crate::facts::cgroup::{Cgroups, Mode};
+use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+
+mod cpuset;
+mod evacuate;
+mod v2;
+
+/// See the ladder in `steps/mod.rs`.
+pub const STEP: Step = Step {
+    id: "cgroup-delegation",
+    title: "Cgroup delegation",
+    why: "Controllers can only be enabled for inner containers when the root cgroup of this container is free \
+          of processes and owned by it.",
+    phase: Phase::Environment,
+    check,
+    repair: Some(Repair {
+        title: "move this container's processes to a leaf cgroup and enable controllers",
+        reach: Reach::Container,
+        apply: evacuate::apply,
+    }),
+};
+
+/// The mounted tree is the host's.
+const HOST_NAMESPACE: CauseId = CauseId::new("cgroup-host-namespace");
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let cgroups = Cgroups::read(cx.host)?;
+    match cgroups.mode {
+        Mode::V2 if cgroups.sees_host_tree() => Ok(vec![host_namespace(&cgroups)]),
+        Mode::V2 => Ok(v2::judge(&v2::Root::read(cx.host, &cgroups)?)),
+        _ => cpuset::check(cx.host, &cgroups),
+    }
+}
+
+/// Nothing is to be moved here: these are the host's processes.
+fn host_namespace(cgroups: &Cgroups) -> Finding {
+    let own = cgroups.v2_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let what =
+        "this container sees the host's cgroup tree, so inner containers land beside it, outside its limits";
+    Finding::warn(HOST_NAMESPACE, what).with("/proc/self/cgroup", format!("0::{own}")).hint(format!(
+        "Start the outer container with --cgroupns=private, or the inner daemon with --cgroup-parent={own}/docker; \
+         processes of the host's root cgroup are never moved from here"
+    ))
+}

@@ -1,0 +1,194 @@
+//! What state is this container's root cgroup in, and can it give controllers to children?
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnosis::CauseId;
+use crate::facts::cgroup::Cgroups;
+use crate::host::Host;
+use crate::step::Finding;
+
+/// Controllers that may be enabled for threads; enabling one beside processes makes the root `domain
+/// threaded` (cgroup-v2.rst, "Threads").
+const THREADED: &[&str] = &["cpu", "cpuset", "perf_event", "pids"];
+/// The uid of what is not mapped into a user namespace (/proc/sys/kernel/overflowuid).
+const OVERFLOW_UID: u32 = 65534;
+/// So many processes are named; the rest is a number.
+const NAMED: usize = 8;
+
+/// This container's root cgroup as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Root {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// `cgroup.type`; the kernel's real root has none.
+    pub kind: Option<String>,
+    /// Pids in it; 0 is a process of a pid namespace that we cannot see.
+    pub processes: Vec<i32>,
+    /// `pid (name, state)` of the first of them.
+    pub named: Vec<String>,
+    /// Controllers that its parent gives it.
+    pub offered: Vec<String>,
+    /// Controllers that it gives its children.
+    pub enabled: Vec<String>,
+    /// Who owns `cgroup.procs`.
+    pub owner: u32,
+}
+
+impl Root {
+    /// Reads it.
+    pub(super) fn read(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Self> {
+        Self::of(host, &cgroups.v2_dir())
+    }
+
+    /// Reads the cgroup in that directory.
+    pub(super) fn of(host: &dyn Host, dir: &Path) -> anyhow::Result<Self> {
+        let words = |file: &str| -> anyhow::Result<Vec<String>> {
+            Ok(host.read_text(&dir.join(file))?.split_whitespace().map(ToOwned::to_owned).collect())
+        };
+        let kind = host.read_if_there(&dir.join("cgroup.type"))?.map(|text| text.trim().to_owned());
+        // A threaded cgroup refuses to list its processes (EOPNOTSUPP).
+        let processes = if kind.as_deref() == Some("threaded") { Vec::new() } else { words("cgroup.procs")? };
+        let processes: Vec<i32> = processes.iter().filter_map(|pid| pid.parse().ok()).collect();
+        Ok(Self {
+            dir: dir.to_owned(),
+            kind,
+            named: processes.iter().take(NAMED).map(|pid| named(host, *pid)).collect(),
+            processes,
+            offered: words("cgroup.controllers")?,
+            enabled: words("cgroup.subtree_control")?,
+            owner: host.stat(&dir.join("cgroup.procs"))?.uid,
+        })
+    }
+
+    /// Controllers that are offered and not given on.
+    pub(super) fn withheld(&self) -> Vec<&str> {
+        self.offered.iter().filter(|name| !self.enabled.contains(name)).map(String::as_str).collect()
+    }
+
+    /// Whether an earlier attempt left it in a state in which new children are invalid.
+    pub(super) fn is_threaded(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind != "domain")
+    }
+
+    /// The processes in words: the first few by name.
+    pub(super) fn crowd(&self) -> String {
+        let more = self.processes.len().saturating_sub(self.named.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", self.named.join(", "))
+    }
+}
+
+/// Whether a controller belongs to whole cgroups, and so is refused beside processes.
+pub(super) fn is_domain(controller: &str) -> bool {
+    !THREADED.contains(&controller)
+}
+
+/// `17 (dockerd, S)`.
+pub(super) fn named(host: &dyn Host, pid: i32) -> String {
+    if pid == 0 {
+        return "a process of another pid namespace".to_owned();
+    }
+    let stat = host.read_text(Path::new(&format!("/proc/{pid}/stat"))).unwrap_or_default();
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    match name {
+        Some((name, rest)) => format!("{pid} ({name}, {})", rest.trim().chars().next().unwrap_or('?')),
+        None => format!("{pid} (gone)"),
+    }
+}
+
+/// The findings on a cgroup namespace's root.
+pub(super) fn judge(root: &Root) -> Vec<Finding> {
+    let finding = if root.kind.is_none() {
+        Finding::pass("this is the kernel's real root cgroup, which may hold processes and children alike")
+    } else if root.owner == OVERFLOW_UID {
+        not_delegated(root)
+    } else if root.is_threaded() {
+        threaded(root)
+    } else if root.processes.is_empty() {
+        Finding::pass(format!(
+            "the root cgroup holds no processes; {} can be enabled for children",
+            listed(&root.offered)
+        ))
+    } else if root.withheld().into_iter().any(is_domain) {
+        occupied(root)
+    } else {
+        Finding::pass(format!("{} are enabled for children", listed(&root.enabled)))
+    };
+    vec![finding.with("path", root.dir.display())]
+}
+
+/// Words with spaces, or a word for none.
+fn listed(words: &[String]) -> String {
+    if words.is_empty() { "no controllers".to_owned() } else { words.join(" ") }
+}
+
+fn not_delegated(root: &Root) -> Finding {
+    let what = "the root cgroup belongs to a user outside this user namespace, so no child can be made in it";
+    Finding::fail(CauseId::new("cgroup-v2-not-delegated"), what).with("cgroup.procs owner", root.owner)
+}
+
+fn threaded(root: &Root) -> Finding {
+    let kind = root.kind.clone().unwrap_or_default();
+    let what = format!(
+        "the root cgroup is `{kind}`, so every new child of it is invalid: controllers were enabled beside processes"
+    );
+    Finding::fail(CauseId::new("cgroup-v2-root-has-processes"), what)
+        .with("cgroup.type", kind)
+        .with("cgroup.subtree_control", listed(&root.enabled))
+        .with("processes", root.crowd())
+}
+
+fn occupied(root: &Root) -> Finding {
+    let withheld = root.withheld().join(" ");
+    let what = format!(
+        "{} processes sit in the root cgroup, so {withheld} cannot be enabled for inner containers",
+        root.processes.len()
+    );
+    Finding::fail(CauseId::new("cgroup-v2-root-has-processes"), what)
+        .with("cgroup.controllers", listed(&root.offered))
+        .with("cgroup.subtree_control", listed(&root.enabled))
+        .with("processes", root.crowd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Level;
+
+    fn root() -> Root {
+        let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
+        Root { kind: Some("domain".into()), offered: words("cpuset cpu io memory pids"), ..Root::default() }
+    }
+
+    fn cause(root: &Root) -> Option<&'static str> {
+        judge(root)[0].cause.map(CauseId::as_str)
+    }
+
+    #[test]
+    fn processes_in_the_root_keep_domain_controllers_back() {
+        let occupied = Root { processes: vec![1, 7], ..root() };
+        assert_eq!(cause(&occupied), Some("cgroup-v2-root-has-processes"));
+        let enabled = Root { enabled: occupied.offered.clone(), ..occupied.clone() };
+        assert_eq!(judge(&enabled)[0].level, Level::Pass);
+        let threaded_only = Root { offered: vec!["cpu".into(), "pids".into()], ..occupied };
+        assert_eq!(judge(&threaded_only)[0].level, Level::Pass);
+    }
+
+    #[test]
+    fn an_empty_root_is_left_to_runc() {
+        assert_eq!(judge(&root())[0].level, Level::Pass);
+    }
+
+    #[test]
+    fn the_real_root_is_exempt() {
+        let real = Root { kind: None, processes: vec![1], ..root() };
+        assert_eq!(judge(&real)[0].level, Level::Pass);
+    }
+
+    #[test]
+    fn threaded_and_foreign_roots_are_told_apart() {
+        let threaded = Root { kind: Some("domain threaded".into()), ..root() };
+        assert!(judge(&threaded)[0].what.contains("domain threaded"));
+        assert_eq!(cause(&Root { owner: OVERFLOW_UID, ..root() }), Some("cgroup-v2-not-delegated"));
+    }
+}

@@ -1,0 +1,82 @@
+//! Is every cgroup hierarchy mounted under /sys/fs/cgroup, writable, and does it show our own sub-tree?
+
+use std::path::Path;
+
+use crate::diagnosis::CauseId;
+use crate::facts::cgroup::{Cgroups, Mode, ROOT};
+use crate::facts::mounts::Mount;
+use crate::profile::Controllers;
+use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+
+mod repair;
+mod v1;
+mod v2;
+
+/// See the ladder in `steps/mod.rs`.
+pub const STEP: Step = Step {
+    id: "cgroup-mounts",
+    title: "Cgroup hierarchies under /sys/fs/cgroup",
+    why: "dockerd refuses to start without the devices hierarchy of cgroup v1, and every limit of a container \
+          is a file below these mounts.",
+    phase: Phase::Environment,
+    check,
+    repair: Some(Repair {
+        title: "mount what is missing under /sys/fs/cgroup",
+        reach: Reach::Container,
+        apply: repair::apply,
+    }),
+};
+
+/// A limit cannot be set because nothing here shows its controller.
+const CONTROLLER_UNAVAILABLE: CauseId = CauseId::new("cgroup-limit-controller-unavailable");
+/// A cgroup mount cannot be written.
+const READ_ONLY: CauseId = CauseId::new("cgroup-mounted-read-only");
+/// No devices hierarchy, or nothing at all.
+const NOT_MOUNTED: CauseId = CauseId::new("cgroup-v1-devices-not-mounted");
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let cgroups = Cgroups::read(cx.host)?;
+    cx.learned.borrow_mut().cgroup = Some(cgroups.mode.name().to_owned());
+    let wants = &cx.plan.profile.controllers;
+    Ok(match cgroups.mode {
+        Mode::V2 => v2::judge(&cgroups, &v2::offered(cx.host, &cgroups)?, wants),
+        _ => judge_v1(&cgroups, wants),
+    })
+}
+
+/// The findings on v1 and hybrid, and where nothing is mounted.
+fn judge_v1(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
+    let mut findings = v1::judge(cgroups, wants);
+    if findings.is_empty() {
+        let shown = cgroups.hierarchies.iter().filter(|h| v1::mount_of(cgroups, h).is_some()).count();
+        findings.push(Finding::pass(format!(
+            "cgroup {}: {shown} hierarchies are mounted, writable, and show this container's own sub-tree",
+            cgroups.mode.name()
+        )));
+    }
+    findings
+}
+
+/// A finding about a mount that cannot be written.
+fn read_only(mount: &Mount, subject: &str) -> Finding {
+    let finding = Finding::fail(READ_ONLY, format!("{subject} is mounted read-only"))
+        .with("path", mount.target.display())
+        .with("options", options(mount));
+    if mount.is_super_read_only() {
+        return finding.hint(format!(
+            "The whole file system is read-only, not just this mount: start the outer container with \
+             --privileged and without a :ro bind mount of {ROOT}"
+        ));
+    }
+    finding.hint(format!("mount -o remount,bind,rw {}", mount.target.display()))
+}
+
+/// A mount's options as a list.
+fn options(mount: &Mount) -> String {
+    mount.options.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// The mount of /sys/fs/cgroup itself.
+fn root_mount(cgroups: &Cgroups) -> Option<&Mount> {
+    cgroups.mounts.at(Path::new(ROOT))
+}

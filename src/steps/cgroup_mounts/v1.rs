@@ -1,0 +1,179 @@
+//! Which v1 hierarchies of this kernel are not usable here?
+//!
+//! /proc/self/cgroup lists what exists; mountinfo tells what is seen. /proc/cgroups is not asked whether a
+//! controller works: a kernel without `CONFIG_MEMCG_V1` says `enabled` 1 for a memory controller that cannot
+//! be mounted (seen with Debian's 6.12).
+
+use std::path::Path;
+
+use super::{CONTROLLER_UNAVAILABLE, NOT_MOUNTED, read_only, root_mount};
+use crate::diagnosis::CauseId;
+use crate::facts::cgroup::{Cgroups, Hierarchy, Mode, ROOT};
+use crate::facts::mounts::Mount;
+use crate::profile::Controllers;
+use crate::step::Finding;
+
+/// What dockerd (`daemon.NewDaemon`) and runc (`initPaths`) cannot do without.
+const DEVICES: &str = "devices";
+
+/// How much the profile wants a controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Required,
+    Wanted,
+    Unneeded,
+}
+
+/// The mount that shows a hierarchy: the last one, which hides earlier ones on the same place.
+pub(super) fn mount_of<'c>(cgroups: &'c Cgroups, hierarchy: &Hierarchy) -> Option<&'c Mount> {
+    let shown = |m: &&Mount| {
+        hierarchy.is_shown_by(m) && cgroups.mounts.at(&m.target).is_some_and(|top| top.id == m.id)
+    };
+    let mut all = cgroups.mounts.0.iter().filter(shown);
+    let first = all.next()?;
+    all.chain([first]).find(|mount| mount.target.starts_with(ROOT)).or(Some(first))
+}
+
+/// Everything that is wrong; empty where all is well.
+pub(super) fn judge(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(devices(cgroups));
+    for hierarchy in &cgroups.hierarchies {
+        findings.extend(judge_one(cgroups, hierarchy, wants));
+    }
+    findings.extend(without_hierarchy(cgroups, wants));
+    findings
+}
+
+/// The one controller that the engine cannot do without.
+fn devices(cgroups: &Cgroups) -> Option<Finding> {
+    let hierarchy = cgroups.hierarchy_of(DEVICES);
+    if hierarchy.is_some_and(|hierarchy| mount_of(cgroups, hierarchy).is_some()) {
+        return None;
+    }
+    let what = match (cgroups.mode, hierarchy) {
+        (Mode::None, None) => format!("no cgroup file system is mounted below {ROOT}"),
+        (Mode::None, Some(_)) => {
+            format!("nothing is mounted below {ROOT}, so dockerd finds no devices cgroup")
+        }
+        (_, Some(_)) => "the devices hierarchy exists in this kernel and is not mounted here".to_owned(),
+        (_, None) => {
+            "this kernel has no v1 devices hierarchy, and the v2 tree is not what /sys/fs/cgroup shows"
+                .to_owned()
+        }
+    };
+    let root = root_mount(cgroups).map_or("not a mount point".to_owned(), |mount| mount.fstype.clone());
+    Some(
+        Finding::fail(NOT_MOUNTED, what)
+            .with("path", format!("{ROOT}/{DEVICES}"))
+            .with(ROOT, root)
+            .with("/proc/self/cgroup", hierarchy.map_or_else(|| "has no devices line".to_owned(), line)),
+    )
+}
+
+/// A hierarchy as /proc/self/cgroup writes it.
+fn line(hierarchy: &Hierarchy) -> String {
+    format!("{}:{}:{}", hierarchy.id, hierarchy.controllers.join(","), hierarchy.path.display())
+}
+
+/// One hierarchy that exists.
+fn judge_one(cgroups: &Cgroups, hierarchy: &Hierarchy, wants: &Controllers) -> Option<Finding> {
+    let want = strongest(hierarchy, wants);
+    let Some(mount) = mount_of(cgroups, hierarchy) else {
+        return missing(cgroups, hierarchy, want);
+    };
+    let subject = format!("the {} hierarchy", hierarchy.dir());
+    if mount.is_read_only() || mount.is_super_read_only() {
+        return Some(read_only(mount, &subject));
+    }
+    if mount.super_options.contains("noprefix") {
+        let cause = CauseId::new("cpuset-mounted-noprefix");
+        let what = format!("{subject} is mounted with noprefix: runc looks for cpuset.cpus and finds cpus");
+        return Some(Finding::fail(cause, what).with("path", mount.target.display()));
+    }
+    view(cgroups, hierarchy, mount, &subject)
+}
+
+/// Whether a mount shows the container's own part of the hierarchy.
+fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) -> Option<Finding> {
+    let root = Path::new("/");
+    if cgroups.private_namespace
+        || hierarchy.path == root
+        || hierarchy.path.starts_with(&mount.root) && mount.root != root
+    {
+        return None;
+    }
+    let own = hierarchy.path.display();
+    let finding = if mount.root == root {
+        let what = format!(
+            "{subject} shows the host's root: inner containers land beside this container, outside its limits"
+        );
+        Finding::warn(CauseId::new("cgroup-host-namespace"), what)
+            .hint(format!("dockerd --cgroup-parent={own}/docker"))
+    } else {
+        let what = format!("{subject} shows another sub-tree than this container's own");
+        Finding::warn(CauseId::new("cgroup-root-miscomputed"), what)
+    };
+    Some(finding.with("path", mount.target.display()).with("shown", mount.root.display()).with("own", own))
+}
+
+/// A hierarchy that exists and is not mounted here.
+fn missing(cgroups: &Cgroups, hierarchy: &Hierarchy, want: Want) -> Option<Finding> {
+    if hierarchy.controllers.iter().any(|c| c == DEVICES) {
+        return None; // said already
+    }
+    let name = hierarchy.dir();
+    if cgroups.is_unmanaged(hierarchy) {
+        let what = format!(
+            "the {name} hierarchy is not managed by the outer engine: this container has no place of its own in it"
+        );
+        return graded(want, what).map(|finding| finding.with("/proc/self/cgroup", line(hierarchy)));
+    }
+    let what = format!("the {name} hierarchy exists in this kernel and is not mounted here");
+    let finding = if hierarchy.is_named() {
+        Some(Finding::warn(CauseId::new("cgroup-v1-systemd-hierarchy-not-mounted"), what))
+    } else {
+        graded(want, what)
+    };
+    finding.map(|finding| {
+        finding.with("path", format!("{ROOT}/{name}")).with("/proc/self/cgroup", line(hierarchy))
+    })
+}
+
+/// Wanted controllers that have no v1 hierarchy at all: nothing in this container can mount them, since a
+/// first mount would create the hierarchy for the whole host and take the controller from the v2 tree.
+fn without_hierarchy(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
+    let absent = |name: &&String| cgroups.hierarchy_of(name).is_none() && name.as_str() != DEVICES;
+    let required = wants.required.iter().filter(absent).map(|name| (name, Want::Required));
+    let wanted = wants.wanted.iter().filter(absent).map(|name| (name, Want::Wanted));
+    let all = required.chain(wanted);
+    all.filter_map(|(name, want)| {
+        let what = format!("no v1 hierarchy of this kernel has the {name} controller, so its limits are ignored");
+        let told = cgroups.controllers.iter().find(|c| c.name == *name);
+        let told = told.map_or("absent".to_owned(), |c| format!("hierarchy {}, enabled {}", c.hierarchy, u8::from(c.enabled)));
+        Some(graded(want, what)?.with("/proc/cgroups", told).hint(format!(
+            "Only the host can change this: boot it with cgroup_enable={name}, or mount the {name} hierarchy there \
+             before the outer daemon starts"
+        )))
+    })
+    .collect()
+}
+
+/// A finding about a controller, as strong as the profile wants it.
+fn graded(want: Want, what: String) -> Option<Finding> {
+    match want {
+        Want::Required => Some(Finding::fail(CONTROLLER_UNAVAILABLE, what)),
+        Want::Wanted => Some(Finding::warn(CONTROLLER_UNAVAILABLE, what)),
+        Want::Unneeded => None,
+    }
+}
+
+/// The strongest want among a hierarchy's controllers.
+fn strongest(hierarchy: &Hierarchy, wants: &Controllers) -> Want {
+    let any = |list: &[String]| hierarchy.controllers.iter().any(|c| list.contains(c));
+    match (any(&wants.required), any(&wants.wanted)) {
+        (true, _) => Want::Required,
+        (false, true) => Want::Wanted,
+        (false, false) => Want::Unneeded,
+    }
+}
