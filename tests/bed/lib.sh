@@ -24,7 +24,7 @@ lock() {
     exec {LOCK_FD}>"$BED/locks/$1"
     flock -w 2 "$LOCK_FD" && return
     log "waiting for another run that holds the lock $1"
-    flock -w "${DINDCHECK_LOCK_SECONDS:-900}" "$LOCK_FD" || die "the lock $BED/locks/$1 did not come free"
+    flock -w 900 "$LOCK_FD" || die "the lock $BED/locks/$1 did not come free"
 }
 
 # host_packages COMMAND-OR-FILE=PACKAGE...: install the packages whose command or file is missing here. The

@@ -41,7 +41,7 @@ build() {
     mirror=$(find_mirror)
     log "building the $suite tree (about a minute)"
 
-    # Files nobody reads in a test are not unpacked, and nothing is synced to disk: half the time of a build.
+    # What nobody reads in a test is not unpacked, and no package is synced to disk.
     printf '%s\n' force-unsafe-io 'path-exclude=/usr/share/doc/*' 'path-exclude=/usr/share/man/*' \
         'path-exclude=/usr/share/locale/*' >"$new/etc/dpkg/dpkg.cfg.d/bed"
     bootstrap "$new" "$mirror" || {

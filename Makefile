@@ -1,0 +1,36 @@
+# Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
+.PHONY: help build demo test unit outer-test bench lint fmt stop
+
+BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+build: ## the static binary
+	cargo build --release --locked
+
+demo: build ## the main job in a real outer container, in three acts
+	scripts/demo.sh $(BINARY)
+
+test: unit outer-test ## everything
+
+unit: ## what needs neither root nor an engine
+	cargo test --locked --all-targets
+
+outer-test: build ## real worlds: a real outer engine, real inner ones
+	scripts/worlds.sh $(BINARY)
+
+bench: build ## verify against the usual script and against the floor, as ratios of one run
+	scripts/bench.sh $(BINARY)
+
+lint: ## formatting, clippy, and dependencies where cargo-deny is installed
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
+	else echo "cargo-deny is not installed: dependencies were not checked"; fi
+
+fmt: ## format
+	cargo fmt --all
+
+stop: ## end the test bed's engine
+	tests/bed/engine.sh stop

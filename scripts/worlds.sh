@@ -1,0 +1,14 @@
+#!/bin/bash
+# worlds.sh BINARY: do the tests hold that need root and a real engine? Brings up the bed, runs them, and ends what it started.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+binary=$1
+engine=tests/bed/engine.sh
+
+was_running=0
+"$engine" status >/dev/null 2>&1 && was_running=1
+cleanup() { ((was_running)) || "$engine" stop; }
+trap cleanup EXIT
+
+for suite in bookworm trixie forky; do tests/bed/outer.sh "$binary" "$suite" >/dev/null; done
+cargo test --locked --test '*' -- --ignored --test-threads=2
