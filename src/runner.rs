@@ -81,9 +81,6 @@ fn skip_reason(planned: &Planned, plan: &Plan, report: &Report, doors: &Doors<'_
     if step.id == steps::TEARDOWN {
         return (!doors.engine.is_used()).then(|| "nothing was started".to_owned());
     }
-    if let Some(signal) = doors.interrupt.signal() {
-        return Some(format!("interrupted by {signal}"));
-    }
     let broke = report.steps.iter().find(|s| stops(&s.outcome))?;
     let same_phase = broke.step.phase == step.phase;
     (!plan.keep_going || !same_phase).then(|| format!("{} did not pass", broke.step.id))
@@ -110,6 +107,10 @@ fn blank(step: &'static Step, outcome: Outcome) -> StepReport {
 /// Checks, repairs where that is granted, checks again, and concludes.
 fn conclude(planned: &Planned, plan: &Plan, cx: &Cx<'_>, doors: &Doors<'_>) -> StepReport {
     let mut concluded = blank(planned.step, Outcome::Passed);
+    if let Some(signal) = doors.interrupt.signal().filter(|_| planned.step.id != steps::TEARDOWN) {
+        concluded.outcome = Outcome::Errored(anyhow::anyhow!("interrupted by {signal}"));
+        return concluded;
+    }
     let first = match look(planned.step, cx, plan, doors) {
         Err(error) => {
             concluded.outcome = errored(planned, error, &mut concluded.findings);

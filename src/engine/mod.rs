@@ -64,6 +64,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
+pub mod fake;
 pub mod live;
 
 /// The command line of dockerd: what dindcheck adds, then the profile's arguments.

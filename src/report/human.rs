@@ -8,8 +8,10 @@ use anstyle::{AnsiColor, Style};
 use super::{FirstFailure, Report, StepReport, Verdict};
 use crate::step::{Finding, Level, Outcome, Phase};
 
-/// Words are folded at this column.
-const WIDTH: usize = 96;
+/// Words are folded at this column, for terminals of 80.
+const WIDTH: usize = 80;
+/// The width of a block's labels.
+const LABEL: usize = 15;
 
 /// The style of an outcome's word.
 fn style(outcome: &Outcome) -> Style {
@@ -65,15 +67,38 @@ pub fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         if !steps.is_empty() {
             writeln!(out, "\n{}", phase.name())?;
         }
-        for step in steps {
-            writeln!(out, "{}", line(step))?;
-            write!(out, "{}", details(step))?;
+        for run in steps.chunk_by(|one, next| reason(one).is_some() && reason(one) == reason(next)) {
+            ladder(run, out)?;
         }
     }
     for leftover in &report.leftovers {
         writeln!(out, "\nleft over: {leftover}")?;
     }
     Ok(())
+}
+
+/// Why a step was skipped.
+fn reason(step: &StepReport) -> Option<&str> {
+    match &step.outcome {
+        Outcome::Skipped(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+/// A step with its details; steps that were skipped for the same reason share a line.
+fn ladder(run: &[&StepReport], out: &mut dyn Write) -> io::Result<()> {
+    match run {
+        [first, .., last] => {
+            let paint = style(&first.outcome);
+            let span = format!("{} .. {}", first.step.id, last.step.id);
+            let reason = reason(first).unwrap_or_default();
+            writeln!(out, "  {paint}skipped{paint:#}  {span} ({} steps): {reason}", run.len())
+        }
+        _ => run.iter().try_for_each(|step| {
+            writeln!(out, "{}", line(step))?;
+            write!(out, "{}", details(step))
+        }),
+    }
 }
 
 /// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`.
@@ -121,7 +146,7 @@ fn first(failure: &FirstFailure<'_>, report: &Report) -> String {
         field(&mut text, "meaning", &crate::diagnosis::cause(cause).meaning);
     }
     for (key, value) in failure.step.last_failing().map(|f| f.evidence.as_slice()).unwrap_or_default() {
-        field(&mut text, key, value);
+        field(&mut text, "evidence", &format!("{key}: {value}"));
     }
     if let Some(remedy) = &failure.remedy {
         field(&mut text, "remedy", remedy);
@@ -133,12 +158,11 @@ fn first(failure: &FirstFailure<'_>, report: &Report) -> String {
     text
 }
 
-/// One `name: value` of a block, folded.
+/// One `name  value` of a block, folded.
 fn field(text: &mut String, name: &str, value: &str) {
-    let label = format!("{:<13}  ", format!("{name}:"));
-    for (index, row) in fold(value, WIDTH - label.len() - 2).iter().enumerate() {
-        let head = if index == 0 { label.as_str() } else { &" ".repeat(label.len()) };
-        let _ = writeln!(text, "  {head}{row}");
+    for (index, row) in fold(value, WIDTH - LABEL - 2).iter().enumerate() {
+        let label = if index == 0 { name } else { "" };
+        let _ = writeln!(text, "  {label:<LABEL$}{row}");
     }
 }
 

@@ -47,7 +47,10 @@ impl Outer {
 
     /// One with other privileges.
     pub fn with_privileges(suite: &str, args: &[&str]) -> Self {
-        Self { image: format!("dindcheck-outer:{suite}"), args: args.iter().map(ToString::to_string).collect() }
+        Self {
+            image: format!("dindcheck-outer:{suite}"),
+            args: args.iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// Further arguments of `docker run`.
@@ -66,7 +69,8 @@ impl Outer {
         if played.is_none() {
             let _ = docker(&["rm", "-f", &name]).output();
         }
-        let output = played.unwrap_or_else(|| panic!("the outer container did not end in {DEADLINE:?}: {script}"));
+        let output =
+            played.unwrap_or_else(|| panic!("the outer container did not end in {DEADLINE:?}: {script}"));
         Played {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -95,7 +99,12 @@ fn container_name() -> String {
 
 /// The command's output, or `None` after the deadline.
 fn within(mut command: Command, deadline: Duration) -> Option<Output> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the bed's script starts");
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the bed's script starts");
     let id = child.id().to_string();
     let waiter = std::thread::spawn(move || child.wait_with_output());
     let end = Instant::now() + deadline;

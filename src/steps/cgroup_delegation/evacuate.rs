@@ -74,6 +74,11 @@ fn untangle(host: &dyn Host, root: &Root, hands: &mut Hands<'_>) -> anyhow::Resu
     Ok(())
 }
 
+/// Whether a refusal to move a process may pass by itself.
+fn passes(error: &HostError) -> bool {
+    matches!(error.errno(), Errno::EBUSY | Errno::EAGAIN)
+}
+
 /// One evacuation under way.
 struct Evacuation<'h> {
     host: &'h dyn Host,
@@ -90,8 +95,9 @@ impl Evacuation<'_> {
         let mut outcome = Ok(());
         for round in 0..ROUNDS {
             let stuck = self.move_all(hands)?;
+            let for_good = stuck.as_ref().is_some_and(|(_, error)| !passes(error));
             outcome = self.enable_all(hands, stuck);
-            if outcome.is_ok() || Instant::now() > end {
+            if outcome.is_ok() || for_good || Instant::now() > end {
                 break;
             }
             // Let a process that is just being started get to where it can be moved.

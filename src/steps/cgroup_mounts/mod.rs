@@ -12,6 +12,9 @@ mod repair;
 mod v1;
 mod v2;
 
+#[cfg(test)]
+mod tests;
+
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "cgroup-mounts",

@@ -1,0 +1,201 @@
+//! Worlds that are rarer than the machines at hand, and kernels that refuse.
+
+use nix::errno::Errno;
+
+use super::{judge_v1, repair, v2};
+use crate::facts::cgroup::{CGROUP2_MAGIC, Cgroups, Mode};
+use crate::hands::Hands;
+use crate::host::FsInfo;
+use crate::host::fake::Fake;
+use crate::profile::Controllers;
+use crate::step::{Finding, Level};
+
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+const OWN: &str = "/docker/abc";
+
+fn fs(magic: i64) -> FsInfo {
+    FsInfo { magic, size: 1 << 30, free: 1 << 30, inodes: 0, inodes_free: 0, flags: 0 }
+}
+
+/// An outer container's view, without the mount table.
+fn machine(own: &str, mountinfo: &str, magic: i64) -> Fake {
+    Fake::new()
+        .file("/proc/self/cgroup", own)
+        .file("/proc/self/mountinfo", mountinfo)
+        .file(
+            "/proc/cgroups",
+            "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t1\t1\ndevices\t5\t1\t1\n",
+        )
+        .link("/proc/self/ns/cgroup", "cgroup:[4026531835]")
+        .filesystem("/sys/fs/cgroup", fs(magic))
+        .dir("/sys/fs/cgroup")
+}
+
+/// One mountinfo line of a v1 hierarchy.
+fn mounted(root: &str, target: &str, options: &str, controllers: &str) -> String {
+    format!("50 40 0:30 {root} /sys/fs/cgroup/{target} {options} - cgroup cgroup rw,{controllers}\n")
+}
+
+const TMPFS: &str = "40 20 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n";
+
+fn wants() -> Controllers {
+    Controllers { required: vec!["devices".into()], wanted: vec!["memory".into()] }
+}
+
+fn judged(own: &str, mountinfo: &str) -> Vec<Finding> {
+    judge_v1(&Cgroups::read(&machine(own, mountinfo, TMPFS_MAGIC)).unwrap(), &wants())
+}
+
+fn causes(findings: &[Finding]) -> Vec<(Level, &'static str)> {
+    findings.iter().filter_map(|f| Some((f.level, f.cause?.as_str()))).collect()
+}
+
+#[test]
+fn a_healthy_container_passes_and_co_mounted_controllers_count() {
+    let own = format!("4:memory:{OWN}\n5:cpuacct,cpu,devices:{OWN}\n");
+    let table = format!(
+        "{TMPFS}{}{}",
+        mounted(OWN, "memory", "rw", "memory"),
+        mounted(OWN, "devices", "rw", "cpu,cpuacct,devices")
+    );
+    let findings = judged(&own, &table);
+    assert_eq!(findings[0].level, Level::Pass, "{findings:?}");
+}
+
+#[test]
+fn enabled_in_proc_cgroups_is_no_proof_of_a_controller() {
+    let own = format!("5:devices:{OWN}\n");
+    let findings = judged(&own, &format!("{TMPFS}{}", mounted(OWN, "devices", "rw", "devices")));
+    assert_eq!(causes(&findings), [(Level::Warn, "cgroup-limit-controller-unavailable")]);
+    assert!(findings[0].evidence.iter().any(|(_, value)| value == "hierarchy 0, enabled 1"), "{findings:?}");
+}
+
+#[test]
+fn the_hosts_root_is_told_from_an_own_sub_tree() {
+    let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n");
+    let table = format!(
+        "{TMPFS}{}{}",
+        mounted("/", "memory", "rw", "memory"),
+        mounted(OWN, "devices", "rw", "devices")
+    );
+    let findings = judged(&own, &table);
+    assert_eq!(causes(&findings), [(Level::Warn, "cgroup-host-namespace")]);
+    assert!(findings[0].hint.as_ref().unwrap().contains("--cgroup-parent=/docker/abc"));
+}
+
+#[test]
+fn read_only_is_told_by_mount_and_by_superblock() {
+    let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n");
+    let super_ro = format!("51 40 0:31 {OWN} /sys/fs/cgroup/memory rw - cgroup cgroup ro,memory\n");
+    let findings =
+        judged(&own, &format!("{TMPFS}{}{super_ro}", mounted(OWN, "devices", "ro,nosuid", "devices")));
+    assert_eq!(causes(&findings), [(Level::Fail, "cgroup-mounted-read-only"); 2]);
+    let hints: Vec<_> = findings.iter().map(|f| f.hint.clone().unwrap()).collect();
+    assert!(
+        hints[0].contains("whole file system") && hints[1].starts_with("mount -o remount,bind,rw"),
+        "{hints:?}"
+    );
+}
+
+#[test]
+fn a_noprefix_cpuset_and_a_missing_named_hierarchy_are_named() {
+    let own = format!("3:cpuset:{OWN}\n4:memory:{OWN}\n5:devices:{OWN}\n9:name=systemd:{OWN}\n");
+    let table = format!(
+        "{TMPFS}{}{}{}",
+        mounted(OWN, "cpuset", "rw", "cpuset,noprefix"),
+        mounted(OWN, "memory", "rw", "memory"),
+        mounted(OWN, "devices", "rw", "devices")
+    );
+    let expected =
+        [(Level::Fail, "cpuset-mounted-noprefix"), (Level::Warn, "cgroup-v1-systemd-hierarchy-not-mounted")];
+    assert_eq!(causes(&judged(&own, &table)), expected);
+}
+
+#[test]
+fn a_hierarchy_that_the_outer_engine_does_not_manage_is_left_alone() {
+    let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n7:perf_event:/\n");
+    let fake = machine(&own, "20 1 254:0 / / rw - ext4 /dev/vda rw\n", TMPFS_MAGIC);
+    let cgroups = Cgroups::read(&fake).unwrap();
+    assert!(cgroups.is_unmanaged(cgroups.hierarchy_of("perf_event").unwrap()));
+    assert!(!cgroups.is_unmanaged(cgroups.hierarchy_of("memory").unwrap()));
+}
+
+#[test]
+fn a_v2_tree_is_known_by_its_magic_and_lacking_controllers_by_name() {
+    let table = "40 20 0:28 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
+    let fake =
+        machine("0::/\n", table, CGROUP2_MAGIC).file("/sys/fs/cgroup/cgroup.controllers", "cpu pids\n");
+    let cgroups = Cgroups::read(&fake).unwrap();
+    assert_eq!(cgroups.mode, Mode::V2);
+    let findings = v2::judge(&cgroups, &v2::offered(&fake, &cgroups).unwrap(), &wants());
+    let expected =
+        [(Level::Fail, "cgroup-mounted-read-only"), (Level::Warn, "cgroup-limit-controller-unavailable")];
+    assert_eq!(causes(&findings), expected);
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_never_a_pass() {
+    let fake = machine("5:devices:/\n", TMPFS, TMPFS_MAGIC).fails(
+        "read",
+        "/proc/self/mountinfo",
+        Errno::EACCES,
+        None,
+    );
+    let error = Cgroups::read(&fake).unwrap_err();
+    assert!(
+        error.to_string().contains("/proc/self/mountinfo") && error.to_string().contains("EACCES"),
+        "{error}"
+    );
+}
+
+/// Plays the repair on a machine without cgroup mounts whose memory mount fails so.
+fn repaired(errno: Option<Errno>) -> (anyhow::Result<()>, Vec<String>, Vec<String>) {
+    let own = format!("4:memory:{OWN}\n5:cpu,cpuacct:{OWN}\n");
+    let mut fake = machine(&own, "20 1 254:0 / / rw - ext4 /dev/vda rw\n", TMPFS_MAGIC);
+    if let Some(errno) = errno {
+        fake = fake.fails("mount", "/sys/fs/cgroup/memory", errno, Some(1));
+    }
+    let plan = crate::plan::Plan::new(&fake, &crate::plan::Wishes::default()).unwrap();
+    let (engine, learned) = (crate::engine::fake::FakeEngine::default(), std::cell::RefCell::default());
+    let cx = crate::step::Cx { host: &fake, engine: &engine, plan: &plan, learned: &learned };
+    let mut hands = Hands::new(&fake);
+    let done = repair::apply(&cx, &mut hands);
+    let did = hands.changes().iter().map(|change| change.did.clone()).collect();
+    if done.is_err() {
+        hands.take_back();
+        assert!(hands.changes().is_empty());
+    }
+    drop(hands);
+    (done, did, fake.changes())
+}
+
+#[test]
+fn each_hierarchy_is_bound_at_the_own_path_and_no_scaffold_stays() {
+    let (done, did, calls) = repaired(None);
+    done.unwrap();
+    assert!(
+        did.contains(&"bound /docker/abc of the memory hierarchy to /sys/fs/cgroup/memory".to_owned()),
+        "{did:?}"
+    );
+    assert!(did.contains(&"linked /sys/fs/cgroup/cpuacct to cpu,cpuacct".to_owned()), "{did:?}");
+    let side = |call: &&String| call.contains(".dindcheck-");
+    assert_eq!(calls.iter().filter(side).filter(|c| c.starts_with("create_dir")).count(), 2);
+    assert_eq!(calls.iter().filter(side).filter(|c| c.starts_with("remove_dir")).count(), 2);
+    assert!(!did.iter().any(|line| line.contains(".dindcheck-")), "{did:?}");
+}
+
+#[test]
+fn a_refused_mount_is_said_in_words_and_everything_is_taken_back() {
+    for (errno, word) in [
+        (Errno::EBUSY, "grouping"),
+        (Errno::EPERM, "--privileged"),
+        (Errno::EROFS, "read-only"),
+        (Errno::ENODEV, "no such"),
+    ] {
+        let (done, did, calls) = repaired(Some(errno));
+        let error = format!("{:#}", done.unwrap_err());
+        assert!(error.contains(word) && error.contains("the memory hierarchy"), "{error}");
+        assert_eq!(did.len(), 2, "the tmpfs and the directory: {did:?}");
+        assert_eq!(calls.last().unwrap(), "unmount /sys/fs/cgroup", "{calls:?}");
+    }
+}
