@@ -1,1 +1,4 @@
 //! dindcheck
+pub mod commands;
+pub mod diagnosis;
+pub mod yaml;
