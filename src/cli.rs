@@ -32,6 +32,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "human")]
         format: Format,
     },
+    /// Name the first real error in logs, its cause and what to do.
+    Diagnose(Diagnose),
     /// Explain a step or a cause.
     Explain {
         /// A step id or a cause id.
@@ -113,6 +115,21 @@ pub struct Verify {
     /// Further arguments of dockerd.
     #[arg(last = true, value_name = "DOCKERD ARGS")]
     pub daemon_args: Vec<String>,
+}
+
+/// The options of `diagnose`.
+#[derive(Debug, Args)]
+pub struct Diagnose {
+    /// Logs of dockerd, containerd, runc, docker or a wrapper script; `-` is standard input. Several are read
+    /// as one, in this order.
+    #[arg(default_value = "-", value_name = "FILE|-")]
+    pub files: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Format,
+    /// Go on reading as the last log grows; print anew when the answer changes.
+    #[arg(long, short)]
+    pub follow: bool,
 }
 
 /// `json=/tmp/report.json`.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
 use crate::step::{Level, Reach};
+use crate::yaml::{self, Limits};
 
 /// The built-in profiles, so that the binary stands alone.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -288,8 +289,12 @@ struct RawContainer {
 
 /// The names of the built-in profiles, with what each is for.
 pub fn built_in() -> Vec<(&'static str, String)> {
-    let describe =
-        |text| crate::yaml::from_str::<Raw>(text).ok().and_then(|raw| raw.description).unwrap_or_default();
+    let describe = |text| {
+        yaml::from_str::<Raw>(text, Limits::HAND_WRITTEN)
+            .ok()
+            .and_then(|raw| raw.description)
+            .unwrap_or_default()
+    };
     BUILT_IN.iter().map(|&(name, text)| (name, describe(text))).collect()
 }
 
@@ -316,7 +321,7 @@ pub fn load(host: &dyn Host, name: &str) -> anyhow::Result<Profile> {
 
 /// Parses one layer; errors name the file, the line and the column.
 fn parse(name: &str, text: &str) -> anyhow::Result<Raw> {
-    crate::yaml::from_str(text).with_context(|| format!("profile {name}"))
+    yaml::from_str(text, Limits::HAND_WRITTEN).with_context(|| format!("profile {name}"))
 }
 
 /// The text of a profile: a file where the name is a path, else one of the image's own, else a built-in one.

@@ -1,5 +1,6 @@
 //! What does each subcommand do? One file a subcommand; each returns an exit code.
 
+pub mod diagnose;
 pub mod explain;
 pub mod list;
 pub mod plan;
@@ -19,6 +20,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Verify(args)) => verify::verify(&host, &args),
         Some(Command::Plan(args)) => plan::plan(&host, &args),
         Some(Command::List { format }) => list::list(format),
+        Some(Command::Diagnose(args)) => diagnose::diagnose(&args),
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
         Some(Command::Profile(command)) => profile::profile(&host, &command),
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),

@@ -1,0 +1,181 @@
+//! What has been seen so far in a log?
+//!
+//! Of everything only the first occurrence is kept, so that a log of any length needs the same memory.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::log::{self, Level, Record};
+use super::signatures::{self, Meaning};
+use super::{noise, refine, vocabulary};
+
+/// What of a text is kept for showing.
+const KEPT: usize = 8;
+
+/// A line of the log, as it stands there (without control characters).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// Counted from 1.
+    pub line: u64,
+    /// Its text, at most 16 KiB.
+    pub text: String,
+}
+
+/// A line that was passed over, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Noise {
+    /// Counted from 1.
+    pub line: u64,
+    /// Its text.
+    pub text: String,
+    /// The kind of harmless message that it is.
+    pub kind: &'static str,
+}
+
+/// Where a cause showed first, by how much the line counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Evidence {
+    /// A failure.
+    pub(super) loud: Option<LogLine>,
+    /// What came of an earlier failure.
+    pub(super) weak: Option<LogLine>,
+    /// A warning or less.
+    pub(super) quiet: Option<LogLine>,
+}
+
+/// Everything seen so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger {
+    pub(super) evidence: HashMap<usize, Evidence>,
+    /// The first error without a known cause: of the daemon, and of anybody.
+    pub(super) unexplained: Option<LogLine>,
+    pub(super) complaint: Option<LogLine>,
+    pub(super) last_error: Option<LogLine>,
+    pub(super) errors: Vec<LogLine>,
+    pub(super) noise: Vec<Noise>,
+    pub(super) rootless: bool,
+    /// The storage driver that was chosen in the end.
+    pub(super) chosen_driver: Option<String>,
+    open: Option<(LogLine, String)>,
+}
+
+impl Ledger {
+    /// Takes a line; says whether its message goes on in the next one.
+    pub(super) fn take(&mut self, number: u64, raw: &str) -> bool {
+        let line = || LogLine { line: number, text: log::without_escapes(raw).trim_end().to_owned() };
+        let mut record = log::read(raw);
+        let begun = self.open.take().filter(|_| !record.formed);
+        let (begin, continued) = match begun {
+            Some((begin, front)) => {
+                record.text = format!("{front} {}", record.text);
+                (begin, true)
+            }
+            None => (line(), false),
+        };
+        self.mark(&record);
+        if self.file(&record, &begin) || continued {
+            return false;
+        }
+        let goes_on = refine::goes_on(&record.text);
+        if goes_on {
+            self.open = Some((begin, record.text));
+        }
+        goes_on
+    }
+
+    /// Notes how far the daemon came and in what world it runs.
+    fn mark(&mut self, record: &Record) {
+        let text = record.text.as_str();
+        self.rootless |= text.contains("rootless") || text.contains("/.local/share/docker");
+        if record.level == Level::Quiet {
+            if text.contains("completed initialization") {
+                self.survive();
+            }
+            self.chosen_driver = refine::chosen_driver(text).or(self.chosen_driver.take());
+        }
+    }
+
+    /// The daemon came up: what it complained about before without a known cause did not stop it.
+    fn survive(&mut self) {
+        if let Some(line) = self.unexplained.take() {
+            self.errors.retain(|error| *error != line);
+            self.pass_over(line, "error that did not stop the daemon");
+        }
+    }
+
+    /// Puts a line where it belongs; says whether its cause is known.
+    fn file(&mut self, record: &Record, line: &LogLine) -> bool {
+        if let Some(kind) = noise::name(record) {
+            if refine::takes_back(&record.text) {
+                self.take_back(line.line);
+            }
+            if record.level >= Level::Warning {
+                self.pass_over(line.clone(), kind);
+            }
+            return true;
+        }
+        match signatures::meaning(&record.text) {
+            Some(meaning) => {
+                self.note(refine::meaning(meaning, record, self.rootless), record, line);
+                true
+            }
+            None => {
+                self.complain(record, line);
+                false
+            }
+        }
+    }
+
+    fn note(&mut self, meaning: Meaning, record: &Record, line: &LogLine) {
+        let loud = refine::is_loud(record) || (meaning.quiet && !meaning.weak);
+        let entry = self.evidence.entry(meaning.cause).or_default();
+        let slot = match (loud || meaning.quiet, meaning.weak) {
+            (true, false) => &mut entry.loud,
+            (true, true) => &mut entry.weak,
+            (false, _) => &mut entry.quiet,
+        };
+        slot.get_or_insert_with(|| line.clone());
+        if loud {
+            self.error(line);
+        }
+    }
+
+    fn complain(&mut self, record: &Record, line: &LogLine) {
+        if refine::is_failure_of_the_daemon(record) {
+            self.unexplained.get_or_insert_with(|| line.clone());
+        } else if refine::is_complaint(record) {
+            self.complaint.get_or_insert_with(|| line.clone());
+        } else {
+            return;
+        }
+        self.error(line);
+    }
+
+    fn error(&mut self, line: &LogLine) {
+        if self.errors.len() < KEPT && self.errors.iter().all(|error| error.text != line.text) {
+            self.errors.push(line.clone());
+        }
+        self.last_error = Some(line.clone());
+    }
+
+    fn pass_over(&mut self, line: LogLine, kind: &'static str) {
+        if self.noise.len() < KEPT && self.noise.iter().all(|noise| noise.kind != kind) {
+            self.noise.push(Noise { line: line.line, text: line.text, kind });
+        }
+    }
+
+    /// A refused mount that the next line explains as harmless is forgotten.
+    fn take_back(&mut self, number: u64) {
+        let Some(index) = vocabulary::all().iter().position(|cause| cause.id == refine::NOT_PRIVILEGED)
+        else {
+            return;
+        };
+        let Some(evidence) = self.evidence.get_mut(&index) else { return };
+        if let Some(line) = evidence.loud.take_if(|line| line.line + 1 == number) {
+            self.errors.retain(|error| *error != line);
+            self.last_error.take_if(|error| *error == line);
+            self.pass_over(line, "securityfs not mounted");
+        }
+    }
+}

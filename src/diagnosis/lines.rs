@@ -1,0 +1,246 @@
+//! Which lines of a stream are worth a closer look?
+//!
+//! A stream comes in pieces of any size. Here it is cut into numbered lines of at most 16 KiB, and only
+//! lines with a word that occurs in failures are handed on: in a debug log that is one in a hundred.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+use memchr::{memchr, memchr_iter, memrchr};
+
+/// What of a line is read.
+pub const LINE_LIMIT: usize = 16 * 1024;
+
+/// Words of failures, and of the marks that say how far a daemon came. A signature matches no message
+/// without one of them; a registry test checks it.
+const WORDS: &[&str] = &[
+    "rror",
+    "fail",
+    "fatal",
+    "fata[",
+    "panic",
+    "denied",
+    "permitted",
+    "cannot",
+    "can't",
+    "can not",
+    "couldn",
+    "could not",
+    "unable",
+    "not found",
+    "no such",
+    "support",
+    "invalid",
+    "unknown",
+    "refuse",
+    "timeout",
+    "timed out",
+    "deadline",
+    "read-only",
+    "busy",
+    "no space",
+    "quota",
+    "exceed",
+    "too many",
+    "too old",
+    "too new",
+    "too large",
+    "too long",
+    "yet valid",
+    "x509",
+    "does not",
+    "doesn't",
+    "isn't",
+    "is not",
+    "not mounted",
+    "missing",
+    "several valid",
+    "no plugin",
+    "removed",
+    "already",
+    "still running",
+    "in use",
+    "oom",
+    "out of memory",
+    "signal: ",
+    "sigsegv",
+    "cross-device",
+    "privilege",
+    "is disabled",
+    "bpf",
+    "a directory",
+    "eof",
+    "unreachable",
+    "no route",
+    "loopback",
+    "locked",
+    "must be",
+    "should be",
+    "started with root",
+    "unavailable",
+    "incompatible",
+    "overlap",
+    "no available",
+    "rate limit",
+    "toomany",
+    "rootless",
+    "completed initialization",
+    "storage-driver=",
+    "graphdriver",
+    "4.4.0-",
+    "starting up",
+    "not a ",
+    "as a flag",
+    "broken pipe",
+    "http response",
+    "http request",
+    "not running",
+    "interactive auth",
+    "boltdb",
+    "mtu",
+    "exit code",
+    "exit status",
+    "exited",
+    "tcp://",
+    "no new",
+    "no matching",
+    "handshake",
+    "child's pid",
+];
+
+static FILTER: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasickBuilder::new().ascii_case_insensitive(true).build(WORDS).ok());
+
+/// Whether a line has a word of failures.
+pub(super) fn is_candidate(line: &[u8]) -> bool {
+    FILTER.as_ref().is_none_or(|filter| filter.is_match(line))
+}
+
+/// Takes the lines that pass; says whether it wants the next line too, whatever it says.
+pub(super) trait Sink {
+    fn line(&mut self, number: u64, line: &[u8]) -> bool;
+}
+
+/// Cuts a stream into lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    number: u64,
+    partial: Vec<u8>,
+    skipping: bool,
+    wants_next: bool,
+}
+
+impl Lines {
+    /// Takes the next piece of the stream.
+    pub(super) fn push(&mut self, mut bytes: &[u8], sink: &mut impl Sink) {
+        if self.skipping || !self.partial.is_empty() {
+            bytes = self.complete(bytes, sink);
+        }
+        let Some(last) = memrchr(b'\n', bytes) else { return self.keep(bytes) };
+        self.whole(&bytes[..=last], sink);
+        self.keep(&bytes[last + 1..]);
+    }
+
+    /// The line that the stream ended in, without a line break.
+    pub(super) fn rest(&self) -> Option<(u64, &[u8])> {
+        (!self.partial.is_empty()).then_some((self.number + 1, &self.partial[..]))
+    }
+
+    /// Ends the line that earlier pieces began; gives what follows it.
+    fn complete<'a>(&mut self, bytes: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
+        let Some(end) = memchr(b'\n', bytes) else {
+            self.keep(bytes);
+            return &[];
+        };
+        self.keep(&bytes[..end]);
+        self.number += 1;
+        self.skipping = false;
+        let line = std::mem::take(&mut self.partial);
+        if self.wants_next || is_candidate(&line) {
+            self.wants_next = sink.line(self.number, &line);
+        }
+        self.partial = line;
+        self.partial.clear();
+        &bytes[end + 1..]
+    }
+
+    /// Keeps the front of a line whose end is not there yet.
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = LINE_LIMIT - self.partial.len();
+        self.skipping |= bytes.len() > room;
+        self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Many whole lines at once: only those with a match are looked at.
+    fn whole(&mut self, block: &[u8], sink: &mut impl Sink) {
+        let mut at = 0;
+        while at < block.len() {
+            let start = if self.wants_next { at } else { self.skip_to_match(block, at) };
+            if start == block.len() {
+                return;
+            }
+            let end = memchr(b'\n', &block[start..]).map_or(block.len(), |length| start + length);
+            self.number += 1;
+            let line = &block[start..end.min(start + LINE_LIMIT)];
+            self.wants_next = sink.line(self.number, line);
+            at = end + 1;
+        }
+    }
+
+    /// The start of the next line with a match, counting the lines before it.
+    fn skip_to_match(&mut self, block: &[u8], at: usize) -> usize {
+        let found = FILTER.as_ref().map_or(Some(at), |filter| Some(at + filter.find(&block[at..])?.start()));
+        let end = found.unwrap_or(block.len());
+        let start = memrchr(b'\n', &block[at..end]).map_or(at, |before| at + before + 1);
+        self.number += memchr_iter(b'\n', &block[at..start]).count() as u64;
+        if found.is_some() { start } else { block.len() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_LIMIT, Lines, Sink};
+
+    #[derive(Default)]
+    struct Seen(Vec<(u64, String)>);
+
+    impl Sink for Seen {
+        fn line(&mut self, number: u64, line: &[u8]) -> bool {
+            self.0.push((number, String::from_utf8_lossy(line).into_owned()));
+            line.ends_with(b":")
+        }
+    }
+
+    fn cut(text: &[u8], piece: usize) -> Vec<(u64, String)> {
+        let (mut lines, mut seen) = (Lines::default(), Seen::default());
+        for bytes in text.chunks(piece) {
+            lines.push(bytes, &mut seen);
+        }
+        let rest = lines.rest().map(|(number, line)| (number, String::from_utf8_lossy(line).into_owned()));
+        seen.0.extend(rest);
+        seen.0
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_lines() {
+        let text = b"one\ntwo failed:\nthree\nfour\n\nsix error\nseven";
+        let whole = cut(text, 1000);
+        let numbers: Vec<u64> = whole.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [2, 3, 6, 7]);
+        for piece in 1..20 {
+            assert_eq!(cut(text, piece), whole, "{piece}");
+        }
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let mut text = b"error ".to_vec();
+        text.resize(3 * LINE_LIMIT, b'x');
+        text.extend_from_slice(b"\nerror 2\n");
+        for piece in [1, 100, LINE_LIMIT, LINE_LIMIT + 1, 10 * LINE_LIMIT] {
+            let seen = cut(&text, piece);
+            let lengths: Vec<_> = seen.iter().map(|(number, line)| (*number, line.len())).collect();
+            assert_eq!(lengths, [(1, LINE_LIMIT), (2, 7)], "{piece}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What does a line of a log say, without the wrappers it came in?
+//!
+//! A message of dockerd may arrive as logfmt, as JSON, in the short form of old versions, or bare; in
+//! front of it may stand what journald, compose, Kubernetes, a build or a CI runner put there. All of that
+//! is peeled off until the message is left, with its level if it has one and its quotes freed of escapes.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::logfmt;
+
+/// How loud a line is by its own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `trace`, `debug`, `info`, `notice`.
+    Quiet,
+    /// `warning`.
+    Warning,
+    /// No level: output of a client, a script, a tool.
+    Unmarked,
+    /// `error`.
+    Error,
+    /// `fatal`, `panic`.
+    Fatal,
+}
+
+/// A line without its wrappers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its level.
+    pub level: Level,
+    /// Message and fields, without escapes.
+    pub text: String,
+    /// Whether it came in a form of its own (logfmt, JSON, old form), so that it continues nothing.
+    pub formed: bool,
+}
+
+const WRAPPINGS: usize = 8;
+
+/// Peels a line.
+pub fn read(line: &str) -> Record {
+    let plain = without_escapes(line);
+    let mut rest = plain.trim_end_matches(['\r', '\n', ' ']);
+    let mut level = Level::Unmarked;
+    for _ in 0..WRAPPINGS {
+        if let Some(record) = structured(rest) {
+            return record;
+        }
+        let Some((wrapped, inner)) = peel(rest) else { break };
+        level = wrapped.or_level(level);
+        rest = inner;
+    }
+    let formed = level != Level::Unmarked;
+    Record { level, text: free(rest.trim_start()).into_owned(), formed }
+}
+
+fn structured(rest: &str) -> Option<Record> {
+    let rest = rest.trim_start();
+    if rest.starts_with('{') {
+        return json(rest);
+    }
+    logfmt::read(rest).map(|fields| Record {
+        level: fields.level,
+        text: free(&fields.text).into_owned(),
+        formed: true,
+    })
+}
+
+/// JSON of the json-file driver, of journald's export, or of a logger.
+fn json(text: &str) -> Option<Record> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let object = value.as_object()?;
+    let text_of = |names: &[&str]| names.iter().find_map(|name| object.get(*name)?.as_str());
+    let message = text_of(&["log", "MESSAGE", "msg", "message", "Message"])?;
+    let level = text_of(&["level", "severity", "lvl"]).map_or(Level::Unmarked, level_of);
+    let inner = read_inner(message);
+    let mut text = inner.text;
+    for name in ["error", "err", "error-response"] {
+        if let Some(error) = object.get(name).and_then(serde_json::Value::as_str) {
+            text = format!("{text} {name}={}", free(error));
+        }
+    }
+    let level = if inner.formed { inner.level } else { level };
+    Some(Record { level, text, formed: inner.formed || level != Level::Unmarked })
+}
+
+/// The message in a wrapper may be wrapped again, but not in JSON for ever.
+fn read_inner(message: &str) -> Record {
+    let message = message.trim_end_matches(['\r', '\n']);
+    if message.trim_start().starts_with('{') {
+        return Record { level: Level::Unmarked, text: free(message).into_owned(), formed: false };
+    }
+    read(message)
+}
+
+/// What a wrapper says about the level.
+enum Wrapped {
+    Nothing,
+    Level(Level),
+}
+
+impl Wrapped {
+    fn or_level(self, level: Level) -> Level {
+        match self {
+            Self::Nothing => level,
+            Self::Level(level) => level,
+        }
+    }
+}
+
+static WRAPPERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let parts = [
+        r"(?P<short>DEBU|INFO|WARN|ERRO|FATA|PANI|TRAC)\[[^\]]*\]\s+",
+        r"\[(?P<word>DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TRACE)\s*\]:?\s+",
+        r"(?P<klog>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [^\]]{1,80}\] ",
+        r"##\[[a-z]+\]",
+        r"::(error|warning|notice)[^:]*::",
+        r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))?\]?:?\s+(\d\d[OE]\+? )?",
+        r"[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(\.\d+)? [\w.-]+ [\w./@-]+(\[\d+\])?: ",
+        r"[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(\.\d+)? ",
+        r"[\w.-]+ [\w./@-]+\[\d+\]: ",
+        r"[\w./@-]+\[\d+\]: ",
+        r"(stdout|stderr) [FP] ",
+        r"[\w./-]{1,80} +\| ",
+        r"\[(pod/)?[\w./-]+\] ?\|? ",
+        r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [^\]]{1,40}\] ",
+        r"\[ *\d+(\.\d+)?s?\] ",
+        r"#\d+ (\d+\.\d+ )?",
+        r"[|>] ",
+        r"\s+",
+    ];
+    Regex::new(&format!("^(?:{})", parts.join("|"))).ok()
+});
+
+fn peel(rest: &str) -> Option<(Wrapped, &str)> {
+    let captures = WRAPPERS.as_ref()?.captures(rest)?;
+    let end = captures.get(0)?.end();
+    let named = ["short", "word", "klog"].iter().find_map(|name| captures.name(name));
+    let wrapped = named.map_or(Wrapped::Nothing, |name| Wrapped::Level(level_of(name.as_str())));
+    (end > 0).then(|| (wrapped, &rest[end..]))
+}
+
+/// The level behind its many names.
+pub(super) fn level_of(name: &str) -> Level {
+    match name.as_bytes().first().map(u8::to_ascii_lowercase) {
+        Some(b'w') => Level::Warning,
+        Some(b'e') => Level::Error,
+        Some(b'f' | b'p' | b'c') => Level::Fatal,
+        _ => Level::Quiet,
+    }
+}
+
+/// Without ANSI sequences and other control characters.
+pub fn without_escapes(line: &str) -> Cow<'_, str> {
+    if !line.bytes().any(|byte| byte < b' ' && byte != b'\t') {
+        return Cow::Borrowed(line);
+    }
+    let mut plain = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => skip_sequence(&mut characters),
+            '\t' => plain.push('\t'),
+            control if control < ' ' => {}
+            other => plain.push(other),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+fn skip_sequence(characters: &mut std::str::Chars<'_>) {
+    match characters.next() {
+        Some('[') => {
+            characters.find(|character| ('@'..='~').contains(character));
+        }
+        Some(']') => {
+            characters.find(|&character| character == '\u{7}');
+        }
+        _ => {}
+    }
+}
+
+/// Without the backslashes of however many layers of quoting; a quoted line break becomes a space.
+fn free(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut freed = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            freed.push(character);
+            continue;
+        }
+        match characters.peek() {
+            Some('\\' | '"' | '\'') => {}
+            Some('n' | 't' | 'r') => {
+                characters.next();
+                freed.push(' ');
+            }
+            _ => freed.push('\\'),
+        }
+    }
+    Cow::Owned(freed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Level, read};
+
+    #[track_caller]
+    fn says(line: &str, level: Level, text: &str) {
+        let record = read(line);
+        assert_eq!((record.level, record.text.as_str()), (level, text), "{line}");
+    }
+
+    #[test]
+    fn every_form_of_dockerd() {
+        says(r#"time="2024-01-02T03:04:05Z" level=error msg="a \"b\" c""#, Level::Error, r#"a "b" c"#);
+        says("ERRO[2019-09-12T06:11:01.38Z] bad thing  driver=x", Level::Error, "bad thing  driver=x");
+        says("FATA[0000] bad", Level::Fatal, "bad");
+        says("failed to start daemon: x", Level::Unmarked, "failed to start daemon: x");
+    }
+
+    #[test]
+    fn wrappers_are_peeled() {
+        for wrapper in [
+            "Jun 22 19:23:34 host dockerd[180]: ",
+            "2024-05-01T10:00:00.000000000Z ",
+            "2024-05-01T10:00:00.000000000Z stderr F ",
+            "dind-1  | ",
+            "[pod/dind-0/dind] ",
+            "#8 2.452 ",
+            "dockerd[5375]: ",
+            "2024-05-01T10:00:00+0200 host dockerd[12]: ",
+            "\u{1b}[31m",
+            "##[error]",
+        ] {
+            let line = format!("{wrapper}time=\"2024-01-02T03:04:05Z\" level=fatal msg=\"x y\"\r");
+            says(&line, Level::Fatal, "x y");
+            says(&format!("{wrapper}cannot do it"), Level::Unmarked, "cannot do it");
+        }
+    }
+
+    #[test]
+    fn json_is_opened() {
+        says(r#"{"log":"level=error msg=\"x \\\"y\\\"\"\n","stream":"stderr"}"#, Level::Error, r#"x "y""#);
+        says(r#"{"level":"warn","msg":"a","error":"b"}"#, Level::Warning, "a error=b");
+        says(
+            r#"{"MESSAGE":"failed to start daemon: z","PRIORITY":"6"}"#,
+            Level::Unmarked,
+            "failed to start daemon: z",
+        );
+        says(r#"{"broken": "#, Level::Unmarked, r#"{"broken":"#);
+    }
+}

@@ -1,0 +1,112 @@
+//! What do the `key=value` fields of a logfmt line say?
+//!
+//! The level is taken out, the time dropped, the message comes first and the other fields follow as they
+//! are named. Lines that were cut at either end are read as far as they go.
+
+use super::log::{Level, level_of};
+
+/// A logfmt line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fields {
+    pub(super) level: Level,
+    pub(super) text: String,
+}
+
+/// Reads a line that is logfmt; the front may be missing.
+pub(super) fn read(line: &str) -> Option<Fields> {
+    let level_at = position(line, "level=").or_else(|| position(line, "evel="))?;
+    if level_at > 80 || !(line.contains("msg=") || line.contains("error=")) {
+        return None;
+    }
+    let mut fields = Fields { level: Level::Quiet, text: String::with_capacity(line.len()) };
+    let mut others = String::new();
+    let mut rest = line;
+    while let Some((key, value, after)) = next(rest) {
+        match key {
+            "time" | "ts" | "t" => {}
+            "level" | "evel" | "vel" => fields.level = level_of(value),
+            "msg" => fields.text.push_str(value),
+            _ => {
+                others.push(' ');
+                others.push_str(key);
+                others.push('=');
+                others.push_str(value);
+            }
+        }
+        rest = after;
+    }
+    fields.text.push_str(&others);
+    Some(fields)
+}
+
+/// Where the word begins, at the front or after a space.
+fn position(line: &str, word: &str) -> Option<usize> {
+    let at = line.find(word)?;
+    (at == 0 || line.as_bytes().get(at - 1) == Some(&b' ')).then_some(at)
+}
+
+/// The next field, and what follows it. Text without `=` is given with an empty key.
+fn next(rest: &str) -> Option<(&str, &str, &str)> {
+    let rest = rest.trim_start_matches(' ');
+    if rest.is_empty() {
+        return None;
+    }
+    let key_end = rest.find(['=', ' ', '"'])?;
+    if rest.as_bytes().get(key_end) != Some(&b'=') {
+        let (word, after) = rest.split_at(rest[key_end..].find(' ').map_or(rest.len(), |at| key_end + at));
+        return Some(("", word, after));
+    }
+    let (key, value) = (&rest[..key_end], &rest[key_end + 1..]);
+    match value.strip_prefix('"') {
+        Some(quoted) => {
+            let end = closing_quote(quoted);
+            Some((key, &quoted[..end], quoted.get(end + 1..).unwrap_or("")))
+        }
+        None => {
+            let end = value.find(' ').unwrap_or(value.len());
+            Some((key, &value[..end], &value[end..]))
+        }
+    }
+}
+
+fn closing_quote(quoted: &str) -> usize {
+    let bytes = quoted.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' => at += 2,
+            b'"' => return at,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fields, read};
+    use crate::diagnosis::log::Level;
+
+    #[test]
+    fn message_first_then_the_fields() {
+        let fields = read(r#"time="x" level=warning msg="a b" error="c \"d\"" module=e"#);
+        assert_eq!(
+            fields,
+            Some(Fields { level: Level::Warning, text: r#"a b error=c \"d\" module=e"#.into() })
+        );
+    }
+
+    #[test]
+    fn cut_lines_are_read_as_far_as_they_go() {
+        for line in [
+            "level=error msg=\"x",
+            "evel=warning msg=\"x\" a=\"\\",
+            "level=",
+            "level=error msg=",
+            "level=\u{e9}",
+        ] {
+            let _ = read(line);
+        }
+        assert_eq!(read("level=error msg=\"x y").map(|fields| fields.text), Some("x y".into()));
+    }
+}

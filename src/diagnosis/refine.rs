@@ -1,0 +1,109 @@
+//! What does a line count for, given what stands around it?
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use super::log::{Level, Record};
+use super::signatures::{self, Meaning};
+use super::vocabulary::{self, CauseId};
+
+/// Refused mounts and rules.
+pub(super) const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
+const IN_USER_NAMESPACE: CauseId = CauseId::new("overlay-in-user-namespace-unsupported");
+const ON_OVERLAY: CauseId = CauseId::new("overlay-on-overlay-data-root");
+const FILESYSTEM: CauseId = CauseId::new("data-root-filesystem-unsupported");
+
+fn pattern(text: &str) -> Option<Regex> {
+    signatures::regex(text)
+}
+
+fn fits(regex: &LazyLock<Option<Regex>>, text: &str) -> bool {
+    regex.as_ref().is_some_and(|regex| regex.is_match(text.as_bytes()))
+}
+
+pub(super) fn index(id: CauseId) -> usize {
+    vocabulary::all().iter().position(|cause| cause.id == id).unwrap_or(0)
+}
+
+/// In a user namespace a refused overlay mount means that namespace, not a missing `--privileged`.
+pub(super) fn meaning(meaning: Meaning, record: &Record, rootless: bool) -> Meaning {
+    let id = vocabulary::all()[meaning.cause].id;
+    let text = record.text.as_str();
+    let in_user_namespace = rootless || text.contains("/.local/share/") || text.contains("/run/user/");
+    if in_user_namespace && text.contains("overlay") && [NOT_PRIVILEGED, ON_OVERLAY, FILESYSTEM].contains(&id)
+    {
+        return Meaning { cause: index(IN_USER_NAMESPACE), ..meaning };
+    }
+    meaning
+}
+
+static VERDICT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"failed to start daemon|error starting daemon|error response from daemon"));
+
+/// Whether the line is a failure by its own account; a bare line counts, since nobody prints it otherwise.
+pub(super) fn is_loud(record: &Record) -> bool {
+    match record.level {
+        Level::Error | Level::Fatal => true,
+        Level::Unmarked => !fits(&WARNS, &record.text),
+        Level::Warning | Level::Quiet => fits(&VERDICT, &record.text),
+    }
+}
+
+static WARNS: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"^(\[?warn(ing)?\b|notice:|info:|debug:)"));
+
+static DAEMON: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(concat!(
+        r"failed to start daemon|error starting daemon|failed to load listeners|error response from daemon|",
+        r"^panic: |^fatal error: |oci runtime|runc create failed|returned error|daemon.*exited with|",
+        r"\[rootlesskit:[a-z]+\] error|^dockerd: |\bdockerd\b.*(failed|error|cannot)"
+    ))
+});
+
+/// An error of dockerd and its helpers, or of a request to it.
+pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
+    match record.level {
+        Level::Error | Level::Fatal => true,
+        Level::Unmarked | Level::Warning | Level::Quiet => is_loud(record) && fits(&DAEMON, &record.text),
+    }
+}
+
+static COMPLAINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|cannot |can.t |couldn.t |could not |unable to )|",
+        r"\berror: |: (error|failed|fatal|cannot|can.t|unable)\b|",
+        r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
+        r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
+    ))
+});
+
+/// Something that reads like an error of whatever program.
+pub(super) fn is_complaint(record: &Record) -> bool {
+    record.level == Level::Unmarked && is_loud(record) && fits(&COMPLAINT, &record.text)
+}
+
+/// A message that plainly goes on in the next line: it ends in a colon, or quotes iptables, whose last
+/// line says how it ended.
+pub(super) fn goes_on(text: &str) -> bool {
+    let end = text.trim_end();
+    end.ends_with(':')
+        || end.ends_with("failed to dial")
+        || (end.contains("iptables failed:") && !end.contains("(exit status"))
+}
+
+/// The explanation that hack/dind gives for a refused mount that does not matter.
+pub(super) fn takes_back(text: &str) -> bool {
+    text.contains("Could not mount /sys/kernel/security")
+}
+
+static DRIVER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"(?:storage-driver|graphdriver(?:\(s\))?)=([a-z0-9-]+)"));
+
+/// The storage driver with which the daemon says that it runs.
+pub(super) fn chosen_driver(text: &str) -> Option<String> {
+    if !text.starts_with("Docker daemon") {
+        return None;
+    }
+    let found = DRIVER.as_ref()?.captures(text.as_bytes())?.get(1)?;
+    String::from_utf8(found.as_bytes().to_vec()).ok()
+}
