@@ -132,7 +132,7 @@ fn threaded(root: &Root) -> Finding {
     let what = format!(
         "the root cgroup is `{kind}`, so every new child of it is invalid: controllers were enabled beside processes"
     );
-    Finding::fail(CauseId::new("cgroup-v2-root-has-processes"), what)
+    Finding::fail(CauseId::new("cgroup-root-threaded"), what)
         .with("cgroup.type", kind)
         .with("cgroup.subtree_control", listed(&root.enabled))
         .with("processes", root.crowd())

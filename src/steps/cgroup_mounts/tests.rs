@@ -79,7 +79,7 @@ fn the_hosts_root_is_told_from_an_own_sub_tree() {
         mounted(OWN, "devices", "rw", "devices")
     );
     let findings = judged(&own, &table);
-    assert_eq!(causes(&findings), [(Level::Warn, "cgroup-host-namespace")]);
+    assert_eq!(causes(&findings), [(Level::Warn, "cgroup-v1-foreign-root")]);
     assert!(findings[0].hint.as_ref().unwrap().contains("--cgroup-parent=/docker/abc"));
 }
 
@@ -128,8 +128,7 @@ fn a_v2_tree_is_known_by_its_magic_and_lacking_controllers_by_name() {
     let cgroups = Cgroups::read(&fake).unwrap();
     assert_eq!(cgroups.mode, Mode::V2);
     let findings = v2::judge(&cgroups, &v2::offered(&fake, &cgroups).unwrap(), &wants());
-    let expected =
-        [(Level::Fail, "cgroup-mounted-read-only"), (Level::Warn, "cgroup-limit-controller-unavailable")];
+    let expected = [(Level::Fail, "cgroup-mounted-read-only"), (Level::Warn, "cgroup-controllers-missing")];
     assert_eq!(causes(&findings), expected);
 }
 

@@ -16,6 +16,11 @@ use crate::step::Finding;
 /// What dockerd (`daemon.NewDaemon`) and runc (`initPaths`) cannot do without.
 const DEVICES: &str = "devices";
 
+/// Neither generation: this kernel has only the v2 tree, and that is not mounted either.
+const NOTHING_MOUNTED: CauseId = CauseId::new("cgroup-not-mounted");
+/// A hierarchy that exists and only needs to be mounted.
+const MOUNTABLE: CauseId = CauseId::new("cgroup-v1-controller-missing");
+
 /// How much the profile wants a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Want {
@@ -62,9 +67,10 @@ fn devices(cgroups: &Cgroups) -> Option<Finding> {
                 .to_owned()
         }
     };
+    let cause = if cgroups.hierarchies.is_empty() { NOTHING_MOUNTED } else { NOT_MOUNTED };
     let root = root_mount(cgroups).map_or("not a mount point".to_owned(), |mount| mount.fstype.clone());
     Some(
-        Finding::fail(NOT_MOUNTED, what)
+        Finding::fail(cause, what)
             .with("path", format!("{ROOT}/{DEVICES}"))
             .with(ROOT, root)
             .with("/proc/self/cgroup", hierarchy.map_or_else(|| "has no devices line".to_owned(), line)),
@@ -108,7 +114,7 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
         let what = format!(
             "{subject} shows the host's root: inner containers land beside this container, outside its limits"
         );
-        Finding::warn(CauseId::new("cgroup-host-namespace"), what)
+        Finding::warn(CauseId::new("cgroup-v1-foreign-root"), what)
             .hint(format!("dockerd --cgroup-parent={own}/docker"))
     } else {
         let what = format!("{subject} shows another sub-tree than this container's own");
@@ -127,13 +133,14 @@ fn missing(cgroups: &Cgroups, hierarchy: &Hierarchy, want: Want) -> Option<Findi
         let what = format!(
             "the {name} hierarchy is not managed by the outer engine: this container has no place of its own in it"
         );
-        return graded(want, what).map(|finding| finding.with("/proc/self/cgroup", line(hierarchy)));
+        return graded(CONTROLLER_UNAVAILABLE, want, what)
+            .map(|finding| finding.with("/proc/self/cgroup", line(hierarchy)));
     }
     let what = format!("the {name} hierarchy exists in this kernel and is not mounted here");
     let finding = if hierarchy.is_named() {
         Some(Finding::warn(CauseId::new("cgroup-v1-systemd-hierarchy-not-mounted"), what))
     } else {
-        graded(want, what)
+        graded(MOUNTABLE, want, what)
     };
     finding.map(|finding| {
         finding.with("path", format!("{ROOT}/{name}")).with("/proc/self/cgroup", line(hierarchy))
@@ -151,7 +158,7 @@ fn without_hierarchy(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
         let what = format!("no v1 hierarchy of this kernel has the {name} controller, so its limits are ignored");
         let told = cgroups.controllers.iter().find(|c| c.name == *name);
         let told = told.map_or("absent".to_owned(), |c| format!("hierarchy {}, enabled {}", c.hierarchy, u8::from(c.enabled)));
-        Some(graded(want, what)?.with("/proc/cgroups", told).hint(format!(
+        Some(graded(CONTROLLER_UNAVAILABLE, want, what)?.with("/proc/cgroups", told).hint(format!(
             "Only the host can change this: boot it with cgroup_enable={name}, or mount the {name} hierarchy there \
              before the outer daemon starts"
         )))
@@ -160,10 +167,10 @@ fn without_hierarchy(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
 }
 
 /// A finding about a controller, as strong as the profile wants it.
-fn graded(want: Want, what: String) -> Option<Finding> {
+fn graded(cause: CauseId, want: Want, what: String) -> Option<Finding> {
     match want {
-        Want::Required => Some(Finding::fail(CONTROLLER_UNAVAILABLE, what)),
-        Want::Wanted => Some(Finding::warn(CONTROLLER_UNAVAILABLE, what)),
+        Want::Required => Some(Finding::fail(cause, what)),
+        Want::Wanted => Some(Finding::warn(cause, what)),
         Want::Unneeded => None,
     }
 }

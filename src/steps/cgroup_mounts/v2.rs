@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
-use super::{CONTROLLER_UNAVAILABLE, read_only, root_mount};
+use super::{read_only, root_mount};
+use crate::diagnosis::CauseId;
 use crate::facts::cgroup::{Cgroups, ROOT};
 use crate::host::Host;
 use crate::profile::Controllers;
 use crate::step::Finding;
+
+/// A controller that the parent does not give.
+const NOT_OFFERED: CauseId = CauseId::new("cgroup-controllers-missing");
 
 /// The controllers that the mounted root offers (`cgroup.controllers`).
 pub(super) fn offered(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Vec<String>> {
@@ -35,11 +39,11 @@ pub(super) fn judge(cgroups: &Cgroups, offered: &[String], wants: &Controllers) 
         .collect();
     findings.extend(
         lacking(offered, &wants.required)
-            .map(|what| evidence(Finding::fail(CONTROLLER_UNAVAILABLE, what), cgroups, offered)),
+            .map(|what| evidence(Finding::fail(NOT_OFFERED, what), cgroups, offered)),
     );
     findings.extend(
         lacking(offered, &wants.wanted)
-            .map(|what| evidence(Finding::warn(CONTROLLER_UNAVAILABLE, what), cgroups, offered)),
+            .map(|what| evidence(Finding::warn(NOT_OFFERED, what), cgroups, offered)),
     );
     if findings.is_empty() {
         findings
