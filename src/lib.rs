@@ -28,5 +28,7 @@ pub mod report;
 pub mod runner;
 pub mod step;
 pub mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trial;
 pub mod yaml;

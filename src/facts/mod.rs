@@ -1,4 +1,7 @@
 //! What is so here? Small typed readings that several steps share: on demand, through the door, never kept.
 
+pub mod caps;
 pub mod cgroup;
+pub mod confinement;
 pub mod mounts;
+pub mod status;

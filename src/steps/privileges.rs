@@ -1,6 +1,29 @@
-//! Privileges of the outer container.
+//! Does the outer container have the privileges that an inner engine needs?
+//!
+//! What counts is what a program started from here will hold: the effective set within the bounding set. Three
+//! different lacks have three different remedies: a container that was never privileged; one that is, under an
+//! engine that itself lacks capabilities; and one that only lacks `CAP_SYS_RESOURCE`, which most work does not
+//! need. Where a system-call filter or a security module is at work, capabilities say too little, and the
+//! calls that runc makes are tried in a child.
 
+use crate::diagnosis::CauseId;
+use crate::facts::caps::{Cap, CapSet, names};
+use crate::facts::confinement::{Label, UserNamespace};
+use crate::facts::status::{Seccomp, Status};
+use crate::host::Identity;
 use crate::step::{Cx, Finding, Phase, Step};
+use crate::trial::{Trial, TrialReport};
+
+mod calls;
+mod needs;
+
+const NOT_ROOT: CauseId = CauseId::new("not-root");
+const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
+const NO_NET_ADMIN: CauseId = CauseId::new("net-admin-capability-missing");
+const ENGINE_LACKS: CauseId = CauseId::new("capability-missing-for-container");
+const NO_SYS_RESOURCE: CauseId = CauseId::new("sys-resource-capability-missing");
+const NO_NEW_PRIVS: CauseId = CauseId::new("no-new-privileges");
+const NARROW_MAP: CauseId = CauseId::new("image-uid-outside-mapped-range");
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -12,6 +35,154 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+/// What the judgement is about.
+struct Facts {
+    identity: Identity,
+    status: Status,
+    label: Label,
+    user_namespace: UserNamespace,
+    /// The calls that runc makes, where something other than capabilities might forbid them.
+    calls: Option<TrialReport>,
 }
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let status = Status::read(cx.host)?;
+    let label = Label::read(cx.host)?;
+    let confined = status.seccomp != Seccomp::Off || !matches!(label, Label::None | Label::Unconfined);
+    let worth_trying = confined && held(&status).has(Cap::SYS_ADMIN);
+    let facts = Facts {
+        identity: cx.host.identity(),
+        status,
+        label,
+        user_namespace: UserNamespace::read(cx.host)?,
+        calls: worth_trying.then(|| cx.host.trial(&Trial::ContainerCalls)).transpose()?,
+    };
+    Ok(judge(&facts))
+}
+
+/// What a program started from here holds.
+fn held(status: &Status) -> CapSet {
+    CapSet(status.effective.0 & status.bounding.0)
+}
+
+fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(root(facts));
+    findings.extend(capabilities(facts));
+    if let Some(report) = &facts.calls {
+        findings.extend(calls::judge(report, &facts.label));
+    }
+    findings.extend(no_new_privileges(&facts.status));
+    findings.extend(user_namespace(&facts.user_namespace));
+    findings
+}
+
+/// dockerd refuses any other user before it does anything (moby cmd/dockerd/daemon.go).
+fn root(facts: &Facts) -> Option<Finding> {
+    let euid = facts.identity.euid;
+    (euid != 0).then(|| {
+        Finding::fail(NOT_ROOT, format!("this is user {euid}, and dockerd starts only as user 0"))
+            .with("euid", euid)
+            .hint("start the outer container with --user 0, or run dindcheck by sudo")
+    })
+}
+
+/// The capabilities, one of the three lacks first; another user than root holds none, so its bound counts.
+fn capabilities(facts: &Facts) -> Vec<Finding> {
+    let status = &facts.status;
+    let is_root = facts.identity.euid == 0;
+    let held = if is_root { held(status) } else { status.bounding };
+    let seen = |finding: Finding| {
+        finding
+            .with("path", "/proc/self/status")
+            .with("CapEff", status.effective)
+            .with("CapBnd", status.bounding)
+    };
+    let unmet = needs::unmet(held);
+    if !unmet.is_empty() {
+        let breaks: Vec<String> = unmet.iter().map(|(cap, breaks)| format!("{cap}: {breaks}")).collect();
+        return vec![seen(lack(held, &unmet).with("without", breaks.join("; ")))];
+    }
+    let enough = "every capability that dockerd and its containers need is held";
+    let findings = is_root.then(|| std::iter::once(Finding::pass(enough)).chain(unneeded(held)));
+    findings.into_iter().flatten().map(seen).collect()
+}
+
+/// Names the lack by what is left: without `CAP_SYS_ADMIN` nothing privileged is left at all.
+fn lack(held: CapSet, unmet: &[(Cap, &str)]) -> Finding {
+    let caps: Vec<Cap> = unmet.iter().map(|(cap, _)| *cap).collect();
+    let missing = names(&caps);
+    let lacks = held.lacks_up_to(Cap::LAST_OF_20_10).len();
+    let are = if caps.len() == 1 { "is" } else { "are" };
+    match caps.as_slice() {
+        caps if caps.contains(&Cap::SYS_ADMIN) => Finding::fail(
+            NOT_PRIVILEGED,
+            format!("the outer container is not privileged: {missing} {are} missing, {lacks} of 38 in all"),
+        ),
+        [Cap::NET_ADMIN] => Finding::fail(NO_NET_ADMIN, format!("{missing} is missing, and no other that is needed")),
+        caps => Finding::fail(
+            ENGINE_LACKS,
+            format!("{missing} {are} missing although CAP_SYS_ADMIN is held: what started this container lacks {}",
+                if caps.len() == 1 { "it itself, or dropped it" } else { "them itself, or dropped them" }),
+        )
+        .hint(format!(
+            "give the outer engine {missing} (LXC: lxc.cap.drop; systemd: CapabilityBoundingSet), or start the outer container without --cap-drop"
+        )),
+    }
+}
+
+/// Capabilities that only some containers ask for. Those above 37 are not missed: Docker 20.10 gives none.
+fn unneeded(held: CapSet) -> Vec<Finding> {
+    let lacks = held.lacks_up_to(Cap::LAST_OF_20_10);
+    let (resource, others): (Vec<Cap>, Vec<Cap>) =
+        lacks.into_iter().partition(|cap| *cap == Cap::SYS_RESOURCE);
+    let resource = (!resource.is_empty()).then(|| {
+        Finding::warn(
+            NO_SYS_RESOURCE,
+            "CAP_SYS_RESOURCE is missing: an inner container with a --ulimit above this container's hard limit does not start, nor does an inner --privileged container under Docker 20.10",
+        )
+    });
+    let others = (!others.is_empty()).then(|| {
+        Finding::warn(
+            ENGINE_LACKS,
+            format!(
+                "{} are not held: inner --privileged containers do without them, and do not start under Docker 20.10",
+                names(&others)
+            ),
+        )
+        .hint("start the outer container with --privileged")
+    });
+    resource.into_iter().chain(others).collect()
+}
+
+/// The bit is inherited by every inner container (prctl(2), `PR_SET_NO_NEW_PRIVS`).
+fn no_new_privileges(status: &Status) -> Option<Finding> {
+    status.no_new_privs.then(|| {
+        Finding::warn(
+            NO_NEW_PRIVS,
+            "no_new_privs is set: sudo, su and file capabilities have no effect in any inner container",
+        )
+        .with("path", "/proc/self/status")
+        .with("NoNewPrivs", 1)
+    })
+}
+
+/// Docker works in a user namespace, with what is mapped there.
+fn user_namespace(user_namespace: &UserNamespace) -> Option<Finding> {
+    let UserNamespace::Mapped(map) = user_namespace else { return None };
+    let ids: u64 = map.split(", ").filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+    let finding = if ids < 65_536 {
+        Finding::warn(
+            NARROW_MAP,
+            format!(
+                "this is a user namespace of {ids} ids: images with files of other owners cannot be unpacked"
+            ),
+        )
+    } else {
+        Finding::pass(format!("this is a user namespace of {ids} ids"))
+    };
+    Some(finding.with("path", "/proc/self/uid_map").with("map", map))
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::HostError;
 
+mod calls;
+
 /// Something to try. Paths are those of the asking process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "try", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Trial {
     /// Nothing but the namespaces themselves: may this process make them?
     Namespaces,
+    /// The calls that runc makes for every container: do a system-call filter and a security module let them
+    /// through?
+    ContainerCalls,
 }
 
 /// What came of a trial: each attempt in order. The first failed one usually ends it.
@@ -67,6 +72,7 @@ impl TrialReport {
 pub fn perform(trial: &Trial) -> TrialReport {
     match trial {
         Trial::Namespaces => namespaces(),
+        Trial::ContainerCalls => calls::perform(),
     }
 }
 

@@ -1,0 +1,189 @@
+use nix::errno::Errno;
+
+use super::*;
+use crate::host::HostError;
+use crate::host::fake::Fake;
+use crate::step::Level;
+
+const ALL: CapSet = CapSet(0x1ff_ffff_ffff);
+
+/// A privileged container, root, nothing in the way.
+fn healthy() -> Facts {
+    Facts {
+        identity: Identity { euid: 0, pid: 1 },
+        status: Status { effective: ALL, bounding: ALL, no_new_privs: false, seccomp: Seccomp::Off },
+        label: Label::None,
+        user_namespace: UserNamespace::Initial,
+        calls: None,
+    }
+}
+
+fn holding(set: CapSet) -> Facts {
+    let mut facts = healthy();
+    facts.status.effective = set;
+    facts.status.bounding = set;
+    facts
+}
+
+fn without(caps: &[u8]) -> Facts {
+    holding(CapSet(caps.iter().fold(ALL.0, |set, cap| set & !(1 << cap))))
+}
+
+/// The worst finding's level and the causes in order.
+fn seen(facts: &Facts) -> (Level, Vec<&'static str>) {
+    let findings = judge(facts);
+    let worst = findings.iter().map(|finding| finding.level).max().unwrap();
+    (worst, findings.iter().filter_map(|finding| Some(finding.cause?.as_str())).collect())
+}
+
+#[test]
+fn a_privileged_container_passes() {
+    assert_eq!(seen(&healthy()), (Level::Pass, vec![]));
+}
+
+#[test]
+fn an_old_outer_engine_that_gives_38_capabilities_passes() {
+    assert_eq!(seen(&holding(CapSet(0x3f_ffff_ffff))), (Level::Pass, vec![]));
+}
+
+#[test]
+fn sys_resource_alone_is_a_warning_of_its_own() {
+    assert_eq!(seen(&without(&[24])), (Level::Warn, vec!["sys-resource-capability-missing"]));
+}
+
+#[test]
+fn the_default_set_is_not_privileged() {
+    let findings = judge(&holding(CapSet(0xa804_25fb)));
+    assert_eq!(findings[0].cause.unwrap().as_str(), "outer-container-not-privileged");
+    assert!(findings[0].what.contains("24 of 38"), "{}", findings[0].what);
+    let without = findings[0].evidence.iter().find(|(key, _)| *key == "without").unwrap();
+    assert!(without.1.contains("CAP_SYS_ADMIN: nothing can be mounted"), "{}", without.1);
+    assert_eq!(findings.len(), 1, "what follows from the first lack is not told");
+}
+
+#[test]
+fn no_capability_at_all_is_not_privileged() {
+    assert_eq!(seen(&holding(CapSet(0))), (Level::Fail, vec!["outer-container-not-privileged"]));
+}
+
+#[test]
+fn one_of_the_default_set_is_missed_by_every_container() {
+    assert_eq!(seen(&without(&[27, 24])), (Level::Fail, vec!["capability-missing-for-container"]));
+}
+
+#[test]
+fn net_admin_alone_has_its_own_cause() {
+    assert_eq!(seen(&without(&[12])), (Level::Fail, vec!["net-admin-capability-missing"]));
+}
+
+#[test]
+fn the_two_administrators_beside_the_default_set_are_enough() {
+    let (level, causes) = seen(&holding(CapSet(0xa804_25fb | 1 << 12 | 1 << 21)));
+    let expected = vec!["sys-resource-capability-missing", "capability-missing-for-container"];
+    assert_eq!((level, causes), (Level::Warn, expected));
+}
+
+#[test]
+fn a_bound_below_the_effective_set_counts() {
+    let mut facts = healthy();
+    facts.status.bounding = CapSet(ALL.0 & !(1 << 21));
+    assert_eq!(seen(&facts), (Level::Fail, vec!["outer-container-not-privileged"]));
+}
+
+#[test]
+fn another_user_is_told_so_and_not_that_capabilities_are_missing() {
+    let mut facts = healthy();
+    facts.identity.euid = 1000;
+    facts.status.effective = CapSet(0);
+    assert_eq!(seen(&facts), (Level::Fail, vec!["not-root"]));
+}
+
+#[test]
+fn another_user_without_privileges_is_told_both() {
+    let mut facts = holding(CapSet(0xa804_25fb));
+    facts.identity.euid = 1000;
+    assert_eq!(seen(&facts).1, ["not-root", "outer-container-not-privileged"]);
+}
+
+#[test]
+fn no_new_privileges_is_a_warning() {
+    let mut facts = healthy();
+    facts.status.no_new_privs = true;
+    assert_eq!(seen(&facts), (Level::Warn, vec!["no-new-privileges"]));
+}
+
+#[test]
+fn a_narrow_user_namespace_is_a_warning_and_a_wide_one_is_none() {
+    let mut facts = healthy();
+    facts.user_namespace = UserNamespace::Mapped("0 1000 1".into());
+    assert_eq!(seen(&facts), (Level::Warn, vec!["image-uid-outside-mapped-range"]));
+    facts.user_namespace = UserNamespace::Mapped("0 1000 1, 1 100000 65536".into());
+    assert_eq!(seen(&facts), (Level::Pass, vec![]));
+}
+
+/// A filter and a label, and the call that was refused.
+fn tried(label: Label, refused: Option<(&str, Errno)>) -> Facts {
+    let mut report = TrialReport::default();
+    if let Some((call, errno)) = refused {
+        report.attempt(call, Err(HostError::new("try", "/proc", errno)));
+    }
+    let mut facts = healthy();
+    facts.status.seccomp = Seccomp::Filter;
+    facts.label = label;
+    facts.calls = Some(report);
+    facts
+}
+
+#[test]
+fn a_filter_that_lets_all_through_passes() {
+    assert_eq!(seen(&tried(Label::None, None)), (Level::Pass, vec![]));
+}
+
+#[test]
+fn refused_calls_are_told_apart() {
+    let profile = || Label::AppArmor("docker-default".into(), true);
+    let context = || Label::Context("u:r:container_t:s0".into());
+    for (facts, cause) in [
+        (tried(Label::None, Some(("pivot-root", Errno::EPERM))), "seccomp-blocks-keyctl"),
+        (tried(Label::None, Some(("mount", Errno::EPERM))), "seccomp-blocks-container-calls"),
+        (tried(profile(), Some(("mount", Errno::EACCES))), "apparmor-denies-nested-profile"),
+        (tried(profile(), Some(("mount", Errno::EPERM))), "seccomp-blocks-container-calls"),
+        (tried(context(), Some(("mount", Errno::EACCES))), "selinux-denies-mounts"),
+    ] {
+        assert_eq!(seen(&facts), (Level::Fail, vec![cause]));
+    }
+}
+
+#[test]
+fn an_enforced_profile_that_allows_mounts_is_a_warning() {
+    let facts = tried(Label::AppArmor("lxc-container-default".into(), true), None);
+    assert_eq!(seen(&facts), (Level::Warn, vec!["apparmor-denies-nested-profile"]));
+}
+
+/// Runs the check on a machine in memory.
+fn checked(host: &Fake) -> anyhow::Result<Vec<Finding>> {
+    crate::testing::check(&STEP, host)
+}
+
+const STATUS: &str = "CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n";
+
+#[test]
+fn without_proc_nothing_is_known() {
+    assert!(checked(&Fake::new()).is_err());
+    let host = Fake::new().file("/proc/self/status", STATUS).fails(
+        "read",
+        "/proc/self/uid_map",
+        Errno::EACCES,
+        None,
+    );
+    assert!(checked(&host).is_err());
+}
+
+#[test]
+fn the_calls_are_tried_only_where_something_might_forbid_them() {
+    let quiet = Fake::new().file("/proc/self/status", STATUS);
+    assert_eq!(checked(&quiet).unwrap().len(), 1);
+    let filtered = Fake::new().file("/proc/self/status", &STATUS.replace("Seccomp:\t0", "Seccomp:\t2"));
+    let error = checked(&filtered).unwrap_err();
+    assert!(format!("{error:#}").contains("ContainerCalls"), "{error:#}");
+}
