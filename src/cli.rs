@@ -58,6 +58,15 @@ pub enum Command {
         /// The trial as JSON.
         trial: String,
     },
+    /// Becomes a program that ends with its parent.
+    #[command(name = "__exec", hide = true)]
+    Exec {
+        /// The process that must still be the parent.
+        parent: i32,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        words: Vec<String>,
+    },
 }
 
 /// The subcommands of `profile`.

@@ -1,6 +1,6 @@
 //! What does a plan come to? Check, repair, the same check again, stop: the only place that concludes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
@@ -39,7 +39,8 @@ pub struct Doors<'d> {
 pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) -> Report {
     let start = Instant::now();
     let learned = RefCell::new(Environment::default());
-    let cx = Cx { host: doors.host, engine: doors.engine, plan, learned: &learned };
+    let holds = Cell::new(true);
+    let cx = Cx { host: doors.host, engine: doors.engine, plan, learned: &learned, holds: &holds };
     let mut report = Report {
         run: plan.run.clone(),
         profile: plan.profile.name.clone(),
@@ -61,6 +62,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         };
         concluded.started = started;
         concluded.duration = start.elapsed().saturating_sub(started);
+        holds.set(holds.get() && !stops(&concluded.outcome) && doors.interrupt.signal().is_none());
         report.steps.push(concluded);
         report.environment = learned.borrow().clone();
         report.leftovers = doors.engine.leftovers();

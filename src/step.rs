@@ -3,7 +3,7 @@
 //! A step *finds* (it returns [`Finding`]s) and never concludes: [`Outcome`] is the runner's word. What a
 //! step may change is not in its hands either: only a [`Repair`] is given [`Hands`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
 
@@ -182,6 +182,8 @@ pub struct Cx<'a> {
     pub plan: &'a Plan,
     /// What has been learned about the environment, for the report's head.
     pub learned: &'a RefCell<Environment>,
+    /// Whether every step so far held: `teardown` keeps a daemon only then.
+    pub holds: &'a Cell<bool>,
 }
 
 /// A repair as the report keeps it.

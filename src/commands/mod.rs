@@ -9,6 +9,7 @@ pub mod trial;
 pub mod verify;
 
 use crate::cli::{Cli, Command};
+use crate::engine::dockerd::become_program;
 use crate::host::live::Live;
 use crate::report::exit;
 
@@ -25,6 +26,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Profile(command)) => profile::profile(&host, &command),
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
         Some(Command::Trial { trial }) => trial::trial(&trial),
+        Some(Command::Exec { parent, words }) => Err(become_program(parent, &words)),
     };
     done.unwrap_or_else(|error| {
         anstream::eprintln!("dindcheck: {error:#}");

@@ -19,7 +19,7 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = Plan::new(host, &wishes(args))?;
     let mut outputs = Outputs::open(&args.output)?;
     let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
-    let engine = LiveEngine::new(interrupt.clone());
+    let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
     let doors = Doors { host, machine: host, engine: &engine, interrupt: &interrupt };
     let talk = plan.profile.format != Format::Human || std::io::IsTerminal::is_terminal(&std::io::stderr());
     let report = runner::run(&plan, &doors, &mut |event| {

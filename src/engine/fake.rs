@@ -1,6 +1,9 @@
-//! Stand-in.
-use super::Engine;
+//! Stand-in until the real fake lands.
+use std::time::Duration;
+
+use super::{Engine, EngineResult, Started, TornDown, Versions};
 use crate::diagnosis::Diagnosis;
+use crate::plan::Plan;
 
 /// Stand-in.
 #[derive(Debug, Default)]
@@ -14,5 +17,17 @@ impl Engine for FakeEngine {
     }
     fn diagnosis(&self) -> Option<Diagnosis> {
         None
+    }
+    fn start(&self, _: &Plan) -> EngineResult<Started> {
+        Ok(Started::default())
+    }
+    fn negotiate(&self, _: Duration) -> EngineResult<Versions> {
+        Ok(Versions::default())
+    }
+    fn info(&self, _: Duration) -> EngineResult<serde_json::Value> {
+        Ok(serde_json::Value::Null)
+    }
+    fn tear_down(&self, _: &Plan, _: bool) -> TornDown {
+        TornDown::default()
     }
 }

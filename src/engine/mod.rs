@@ -1,13 +1,33 @@
 //! How is Docker reached? Through this door alone; the only place that waits asynchronously.
+//!
+//! [`Engine`] is the door: an inner daemon that we start or attach to, and what runs under it. Its methods are
+//! plain calls with a deadline each; an interrupt, or the death of the daemon, ends every one of them early.
 
-use std::fmt;
-use std::path::PathBuf;
-
-use anyhow::{bail, ensure};
+use std::time::Duration;
 
 use crate::diagnosis::Diagnosis;
+use crate::plan::Plan;
 
-/// The door to Docker: an inner daemon that we start or attach to, and what runs under it.
+pub mod docker;
+pub mod dockerd;
+pub mod endpoint;
+pub mod error;
+pub mod fake;
+pub mod http;
+pub mod live;
+pub mod log;
+pub mod options;
+pub mod process;
+pub mod rundir;
+pub mod wait;
+
+pub use endpoint::{DEFAULT_SOCKET, Endpoint};
+pub use error::{Death, EngineError, EngineResult};
+
+/// What everything that dindcheck makes carries, with the run's id as its value.
+pub const LABEL: &str = "dindcheck.run";
+
+/// The door to Docker.
 pub trait Engine {
     /// Whether anything was started, attached to or made, so that there is something to tear down.
     fn is_used(&self) -> bool;
@@ -15,60 +35,85 @@ pub trait Engine {
     fn leftovers(&self) -> Vec<String>;
     /// The daemon's log, read from its first error, where the daemon or a container failed.
     fn diagnosis(&self) -> Option<Diagnosis>;
+
+    /// Starts dockerd and waits until it answers, or attaches to the daemon of the plan.
+    fn start(&self, plan: &Plan) -> EngineResult<Started>;
+    /// What the daemon says of its versions; from then on every request carries the version agreed on.
+    fn negotiate(&self, within: Duration) -> EngineResult<Versions>;
+    /// `GET /info`, as it came.
+    fn info(&self, within: Duration) -> EngineResult<serde_json::Value>;
+    /// Removes what is ours; stops the daemon that we started unless it is to be kept.
+    fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown;
 }
 
-/// The socket of a daemon that says nothing else.
-pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-
-/// Where a daemon listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A unix socket.
-    Unix(PathBuf),
-    /// `host:port`, without TLS.
-    Tcp(String),
+/// A daemon that answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Started {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// From its start to its answer.
+    pub took: Duration,
+    /// The process that we started; `None` where we attached.
+    pub pid: Option<i32>,
+    /// Its command line; empty where we attached.
+    pub command: Vec<String>,
+    /// Its log, where we have it.
+    pub log: Option<String>,
+    /// What of earlier runs, killed before they could clean up, was removed first.
+    pub recovered: Vec<String>,
 }
 
-impl Endpoint {
-    /// `unix:///path`, `tcp://host:port`, or nothing for the usual socket.
-    pub fn parse(url: &str) -> anyhow::Result<Self> {
-        if url.is_empty() {
-            return Ok(Self::Unix(DEFAULT_SOCKET.into()));
-        }
-        match url.split_once("://") {
-            Some(("unix", path)) => {
-                ensure!(
-                    path.starts_with('/'),
-                    "`{url}`: a unix socket needs an absolute path, unix:///var/run/docker.sock"
-                );
-                Ok(Self::Unix(path.into()))
-            }
-            Some(("tcp" | "http", address)) => {
-                let address = address.trim_end_matches('/');
-                let port =
-                    address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-                ensure!(port.is_some_and(|(host, _)| !host.is_empty()), "`{url}`: tcp needs HOST:PORT");
-                Ok(Self::Tcp(address.to_owned()))
-            }
-            _ => bail!("`{url}` is no daemon address: unix:///PATH or tcp://HOST:PORT"),
-        }
-    }
+/// What `GET /version` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// The engine's own version.
+    pub engine: String,
+    /// The newest API version it speaks.
+    pub max: String,
+    /// The oldest.
+    pub min: String,
+    /// The one that is used; `None` where there is none in common.
+    pub used: Option<String>,
 }
 
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Tcp(address) => write!(f, "tcp://{address}"),
-        }
-    }
+/// What came of a teardown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TornDown {
+    /// What was removed, in words.
+    pub removed: Vec<String>,
+    /// What is ours and is still there, in words.
+    pub left: Vec<String>,
+    /// What became of the daemon.
+    pub daemon: DaemonEnd,
 }
 
-pub mod fake;
-pub mod live;
+/// What became of the daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DaemonEnd {
+    /// There was none.
+    #[default]
+    None,
+    /// It was not ours to stop.
+    Attached(Endpoint),
+    /// It was kept, as asked.
+    Kept {
+        /// Where it answers.
+        endpoint: Endpoint,
+        /// Its process.
+        pid: i32,
+    },
+    /// It had ended by itself.
+    Dead(Death),
+    /// It ended when told to.
+    Stopped(Duration),
+    /// It had to be killed.
+    Killed(Duration),
+    /// It is still there.
+    StillThere(i32),
+}
 
 /// The command line of dockerd: what dindcheck adds, then the profile's arguments.
-pub fn command_line(plan: &crate::plan::Plan) -> Vec<String> {
+pub fn command_line(plan: &Plan) -> Vec<String> {
     let daemon = &plan.profile.daemon;
     let mut line = vec![daemon.command.clone()];
     line.extend(daemon.debug.then(|| "--debug".to_owned()));

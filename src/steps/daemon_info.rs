@@ -1,17 +1,212 @@
-//! What the inner daemon says of itself.
+//! Do we speak the same language as the daemon, and does it say of itself what was measured?
 
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::diagnosis::CauseId;
+use crate::engine::Versions;
+use crate::facts::cgroup::{Cgroups, Mode};
 use crate::step::{Cx, Finding, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "daemon-info",
     title: "What the inner daemon says of itself",
-    why: "The daemon may have fallen back silently: to another storage driver, another cgroup version, without limits.",
+    why: "A daemon of another API, storage driver or cgroup version than measured fails later, and elsewhere.",
     phase: Phase::Daemon,
     check,
     repair: None,
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+/// For each of two small questions. A daemon that is busy answers them in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let disagrees = CauseId::new("daemon-info-disagrees");
+    let versions = match cx.engine.negotiate(PATIENCE) {
+        Ok(versions) => versions,
+        Err(error) => {
+            return Ok(vec![
+                error.into_finding(CauseId::new("api-version-mismatch"), CauseId::new("daemon-hangs"))?,
+            ]);
+        }
+    };
+    cx.learned.borrow_mut().engine = Some(versions.engine.clone());
+    cx.learned.borrow_mut().api.clone_from(&versions.used);
+    let mut findings = vec![judge_versions(&versions)];
+    let info = match cx.engine.info(PATIENCE) {
+        Ok(info) => info,
+        Err(error) => {
+            findings.push(error.into_finding(disagrees, CauseId::new("daemon-hangs"))?);
+            return Ok(findings);
+        }
+    };
+    let mode = Cgroups::read(cx.host).ok().map(|cgroups| cgroups.mode);
+    cx.learned.borrow_mut().storage_driver = text(&info, "Driver").map(ToOwned::to_owned);
+    findings.extend(judge_storage(&info));
+    let systemd = cx.host.exists(Path::new("/run/systemd/system"))?;
+    findings.extend(judge_cgroup(&info, mode, systemd));
+    findings.extend(judge_warnings(&info, &cx.plan.profile.controllers));
+    Ok(findings)
+}
+
+/// A text of `/info`, where it is there and not empty.
+fn text<'i>(info: &'i Value, key: &str) -> Option<&'i str> {
+    info.get(key)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The API version that both sides know.
+fn judge_versions(versions: &Versions) -> Finding {
+    let finding = match &versions.used {
+        Some(used) => Finding::pass(format!("Docker {} is spoken to at API {used}", versions.engine)),
+        None => Finding::fail(
+            CauseId::new("api-version-mismatch"),
+            format!(
+                "Docker {} speaks API {} to {}, and dindcheck 1.24 to 1.52",
+                versions.engine, versions.min, versions.max
+            ),
+        ),
+    };
+    finding.with("api_min", &versions.min).with("api_max", &versions.max)
+}
+
+/// The storage driver. vfs is what dockerd falls back to in silence.
+fn judge_storage(info: &Value) -> Vec<Finding> {
+    let Some(driver) = text(info, "Driver") else {
+        return Vec::new();
+    };
+    let root = text(info, "DockerRootDir").unwrap_or("?");
+    let finding = if driver == "vfs" {
+        Finding::warn(
+            CauseId::new("vfs-storage-driver"),
+            "the daemon uses the vfs storage driver: slow, and every layer is a full copy",
+        )
+    } else {
+        Finding::pass(format!("the storage driver is {driver}"))
+    };
+    let mut finding = finding.with("driver", driver).with("data_root", root);
+    for pair in info.get("DriverStatus").and_then(Value::as_array).into_iter().flatten() {
+        let word = |index: usize| pair.get(index).and_then(Value::as_str);
+        if word(0) == Some("Backing Filesystem") {
+            finding = finding.with("backing_filesystem", word(1).unwrap_or_default());
+        }
+    }
+    vec![finding]
+}
+
+/// The cgroup version: the daemon's word against what is mounted. 20.10 and later tell it.
+fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding> {
+    let Some(version) = text(info, "CgroupVersion") else {
+        return Vec::new();
+    };
+    let driver = text(info, "CgroupDriver").unwrap_or("?");
+    let expected = match mode {
+        Some(Mode::V2) => Some("2"),
+        Some(Mode::V1 | Mode::Hybrid) => Some("1"),
+        Some(Mode::None) | None => None,
+    };
+    let finding = match expected {
+        Some(expected) if expected != version => Finding::warn(
+            CauseId::new("daemon-info-disagrees"),
+            format!("the daemon says cgroup v{version}, and v{expected} is mounted here"),
+        ),
+        _ => Finding::pass(format!("the daemon uses cgroup v{version} with the {driver} driver")),
+    };
+    let mut findings = vec![finding.with("cgroup_version", version).with("cgroup_driver", driver)];
+    if driver == "systemd" && !systemd {
+        findings.push(Finding::fail(
+            CauseId::new("systemd-cgroup-driver-without-systemd"),
+            "the daemon uses the systemd cgroup driver, and no systemd runs here",
+        ));
+    }
+    findings
+}
+
+/// Limits that the daemon says it cannot give, as far as the profile wants them (moby `pkg/sysinfo`).
+const LIMITS: &[(&str, &str)] =
+    &[("MemoryLimit", "memory"), ("PidsLimit", "pids"), ("CpuCfsQuota", "cpu"), ("CPUSet", "cpuset")];
+
+/// What the daemon warns of itself.
+fn judge_warnings(info: &Value, wanted: &crate::profile::Controllers) -> Vec<Finding> {
+    let lacks = LIMITS.iter().filter(|(key, _)| info.get(*key).and_then(Value::as_bool) == Some(false));
+    let mut findings: Vec<Finding> = lacks
+        .filter_map(|(key, controller)| {
+            let is_in = |list: &[String]| list.iter().any(|name| name == controller);
+            let what = format!("the daemon cannot limit {controller}: such limits are dropped in silence");
+            let cause = CauseId::new("cgroup-limit-controller-unavailable");
+            let finding = match (is_in(&wanted.required), is_in(&wanted.wanted)) {
+                (true, _) => Finding::fail(cause, what),
+                (false, true) => Finding::warn(cause, what),
+                (false, false) => return None,
+            };
+            Some(finding.with("info", format!("{key}=false")))
+        })
+        .collect();
+    let warnings: Vec<_> = info
+        .get("Warnings")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if !warnings.is_empty() {
+        let counted = format!("the daemon has {} warnings about its environment", warnings.len());
+        findings.push(Finding::pass(counted).with("warnings", warnings.join("; ")));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::profile::Controllers;
+    use crate::step::Level;
+
+    fn wanted(required: &[&str], wanted: &[&str]) -> Controllers {
+        let words = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Controllers { required: words(required), wanted: words(wanted) }
+    }
+
+    #[test]
+    fn no_common_version_fails() {
+        let versions = Versions { engine: "99".into(), max: "1.90".into(), min: "1.80".into(), used: None };
+        let finding = judge_versions(&versions);
+        assert_eq!(finding.level, Level::Fail);
+        assert!(finding.what.contains("1.80 to 1.90"), "{}", finding.what);
+    }
+
+    #[test]
+    fn vfs_is_a_warning() {
+        let finding = &judge_storage(&json!({"Driver": "vfs", "DockerRootDir": "/d"}))[0];
+        assert_eq!(finding.level, Level::Warn);
+        let status = json!({"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "extfs"]]});
+        let finding = &judge_storage(&status)[0];
+        assert_eq!(finding.level, Level::Pass);
+        assert!(finding.evidence.contains(&("backing_filesystem", "extfs".into())));
+        assert!(judge_storage(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn another_cgroup_version_than_mounted_is_told() {
+        let info = json!({"CgroupVersion": "1", "CgroupDriver": "cgroupfs"});
+        assert_eq!(judge_cgroup(&info, Some(Mode::Hybrid), false)[0].level, Level::Pass);
+        assert_eq!(judge_cgroup(&info, Some(Mode::V2), false)[0].level, Level::Warn);
+        assert_eq!(judge_cgroup(&info, None, false)[0].level, Level::Pass);
+    }
+
+    #[test]
+    fn a_missing_limit_counts_as_the_profile_wants_it() {
+        let info = json!({"MemoryLimit": false, "PidsLimit": false, "CpuCfsQuota": true});
+        let levels = |required: &[&str], also: &[&str]| {
+            judge_warnings(&info, &wanted(required, also)).iter().map(|f| f.level).collect::<Vec<_>>()
+        };
+        assert_eq!(levels(&["memory"], &["pids"]), [Level::Fail, Level::Warn]);
+        assert_eq!(levels(&[], &[]), []);
+        let warned = judge_warnings(&json!({"Warnings": ["WARNING: x", "WARNING: y"]}), &wanted(&[], &[]));
+        assert_eq!((warned.len(), warned[0].level), (1, Level::Pass));
+    }
 }

@@ -1,0 +1,210 @@
+//! How does a dockerd of ours live and die? Spawned in its own process group, watched, and stopped for good.
+#![allow(clippy::disallowed_methods, reason = "the daemon is started here and nowhere else")]
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use super::error::{Death, EngineError, EngineResult};
+use super::log::LogTail;
+use super::rundir::RunDir;
+use super::wait::TICK;
+use crate::host::{FileKind, Host, HostError};
+
+/// How long a killed process may take to be gone; longer only in state D.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A dockerd that we started.
+#[derive(Debug)]
+pub struct Dockerd {
+    child: Child,
+    started: Instant,
+    log: LogTail,
+    ended: Option<ExitStatus>,
+    /// It has answered.
+    pub served: bool,
+}
+
+/// How a dockerd came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// By itself, after SIGTERM; or it was dead already.
+    InTime,
+    /// It had to be killed.
+    Killed,
+    /// It is still there.
+    Never,
+}
+
+impl Dockerd {
+    /// Starts it: `line` is its program and arguments. With `bound` it is told to end when we are killed.
+    pub fn spawn(host: &dyn Host, line: &[String], dir: &RunDir, bound: bool) -> EngineResult<Self> {
+        let (name, args) = line.split_first().map_or(("dockerd", line), |(name, args)| (name.as_str(), args));
+        let program = find_program(host, name)?;
+        let writer = dir.create_log()?;
+        let log = LogTail::new(dir.open_log()?, Some(dir.log_path()));
+        let failed = |error: std::io::Error| HostError::io("start", &program, &error);
+        let mut command = if bound { trampoline(&program) } else { Command::new(&program) };
+        let child = command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().map_err(failed)?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self { child, started: Instant::now(), log, ended: None, served: false })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap_or_default()
+    }
+
+    /// From its start until now.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Its log.
+    pub fn log(&mut self) -> &mut LogTail {
+        self.log.read_on();
+        &mut self.log
+    }
+
+    /// Takes in its log, and tells its death.
+    pub fn look(&mut self) -> Option<Death> {
+        self.log.read_on();
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().ok().flatten();
+        }
+        let status = self.ended?;
+        self.log.finish();
+        let first_error = self.log.first_error();
+        Some(Death {
+            status: describe(status),
+            after: self.age(),
+            code: status.code(),
+            first_error,
+            last_line: self.log.last_lines().next_back().map(ToOwned::to_owned),
+            log: self.log.path().map(|path| path.display().to_string()),
+            served: self.served,
+        })
+    }
+
+    /// SIGTERM, a bounded wait, SIGKILL to its whole group.
+    pub async fn stop(&mut self, patience: Duration) -> Stopped {
+        if self.ended_within(Duration::ZERO).await {
+            return Stopped::InTime;
+        }
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
+        let in_time = self.ended_within(patience).await;
+        // What else is in its group never had a reason to outlive it.
+        let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
+        match in_time {
+            true => Stopped::InTime,
+            false if self.ended_within(KILL_PATIENCE).await => Stopped::Killed,
+            false => Stopped::Never,
+        }
+    }
+
+    /// Whether it ends in this time.
+    async fn ended_within(&mut self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        loop {
+            if self.look().is_some() {
+                return true;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
+
+/// This program again, which asks for SIGTERM at our death and then becomes dockerd: the daemon never outlives
+/// a dindcheck that was killed.
+fn trampoline(program: &Path) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("__exec").arg(std::process::id().to_string()).arg(program);
+    command
+}
+
+/// What the trampoline does. Returns only with the reason why it did not become the program.
+pub fn become_program(parent: i32, words: &[String]) -> anyhow::Error {
+    let Some((program, args)) = words.split_first() else {
+        return anyhow::anyhow!("there is no program to become");
+    };
+    if let Err(errno) = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM) {
+        return anyhow::anyhow!("the signal at the parent's death cannot be set: {errno}");
+    }
+    if nix::unistd::getppid().as_raw() != parent {
+        return anyhow::anyhow!("dindcheck ended before it could start {program}");
+    }
+    let name = Path::new(program).file_name().unwrap_or_default();
+    let error = Command::new(program).arg0(name).args(args).exec();
+    HostError::io("start", program, &error).into()
+}
+
+/// `exit code 1`, `SIGKILL`.
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(number)) => {
+            let name = Signal::try_from(number).map_or_else(|_| number.to_string(), |s| s.to_string());
+            format!("signal {name}")
+        }
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+/// The program that this name starts: in PATH, as execvp(3) and Go's `exec.LookPath` search it.
+pub fn find_program(host: &dyn Host, name: &str) -> EngineResult<PathBuf> {
+    let path = host.env("PATH").unwrap_or_default();
+    let runs = |candidate: &Path| {
+        host.stat(candidate).is_ok_and(|stat| stat.kind == FileKind::File && stat.mode & 0o111 != 0)
+    };
+    if name.contains('/') {
+        let there = Some(PathBuf::from(name)).filter(|candidate| runs(candidate));
+        return there.ok_or_else(|| not_found(name, Path::new(name).parent().unwrap_or(Path::new("/"))));
+    }
+    let found = path.split(':').filter(|dir| !dir.is_empty()).map(|dir| Path::new(dir).join(name));
+    let not_there = || EngineError::NotFound { program: name.to_owned(), path: path.clone() };
+    found.into_iter().find(|candidate| runs(candidate)).ok_or_else(not_there)
+}
+
+/// A program with a path of its own that is not there, or not executable.
+fn not_found(name: &str, dir: &Path) -> EngineError {
+    EngineError::NotFound { program: name.to_owned(), path: dir.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    #[test]
+    fn programs_are_found_as_the_shell_finds_them() {
+        let host = Fake::new()
+            .variable("PATH", "/a::/usr/bin:/b")
+            .file("/a/dockerd", "not executable")
+            .program("/usr/bin/dockerd", 0, "")
+            .program("/b/dockerd", 0, "");
+        assert_eq!(find_program(&host, "dockerd").unwrap(), Path::new("/usr/bin/dockerd"));
+        assert_eq!(find_program(&host, "/b/dockerd").unwrap(), Path::new("/b/dockerd"));
+        assert!(matches!(find_program(&host, "/a/dockerd"), Err(EngineError::NotFound { .. })));
+        let error = find_program(&host, "other").unwrap_err();
+        assert_eq!(error.to_string(), "other is not found in PATH (/a::/usr/bin:/b)");
+    }
+
+    #[test]
+    fn statuses_have_words() {
+        assert_eq!(describe(ExitStatus::from_raw(0x100)), "exit code 1");
+        assert_eq!(describe(ExitStatus::from_raw(9)), "signal SIGKILL");
+    }
+}
