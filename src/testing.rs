@@ -1,35 +1,20 @@
 //! How is one step looked at in a unit test? With a machine in memory, the default profile and no Docker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use crate::diagnosis::Diagnosis;
-use crate::engine::Engine;
+use crate::engine::fake::FakeEngine;
 use crate::hands::{Change, Hands};
 use crate::host::fake::Fake;
 use crate::plan::{Plan, Wishes};
 use crate::report::Environment;
 use crate::step::{Cx, Finding, Step};
 
-/// No Docker.
-struct NoEngine;
-
-impl Engine for NoEngine {
-    fn is_used(&self) -> bool {
-        false
-    }
-    fn leftovers(&self) -> Vec<String> {
-        Vec::new()
-    }
-    fn diagnosis(&self) -> Option<Diagnosis> {
-        None
-    }
-}
-
 /// Calls `with` with a context of this machine.
 fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
     let plan = Plan::new(&Fake::new(), &Wishes::default()).expect("the default profile");
     let learned = RefCell::new(Environment::default());
-    let result = with(&Cx { host, engine: &NoEngine, plan: &plan, learned: &learned });
+    let (engine, holds) = (FakeEngine::default(), Cell::new(true));
+    let result = with(&Cx { host, engine: &engine, plan: &plan, learned: &learned, holds: &holds });
     (result, learned.into_inner())
 }
 
@@ -43,12 +28,16 @@ pub(crate) fn learn(step: &Step, host: &Fake) -> (anyhow::Result<Vec<Finding>>, 
     in_context(host, |cx| (step.check)(cx))
 }
 
-/// What the step's repair does, with its end.
+/// What the step's repair does, with its end. As in a run, one that fails is taken back.
 pub(crate) fn repair(step: &Step, host: &Fake) -> (anyhow::Result<()>, Vec<Change>) {
     let mut hands = Hands::new(host);
     let repair = step.repair.as_ref().expect("a step with a repair");
     let end = in_context(host, |cx| (repair.apply)(cx, &mut hands)).0;
-    (end, hands.into_changes())
+    let changes = hands.changes().to_vec();
+    if end.is_err() {
+        hands.take_back();
+    }
+    (end, changes)
 }
 
 /// The causes of failing and warning findings, in order.

@@ -83,7 +83,10 @@ fn the_ladder_is_listed_in_order() {
 
 #[test]
 fn a_plan_shows_what_would_run_and_what_may_be_repaired() {
-    let plan: Value = serde_json::from_str(&stdout(&["plan", "--format", "json", "--until", "storage", "--repair", "none"])).unwrap();
+    let plan: Value = serde_json::from_str(&stdout(&[
+        "plan", "--format", "json", "--until", "storage", "--repair", "none",
+    ]))
+    .unwrap();
     let steps = plan["steps"].as_array().unwrap();
     let of = |id: &str| steps.iter().find(|step| step["id"] == id).unwrap();
     assert_eq!(of("storage")["skip"], Value::Null);
@@ -98,7 +101,9 @@ fn profiles_extend_each_other() {
     for line in ["exit_code: 3", "kernel: skip", "format: json", "start_timeout: 1m"] {
         assert!(shown.contains(line), "`{line}` is not in\n{shown}");
     }
-    for name in stdout(&["profile", "list"]).lines().map(|row| row.split_whitespace().next().unwrap().to_owned()) {
+    for name in
+        stdout(&["profile", "list"]).lines().map(|row| row.split_whitespace().next().unwrap().to_owned())
+    {
         assert_eq!(stdout(&["profile", "validate", &name]), format!("{name}: valid\n"));
     }
 }

@@ -2,9 +2,8 @@
 
 use nix::errno::Errno;
 
-use super::{judge_v1, repair, v2};
+use super::{STEP, judge_v1, v2};
 use crate::facts::cgroup::{CGROUP2_MAGIC, Cgroups, Mode};
-use crate::hands::Hands;
 use crate::host::FsInfo;
 use crate::host::fake::Fake;
 use crate::profile::Controllers;
@@ -154,17 +153,8 @@ fn repaired(errno: Option<Errno>) -> (anyhow::Result<()>, Vec<String>, Vec<Strin
     if let Some(errno) = errno {
         fake = fake.fails("mount", "/sys/fs/cgroup/memory", errno, Some(1));
     }
-    let plan = crate::plan::Plan::new(&fake, &crate::plan::Wishes::default()).unwrap();
-    let (engine, learned) = (crate::engine::fake::FakeEngine::default(), std::cell::RefCell::default());
-    let cx = crate::step::Cx { host: &fake, engine: &engine, plan: &plan, learned: &learned };
-    let mut hands = Hands::new(&fake);
-    let done = repair::apply(&cx, &mut hands);
-    let did = hands.changes().iter().map(|change| change.did.clone()).collect();
-    if done.is_err() {
-        hands.take_back();
-        assert!(hands.changes().is_empty());
-    }
-    drop(hands);
+    let (done, changes) = crate::testing::repair(&STEP, &fake);
+    let did = changes.into_iter().map(|change| change.did).collect();
     (done, did, fake.changes())
 }
 
