@@ -8,45 +8,45 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The engines of the bed: Debian's suites, by the inner engine that they hold.
-pub const SUITES: [(&str, &str); 3] = [("bookworm", "20.10"), ("trixie", "26.1"), ("forky", "28.5")];
+pub(crate) const SUITES: [(&str, &str); 3] = [("bookworm", "20.10"), ("trixie", "26.1"), ("forky", "28.5")];
 
 /// No world takes longer.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What came of a script in an outer container.
-pub struct Played {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Played {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Played {
     /// stdout as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("no JSON ({error}):\n{}\n{}", self.stdout, self.stderr))
     }
 
     /// Both streams, for the message of a failed assertion.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         format!("exit code {}\n{}\n{}", self.code, self.stdout, self.stderr)
     }
 }
 
 /// An outer container to be.
-pub struct Outer {
+pub(crate) struct Outer {
     image: String,
     args: Vec<String>,
 }
 
 impl Outer {
     /// A privileged one with that suite's inner engine.
-    pub fn new(suite: &str) -> Self {
+    pub(crate) fn new(suite: &str) -> Self {
         Self { image: format!("dindcheck-outer:{suite}"), args: vec!["--privileged".into()] }
     }
 
     /// One with other privileges.
-    pub fn with_privileges(suite: &str, args: &[&str]) -> Self {
+    pub(crate) fn with_privileges(suite: &str, args: &[&str]) -> Self {
         Self {
             image: format!("dindcheck-outer:{suite}"),
             args: args.iter().map(ToString::to_string).collect(),
@@ -54,13 +54,13 @@ impl Outer {
     }
 
     /// Further arguments of `docker run`.
-    pub fn args(mut self, args: &[&str]) -> Self {
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(ToString::to_string));
         self
     }
 
     /// Runs a shell script in it to its end.
-    pub fn play(&self, script: &str) -> Played {
+    pub(crate) fn play(&self, script: &str) -> Played {
         let name = container_name();
         let mut run = vec!["run", "--rm", "--name", &name, "--entrypoint", "/bin/bash"];
         run.extend(self.args.iter().map(String::as_str));
@@ -80,7 +80,7 @@ impl Outer {
 }
 
 /// `docker ARGS` of the outer engine.
-pub fn docker(args: &[&str]) -> Command {
+pub(crate) fn docker(args: &[&str]) -> Command {
     let mut command = Command::new(bed().join("engine.sh"));
     command.arg("docker").args(args);
     command
