@@ -20,7 +20,7 @@ const WORDS: &[&str] = &[
     "does not", "doesn't", "isn't", "is not", "not mounted", "missing", "several valid", "no plugin", "removed",
     "already", "still running", "in use", "oom", "out of memory", "signal: ", "sigsegv", "cross-device", "privilege",
     "is disabled", "bpf", "a directory", "eof", "unreachable", "no route", "loopback", "locked",
-    "must be", "should be", "started with root", "unavailable", "incompatible", "overlap", "no available", "rate limit", "toomany",
+    "must be", "should be", "with root", "as root", "only root", "user_namespaces", "unprivileged_userns", "unavailable", "incompatible", "overlap", "no available", "rate limit", "toomany",
     "rootless", "completed initialization", "storage-driver=", "graphdriver", "4.4.0-", "starting up", "not a ", "as a flag", "broken pipe",
     "http response", "http request", "not running", "interactive auth", "boltdb", "mtu", "exit code", "exit status", "exited",
     "tcp://", "no new", "no matching", "handshake", "child's pid",
