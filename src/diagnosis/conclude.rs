@@ -5,7 +5,7 @@
 
 use super::Diagnosis;
 use super::ledger::{Evidence, Ledger, LogLine};
-use super::refine::{NOT_PRIVILEGED, index};
+use super::refine::{self, IN_USER_NAMESPACE, NOT_PRIVILEGED, index};
 use super::vocabulary::{self, Cause, CauseId, NO_ERROR_FOUND, UNKNOWN};
 
 /// Overlay did not work, which does not matter if another copy-on-write driver took over.
@@ -57,9 +57,8 @@ pub(super) fn conclude(ledger: &Ledger) -> Diagnosis {
 fn root(ledger: &Ledger) -> Option<Found> {
     let named = |cause: &usize, evidence: &Evidence| Some((*cause, evidence.loud.clone()?));
     let all = ledger.evidence.iter().filter_map(|(cause, evidence)| named(cause, evidence));
-    let (cause, line) =
-        all.filter(|(cause, _)| counts(ledger, *cause)).min_by_key(|(cause, line)| (line.line, *cause))?;
-    let cause = overruled(ledger, cause);
+    let (cause, line) = all.filter(|(cause, _)| counts(ledger, *cause)).min_by_key(|(cause, line)| (line.line, *cause))?;
+    let cause = overruled(ledger, cause, &line);
     Some((cause, earliest(ledger, cause, line)))
 }
 
@@ -69,8 +68,9 @@ fn counts(ledger: &Ledger, cause: usize) -> bool {
     !(OVERLAY.contains(&id) && ledger.chosen_driver.as_deref().is_some_and(|driver| driver != "vfs"))
 }
 
-/// Where other things are refused too, it is not one capability that lacks; and on WSL 1 nothing works.
-fn overruled(ledger: &Ledger, cause: usize) -> usize {
+/// Where other things are refused too, it is not one capability that lacks; in a user namespace a refused
+/// overlay mount is that namespace's doing; and on WSL 1 nothing works.
+fn overruled(ledger: &Ledger, cause: usize, line: &LogLine) -> usize {
     let is = |name: &'static str| vocabulary::all()[cause].id == CauseId::new(name);
     let wsl = index(CauseId::new("wsl1-kernel-unsupported"));
     let refused = index(NOT_PRIVILEGED);
@@ -78,6 +78,8 @@ fn overruled(ledger: &Ledger, cause: usize) -> usize {
         wsl
     } else if is("net-admin-capability-missing") && ledger.evidence.contains_key(&refused) {
         refused
+    } else if ledger.rootless && refine::is_refused_overlay(cause, &line.text) {
+        index(IN_USER_NAMESPACE)
     } else {
         cause
     }
@@ -87,10 +89,7 @@ fn overruled(ledger: &Ledger, cause: usize) -> usize {
 fn earliest(ledger: &Ledger, cause: usize, line: LogLine) -> LogLine {
     let Some(evidence) = ledger.evidence.get(&cause) else { return line };
     let seen = [&evidence.loud, &evidence.quiet].into_iter().flatten();
-    seen.cloned()
-        .chain([line])
-        .min_by_key(|line| line.line)
-        .unwrap_or_else(|| LogLine { line: 0, text: String::new() })
+    seen.cloned().chain([line]).min_by_key(|line| line.line).unwrap_or_else(|| LogLine { line: 0, text: String::new() })
 }
 
 /// What came of a failure that the log does not name.
@@ -114,14 +113,7 @@ fn failure(ledger: &Ledger, cause: &'static Cause, first: LogLine) -> Diagnosis 
     let mut consequences: Vec<LogLine> = later.cloned().collect();
     consequences.dedup();
     let last_error = ledger.last_error.clone().or_else(|| Some(first.clone()));
-    Diagnosis {
-        cause,
-        hint: hint(cause),
-        first_error: Some(first),
-        last_error,
-        consequences,
-        ignored_noise: ledger.noise.clone(),
-    }
+    Diagnosis { cause, hint: hint(cause), first_error: Some(first), last_error, consequences, ignored_noise: ledger.noise.clone() }
 }
 
 fn hint(cause: &Cause) -> Option<String> {
@@ -132,12 +124,5 @@ fn hint(cause: &Cause) -> Option<String> {
 fn healthy(ledger: &Ledger) -> Diagnosis {
     let cause = vocabulary::cause(NO_ERROR_FOUND);
     let ignored_noise = ledger.noise.clone();
-    Diagnosis {
-        cause,
-        first_error: None,
-        last_error: None,
-        consequences: Vec::new(),
-        ignored_noise,
-        hint: None,
-    }
+    Diagnosis { cause, first_error: None, last_error: None, consequences: Vec::new(), ignored_noise, hint: None }
 }

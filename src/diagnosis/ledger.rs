@@ -87,7 +87,7 @@ impl Ledger {
     /// Notes how far the daemon came and in what world it runs.
     fn mark(&mut self, record: &Record) {
         let text = record.text.as_str();
-        self.rootless |= text.contains("rootless") || text.contains("/.local/share/docker");
+        self.rootless |= refine::is_rootless(text);
         if record.level == Level::Quiet {
             if text.contains("completed initialization") {
                 self.survive();
@@ -117,7 +117,7 @@ impl Ledger {
         }
         match signatures::meaning(&record.text) {
             Some(meaning) => {
-                self.note(refine::meaning(meaning, record, self.rootless), record, line);
+                self.note(meaning, record, line);
                 true
             }
             None => {

@@ -14,13 +14,9 @@ pub(super) struct Fields {
 
 /// Reads a line that is logfmt; the front may be missing.
 pub(super) fn read(line: &str) -> Option<Fields> {
-    let level_at = position(line, "level=").or_else(|| position(line, "evel="))?;
-    if level_at > 80 || !(line.contains("msg=") || line.contains("error=")) {
-        return None;
-    }
+    let mut rest = &line[start(line)?..];
     let mut fields = Fields { level: Level::Quiet, text: String::with_capacity(line.len()) };
     let mut others = String::new();
-    let mut rest = line;
     while let Some((key, value, after)) = next(rest) {
         match key {
             "time" | "ts" | "t" => {}
@@ -37,6 +33,13 @@ pub(super) fn read(line: &str) -> Option<Fields> {
     }
     fields.text.push_str(&others);
     Some(fields)
+}
+
+/// Where the fields begin; what an unknown wrapper put before them is left out.
+fn start(line: &str) -> Option<usize> {
+    let level = position(line, "level=").or_else(|| position(line, "evel=").filter(|&at| at == 0))?;
+    let time = position(line, "time=").filter(|&time| time < level);
+    (level < 160 && (line.contains("msg=") || line.contains("error="))).then_some(time.unwrap_or(level))
 }
 
 /// Where the word begins, at the front or after a space.

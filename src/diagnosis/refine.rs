@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use super::log::{Level, Record};
-use super::signatures::{self, Meaning};
+use super::signatures;
 use super::vocabulary::{self, CauseId};
 
 /// Refused mounts and rules.
 pub(super) const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
-const IN_USER_NAMESPACE: CauseId = CauseId::new("overlay-in-user-namespace-unsupported");
+/// Overlay in a user namespace.
+pub(super) const IN_USER_NAMESPACE: CauseId = CauseId::new("overlay-in-user-namespace-unsupported");
 const ON_OVERLAY: CauseId = CauseId::new("overlay-on-overlay-data-root");
 const FILESYSTEM: CauseId = CauseId::new("data-root-filesystem-unsupported");
 
@@ -26,16 +27,15 @@ pub(super) fn index(id: CauseId) -> usize {
     vocabulary::all().iter().position(|cause| cause.id == id).unwrap_or(0)
 }
 
-/// In a user namespace a refused overlay mount means that namespace, not a missing `--privileged`.
-pub(super) fn meaning(meaning: Meaning, record: &Record, rootless: bool) -> Meaning {
-    let id = vocabulary::all()[meaning.cause].id;
-    let text = record.text.as_str();
-    let in_user_namespace = rootless || text.contains("/.local/share/") || text.contains("/run/user/");
-    if in_user_namespace && text.contains("overlay") && [NOT_PRIVILEGED, ON_OVERLAY, FILESYSTEM].contains(&id)
-    {
-        return Meaning { cause: index(IN_USER_NAMESPACE), ..meaning };
-    }
-    meaning
+/// A refused overlay mount, which in a user namespace means that namespace.
+pub(super) fn is_refused_overlay(cause: usize, text: &str) -> bool {
+    let id = vocabulary::all()[cause].id;
+    text.contains("overlay") && [NOT_PRIVILEGED, ON_OVERLAY, FILESYSTEM].contains(&id)
+}
+
+/// Whether the line speaks of a rootless daemon.
+pub(super) fn is_rootless(text: &str) -> bool {
+    ["rootless", "/.local/share/docker", "/run/user/"].iter().any(|word| text.contains(word))
 }
 
 static VERDICT: LazyLock<Option<Regex>> =
@@ -50,7 +50,7 @@ pub(super) fn is_loud(record: &Record) -> bool {
     }
 }
 
-static WARNS: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"^(\[?warn(ing)?\b|notice:|info:|debug:)"));
+static WARNS: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"^\[?(warn(ing)?|notice|info|debug)[\]:]"));
 
 static DAEMON: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
