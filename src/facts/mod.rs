@@ -3,5 +3,9 @@
 pub mod caps;
 pub mod cgroup;
 pub mod confinement;
+pub mod daemon;
+pub mod executable;
 pub mod mounts;
+pub mod programs;
 pub mod status;
+pub mod version;

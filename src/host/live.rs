@@ -6,11 +6,13 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
+use super::asked::{Asked, Question};
 use super::{FileKind, FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
 use crate::trial::{Trial, TrialReport};
 
@@ -26,18 +28,32 @@ const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
 pub struct Live {
     /// This program, to start itself for a trial.
     exe: PathBuf,
+    /// What programs said of themselves.
+    asked: Arc<Asked>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { exe: PathBuf::from("/proc/self/exe") }
+        Self::with_exe("/proc/self/exe")
     }
 }
 
 impl Live {
     /// The machine, with the dindcheck binary to start for trials (for tests, whose own binary is another).
     pub fn with_exe(exe: impl Into<PathBuf>) -> Self {
-        Self { exe: exe.into() }
+        Self { exe: exe.into(), asked: Arc::default() }
+    }
+}
+
+impl Live {
+    /// A question to the file that is at this path now.
+    fn question(&self, program: &Path, args: &[&str]) -> HostResult<Question> {
+        let file = self.stat(program)?;
+        Ok(Question {
+            program: program.to_owned(),
+            args: args.iter().map(ToString::to_string).collect(),
+            file: (file.dev, file.ino, file.size, file.mtime),
+        })
     }
 }
 
@@ -103,7 +119,17 @@ impl Host for Live {
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        run(program, args, within)
+        run(program, args, &[], within)
+    }
+
+    fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
+        self.asked.ask(&self.question(program, args)?)
+    }
+
+    fn ask_ahead(&self, program: &Path, args: &[&str]) {
+        if let Ok(question) = self.question(program, args) {
+            self.asked.begin(question);
+        }
     }
 
     fn connect(&self, socket: &Path) -> HostResult<()> {
@@ -112,7 +138,7 @@ impl Host for Live {
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
         let asked = serde_json::to_string(trial).unwrap_or_default();
-        let ran = run(&self.exe, &["__trial", &asked], TRIAL_DEADLINE)?;
+        let ran = run(&self.exe, &["__trial", &asked], &[], TRIAL_DEADLINE)?;
         serde_json::from_str(&ran.stdout)
             .map_err(|_| HostError::new("understand the trial of", &self.exe, Errno::EPROTO))
     }
@@ -139,23 +165,31 @@ fn stat(meta: &std::fs::Metadata) -> Stat {
         dev: meta.dev(),
         ino: meta.ino(),
         rdev: meta.rdev(),
+        mtime: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
     }
 }
 
 /// Runs a program in a process group of its own, so that what it started ends with it at the deadline.
-fn run(program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
+pub(super) fn run(
+    program: &Path,
+    args: &[&str],
+    env: &[(&str, &str)],
+    within: Duration,
+) -> HostResult<Ran> {
     let mut child = Command::new(program)
         .args(args)
         .env("LC_ALL", "C")
+        .envs(env.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
         .map_err(on("run", program))?;
-    let stdout = collect(child.stdout.take());
-    let stderr = collect(child.stderr.take());
-    let status = wait(&mut child, within).map_err(|errno| HostError::new("wait for", program, errno))?;
+    let (closes, closed) = mpsc::channel();
+    let stdout = collect(child.stdout.take(), closes.clone());
+    let stderr = collect(child.stderr.take(), closes);
+    let status = wait(&mut child, within, &closed).map_err(|errno| HostError::new("wait for", program, errno))?;
     Ok(Ran {
         code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         stdout: stdout.join().unwrap_or_default(),
@@ -164,31 +198,49 @@ fn run(program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
 }
 
 /// Reads a pipe to its end beside the waiting, so that a full pipe never blocks the child.
-fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+fn collect(
+    pipe: Option<impl Read + Send + 'static>,
+    closes: mpsc::Sender<()>,
+) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let Some(mut pipe) = pipe else { return String::new() };
         let mut kept = Vec::new();
         let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        let _ = closes.send(());
         String::from_utf8_lossy(&kept).into_owned()
     })
 }
 
-/// Waits with a deadline; looks often at first, since most of these programs take milliseconds.
-fn wait(child: &mut Child, within: Duration) -> Result<std::process::ExitStatus, Errno> {
+/// Waits with a deadline. A pipe that closes mostly means that the program is about to end, so that the end is
+/// noticed at once; one that closes its pipes and stays, or leaves them to a child, is looked at from time to
+/// time.
+fn wait(
+    child: &mut Child,
+    within: Duration,
+    closed: &mpsc::Receiver<()>,
+) -> Result<std::process::ExitStatus, Errno> {
+    const SHORT: Duration = Duration::from_micros(200);
     let end = Instant::now() + within;
-    let mut pause = Duration::from_micros(200);
+    let mut pause = SHORT;
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
+            Ok(None) if Instant::now() < end => {}
             Ok(None) => {
                 kill_group(child);
                 return Err(Errno::ETIMEDOUT);
             }
             Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(Errno::ECHILD as i32))),
         }
-        pause = (pause * 3 / 2).min(Duration::from_millis(10));
+        pause = match closed.recv_timeout(pause) {
+            Ok(()) => SHORT,
+            Err(mpsc::RecvTimeoutError::Timeout) => (pause * 3 / 2).min(Duration::from_millis(10)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(pause);
+                (pause * 3 / 2).min(Duration::from_millis(10))
+            }
+        };
     }
 }
 
@@ -255,6 +307,6 @@ impl Machine for Live {
     }
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        run(program, args, within)
+        run(program, args, &[], within)
     }
 }

@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::trial::{Trial, TrialReport};
 
+mod asked;
 pub mod fake;
 pub mod live;
+
+/// A program that is asked for its version and does not answer in this time hangs.
+pub const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// An operation on the machine that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -96,6 +100,8 @@ pub struct Stat {
     pub ino: u64,
     /// The device it is, for a device node.
     pub rdev: u64,
+    /// Its last change of content, in nanoseconds since 1970.
+    pub mtime: i64,
 }
 
 /// What statfs(2) says of the file system that holds a path.
@@ -155,6 +161,13 @@ pub trait Host {
     fn env(&self, name: &str) -> Option<String>;
     /// Runs a program that only looks, and ends it at the deadline (`ETIMEDOUT`).
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
+    /// What a program says of itself (`--version`). It is run once for a file: the answer is kept as long as
+    /// the file stays the same one, unlike that of [`Host::run`].
+    fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
+        self.run(program, args, ASK_DEADLINE)
+    }
+    /// Begins to ask, so that the answer is there by the time it is needed. A door may leave it.
+    fn ask_ahead(&self, _program: &Path, _args: &[&str]) {}
     /// Whether something accepts connections on a unix socket (`ECONNREFUSED`: nobody does).
     fn connect(&self, socket: &Path) -> HostResult<()>;
     /// What can only be learned by trying, tried in a child with namespaces of its own.

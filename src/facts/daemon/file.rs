@@ -1,0 +1,247 @@
+//! What does daemon.json say? Read as dockerd reads it: strict about names and types, in a given version.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::options::{self, Kind};
+use crate::diagnosis::CauseId;
+use crate::facts::version::Version;
+use crate::step::Finding;
+
+/// Every fault of the file itself.
+const INVALID: CauseId = CauseId::new("daemon-json-invalid");
+/// The first version that reads byte order marks (and refuses what is no UTF-8).
+const READS_MARKS: Version = Version::new(23, 0, 0);
+
+/// The options of a file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConfigFile {
+    /// What each is set to; members of objects that only group options stand beside the others.
+    pub values: BTreeMap<String, Value>,
+    /// What dockerd refuses.
+    pub problems: Vec<Finding>,
+}
+
+/// Reads the bytes of a file.
+pub fn parse(path: &Path, bytes: &[u8], version: Version) -> ConfigFile {
+    let refused = |problem: Finding| ConfigFile {
+        problems: vec![problem.with("path", path.display())],
+        ..ConfigFile::default()
+    };
+    let text = match decode(bytes, version) {
+        Ok(text) => text,
+        Err(why) => return refused(Finding::fail(INVALID, format!("{} {why}", path.display()))),
+    };
+    if text.trim().is_empty() {
+        return empty(path, version);
+    }
+    match serde_json::from_str::<Value>(&text) {
+        Err(error) => refused(syntax(path, &text, &error)),
+        Ok(Value::Null) => ConfigFile::default(),
+        Ok(Value::Object(object)) => judge(path, flatten(object), version),
+        Ok(_) => refused(Finding::fail(INVALID, format!("{} is JSON, but no object {{...}}", path.display()))),
+    }
+}
+
+/// Text of the bytes, by their byte order mark where the version knows that.
+fn decode(bytes: &[u8], version: Version) -> Result<Cow<'_, str>, &'static str> {
+    let wide = |bytes: &[u8], number: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| number([pair[0], pair[1]])).collect();
+        String::from_utf16(&units).map(Cow::Owned).map_err(|_| "is no valid UTF-16")
+    };
+    match bytes {
+        _ if version < READS_MARKS => Ok(String::from_utf8_lossy(bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] => std::str::from_utf8(rest).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8"),
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8"),
+    }
+}
+
+/// An empty file is no configuration since 23.0, and no JSON before.
+fn empty(path: &Path, version: Version) -> ConfigFile {
+    let mut file = ConfigFile::default();
+    if version < READS_MARKS {
+        let what = format!("{} is empty, which dockerd {version} refuses", path.display());
+        file.problems.push(Finding::fail(INVALID, what).with("path", path.display()).hint(format!("echo '{{}}' > {}", path.display())));
+    }
+    file
+}
+
+/// A syntax error with its place. The message of serde names them at its end; they are told once.
+fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
+    let (line, column) = (error.line(), error.column());
+    let why = error.to_string();
+    let why = why.split(" at line ").next().unwrap_or_default();
+    let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+    let finding = Finding::fail(INVALID, format!("{} is no JSON at line {line}, column {column}: {why}", path.display()))
+        .with("line", line)
+        .with("column", column);
+    // A proxy's address may hold a password.
+    if shown.contains('@') { finding } else { finding.with("text", shown.chars().take(80).collect::<String>()) }
+}
+
+/// Objects that only group options are opened; dockerd looks at their members (`configValuesSet`).
+fn flatten(object: serde_json::Map<String, Value>) -> BTreeMap<String, Value> {
+    let mut flat = BTreeMap::new();
+    for (key, value) in object {
+        match value {
+            Value::Object(members) if !options::WHOLE.contains(&key.as_str()) => flat.extend(members),
+            value => {
+                flat.insert(key, value);
+            }
+        }
+    }
+    flat
+}
+
+/// Names and types.
+fn judge(path: &Path, values: BTreeMap<String, Value>, version: Version) -> ConfigFile {
+    let unknown = |key: &&String| !options::is_tolerated(key, version);
+    let strangers: Vec<_> = values.keys().filter(unknown).cloned().collect();
+    let mut problems = Vec::new();
+    if !strangers.is_empty() {
+        problems.push(stranger(path, &strangers, version));
+    }
+    for (key, value) in &values {
+        match options::by_key(key, version) {
+            Some(option) => {
+                if let Some(wanted) = mistyped(option.kind, value) {
+                    let what = format!("{}: \"{key}\" must be {wanted}, not {}", path.display(), describe(value));
+                    problems.push(Finding::fail(INVALID, what).with("path", path.display()).with("key", key));
+                }
+            }
+            None => problems.extend(without_effect(path, key, version)),
+        }
+    }
+    ConfigFile { values, problems }
+}
+
+/// Keys that this version does not know.
+fn stranger(path: &Path, keys: &[String], version: Version) -> Finding {
+    let named = keys.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+    let what = format!("{}: dockerd {version} does not know {named}", path.display());
+    let finding = if version > options::NEWEST {
+        // A newer dockerd may have learned it since.
+        Finding::warn(INVALID, format!("{what} as far as dindcheck can tell"))
+    } else {
+        Finding::fail(INVALID, what)
+    };
+    let finding = finding.with("path", path.display()).with("keys", keys.join(", "));
+    let since = keys.iter().find_map(|key| options::ALL.iter().find(|option| option.key == key));
+    match since {
+        Some(option) if option.since > version => {
+            finding.hint(format!("remove \"{}\" from {}: dockerd {} and later know it", option.key, path.display(), option.since))
+        }
+        Some(option) => {
+            finding.hint(format!("remove \"{}\" from {}: it is gone since {}", option.key, path.display(), option.until))
+        }
+        None => finding.hint(format!("remove {named} from {}", path.display())),
+    }
+}
+
+/// A flag's name in the file passes dockerd's check and does nothing.
+fn without_effect(path: &Path, key: &str, version: Version) -> Option<Finding> {
+    let option = options::by_flag(key, version).filter(|option| option.key != key)?;
+    let what = format!("{}: \"{key}\" has no effect there; the file's name of it is \"{}\"", path.display(), option.key);
+    Some(Finding::warn(INVALID, what).with("path", path.display()).with("key", key))
+}
+
+/// What a value would have to be, where it is not.
+fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
+    let texts = |list: &[Value]| list.iter().all(|item| item.is_string() || item.is_null());
+    let good = match (kind, value) {
+        (_, Value::Null)
+        | (Kind::Bool, Value::Bool(_))
+        | (Kind::Text | Kind::Size, Value::String(_))
+        | (Kind::Map, Value::Object(_))
+        | (Kind::FlagOnly(_), _) => true,
+        (Kind::Int, Value::Number(number)) => number.is_i64() || number.is_u64(),
+        (Kind::Size, Value::Number(number)) => !number.is_f64(),
+        (Kind::List, Value::Array(list)) => texts(list),
+        (Kind::Pools, Value::Array(list)) => list.iter().all(Value::is_object),
+        _ => false,
+    };
+    let wanted = match kind {
+        Kind::Bool | Kind::FlagOnly(_) => "true or false",
+        Kind::Int => "a whole number",
+        Kind::Text => "a text",
+        Kind::Size => "a size such as \"64m\"",
+        Kind::List => "a list of texts",
+        Kind::Map => "an object",
+        Kind::Pools => "a list of {\"base\": ..., \"size\": ...}",
+    };
+    (!good).then_some(wanted)
+}
+
+/// A value by its type; the value itself may be a secret.
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a broken number",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Level;
+
+    const OLD: Version = Version::new(20, 10, 24);
+    const NEW: Version = Version::new(28, 5, 2);
+
+    fn parsed(text: &str, version: Version) -> ConfigFile {
+        parse(Path::new("/etc/docker/daemon.json"), text.as_bytes(), version)
+    }
+
+    fn refusal(text: &str, version: Version) -> Option<String> {
+        parsed(text, version).problems.into_iter().find(|p| p.level == Level::Fail).map(|p| p.what)
+    }
+
+    #[test]
+    fn syntax_errors_have_line_and_column() {
+        let said = refusal("{\n  \"debug\": true,\n}", NEW).unwrap();
+        assert!(said.contains("line 3, column 1"), "{said}");
+        assert!(refusal("{} x", NEW).is_some() && refusal("[]", NEW).unwrap().contains("no object"));
+    }
+
+    #[test]
+    fn names_and_types_are_those_of_the_version() {
+        assert_eq!(refusal(r#"{"debug": true, "mtu": 1400, "dns": ["1.1.1.1"]}"#, NEW), None);
+        assert!(refusal(r#"{"graph": "/x"}"#, NEW).unwrap().contains("does not know \"graph\""));
+        assert_eq!(refusal(r#"{"graph": "/x"}"#, OLD), None);
+        assert!(refusal(r#"{"mtu": "1400"}"#, NEW).unwrap().contains("a whole number, not a text"));
+        assert!(refusal(r#"{"mtu": 1400.0}"#, NEW).is_some());
+        assert!(refusal(r#"{"hosts": "unix:///x"}"#, NEW).unwrap().contains("a list of texts"));
+        assert_eq!(refusal(r#"{"mtu": null}"#, NEW), None);
+    }
+
+    #[test]
+    fn groups_are_opened_and_flag_names_do_nothing() {
+        assert!(parsed(r#"{"anything": {"debug": true}}"#, NEW).values.contains_key("debug"));
+        let ignored = parsed(r#"{"host": ["unix:///x"]}"#, NEW);
+        assert!(ignored.problems.len() == 1 && ignored.problems[0].level == Level::Warn, "{ignored:?}");
+    }
+
+    #[test]
+    fn empty_files_and_marks_depend_on_the_version() {
+        assert!(refusal("", OLD).is_some() && refusal(" \n", NEW).is_none());
+        assert!(refusal("\u{feff}{}", OLD).is_some() && refusal("\u{feff}{}", NEW).is_none());
+        let wide: Vec<u8> = "\u{feff}{\"debug\":true}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(parse(Path::new("/x"), &wide, NEW).values.contains_key("debug"));
+    }
+
+    #[test]
+    fn a_newer_version_than_we_know_may_know_more() {
+        let file = parsed(r#"{"brand-new": 1}"#, Version::new(31, 0, 0));
+        assert!(file.problems.iter().all(|problem| problem.level == Level::Warn));
+    }
+}

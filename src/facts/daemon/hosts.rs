@@ -1,0 +1,107 @@
+//! Where will the daemon listen? Its `--host` values, read as moby's opts/hosts.go reads them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// One address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A unix socket.
+    Unix(PathBuf),
+    /// TCP: the host as it was written (a name, an address, or empty for every address), and the port.
+    Tcp(String, u16),
+    /// Sockets that systemd hands over.
+    Fd(String),
+}
+
+impl Listen {
+    /// One value of `--host`. An empty one means the usual socket, or with TLS the usual port.
+    pub fn parse(text: &str, tls: bool) -> Result<Self, String> {
+        let text = text.trim();
+        let (scheme, rest) = match text.split_once("://") {
+            Some(parts) => parts,
+            None if text.is_empty() && tls => ("tcp", "localhost:2376"),
+            None if text.is_empty() => ("unix", ""),
+            None => ("tcp", text),
+        };
+        match scheme {
+            "unix" if rest.is_empty() => Ok(Self::Unix(crate::engine::DEFAULT_SOCKET.into())),
+            "unix" if rest.contains("://") => Err(format!("`{text}` is no address of a unix socket")),
+            "unix" => Ok(Self::Unix(rest.into())),
+            "fd" => Ok(Self::Fd(rest.to_owned())),
+            "tcp" => tcp(rest, tls).ok_or_else(|| format!("`{text}` is no address to listen at")),
+            _ => Err(format!("`{text}`: dockerd listens at unix://, tcp:// and fd:// only")),
+        }
+    }
+
+    /// Whether only this network namespace reaches it. A name is taken for another machine's unless it is
+    /// `localhost`.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Unix(_) | Self::Fd(_) => true,
+            Self::Tcp(host, _) => {
+                host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+        }
+    }
+}
+
+/// `host:port`, `:port`, `host`, `[v6]:port`; a path behind it is dropped. What is missing is `localhost` and
+/// 2375, or 2376 with TLS.
+fn tcp(rest: &str, tls: bool) -> Option<Listen> {
+    let default = if tls { 2376 } else { 2375 };
+    let address = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match address.rsplit_once(':') {
+        // The colons of a bare IPv6 address are none before a port.
+        Some((host, _)) if host.contains(':') && !host.starts_with('[') => return None,
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (address, ""),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = if host.is_empty() { "localhost" } else { host };
+    let port = if port.is_empty() { default } else { port.parse().ok()? };
+    Some(Listen::Tcp(host.to_owned(), port))
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "tcp://{host}:{port}"),
+            Self::Fd(name) => write!(f, "fd://{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_in_what_dockerd_fills_in() {
+        for (text, tls, meant) in [
+            ("", false, "unix:///var/run/docker.sock"),
+            ("", true, "tcp://localhost:2376"),
+            ("unix://", false, "unix:///var/run/docker.sock"),
+            ("unix:///x", true, "unix:///x"),
+            ("tcp://", false, "tcp://localhost:2375"),
+            ("0.0.0.0:2375", false, "tcp://0.0.0.0:2375"),
+            ("tcp://[::]:2376/", true, "tcp://[::]:2376"),
+            ("tcp://:4000", false, "tcp://localhost:4000"),
+            ("fd://", false, "fd://"),
+        ] {
+            assert_eq!(Listen::parse(text, tls).unwrap().to_string(), meant, "{text}");
+        }
+        for bad in ["http://x:1", "tcp://x:99999", "tcp://::1:2375", "ssh://x"] {
+            assert!(Listen::parse(bad, false).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn knows_who_reaches_it() {
+        let loopback = |text| Listen::parse(text, false).unwrap().is_loopback();
+        assert!(loopback("tcp://127.0.0.1:1") && loopback("tcp://localhost:1") && loopback("tcp://[::1]:1"));
+        assert!(!loopback("tcp://0.0.0.0:1") && !loopback("tcp://dind:1") && !loopback("tcp://[::]:1"));
+    }
+}

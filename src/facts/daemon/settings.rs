@@ -1,0 +1,411 @@
+//! What follows from the options? The settings that other steps ask for, with dockerd's defaults filled in.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::file::ConfigFile;
+use super::flags::Flags;
+use super::hosts::Listen;
+use super::is_rootless;
+use super::store::{self, Store};
+use crate::engine::Endpoint;
+use crate::facts::version::Version;
+use crate::host::Host;
+
+/// The socket of a containerd that is not dockerd's own; dockerd uses it where the path merely exists
+/// (`systemContainerdRunning` in dockerd's daemon.go).
+pub const SYSTEM_CONTAINERD: &str = "/run/containerd/containerd.sock";
+
+/// The daemon's settings.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of dockerd")]
+pub struct Settings {
+    /// The options, each as it was given; flags before the file.
+    pub values: Values,
+    /// `--data-root`.
+    pub data_root: PathBuf,
+    /// `--exec-root`: sockets and pid files of helpers.
+    pub exec_root: PathBuf,
+    /// `--pidfile`; empty where there is none.
+    pub pidfile: PathBuf,
+    /// Where it listens. What cannot be read is left out (it is a problem of its own).
+    pub hosts: Vec<Listen>,
+    /// Values of `--host` that cannot be read, and why.
+    pub bad_hosts: Vec<String>,
+    /// TLS of its TCP addresses.
+    pub tls: Tls,
+    /// Which containerd it uses.
+    pub containerd: Containerd,
+    /// How it stores images and containers.
+    pub store: Store,
+    /// The storage driver that is asked for; `DOCKER_DRIVER` wins over the option.
+    pub driver: Option<String>,
+    /// Whether it sets up IPv4 rules.
+    pub iptables: bool,
+    /// Whether it sets up IPv6 rules; the default since 27.0.
+    pub ip6tables: bool,
+    /// By which means.
+    pub firewall: Firewall,
+    /// Whether it turns IPv4 forwarding on.
+    pub ip_forward: bool,
+    /// Whether its default bridge masquerades.
+    pub ip_masq: bool,
+    /// Whether containers on the default bridge may talk to each other.
+    pub icc: bool,
+    /// Whether IPv6 is on for the default bridge.
+    pub ipv6: bool,
+    /// The bridge: docker0, another one, or `none`.
+    pub bridge: String,
+    /// MTU of the default bridge.
+    pub mtu: i64,
+    /// Whether a docker-proxy is started for each published port.
+    pub userland_proxy: bool,
+    /// Whether containers outlive it.
+    pub live_restore: bool,
+    /// `--userns-remap`.
+    pub userns_remap: Option<String>,
+    /// `--cgroup-parent`.
+    pub cgroup_parent: Option<String>,
+    /// `native.cgroupdriver` of `--exec-opt`.
+    pub cgroup_driver: Option<String>,
+    /// Address pools of `--default-address-pool`: base and size.
+    pub pools: Vec<(String, i64)>,
+    /// Whether it runs under rootlesskit or with `--rootless`.
+    pub rootless: bool,
+}
+
+/// TLS of the API.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Served at all.
+    pub on: bool,
+    /// Clients must show a certificate.
+    pub verify: bool,
+    /// Switched off or on by name. Otherwise dockerd waits 16 s before it opens an unprotected address.
+    pub chosen: bool,
+    /// Certificate authority, certificate, key.
+    pub files: [Option<PathBuf>; 3],
+}
+
+/// Which containerd serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Containerd {
+    /// dockerd starts one of its own.
+    Managed,
+    /// dockerd connects to this socket, which was named.
+    Named(PathBuf),
+    /// dockerd connects to the system's socket, which is there.
+    System(PathBuf),
+}
+
+impl Containerd {
+    /// The socket that must answer before dockerd starts.
+    pub fn socket(&self) -> Option<&Path> {
+        match self {
+            Self::Managed => None,
+            Self::Named(path) | Self::System(path) => Some(path),
+        }
+    }
+}
+
+/// Who keeps the packet rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firewall {
+    /// The iptables programs, of either kind.
+    Iptables,
+    /// The nft program (29.0; 28 by an environment variable).
+    Nftables,
+}
+
+/// Options as they were given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values(std::collections::BTreeMap<String, Value>);
+
+impl Values {
+    /// Flags over the file; both at once is a problem that dockerd refuses.
+    fn merged(flags: &Flags, file: &ConfigFile) -> Self {
+        let mut values = file.values.clone();
+        values.extend(flags.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        Self(values)
+    }
+
+    /// Whether it was given.
+    pub fn has(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// A text that is not empty.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A switch.
+    pub fn switch(&self, key: &str) -> Option<bool> {
+        self.0.get(key).and_then(Value::as_bool)
+    }
+
+    /// A number.
+    pub fn number(&self, key: &str) -> Option<i64> {
+        self.0.get(key).and_then(Value::as_i64)
+    }
+
+    /// A list of texts.
+    pub fn list(&self, key: &str) -> Vec<&str> {
+        let list = self.0.get(key).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// A member of an object.
+    pub fn member(&self, key: &str, member: &str) -> Option<&Value> {
+        self.0.get(key).and_then(|object| object.get(member))
+    }
+
+    /// A feature, where it is set.
+    pub fn feature(&self, name: &str) -> Option<bool> {
+        self.member("features", name).and_then(Value::as_bool)
+    }
+
+    /// Anything.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+}
+
+impl Settings {
+    /// Fills in the defaults of a version.
+    pub(super) fn read(host: &dyn Host, version: Version, flags: &Flags, file: &ConfigFile) -> anyhow::Result<Self> {
+        let values = Values::merged(flags, file);
+        let path = |key: &str, default: &str| {
+            // The kernel's working directory of dockerd is ours; a relative path would be below it.
+            values.text(key).map_or_else(|| rootless_default(host, key).unwrap_or_else(|| default.into()), PathBuf::from)
+        };
+        let text = |key: &str| values.text(key).map(ToOwned::to_owned);
+        let on = |key: &str, default: bool| values.switch(key).unwrap_or(default);
+        let tls = Tls::read(host, flags, &values);
+        let (hosts, bad_hosts) = listens(&values, tls.on);
+        let data_root = values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
+        let env_driver = host.env("DOCKER_DRIVER").filter(|driver| !driver.is_empty());
+        let driver = env_driver.or_else(|| text("storage-driver"));
+        Ok(Self {
+            exec_root: path("exec-root", "/var/run/docker"),
+            pidfile: if values.get("pidfile") == Some(&Value::from("")) {
+                PathBuf::new()
+            } else {
+                path("pidfile", "/var/run/docker.pid")
+            },
+            hosts,
+            bad_hosts,
+            tls,
+            containerd: containerd(host, &values)?,
+            store: store::choose(host, version, &values, driver.as_deref(), &data_root)?,
+            data_root,
+            driver,
+            iptables: on("iptables", true),
+            ip6tables: on("ip6tables", version >= Version::new(27, 0, 0)),
+            firewall: firewall(host, version, &values),
+            ip_forward: on("ip-forward", true),
+            ip_masq: on("ip-masq", true),
+            icc: on("icc", true),
+            ipv6: on("ipv6", false),
+            bridge: text("bridge").unwrap_or_else(|| "docker0".to_owned()),
+            mtu: values.number("mtu").filter(|mtu| *mtu != 0).unwrap_or(1500),
+            userland_proxy: on("userland-proxy", true),
+            live_restore: on("live-restore", false),
+            userns_remap: text("userns-remap"),
+            cgroup_parent: text("cgroup-parent"),
+            cgroup_driver: exec_opt(&values, "native.cgroupdriver"),
+            pools: pools(&values),
+            rootless: on("rootless", is_rootless(host)),
+            values,
+        })
+    }
+
+    /// Where a client on this machine reaches the daemon: its first unix socket, else its first TCP address
+    /// without TLS.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        let unix = self.hosts.iter().find_map(|listen| match listen {
+            Listen::Unix(path) => Some(Endpoint::Unix(path.clone())),
+            _ => None,
+        });
+        let tcp = || {
+            self.hosts.iter().filter(|_| !self.tls.on).find_map(|listen| match listen {
+                Listen::Tcp(host, port) => {
+                    let host = if host == "0.0.0.0" || host == "::" { "127.0.0.1" } else { host };
+                    Some(Endpoint::Tcp(format!("{host}:{port}")))
+                }
+                _ => None,
+            })
+        };
+        unix.or_else(tcp)
+    }
+}
+
+/// Defaults under rootlesskit (daemon/config/config_linux.go, `setPlatformDefaults`).
+fn rootless_default(host: &dyn Host, key: &str) -> Option<PathBuf> {
+    if !is_rootless(host) {
+        return None;
+    }
+    let runtime = || host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
+    match key {
+        "data-root" => {
+            let home = || host.env("HOME").map(|home| Path::new(&home).join(".local/share"));
+            Some(host.env("XDG_DATA_HOME").map(PathBuf::from).or_else(home)?.join("docker"))
+        }
+        "exec-root" => Some(runtime()?.join("docker")),
+        "pidfile" => Some(runtime()?.join("docker.pid")),
+        _ => None,
+    }
+}
+
+/// Every address, and what cannot be read.
+fn listens(values: &Values, tls: bool) -> (Vec<Listen>, Vec<String>) {
+    let mut given = values.list("hosts");
+    if given.is_empty() {
+        given.push("");
+    }
+    let (mut hosts, mut bad) = (Vec::new(), Vec::new());
+    for text in given {
+        match Listen::parse(text, tls) {
+            Ok(listen) if hosts.contains(&listen) => {}
+            Ok(listen) => hosts.push(listen),
+            Err(why) => bad.push(why),
+        }
+    }
+    (hosts, bad)
+}
+
+/// Named, or the system's where its socket is there, or dockerd's own.
+fn containerd(host: &dyn Host, values: &Values) -> anyhow::Result<Containerd> {
+    if values.feature("embedded-containerd") == Some(true) {
+        return Ok(Containerd::Managed);
+    }
+    if let Some(address) = values.text("containerd") {
+        return Ok(Containerd::Named(address.trim_start_matches("unix://").into()));
+    }
+    let rootless = is_rootless(host).then(|| host.env("XDG_RUNTIME_DIR")).flatten();
+    let system = rootless.map_or_else(
+        || PathBuf::from(SYSTEM_CONTAINERD),
+        |dir| Path::new(&dir).join("containerd/containerd.sock"),
+    );
+    match host.lstat(&system) {
+        Ok(_) => Ok(Containerd::System(system)),
+        Err(error) if error.is_absent() => Ok(Containerd::Managed),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The option from 29 on; in 28 a variable for those who tried it early (libnetwork/firewall_linux.go).
+fn firewall(host: &dyn Host, version: Version, values: &Values) -> Firewall {
+    let by_variable =
+        || version.major == 28 && host.env("DOCKER_FIREWALL_BACKEND").is_some_and(|name| name == "nftables");
+    if values.text("firewall-backend") == Some("nftables") || by_variable() {
+        Firewall::Nftables
+    } else {
+        Firewall::Iptables
+    }
+}
+
+/// A value of `--exec-opt name=value`.
+fn exec_opt(values: &Values, name: &str) -> Option<String> {
+    let pairs = values.list("exec-opts").into_iter().filter_map(|option| option.split_once('='));
+    let mut named = pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+    named.next_back().map(|(_, value)| value.trim().to_owned())
+}
+
+/// Pools, as JSON objects in the file or as `base=10.0.0.0/8,size=24` in a flag.
+fn pools(values: &Values) -> Vec<(String, i64)> {
+    let list = values.get("default-address-pools").and_then(Value::as_array);
+    let read = |pool: &Value| match pool {
+        Value::String(text) => {
+            let field = |name| text.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+            Some((field("base")?.to_owned(), field("size")?.parse().ok()?))
+        }
+        pool => Some((pool.get("base")?.as_str()?.to_owned(), pool.get("size")?.as_i64()?)),
+    };
+    list.into_iter().flatten().filter_map(read).collect()
+}
+
+impl Tls {
+    /// As `loadDaemonCliConfig` and `setDefaultOptions` of dockerd work it out. The default files count only
+    /// where a flag turned TLS on.
+    fn read(host: &dyn Host, flags: &Flags, values: &Values) -> Self {
+        let flag = |name: &str| flags.values.get(name).and_then(Value::as_bool);
+        let verify = values.switch("tlsverify");
+        let tls = if values.has("tlsverify") { Some(true) } else { values.switch("tls") };
+        let by_flag = flag("tls") == Some(true) || flag("tlsverify").is_some();
+        let dir = || {
+            let home = || host.env("HOME").map(|home| format!("{home}/.docker"));
+            let set = |name| host.env(name).filter(|value| !value.is_empty());
+            set("DOCKER_CERT_PATH").or_else(|| set("DOCKER_CONFIG")).or_else(home).unwrap_or_else(|| "/root/.docker".into())
+        };
+        let file = |key: &str, name: &str| {
+            let default = || by_flag.then(|| Path::new(&dir()).join(name));
+            values.text(key).map(PathBuf::from).or_else(default)
+        };
+        Self {
+            on: tls == Some(true),
+            verify: verify.or(tls).unwrap_or(false),
+            chosen: tls.is_some(),
+            files: [file("tlscacert", "ca.pem"), file("tlscert", "cert.pem"), file("tlskey", "key.pem")],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{daemon, machine};
+    use super::*;
+    use crate::host::FileKind;
+
+    #[test]
+    fn fills_in_the_defaults_of_the_version() {
+        let old = daemon(&machine("20.10.24"), &[]).settings;
+        assert_eq!(old.data_root, Path::new("/var/lib/docker"));
+        assert_eq!(old.hosts, [Listen::Unix("/var/run/docker.sock".into())]);
+        assert!(old.iptables && !old.ip6tables && old.userland_proxy && !old.tls.on);
+        assert_eq!((old.containerd, old.mtu, old.bridge.as_str()), (Containerd::Managed, 1500, "docker0"));
+        assert!(daemon(&machine("28.5.2"), &[]).settings.ip6tables);
+    }
+
+    #[test]
+    fn merges_flags_and_file() {
+        let json = r#"{"data-root": "/d", "iptables": false, "exec-opts": ["native.cgroupdriver=systemd"],
+            "default-address-pools": [{"base": "10.9.0.0/16", "size": 24}]}"#;
+        let host = machine("28.5.2").file("/etc/docker/daemon.json", json);
+        let settings = daemon(&host, &["-s", "btrfs", "--pidfile=", "-H", "tcp://0.0.0.0:2375"]).settings;
+        assert_eq!((settings.data_root.as_path(), settings.pidfile.as_path()), (Path::new("/d"), Path::new("")));
+        assert!(!settings.iptables && settings.driver.as_deref() == Some("btrfs"));
+        assert_eq!(settings.cgroup_driver.as_deref(), Some("systemd"));
+        assert_eq!(settings.pools, [("10.9.0.0/16".to_owned(), 24)]);
+        assert_eq!(settings.endpoint(), Some(Endpoint::Tcp("127.0.0.1:2375".into())));
+    }
+
+    #[test]
+    fn a_system_containerd_is_used_where_its_socket_merely_exists() {
+        let host = machine("26.1.5").node(SYSTEM_CONTAINERD, FileKind::Socket);
+        assert_eq!(daemon(&host, &[]).settings.containerd, Containerd::System(SYSTEM_CONTAINERD.into()));
+        let named = daemon(&host, &["--containerd=/x.sock"]).settings.containerd;
+        assert_eq!(named, Containerd::Named("/x.sock".into()));
+    }
+
+    #[test]
+    fn tls_by_flag_has_default_files_and_by_file_has_none() {
+        let host = machine("26.1.5").variable("DOCKER_CERT_PATH", "/certs");
+        let by_flag = daemon(&host, &["--tlsverify"]).settings;
+        assert!(by_flag.tls.on && by_flag.tls.verify);
+        assert_eq!(by_flag.tls.files[1].as_deref(), Some(Path::new("/certs/cert.pem")));
+        assert_eq!(by_flag.hosts, [Listen::Tcp("localhost".into(), 2376)]);
+        let host = host.file("/etc/docker/daemon.json", r#"{"tls": true}"#);
+        let by_file = daemon(&host, &[]).settings.tls;
+        assert!(by_file.on && by_file.verify && by_file.files == [None, None, None]);
+    }
+
+    #[test]
+    fn the_early_nftables_switch_is_one_of_28_alone() {
+        for (version, expected) in [("27.5.1", Firewall::Iptables), ("28.5.2", Firewall::Nftables)] {
+            let host = machine(version).variable("DOCKER_FIREWALL_BACKEND", "nftables");
+            assert_eq!(daemon(&host, &[]).settings.firewall, expected);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Where are the engine's programs, and what do they say of themselves?
+//!
+//! dockerd starts its helpers by name through its own PATH, as Go's `exec.LookPath` does; docker-proxy and
+//! docker-init are looked for in libexec directories first, in newer versions.
+
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use super::executable;
+use super::version::Version;
+use crate::host::{FileKind, Host, HostError, HostResult, Ran};
+use crate::plan::Plan;
+
+/// Directories of helpers that are searched before PATH (daemon/config/config_linux.go, `lookupBinPath`).
+const LIBEXEC: &[&str] = &[
+    "/usr/local/libexec/docker",
+    "/usr/libexec/docker",
+    "/usr/local/lib/docker",
+    "/usr/lib/docker",
+    "/usr/local/libexec",
+    "/usr/libexec",
+];
+
+/// Where a program was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// It may be run.
+    At(PathBuf),
+    /// A file of that name is there, without permission to run it; no other directory has it.
+    NotExecutable(PathBuf),
+    /// Nowhere.
+    Nowhere,
+}
+
+/// The directories of PATH, which dockerd inherits from dindcheck.
+pub fn path_dirs(host: &dyn Host) -> Vec<PathBuf> {
+    let path = host.env("PATH").unwrap_or_default();
+    // Go refuses what it finds through a relative directory.
+    path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect()
+}
+
+/// A helper of dockerd: in libexec directories first where the version does that, then in PATH.
+pub fn helper_dirs(host: &dyn Host, name: &str, version: Version) -> Vec<PathBuf> {
+    let since = if name == "docker-init" { Version::new(25, 0, 0) } else { Version::new(27, 0, 0) };
+    let first = if version >= since { LIBEXEC } else { &[] };
+    first.iter().map(PathBuf::from).chain(path_dirs(host)).collect()
+}
+
+/// Looks for a program by name, or at a path.
+pub fn find(host: &dyn Host, name: &str, dirs: &[PathBuf]) -> HostResult<Place> {
+    let candidates: Vec<PathBuf> =
+        if name.contains('/') { vec![name.into()] } else { dirs.iter().map(|dir| dir.join(name)).collect() };
+    let mut refused = None;
+    for candidate in candidates {
+        match host.stat(&candidate) {
+            Ok(stat) if stat.kind == FileKind::File && stat.mode & 0o111 != 0 => return Ok(Place::At(candidate)),
+            Ok(stat) if stat.kind == FileKind::File => refused = refused.or(Some(candidate)),
+            Ok(_) => {}
+            Err(error) if error.is_absent() || error.errno() == Errno::EACCES => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused.map_or(Place::Nowhere, Place::NotExecutable))
+}
+
+/// What came of asking a program for its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It answered, with a version in it or not.
+    Answered(Option<Version>, String),
+    /// It could not be run, or ended badly; in words.
+    Broken(String, Option<HostError>),
+}
+
+/// Asks a program that is there. `codes` are the exit codes of a good answer: the first docker-proxy knew no
+/// `--version`, and printed its usage with code 2.
+pub fn ask(host: &dyn Host, path: &Path, args: &[&str], codes: &[i32]) -> Said {
+    match host.ask(path, args) {
+        Ok(ran) if codes.contains(&ran.code) => {
+            let words = if ran.stdout.trim().is_empty() { &ran.stderr } else { &ran.stdout };
+            Said::Answered(Version::find(words), first_line(words))
+        }
+        Ok(ran) => Said::Broken(ended(&ran), None),
+        Err(error) => Said::Broken(refused(host, path, &error), Some(error)),
+    }
+}
+
+/// How a program ended, with its first words.
+fn ended(ran: &Ran) -> String {
+    let words = if ran.stderr.trim().is_empty() { &ran.stdout } else { &ran.stderr };
+    let how = match ran.code {
+        // 128 + signal, as a shell counts.
+        129..=192 => format!("it was ended by signal {}", ran.code - 128),
+        // The dynamic loader's own exit code (glibc), with its words on stderr.
+        code => format!("it ended with code {code}"),
+    };
+    match first_line(words) {
+        line if line.is_empty() => how,
+        line => format!("{how}: {line}"),
+    }
+}
+
+/// Why the kernel would not run it.
+fn refused(host: &dyn Host, path: &Path, error: &HostError) -> String {
+    match error.errno() {
+        Errno::ENOEXEC | Errno::ENOENT => {
+            executable::fault(host, path).unwrap_or_else(|| format!("the kernel cannot run it ({error})"))
+        }
+        Errno::EACCES => format!("it lies on a file system that is mounted noexec, or may not be run ({error})"),
+        Errno::ETIMEDOUT => "it did not answer in time".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The first line that says something, shortened.
+fn first_line(words: &str) -> String {
+    let line = words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.chars().take(160).collect()
+}
+
+/// The daemon's program and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dockerd {
+    /// Where it is.
+    pub place: Place,
+    /// What it says; nothing where it was not found.
+    pub said: Option<Said>,
+}
+
+impl Dockerd {
+    /// Looks for the plan's daemon and asks it.
+    pub fn read(host: &dyn Host, plan: &Plan) -> HostResult<Self> {
+        let place = find(host, &plan.profile.daemon.command, &path_dirs(host))?;
+        let said = match &place {
+            Place::At(path) => Some(ask(host, path, VERSION, &[0])),
+            _ => None,
+        };
+        Ok(Self { place, said })
+    }
+
+    /// Its version, where it told.
+    pub fn version(&self) -> Option<Version> {
+        match &self.said {
+            Some(Said::Answered(version, _)) => *version,
+            _ => None,
+        }
+    }
+}
+
+/// How most programs are asked.
+pub const VERSION: &[&str] = &["--version"];
+/// How the shim is asked.
+pub const SHIM_VERSION: &[&str] = &["-v"];
+
+/// The programs that a default dockerd starts, by name and question.
+pub const HELPERS: &[(&str, &[&str])] = &[
+    ("containerd", VERSION),
+    ("containerd-shim-runc-v2", SHIM_VERSION),
+    ("runc", VERSION),
+    ("docker-proxy", VERSION),
+    ("docker-init", VERSION),
+    ("iptables", VERSION),
+];
+
+/// Begins to ask the slow ones, so that the answers are there by the time they are needed: dockerd takes the
+/// longest of all, and every step from `binaries` on needs its version.
+pub fn ask_ahead(host: &dyn Host, plan: &Plan) {
+    let dirs = path_dirs(host);
+    let daemon = [(plan.profile.daemon.command.as_str(), VERSION)];
+    for (name, args) in daemon.iter().chain(&HELPERS[..1]) {
+        if let Ok(Place::At(path)) = find(host, name, &dirs) {
+            host.ask_ahead(&path, args);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    #[test]
+    fn searches_as_the_daemon_does() {
+        let host = Fake::new()
+            .variable("PATH", "/a:relative::/b:/c")
+            .file("/a/runc", "")
+            .dir("/b/runc")
+            .program("/c/runc --version", 0, "runc version 1.1.5\n");
+        let dirs = path_dirs(&host);
+        assert_eq!(dirs, [Path::new("/a"), Path::new("/b"), Path::new("/c")]);
+        assert_eq!(find(&host, "runc", &dirs).unwrap(), Place::At("/c/runc".into()));
+        assert_eq!(find(&host, "runc", &dirs[..2]).unwrap(), Place::NotExecutable("/a/runc".into()));
+        assert_eq!(find(&host, "dockerd", &dirs).unwrap(), Place::Nowhere);
+        assert_eq!(find(&host, "/c/runc", &[]).unwrap(), Place::At("/c/runc".into()));
+    }
+
+    #[test]
+    fn libexec_comes_first_only_in_newer_versions() {
+        let host = Fake::new().variable("PATH", "/usr/bin");
+        let first = |name, major| helper_dirs(&host, name, Version::new(major, 1, 0))[0].clone();
+        assert_eq!(first("docker-proxy", 26), Path::new("/usr/bin"));
+        assert_eq!(first("docker-proxy", 28), Path::new("/usr/local/libexec/docker"));
+        assert_eq!(first("docker-init", 26), Path::new("/usr/local/libexec/docker"));
+    }
+
+    #[test]
+    fn tells_apart_why_a_program_does_not_run() {
+        let broken = |errno| {
+            let host = Fake::new().program("/x --version", 0, "").fails("run", "/x", errno, None);
+            match ask(&host, Path::new("/x"), VERSION, &[0]) {
+                Said::Broken(why, Some(error)) if error.errno() == errno => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(broken(Errno::ENOEXEC).contains("empty file"));
+        assert!(broken(Errno::EACCES).contains("noexec"));
+        assert!(broken(Errno::ETIMEDOUT).contains("in time"));
+        let host = Fake::new().program("/x --version", 139, "");
+        assert_eq!(
+            ask(&host, Path::new("/x"), VERSION, &[0]),
+            Said::Broken("it was ended by signal 11".into(), None)
+        );
+    }
+}
