@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::{TrialReport, own_network};
 use super::network::{Firewall, RUN};
+use super::{TrialReport, own_network};
 use crate::host::live::Live;
 use crate::host::{Host, HostError, HostResult, Ran};
 
