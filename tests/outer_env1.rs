@@ -131,7 +131,7 @@ fn privileges_of_a_privileged_container_hold() {
     for suite in ["bookworm", "trixie", "forky"] {
         let step = World::privileged(suite).step("privileges");
         if machine_lacks_sys_resource() {
-            expect(&step, "warned", &["sys-resource-capability-missing"]);
+            expect(&step, "warned", &["cap-sys-resource-missing"]);
         } else {
             expect(&step, "passed", &[]);
         }
@@ -152,15 +152,15 @@ fn privileges_without_privileged_are_none() {
 #[ignore = "needs root and the test bed"]
 fn privileges_of_an_engine_that_lacks_capabilities() {
     for (lacks, cause) in [
-        (&["MKNOD"][..], "capability-missing-for-container"),
-        (&["CHOWN", "AUDIT_WRITE"][..], "capability-missing-for-container"),
+        (&["MKNOD"][..], "engine-lacks-capability"),
+        (&["CHOWN", "AUDIT_WRITE"][..], "engine-lacks-capability"),
         (&["NET_ADMIN"][..], "net-admin-capability-missing"),
-        (&["SYS_ADMIN"][..], "outer-container-not-privileged"),
+        (&["SYS_ADMIN"][..], "cap-sys-admin-missing"),
     ] {
         expect(&World::lacking("trixie", lacks).step("privileges"), "failed", &[cause]);
     }
     let step = World::lacking("trixie", &["SYS_TIME"]).step("privileges");
-    let both = ["sys-resource-capability-missing", "capability-missing-for-container"];
+    let both = ["cap-sys-resource-missing", "capability-not-effective"];
     expect(&step, "warned", &both);
 }
 

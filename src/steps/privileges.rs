@@ -20,8 +20,11 @@ mod needs;
 const NOT_ROOT: CauseId = CauseId::new("not-root");
 const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
 const NO_NET_ADMIN: CauseId = CauseId::new("net-admin-capability-missing");
-const ENGINE_LACKS: CauseId = CauseId::new("capability-missing-for-container");
-const NO_SYS_RESOURCE: CauseId = CauseId::new("sys-resource-capability-missing");
+const ENGINE_LACKS: CauseId = CauseId::new("engine-lacks-capability");
+const NO_SYS_RESOURCE: CauseId = CauseId::new("cap-sys-resource-missing");
+const NOT_EFFECTIVE: CauseId = CauseId::new("capability-not-effective");
+const NO_SYS_ADMIN: CauseId = CauseId::new("cap-sys-admin-missing");
+const USER_NAMESPACE: CauseId = CauseId::new("user-namespace");
 const NO_NEW_PRIVS: CauseId = CauseId::new("no-new-privileges");
 const NARROW_MAP: CauseId = CauseId::new("image-uid-outside-mapped-range");
 
@@ -34,6 +37,9 @@ pub const STEP: Step = Step {
     check,
     repair: None,
 };
+
+/// A container that is not privileged lacks 24 of the first 38; one that lacks no more than these was meant to be.
+const FEW: usize = 12;
 
 /// What the judgement is about.
 struct Facts {
@@ -108,26 +114,27 @@ fn capabilities(facts: &Facts) -> Vec<Finding> {
     findings.into_iter().flatten().map(seen).collect()
 }
 
-/// Names the lack by what is left: without `CAP_SYS_ADMIN` nothing privileged is left at all.
+/// Names the lack by what is left: of an ordinary container's capabilities most are missing.
 fn lack(held: CapSet, unmet: &[(Cap, &str)]) -> Finding {
     let caps: Vec<Cap> = unmet.iter().map(|(cap, _)| *cap).collect();
     let missing = names(&caps);
     let lacks = held.lacks_up_to(Cap::LAST_OF_20_10).len();
-    let are = if caps.len() == 1 { "is" } else { "are" };
     match caps.as_slice() {
-        caps if caps.contains(&Cap::SYS_ADMIN) => Finding::fail(
-            NOT_PRIVILEGED,
-            format!("the outer container is not privileged: {missing} {are} missing, {lacks} of 38 in all"),
-        ),
-        [Cap::NET_ADMIN] => Finding::fail(NO_NET_ADMIN, format!("{missing} is missing, and no other that is needed")),
-        caps => Finding::fail(
+        caps if !caps.contains(&Cap::SYS_ADMIN) && caps != [Cap::NET_ADMIN] => Finding::fail(
             ENGINE_LACKS,
-            format!("{missing} {are} missing although CAP_SYS_ADMIN is held: what started this container lacks {}",
-                if caps.len() == 1 { "it itself, or dropped it" } else { "them itself, or dropped them" }),
+            format!("although CAP_SYS_ADMIN is held, there is no {missing}: what started this container lacks it, or dropped it"),
         )
         .hint(format!(
             "give the outer engine {missing} (LXC: lxc.cap.drop; systemd: CapabilityBoundingSet), or start the outer container without --cap-drop"
         )),
+        [Cap::NET_ADMIN] => {
+            Finding::fail(NO_NET_ADMIN, "CAP_NET_ADMIN is missing, and no other that is needed")
+        }
+        _ if lacks <= FEW => Finding::fail(NO_SYS_ADMIN, format!("there is no {missing}, and {lacks} of 38 are missing in all")),
+        _ => Finding::fail(
+            NOT_PRIVILEGED,
+            format!("the outer container is not privileged: there is no {missing}, and {lacks} of 38 are missing in all"),
+        ),
     }
 }
 
@@ -144,7 +151,7 @@ fn unneeded(held: CapSet) -> Vec<Finding> {
     });
     let others = (!others.is_empty()).then(|| {
         Finding::warn(
-            ENGINE_LACKS,
+            NOT_EFFECTIVE,
             format!(
                 "{} are not held: inner --privileged containers do without them, and do not start under Docker 20.10",
                 names(&others)
@@ -179,7 +186,12 @@ fn user_namespace(user_namespace: &UserNamespace) -> Option<Finding> {
             ),
         )
     } else {
-        Finding::pass(format!("this is a user namespace of {ids} ids"))
+        Finding::warn(
+            USER_NAMESPACE,
+            format!(
+                "this is a user namespace of {ids} ids: device rules of inner containers are not enforced"
+            ),
+        )
     };
     Some(finding.with("path", "/proc/self/uid_map").with("map", map))
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::host::HostError;
 
 mod calls;
+mod firewall;
+mod netlink;
+pub mod network;
 
 /// Something to try. Paths are those of the asking process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub enum Trial {
     /// The calls that runc makes for every container: do a system-call filter and a security module let them
     /// through?
     ContainerCalls,
+    /// The interfaces and firewall rules of a Docker network.
+    Network(network::Wanted),
 }
 
 /// What came of a trial: each attempt in order. The first failed one usually ends it.
@@ -73,6 +78,7 @@ pub fn perform(trial: &Trial) -> TrialReport {
     match trial {
         Trial::Namespaces => namespaces(),
         Trial::ContainerCalls => calls::perform(),
+        Trial::Network(wanted) => network::perform(wanted),
     }
 }
 

@@ -8,9 +8,10 @@ use crate::step::Finding;
 use crate::trial::{Attempt, TrialReport};
 
 const BLOCKS_KEYCTL: CauseId = CauseId::new("seccomp-blocks-keyctl");
-const BLOCKS_CALLS: CauseId = CauseId::new("seccomp-blocks-container-calls");
-const APPARMOR: CauseId = CauseId::new("apparmor-denies-nested-profile");
-const SELINUX: CauseId = CauseId::new("selinux-denies-mounts");
+const FILTER: CauseId = CauseId::new("seccomp-filter-active");
+const APPARMOR: CauseId = CauseId::new("apparmor-confined");
+const NESTED_PROFILE: CauseId = CauseId::new("apparmor-denies-nested-profile");
+const SELINUX: CauseId = CauseId::new("selinux-confined");
 
 /// One finding for what was tried although `CAP_SYS_ADMIN` is held.
 pub(super) fn judge(report: &TrialReport, label: &Label) -> Vec<Finding> {
@@ -22,7 +23,7 @@ pub(super) fn judge(report: &TrialReport, label: &Label) -> Vec<Finding> {
     if let (Label::AppArmor(profile, true), None) = (label, report.first_failed()) {
         findings.push(
             Finding::warn(
-                APPARMOR,
+                NESTED_PROFILE,
                 format!("the AppArmor profile {profile} is enforced here, and may not allow docker-default to be loaded for inner containers"),
             )
             .with("path", "/proc/self/attr/current"),
@@ -50,7 +51,7 @@ fn refused(attempt: &Attempt, label: &Label) -> Finding {
         )
         .hint("start the outer container with --privileged, or with --security-opt seccomp=unconfined"),
         (_, _, call) => {
-            Finding::fail(BLOCKS_CALLS, format!("{} is refused although CAP_SYS_ADMIN is held", said(call)))
+            Finding::fail(FILTER, format!("{} is refused although CAP_SYS_ADMIN is held", said(call)))
         }
     };
     match &attempt.error {

@@ -1,0 +1,101 @@
+//! Can this process make the interfaces and the firewall rules of a Docker network?
+//!
+//! In a network namespace of its own, with a /run of its own, so that neither an interface nor a rule nor
+//! iptables' lock file is seen by anyone else. The kernel may load modules for it, as it would for dockerd, which
+//! asks for the same: so only the back end that dockerd will use is tried, and another only where that fails.
+
+use std::path::{Path, PathBuf};
+
+use nix::mount::MsFlags;
+use nix::sys::socket::SockProtocol;
+use serde::{Deserialize, Serialize};
+
+use super::firewall;
+use super::netlink::{Route, offers};
+use super::{TrialReport, own_mounts, own_network};
+use crate::host::HostError;
+
+/// What dockerd will want of the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The firewall it will use; none with `--iptables=false`.
+    pub firewall: Option<Firewall>,
+}
+
+/// The firewall that dockerd will use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firewall {
+    /// By the iptables program.
+    Iptables {
+        /// The one in dockerd's PATH.
+        program: PathBuf,
+        /// ip6tables, where dockerd will set up IPv6 chains.
+        six: Option<PathBuf>,
+        /// Whether the raw table is used (Docker 28 and later).
+        raw: bool,
+        /// Programs of the other kind, tried only where this one fails.
+        others: Vec<PathBuf>,
+    },
+    /// By the nft program (Docker 29 and later, where asked for).
+    Nft {
+        /// The one in dockerd's PATH.
+        program: PathBuf,
+    },
+}
+
+/// Where iptables keeps its lock, and we the rules to load.
+pub(super) const RUN: &str = "/run";
+const BRIDGE: &str = "dindcheck0";
+const VETH: &str = "dindcheck1";
+const PEER: &str = "dindcheck2";
+
+/// Attempts `netlink`, `net-admin`, `conntrack-netlink`, `network-namespace`, `bridge`, `veth`, `enslave`, and those
+/// of the firewall.
+pub(super) fn perform(wanted: &Wanted) -> TrialReport {
+    let mut report = TrialReport::default();
+    let outer = Route::open();
+    let admin = outer.as_ref().map_err(Clone::clone).map(Route::may_configure);
+    if !report.attempt("netlink", outer.as_ref().map(drop).map_err(Clone::clone)) {
+        return report;
+    }
+    if let Ok(admin) = admin {
+        if !report.attempt("net-admin", admin) {
+            return report;
+        }
+    }
+    report.attempt("conntrack-netlink", offers(SockProtocol::NetlinkNetFilter, "netfilter"));
+    if let Some(Firewall::Iptables { program, others, .. }) = &wanted.firewall {
+        firewall::read_rules_of_other_kind(program, others, &mut report);
+    }
+    if report.attempt("network-namespace", own_network()) {
+        links(&mut report);
+        if let Some(firewall) = &wanted.firewall {
+            // Where no mount is allowed, the lock file in the real /run is the lesser evil.
+            let own_run = own_mounts().and_then(|()| own_run()).is_ok();
+            firewall::perform(firewall, own_run, &mut report);
+        }
+    }
+    report
+}
+
+/// Bridge, veth pair, and the one as a port of the other.
+fn links(report: &mut TrialReport) {
+    let route = match Route::open() {
+        Ok(route) => route,
+        Err(error) => return drop(report.attempt("netlink", Err(error))),
+    };
+    let bridge = report.attempt("bridge", route.add_bridge(BRIDGE));
+    let veth = report.attempt("veth", route.add_veth(VETH, PEER));
+    if bridge && veth {
+        report.attempt("enslave", route.enslave(VETH, BRIDGE));
+    }
+}
+
+/// A tmpfs over /run, in this child's mount namespace.
+fn own_run() -> Result<(), HostError> {
+    let run = Path::new(RUN);
+    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    nix::mount::mount(Some("dindcheck"), run, Some("tmpfs"), MsFlags::empty(), None::<&str>)
+        .map_err(|errno| HostError::new("mount tmpfs on", run, errno))
+}
