@@ -1,0 +1,22 @@
+//! Does every check see the fault it is there for, and nothing where all is well?
+//!
+//! Real worlds, broken one way at a time, with real engines in them; see README.md. These tests need root and
+//! the trees of the bed (tests/bed).
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine themselves")]
+
+mod world;
+
+#[test]
+#[ignore = "needs root and the bed"]
+fn by_hand() {
+    use world::{Line, Suite, World};
+    let begin = std::time::Instant::now();
+    let world = World::new(match std::env::var("SUITE").as_deref() { Ok("bookworm") => Suite::Bookworm, Ok("forky") => Suite::Forky, _ => Suite::Trixie }).unwrap();
+    println!("up in {:?}", begin.elapsed());
+    let script = std::env::var("SCRIPT").unwrap_or_else(|_| "cat /proc/self/mountinfo /proc/self/cgroup; ip a; ip r".into());
+    let played = world.run(Line::new(["/bin/sh", "-c", &script]));
+    println!("{}\n{:?}", played.said(), played.took);
+    let begin = std::time::Instant::now();
+    drop(world);
+    println!("down in {:?}", begin.elapsed());
+}
