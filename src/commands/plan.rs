@@ -1,62 +1,115 @@
 //! `plan`: what would be done here, without doing it.
+//!
+//! The environment is looked at, so that the plan can name the repairs that this world would get. Checks leave
+//! the world as it was, and nothing is granted, so nothing is touched.
 
 use crate::cli;
-use crate::host::Host;
-use crate::plan::{ImageChoice, Plan};
+use crate::engine::{command_line, fake::FakeEngine};
+use crate::host::live::Live;
+use crate::interrupt::Interrupt;
+use crate::plan::{ImageChoice, Plan, Planned};
 use crate::profile::{Format, Grant};
-use crate::report::exit;
-use crate::step::Phase;
+use crate::report::{Report, StepReport, exit};
+use crate::runner::{self, Doors};
+use crate::step::{Outcome, Phase};
 
 use super::verify::wishes;
 
 /// Prints the plan.
-pub fn plan(host: &dyn Host, args: &cli::Verify) -> anyhow::Result<u8> {
+pub fn plan(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = Plan::new(host, &wishes(args))?;
+    let seen = look(host, args)?;
     match plan.profile.format {
-        Format::Human => human(&plan),
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(&plan))?),
+        Format::Human => human(&plan, &seen),
+        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(&plan, &seen))?),
     }
     Ok(exit::SOUND)
 }
 
+/// Every check of the environment phase that the plan runs, with nothing granted.
+fn look(host: &Live, args: &cli::Verify) -> anyhow::Result<Report> {
+    let mut wishes = wishes(args);
+    wishes.repair = Some(Grant::None);
+    wishes.keep_going = true;
+    wishes.environment_only = true;
+    let plan = Plan::new(host, &wishes)?;
+    let engine = FakeEngine::default();
+    let doors = Doors { host, machine: host, engine: &engine, interrupt: &Interrupt::default() };
+    Ok(runner::run(&plan, &doors, &mut |_| {}))
+}
+
+/// What the plan means for one step, in this world.
+struct Row<'p> {
+    planned: &'p Planned,
+    seen: Option<&'p StepReport>,
+    granted: bool,
+}
+
+impl<'p> Row<'p> {
+    fn new(plan: &Plan, planned: &'p Planned, seen: &'p Report) -> Self {
+        let seen = seen.steps.iter().find(|s| s.step.id == planned.step.id && !matches!(s.outcome, Outcome::Skipped(_)));
+        let granted = planned.step.repair.as_ref().is_some_and(|repair| plan.profile.repair.allows(repair.reach));
+        Self { planned, seen, granted }
+    }
+
+    /// Whether the step fails as the world is.
+    fn fails(&self) -> bool {
+        self.seen.is_some_and(|seen| matches!(seen.outcome, Outcome::Failed))
+    }
+
+    /// For people.
+    fn said(&self) -> String {
+        let broken = self.seen.and_then(StepReport::last_failing).map(|finding| finding.what.as_str()).unwrap_or_default();
+        match (&self.planned.skip, &self.planned.step.repair, self.seen.map(|seen| &seen.outcome)) {
+            (Some(reason), ..) => format!("skipped: {reason}"),
+            (None, Some(repair), _) if self.fails() && self.granted => format!("would be repaired: {} ({broken})", repair.title),
+            (None, Some(repair), _) if self.fails() => {
+                format!("would fail: {broken}; not granted (reach {}): {}", repair.reach.name(), repair.title)
+            }
+            (None, None, _) if self.fails() => format!("would fail: {broken}"),
+            (None, _, Some(Outcome::Errored(error))) => format!("could not look: {error:#}"),
+            (None, _, Some(_)) => "holds".to_owned(),
+            (None, ..) => "would run".to_owned(),
+        }
+    }
+
+    /// For programs.
+    fn json(&self) -> serde_json::Value {
+        let repair = self.planned.step.repair.as_ref().map(|repair| {
+            let applied = self.granted && self.fails();
+            serde_json::json!({"title": repair.title, "reach": repair.reach, "granted": self.granted, "would_be_applied": applied})
+        });
+        serde_json::json!({
+            "id": self.planned.step.id,
+            "mode": self.planned.mode,
+            "skip": self.planned.skip,
+            "seen": self.seen.map(|seen| seen.outcome.name()),
+            "repair": repair,
+        })
+    }
+}
+
 /// For people.
-fn human(plan: &Plan) {
-    let p = &plan.profile;
-    anstream::println!("profile {}: {}", p.name, p.description);
+fn human(plan: &Plan, seen: &Report) {
+    anstream::println!("profile {}: {}", plan.profile.name, plan.profile.description);
     if plan.reaches(Phase::Daemon) {
         anstream::println!("daemon  {}", daemon(plan));
         anstream::println!("image   {}", image(plan));
     }
     for planned in &plan.steps {
-        let said = match (&planned.skip, &planned.step.repair) {
-            (Some(reason), _) => format!("skipped: {reason}"),
-            (None, Some(repair)) if p.repair.allows(repair.reach) => {
-                format!("repair granted: {}", repair.title)
-            }
-            (None, Some(repair)) => {
-                format!("repair not granted (reach {}): {}", repair.reach.name(), repair.title)
-            }
-            (None, None) => String::new(),
-        };
         let mode = format!("{:?}", planned.mode).to_lowercase();
-        anstream::println!("  {mode:<8} {:<20} {said}", planned.step.id);
+        anstream::println!("  {mode:<8} {:<20} {}", planned.step.id, Row::new(plan, planned, seen).said());
     }
 }
 
 /// For programs.
-fn json(plan: &Plan) -> serde_json::Value {
-    let steps = plan.steps.iter().map(|planned| {
-        let repair = planned.step.repair.as_ref().map(|repair| {
-            serde_json::json!({"title": repair.title, "reach": repair.reach, "granted": plan.profile.repair.allows(repair.reach)})
-        });
-        serde_json::json!({"id": planned.step.id, "mode": planned.mode, "skip": planned.skip, "repair": repair})
-    });
+fn json(plan: &Plan, seen: &Report) -> serde_json::Value {
+    let steps = plan.steps.iter().map(|planned| Row::new(plan, planned, seen).json());
     serde_json::json!({
         "schema_version": 1,
         "profile": plan.profile,
         "daemon": daemon(plan),
         "image": image(plan),
-        "repair": if plan.profile.repair == Grant::None { "none" } else { "granted" },
         "steps": steps.collect::<Vec<_>>(),
     })
 }
@@ -65,7 +118,7 @@ fn json(plan: &Plan) -> serde_json::Value {
 fn daemon(plan: &Plan) -> String {
     match &plan.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
-        None => crate::engine::command_line(plan).join(" "),
+        None => command_line(plan).join(" "),
     }
 }
 

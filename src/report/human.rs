@@ -12,6 +12,10 @@ use crate::step::{Finding, Level, Outcome, Phase};
 const WIDTH: usize = 80;
 /// The width of a block's labels.
 const LABEL: usize = 15;
+/// Where the words of a step's line begin.
+const COLUMN: usize = 32;
+/// So many changes of a repair are shown; the other reports have all.
+const CHANGES: usize = 6;
 
 /// The style of an outcome's word.
 fn style(outcome: &Outcome) -> Style {
@@ -38,7 +42,15 @@ pub fn line(step: &StepReport) -> String {
         Outcome::Skipped(_) => String::new(),
         _ => format!(" ({})", duration(step.duration)),
     };
-    format!("  {paint}{:<8}{paint:#} {:<20} {said}{took}", step.outcome.name(), step.step.id)
+    let head = format!("  {paint}{:<8}{paint:#} {:<20} ", step.outcome.name(), step.step.id);
+    hang(&head, COLUMN, &format!("{said}{took}"))
+}
+
+/// Folded words behind a head that is `indent` columns wide, the rows below each other.
+fn hang(head: &str, indent: usize, words: &str) -> String {
+    let rows = fold(words, WIDTH - indent);
+    let below = format!("\n{:indent$}", "");
+    format!("{head}{}", rows.join(&below)).trim_end().to_owned()
 }
 
 /// What a repair did, in a few words.
@@ -189,23 +201,30 @@ fn details(step: &StepReport) -> String {
     let headline = step.headline().map(|finding| finding.what.clone());
     for finding in step.findings.iter().filter(|f| f.level > Level::Pass) {
         if Some(&finding.what) != headline.as_ref() || matches!(step.outcome, Outcome::Repaired) {
-            let _ = writeln!(text, "{:11}{} {}", "", mark(finding), finding.what);
+            let _ = writeln!(text, "{}", below(mark(finding), &finding.what));
         }
         if let (Level::Warn, Some(hint)) = (finding.level, &finding.hint) {
-            for row in fold(hint, WIDTH - 15) {
-                let _ = writeln!(text, "{:13}{row}", "");
-            }
+            let _ = writeln!(text, "{}", below('>', hint));
         }
     }
     if let Some(repair) = &step.repair {
-        for change in &repair.changes {
-            let _ = writeln!(text, "{:11}+ {} (undo: {})", "", change.did, change.undo);
+        for change in repair.changes.iter().take(CHANGES) {
+            let _ = writeln!(text, "{}", below('+', &format!("{} (undo: {})", change.did, change.undo)));
+        }
+        if repair.changes.len() > CHANGES {
+            let more = format!("and {} more changes, each with its undo in the JSON report", repair.changes.len() - CHANGES);
+            let _ = writeln!(text, "{}", below('+', &more));
         }
         if let Some(error) = &repair.error {
-            let _ = writeln!(text, "{:11}! the repair did not succeed: {error}", "");
+            let _ = writeln!(text, "{}", below('!', &format!("the repair did not succeed: {error}")));
         }
     }
     text
+}
+
+/// A folded row below a step's line.
+fn below(mark: char, words: &str) -> String {
+    hang(&format!("{:11}{mark} ", ""), 13, words)
 }
 
 /// A finding's level as one character.

@@ -90,12 +90,7 @@ fn mount_own(hierarchy: &Hierarchy, run: &str, hands: &mut Hands<'_>) -> anyhow:
     let machine = hands.scaffold();
     machine.create_dir(&side).map_err(told)?;
     let bound = mount_aside(machine, hierarchy, &side).and_then(|()| {
-        let did = format!(
-            "bound {} of the {} hierarchy to {}",
-            hierarchy.path.display(),
-            hierarchy.dir(),
-            place.display()
-        );
+        let did = format!("bound this container's own part of {} to {}", hierarchy.dir(), place.display());
         let bound = hands.bind(&side.join(own), &place, did);
         bound.and(machine.unmount(&side))
     });

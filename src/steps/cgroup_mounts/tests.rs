@@ -163,10 +163,12 @@ fn each_hierarchy_is_bound_at_the_own_path_and_no_scaffold_stays() {
     let (done, did, calls) = repaired(None);
     done.unwrap();
     assert!(
-        did.contains(&"bound /docker/abc of the memory hierarchy to /sys/fs/cgroup/memory".to_owned()),
+        did.contains(&"bound this container's own part of memory to /sys/fs/cgroup/memory".to_owned()),
         "{did:?}"
     );
     assert!(did.contains(&"linked /sys/fs/cgroup/cpuacct to cpu,cpuacct".to_owned()), "{did:?}");
+    let bound = |c: &&String| c.starts_with("mount /sys/fs/cgroup/memory ") && c.contains("/docker/abc - 0x1000 ");
+    assert_eq!(calls.iter().filter(bound).count(), 1, "{calls:?}");
     let side = |call: &&String| call.contains(".dindcheck-");
     assert_eq!(calls.iter().filter(side).filter(|c| c.starts_with("create_dir")).count(), 2);
     assert_eq!(calls.iter().filter(side).filter(|c| c.starts_with("remove_dir")).count(), 2);
