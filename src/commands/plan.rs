@@ -13,18 +13,18 @@ use super::verify::wishes;
 pub fn plan(host: &dyn Host, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = Plan::new(host, &wishes(args))?;
     match plan.profile.format {
-        Format::Human => human(&plan),
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(&plan))?),
+        Format::Human => human(host, &plan),
+        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(host, &plan))?),
     }
     Ok(exit::SOUND)
 }
 
 /// For people.
-fn human(plan: &Plan) {
+fn human(host: &dyn Host, plan: &Plan) {
     let p = &plan.profile;
     anstream::println!("profile {}: {}", p.name, p.description);
     if plan.reaches(Phase::Daemon) {
-        anstream::println!("daemon  {}", daemon(plan));
+        anstream::println!("daemon  {}", daemon(host, plan));
         anstream::println!("image   {}", image(plan));
     }
     for planned in &plan.steps {
@@ -44,7 +44,7 @@ fn human(plan: &Plan) {
 }
 
 /// For programs.
-fn json(plan: &Plan) -> serde_json::Value {
+fn json(host: &dyn Host, plan: &Plan) -> serde_json::Value {
     let steps = plan.steps.iter().map(|planned| {
         let repair = planned.step.repair.as_ref().map(|repair| {
             serde_json::json!({"title": repair.title, "reach": repair.reach, "granted": plan.profile.repair.allows(repair.reach)})
@@ -54,7 +54,7 @@ fn json(plan: &Plan) -> serde_json::Value {
     serde_json::json!({
         "schema_version": 1,
         "profile": plan.profile,
-        "daemon": daemon(plan),
+        "daemon": daemon(host, plan),
         "image": image(plan),
         "repair": if plan.profile.repair == Grant::None { "none" } else { "granted" },
         "steps": steps.collect::<Vec<_>>(),
@@ -62,10 +62,10 @@ fn json(plan: &Plan) -> serde_json::Value {
 }
 
 /// How the daemon comes to be.
-fn daemon(plan: &Plan) -> String {
+fn daemon(host: &dyn Host, plan: &Plan) -> String {
     match &plan.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
-        None => crate::engine::command_line(plan).join(" "),
+        None => crate::engine::command_line(host, plan).join(" "),
     }
 }
 
