@@ -50,6 +50,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         diagnosis: None,
         duration: Duration::ZERO,
     };
+    steps::begin(doors.host, plan);
     for planned in &plan.steps {
         let reason = skip_reason(planned, plan, &report, doors);
         if reason.is_none() {

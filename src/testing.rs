@@ -7,11 +7,16 @@ use crate::hands::{Change, Hands};
 use crate::host::fake::Fake;
 use crate::plan::{Plan, Wishes};
 use crate::report::Environment;
-use crate::step::{Cx, Finding, Step};
+use crate::step::{Cx, Finding, Level, Step};
 
 /// Calls `with` with a context of this machine.
 fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
-    let plan = Plan::new(&Fake::new(), &Wishes::default()).expect("the default profile");
+    wishing(host, &Wishes::default(), with)
+}
+
+/// The same with another plan than the default one.
+fn wishing<T>(host: &Fake, wishes: &Wishes, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
+    let plan = Plan::new(&Fake::new(), wishes).expect("the default profile");
     let learned = RefCell::new(Environment::default());
     let (engine, holds) = (FakeEngine::default(), Cell::new(true));
     let result = with(&Cx { host, engine: &engine, plan: &plan, learned: &learned, holds: &holds });
@@ -21,6 +26,24 @@ fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environmen
 /// What the step finds.
 pub(crate) fn check(step: &Step, host: &Fake) -> anyhow::Result<Vec<Finding>> {
     in_context(host, |cx| (step.check)(cx)).0
+}
+
+/// What the step finds with these arguments of dockerd.
+pub(crate) fn check_with(step: &Step, host: &Fake, args: &[&str]) -> anyhow::Result<Vec<Finding>> {
+    let daemon_args = args.iter().map(ToString::to_string).collect();
+    wishing(host, &Wishes { daemon_args, ..Wishes::default() }, |cx| (step.check)(cx)).0
+}
+
+/// What the step finds where a running daemon is used.
+pub(crate) fn check_attached(step: &Step, host: &Fake, url: &str) -> anyhow::Result<Vec<Finding>> {
+    let wishes = Wishes { attach: Some(url.to_owned()), ..Wishes::default() };
+    wishing(host, &wishes, |cx| (step.check)(cx)).0
+}
+
+/// Level and cause of what is not as it should be.
+pub(crate) fn problems(findings: &[Finding]) -> Vec<(Level, &'static str)> {
+    let wrong = findings.iter().filter(|finding| finding.level != Level::Pass);
+    wrong.map(|finding| (finding.level, finding.cause.expect("a cause").as_str())).collect()
 }
 
 /// What the step finds, and what it learned for the report's head.

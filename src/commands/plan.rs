@@ -20,8 +20,8 @@ pub fn plan(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = Plan::new(host, &wishes(args))?;
     let seen = look(host, args)?;
     match plan.profile.format {
-        Format::Human => human(&plan, &seen),
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(&plan, &seen))?),
+        Format::Human => human(host, &plan, &seen),
+        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(host, &plan, &seen))?),
     }
     Ok(exit::SOUND)
 }
@@ -90,10 +90,10 @@ impl<'p> Row<'p> {
 }
 
 /// For people.
-fn human(plan: &Plan, seen: &Report) {
+fn human(host: &Live, plan: &Plan, seen: &Report) {
     anstream::println!("profile {}: {}", plan.profile.name, plan.profile.description);
     if plan.reaches(Phase::Daemon) {
-        anstream::println!("daemon  {}", daemon(plan));
+        anstream::println!("daemon  {}", daemon(host, plan));
         anstream::println!("image   {}", image(plan));
     }
     for planned in &plan.steps {
@@ -103,22 +103,22 @@ fn human(plan: &Plan, seen: &Report) {
 }
 
 /// For programs.
-fn json(plan: &Plan, seen: &Report) -> serde_json::Value {
+fn json(host: &Live, plan: &Plan, seen: &Report) -> serde_json::Value {
     let steps = plan.steps.iter().map(|planned| Row::new(plan, planned, seen).json());
     serde_json::json!({
         "schema_version": 1,
         "profile": plan.profile,
-        "daemon": daemon(plan),
+        "daemon": daemon(host, plan),
         "image": image(plan),
         "steps": steps.collect::<Vec<_>>(),
     })
 }
 
 /// How the daemon comes to be.
-fn daemon(plan: &Plan) -> String {
+fn daemon(host: &Live, plan: &Plan) -> String {
     match &plan.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
-        None => command_line(plan).join(" "),
+        None => command_line(host, plan).join(" "),
     }
 }
 

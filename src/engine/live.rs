@@ -92,7 +92,7 @@ impl LiveEngine {
 
     /// Starts a dockerd of our own.
     fn spawn(&self, plan: &Plan) -> EngineResult<(i32, Options)> {
-        let line = command_line(plan);
+        let line = command_line(&self.host, plan);
         let options = options::read(&self.host, &line[1..]);
         super::dockerd::find_program(&self.host, &line[0])?;
         let _ = self.dir.set(RunDir::make(&plan.run)?);
@@ -193,7 +193,7 @@ impl Engine for LiveEngine {
         let mut started = Started {
             endpoint: options.endpoint,
             pid: Some(pid),
-            command: command_line(plan),
+            command: command_line(&self.host, plan),
             ..Started::default()
         };
         if let Some(daemon) = self.daemon.get() {

@@ -21,6 +21,7 @@ pub mod process;
 pub mod rundir;
 pub mod wait;
 
+pub use crate::facts::daemon::command_line;
 pub use endpoint::{DEFAULT_SOCKET, Endpoint};
 pub use error::{Death, EngineError, EngineResult};
 
@@ -110,14 +111,4 @@ pub enum DaemonEnd {
     Killed(Duration),
     /// It is still there.
     StillThere(i32),
-}
-
-/// The command line of dockerd: what dindcheck adds, then the profile's arguments.
-pub fn command_line(plan: &Plan) -> Vec<String> {
-    let daemon = &plan.profile.daemon;
-    let mut line = vec![daemon.command.clone()];
-    line.extend(daemon.debug.then(|| "--debug".to_owned()));
-    line.extend(daemon.data_root.iter().map(|root| format!("--data-root={}", root.display())));
-    line.extend(daemon.args.iter().cloned());
-    line
 }

@@ -21,7 +21,7 @@ pub const STEP: Step = Step {
 };
 
 /// A program that is there and does not run.
-const NOT_RUNNABLE: CauseId = CauseId::new("program-not-runnable");
+const NOT_RUNNABLE: CauseId = CauseId::new("binary-not-runnable");
 
 /// A program that this engine, with these settings, will start.
 struct Need {
@@ -250,15 +250,11 @@ fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use nix::errno::Errno;
 
     use super::*;
-    use crate::engine::fake_for_steps as engine;
     use crate::host::fake::Fake;
-    use crate::plan::{Plan, Wishes};
-    use crate::report::Environment;
+    use crate::testing::{self, check_with};
 
     /// A machine with everything that this version of dockerd needs.
     fn machine(version: &str) -> Fake {
@@ -276,16 +272,11 @@ mod tests {
     }
 
     fn findings(host: &Fake, args: &[&str]) -> Vec<Finding> {
-        let daemon_args = args.iter().map(ToString::to_string).collect();
-        let plan = Plan::new(host, &Wishes { daemon_args, ..Wishes::default() }).unwrap();
-        let learned = RefCell::new(Environment::default());
-        check(&Cx { host, engine: &engine(), plan: &plan, learned: &learned }).unwrap()
+        check_with(&STEP, host, args).unwrap()
     }
 
-    /// Level and cause of what is wrong.
     fn problems(host: &Fake, args: &[&str]) -> Vec<(Level, &'static str)> {
-        let wrong = findings(host, args).into_iter().filter(|finding| finding.level != Level::Pass);
-        wrong.map(|finding| (finding.level, finding.cause.unwrap().as_str())).collect()
+        testing::problems(&findings(host, args))
     }
 
     #[test]
@@ -330,12 +321,12 @@ mod tests {
     fn a_program_that_does_not_run_is_told_from_one_that_is_not_there() {
         let host = machine("26.1.5").fails("run", "/usr/bin/runc", Errno::ENOEXEC, None);
         let found = findings(&host, &[]).remove(1);
-        assert_eq!(found.cause.unwrap().as_str(), "program-not-runnable");
+        assert_eq!(found.cause.unwrap().as_str(), "binary-not-runnable");
         assert!(found.what.contains("/usr/bin/runc does not run: it is an empty file"), "{}", found.what);
         let host = machine("26.1.5").stat_of("/usr/bin/runc", |stat| stat.mode = 0o644);
         assert_eq!(findings(&host, &[])[1].hint.as_deref(), Some("chmod +x /usr/bin/runc"));
         let host = machine("26.1.5").program("/usr/bin/dockerd --version", 139, "");
-        assert_eq!(problems(&host, &[]), [(Level::Fail, "program-not-runnable")]);
+        assert_eq!(problems(&host, &[]), [(Level::Fail, "binary-not-runnable")]);
     }
 
     #[test]

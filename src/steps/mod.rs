@@ -4,6 +4,9 @@
 
 use anyhow::Context;
 
+use crate::facts::programs;
+use crate::host::Host;
+use crate::plan::{Plan, Planned};
 use crate::step::Step;
 
 pub mod binaries;
@@ -51,6 +54,18 @@ pub static ALL: &[Step] = &[
 
 /// The step that cleans up; it runs whenever something was started.
 pub const TEARDOWN: &str = "teardown";
+
+/// Steps that need the version of dockerd.
+const ASK_THE_DAEMON: &[&str] =
+    &[binaries::STEP.id, daemon_config::STEP.id, storage::STEP.id, network::STEP.id, daemon_state::STEP.id];
+
+/// Begins what takes long and needs no step before it, so that it is done by the time a step asks.
+pub fn begin(host: &dyn Host, plan: &Plan) {
+    let asks = |planned: &Planned| planned.skip.is_none() && ASK_THE_DAEMON.contains(&planned.step.id);
+    if plan.attach.is_none() && plan.steps.iter().any(asks) {
+        programs::ask_ahead(host, plan);
+    }
+}
 
 /// The step of that id; the error names those that there are.
 pub fn find(id: &str) -> anyhow::Result<&'static Step> {

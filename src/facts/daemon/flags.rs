@@ -32,7 +32,7 @@ pub fn parse(args: &[String], version: Version) -> Flags {
             },
         };
         if let Err(why) = read {
-            let cause = CauseId::new("daemon-flag-invalid");
+            let cause = CauseId::new("daemon-option-invalid");
             flags.problems.push(Finding::fail(cause, why).with("argument", arg));
             break; // pflag ends at its first error
         }

@@ -1,0 +1,156 @@
+//! Is what the options name there: users, groups, certificates, systemd? And which variables of the
+//! environment change what dockerd does?
+
+use std::path::Path;
+
+use super::values::refused;
+use crate::diagnosis::CauseId;
+use crate::facts::cgroup::{Cgroups, Mode};
+use crate::facts::daemon::hosts::Listen;
+use crate::facts::daemon::{Daemon, Settings};
+use crate::facts::version::Version;
+use crate::host::Host;
+use crate::step::Finding;
+
+/// Looks for each.
+pub(super) fn judge(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    findings.extend(certificates(host, &daemon.settings)?);
+    findings.extend(group(host, daemon)?);
+    findings.extend(remap(host, &daemon.settings)?);
+    findings.extend(cgroup_driver(host, &daemon.settings)?);
+    findings.extend(activation(daemon));
+    findings.extend(variables(host, daemon));
+    Ok(findings)
+}
+
+/// Certificate, key and (with verification) authority must be files that can be read.
+fn certificates(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+    let tls = &settings.tls;
+    let cause = CauseId::new("daemon-tls-config-invalid");
+    if !tls.on {
+        return Ok(None);
+    }
+    let names = ["authority (tlscacert)", "certificate (tlscert)", "key (tlskey)"];
+    let wanted = names.iter().zip(&tls.files).skip(usize::from(!tls.verify));
+    for (name, file) in wanted {
+        let Some(path) = file else {
+            // Without an authority of its own the system's are taken.
+            if name.starts_with("authority") {
+                continue;
+            }
+            return Ok(Some(Finding::fail(cause, format!("TLS is on, and no {name} is given"))));
+        };
+        if !host.exists(path)? {
+            let what = format!("TLS is on, and the {name} {} is not there", path.display());
+            return Ok(Some(Finding::fail(cause, what).with("path", path.display())));
+        }
+    }
+    Ok(None)
+}
+
+/// A group that was named must exist; the default one need not.
+fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
+    let Some(name) = daemon.settings.values.text("group").filter(|name| *name != "docker") else { return Ok(None) };
+    let known = host.read_if_there(Path::new("/etc/group"))?.unwrap_or_default();
+    let exists = name.parse::<u32>().is_ok() || known.lines().any(|line| line.split(':').next() == Some(name));
+    let unix = daemon.settings.hosts.iter().any(|listen| matches!(listen, Listen::Unix(_)));
+    Ok((unix && !exists).then(|| {
+        refused(daemon, "group", format!("the group `{name}` of the socket does not exist"))
+            .hint(format!("groupadd {name}, or remove the option"))
+    }))
+}
+
+/// `--userns-remap USER`: dockerd makes the user `dockremap` of `default` itself; any other must be there, with
+/// ids of its own.
+fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+    let Some(user) = settings.userns_remap.as_deref().and_then(|spec| spec.split(':').next()) else { return Ok(None) };
+    if user == "default" {
+        return Ok(None);
+    }
+    for file in ["/etc/subuid", "/etc/subgid"] {
+        let ranges = host.read_if_there(Path::new(file))?.unwrap_or_default();
+        // The owner stands there by name or by number.
+        if user.parse::<u32>().is_err() && !ranges.lines().any(|line| line.split(':').next() == Some(user)) {
+            let what = format!("userns-remap is `{user}`, and {file} has no ids for that user");
+            let cause = CauseId::new("subuid-range-missing");
+            return Ok(Some(Finding::fail(cause, what).with("path", file).hint(format!("echo {user}:100000:65536 >> {file}"))));
+        }
+    }
+    Ok(None)
+}
+
+/// The systemd driver of cgroups needs systemd (`/run/systemd/system`), and a slice for a parent.
+fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+    let running = host.exists(Path::new("/run/systemd/system"))?;
+    let systemd = match settings.cgroup_driver.as_deref() {
+        Some(name) => name == "systemd",
+        None => running && Cgroups::read(host)?.mode == Mode::V2,
+    };
+    if systemd && !running {
+        let what = "native.cgroupdriver is systemd, and systemd does not run here: no container starts";
+        return Ok(Some(
+            Finding::fail(CauseId::new("systemd-cgroup-driver-without-systemd"), what)
+                .with("path", "/run/systemd/system")
+                .hint("set \"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]"),
+        ));
+    }
+    let parent = settings.cgroup_parent.as_deref().filter(|parent| systemd && !is_slice(parent));
+    Ok(parent.map(|parent| {
+        let what = format!("cgroup-parent is `{parent}`, and the systemd driver takes only slices");
+        Finding::fail(CauseId::new("cgroup-parent-not-a-slice"), what).hint(format!("name it {parent}.slice, or use cgroupfs"))
+    }))
+}
+
+/// `xxx.slice`.
+fn is_slice(name: &str) -> bool {
+    name.len() > ".slice".len() && name.ends_with(".slice")
+}
+
+/// `fd://`, copied from a systemd unit: nobody hands sockets over here.
+fn activation(daemon: &Daemon) -> Option<Finding> {
+    let listen = daemon.settings.hosts.iter().find(|listen| matches!(listen, Listen::Fd(_)))?;
+    let what = format!("dockerd is to listen at {listen}, and no systemd hands sockets over to it");
+    Some(refused(daemon, "hosts", what).hint("listen at unix:///var/run/docker.sock instead of fd://"))
+}
+
+/// Variables that change what dockerd does, or look as if they did.
+fn variables(host: &dyn Host, daemon: &Daemon) -> Vec<Finding> {
+    let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
+    let misleads = CauseId::new("environment-variable-misleads-daemon");
+    let warn = |name: &'static str, value: &str, what: String| Finding::warn(misleads, what).with(name, value);
+    let mut findings = Vec::new();
+    let option = daemon.settings.values.text("storage-driver");
+    if let (Some(env), Some(option)) = (set("DOCKER_DRIVER"), option.filter(|o| set("DOCKER_DRIVER").as_deref() != Some(o))) {
+        let what = format!("DOCKER_DRIVER={env} is stronger than the option storage-driver, which says {option}");
+        findings.push(warn("DOCKER_DRIVER", &env, what));
+    }
+    if let Some(value) = set("DOCKER_RAMDISK") {
+        let what = "DOCKER_RAMDISK is set: containers start without pivot_root, and can see through their root";
+        findings.push(warn("DOCKER_RAMDISK", &value, what.to_owned()));
+    }
+    if let Some(value) = set("DOCKER_FIREWALL_BACKEND").filter(|_| daemon.version.major != 28) {
+        let what = format!("DOCKER_FIREWALL_BACKEND={value} has no effect: only dockerd 28 reads it");
+        findings.push(warn("DOCKER_FIREWALL_BACKEND", &value, what));
+    }
+    findings.extend(set("DOCKER_MIN_API_VERSION").and_then(|value| {
+        let why = bad_api_version(daemon.version, &value)?;
+        let what = format!("DOCKER_MIN_API_VERSION is `{value}`: {why}");
+        Some(Finding::fail(misleads, what).with("DOCKER_MIN_API_VERSION", value).hint("unset DOCKER_MIN_API_VERSION"))
+    }));
+    findings
+}
+
+/// `ValidateMinAPIVersion`, since 25.0; nothing older than 1.24 is served by any of them.
+fn bad_api_version(daemon: Version, text: &str) -> Option<&'static str> {
+    if daemon < Version::new(25, 0, 0) {
+        return None;
+    }
+    let number = |part: &str| part.parse::<u32>().ok();
+    match text.split_once('.').map(|(major, minor)| (number(major), number(minor))) {
+        _ if text.starts_with(['v', 'V']) => Some("it must be given without the `v`"),
+        Some((Some(major), Some(minor))) if (major, minor) < (1, 24) => Some("1.24 is the oldest that dockerd serves"),
+        Some((Some(_), Some(_))) => None,
+        _ => Some("it is no version such as 1.40"),
+    }
+}

@@ -1,0 +1,29 @@
+//! Who reaches the API? Whoever does is root here, and with `--privileged` on the host, too.
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::Daemon;
+use crate::facts::daemon::hosts::Listen;
+use crate::step::Finding;
+
+/// Addresses that are open to others without client certificates: a warning, which the profile `strict` makes a
+/// failure.
+pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
+    let tls = &daemon.settings.tls;
+    let open = daemon.settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..)) && !listen.is_loopback());
+    let protected = tls.on && tls.verify;
+    open.filter(|_| !protected).map(|listen| warn(daemon, listen)).collect()
+}
+
+fn warn(daemon: &Daemon, listen: &Listen) -> Finding {
+    let tls = &daemon.settings.tls;
+    let how = if tls.on { "to clients without a certificate" } else { "without TLS" };
+    let what = format!("dockerd will listen at {listen} {how}: whoever reaches it is root here");
+    let finding = Finding::warn(CauseId::new("open-tcp-listener-without-tls"), what).with("host", listen);
+    if tls.chosen {
+        return finding;
+    }
+    // `loadListeners` in dockerd's daemon.go: 1 s for each, and 15 s more unless TLS is switched off by name.
+    finding
+        .with("start_delay", "16 s")
+        .hint("listen at 127.0.0.1, or use --tlsverify; --tls=false at least spares the 16 s that dockerd waits before it starts")
+}

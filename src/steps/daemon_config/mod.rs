@@ -1,0 +1,72 @@
+//! The daemon's configuration: would dockerd accept its arguments, daemon.json and environment, and what
+//! follows from them?
+
+mod environment;
+mod exposure;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use crate::facts::daemon::hosts::Listen;
+use crate::facts::daemon::{Containerd, Daemon, Firewall, Store};
+use crate::step::{Cx, Finding, Level, Phase, Step};
+
+/// See the ladder in `steps/mod.rs`.
+pub const STEP: Step = Step {
+    id: "daemon-config",
+    title: "Configuration of the daemon",
+    why: "dockerd refuses to start on a daemon.json it cannot read, on an option it does not know or that is set twice; what it stores where follows from there.",
+    phase: Phase::Environment,
+    check,
+    repair: None,
+};
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    if let Some(endpoint) = &cx.plan.attach {
+        let what = format!("a daemon that runs already is used ({endpoint}): its configuration is its own matter");
+        return Ok(vec![Finding::pass(what)]);
+    }
+    let daemon = Daemon::read(cx.host, cx.plan)?;
+    let mut findings = daemon.problems.clone();
+    // dockerd looks at values only once it can read all names and types.
+    if !findings.iter().any(|finding| finding.level == Level::Fail) {
+        findings.extend(values::judge(&daemon));
+        findings.extend(rules::judge(&daemon));
+        findings.extend(environment::judge(cx.host, &daemon)?);
+        findings.extend(exposure::judge(&daemon));
+    }
+    if !findings.iter().any(|finding| finding.level == Level::Fail) {
+        findings.insert(0, summary(&daemon));
+    }
+    Ok(findings)
+}
+
+/// What follows.
+fn summary(daemon: &Daemon) -> Finding {
+    let settings = &daemon.settings;
+    let store = match &settings.store {
+        Store::Graph(Some(driver)) => format!("graphdriver {driver}"),
+        Store::Graph(None) => "graphdriver, the first that works".to_owned(),
+        Store::Snapshotter { name, .. } => format!("containerd snapshotter {name}"),
+    };
+    let containerd = match &settings.containerd {
+        Containerd::Managed => "started by dockerd".to_owned(),
+        Containerd::Named(path) | Containerd::System(path) => path.display().to_string(),
+    };
+    let firewall = match (settings.iptables, settings.firewall) {
+        (false, _) => "none",
+        (true, Firewall::Iptables) => "iptables",
+        (true, Firewall::Nftables) => "nftables",
+    };
+    let config = match daemon.config_found {
+        true => daemon.config.display().to_string(),
+        false => format!("{} (absent)", daemon.config.display()),
+    };
+    Finding::pass(format!("dockerd {} will keep its data in {}", daemon.version, settings.data_root.display()))
+        .with("config", config)
+        .with("hosts", settings.hosts.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "))
+        .with("store", store)
+        .with("containerd", containerd)
+        .with("firewall", firewall)
+}

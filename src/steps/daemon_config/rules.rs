@@ -1,0 +1,103 @@
+//! Do the options agree with each other? (`verifyDaemonSettings` of daemon/daemon_unix.go, and the options of
+//! storage drivers.)
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::{Daemon, Store};
+use crate::facts::version::Version;
+use crate::step::Finding;
+
+/// Options that exclude each other.
+const CONTRADICTION: CauseId = CauseId::new("contradictory-daemon-flags");
+
+/// Looks at every pair that dockerd looks at.
+pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
+    let rules = [bridge_and_address(daemon), talk_and_tables(daemon), ip6tables(daemon), namespaces(daemon)];
+    rules.into_iter().flatten().chain(storage_options(daemon)).collect()
+}
+
+/// A bridge of one's own has its own address.
+fn bridge_and_address(daemon: &Daemon) -> Option<Finding> {
+    let values = &daemon.settings.values;
+    let bridge = values.text("bridge")?;
+    let address = ["bip", "bip6"].into_iter().find(|key| values.text(key).is_some())?;
+    let what = format!("bridge is `{bridge}` and {address} is set: dockerd takes only one of them");
+    Some(Finding::fail(CONTRADICTION, what).hint(format!("remove {address}, or remove bridge")))
+}
+
+/// Containers are kept apart by rules.
+fn talk_and_tables(daemon: &Daemon) -> Option<Finding> {
+    let settings = &daemon.settings;
+    let since_28 = daemon.version >= Version::new(28, 0, 0);
+    let missing = match settings {
+        s if s.icc => None,
+        s if !s.iptables => Some("iptables"),
+        s if since_28 && s.ipv6 && !s.ip6tables => Some("ip6tables"),
+        _ => None,
+    }?;
+    let what = format!("icc is off and {missing} is off: containers are kept apart by those rules");
+    Some(Finding::fail(CONTRADICTION, what).hint(format!("remove --{missing}=false or --icc=false")))
+}
+
+/// Up to 26 ip6tables was an experiment.
+fn ip6tables(daemon: &Daemon) -> Option<Finding> {
+    let values = &daemon.settings.values;
+    let asked = values.switch("ip6tables") == Some(true) && values.switch("experimental") != Some(true);
+    (asked && daemon.version < Version::new(27, 0, 0)).then(|| {
+        let what = format!("ip6tables is on, which dockerd {} takes only with experimental features", daemon.version);
+        Finding::fail(CONTRADICTION, what).hint("set \"experimental\": true, or remove ip6tables")
+    })
+}
+
+/// Containers and plugins must not share a namespace of containerd.
+fn namespaces(daemon: &Daemon) -> Option<Finding> {
+    let name = |key, default| daemon.settings.values.text(key).unwrap_or(default).to_owned();
+    let containers = name("containerd-namespace", "moby");
+    // The file knows this name, and dockerd reads it only as a flag.
+    let plugins = daemon.flags.values.get("containerd-plugins-namespace").and_then(|value| value.as_str());
+    (containers == plugins.unwrap_or("plugins.moby")).then(|| {
+        let what = format!("containers and plugins share containerd's namespace `{containers}`");
+        Finding::fail(CONTRADICTION, what)
+    })
+}
+
+/// Options of the storage driver. A graphdriver refuses what it does not know; of the containerd store dockerd
+/// passes nothing on.
+fn storage_options(daemon: &Daemon) -> Vec<Finding> {
+    let options = daemon.settings.values.list("storage-opts");
+    let Store::Graph(driver) = &daemon.settings.store else {
+        return options.first().map(|option| without_effect(daemon, option)).into_iter().collect();
+    };
+    // The first driver that dockerd tries on an ordinary file system reads the options before it tries.
+    let driver = driver.as_deref().unwrap_or("overlay2");
+    let wrong = options.into_iter().filter(|option| !is_known(driver, option));
+    let refuse = |option: &str| {
+        let what = format!("storage-opt `{option}` is not one of the driver {driver}, which refuses it");
+        Finding::fail(CauseId::new("storage-option-unknown-to-driver"), what)
+            .with("driver", driver)
+            .hint(format!("remove `{option}` from storage-opts, or set the driver it belongs to"))
+    };
+    wrong.map(refuse).collect()
+}
+
+/// The options that each driver's `parseOptions` knows.
+fn is_known(driver: &str, option: &str) -> bool {
+    let Some((key, _)) = option.split_once('=') else { return driver == "fuse-overlayfs" };
+    let key = key.trim().to_lowercase();
+    match driver {
+        "overlay2" => ["overlay2.size", "overlay2.override_kernel_check"].contains(&key.as_str()),
+        "overlay" => key == "overlay.override_kernel_check",
+        "btrfs" => key == "btrfs.min_space",
+        "zfs" => key == "zfs.fsname",
+        "vfs" => ["size", "vfs.xattrs"].contains(&key.as_str()),
+        "devicemapper" => key.starts_with("dm."),
+        // These read none, or are no graphdriver at all: then the driver itself is refused.
+        _ => true,
+    }
+}
+
+/// An option that is read by nobody.
+fn without_effect(daemon: &Daemon, option: &str) -> Finding {
+    let name = daemon.settings.store.driver().unwrap_or("overlayfs");
+    let what = format!("storage-opt `{option}` has no effect: the containerd snapshotter {name} takes none of dockerd's");
+    Finding::warn(CauseId::new("storage-option-unknown-to-driver"), what).with("driver", name)
+}

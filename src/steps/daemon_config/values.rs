@@ -1,0 +1,126 @@
+//! Would dockerd take each value by itself? (`Validate` of daemon/config/config.go, by version.)
+
+use serde_json::Value;
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::Daemon;
+use crate::facts::version::Version;
+use crate::step::Finding;
+
+/// Looks at every value that dockerd looks at.
+pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
+    let refusals = [
+        words(daemon),
+        numbers(daemon),
+        lists(daemon),
+        exec_options(daemon),
+        runtime(daemon),
+        hosts(daemon),
+        gone(daemon),
+    ];
+    refusals.into_iter().flatten().collect()
+}
+
+/// A value that dockerd refuses, at the place where it was given.
+pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Finding {
+    let what = what.into();
+    match daemon.file.values.contains_key(key) {
+        true => Finding::fail(CauseId::new("daemon-json-invalid"), format!("{}: {what}", daemon.config.display()))
+            .with("path", daemon.config.display())
+            .with("key", key),
+        false => Finding::fail(CauseId::new("daemon-option-invalid"), what).with("option", key),
+    }
+}
+
+/// Words out of a short list.
+fn words(daemon: &Daemon) -> Vec<Finding> {
+    let since = |major| daemon.version >= Version::new(major, 0, 0);
+    let mut levels = vec!["panic", "fatal", "error", "warn", "info", "debug", "trace"];
+    if !since(25) {
+        levels.push("warning");
+    }
+    let values = &daemon.settings.values;
+    let level = values.text("log-level").map(str::to_lowercase);
+    let lists: [(&str, Option<&str>, &[&str], bool); 5] = [
+        ("log-level", level.as_deref(), &levels, true),
+        ("log-format", values.text("log-format"), &["text", "json"], since(25)),
+        ("firewall-backend", values.text("firewall-backend"), &["iptables", "nftables"], since(29)),
+        ("default-ipc-mode", values.text("default-ipc-mode"), &["private", "shareable"], true),
+        ("default-cgroupns-mode", values.text("default-cgroupns-mode"), &["private", "host"], true),
+    ];
+    let wrong = lists.into_iter().filter_map(|(key, value, good, checked)| {
+        let value = value.filter(|value| checked && !good.contains(value))?;
+        Some(refused(daemon, key, format!("{key} is `{value}`; it may be {}", good.join(", "))))
+    });
+    wrong.collect()
+}
+
+/// Numbers that must not be negative.
+fn numbers(daemon: &Daemon) -> Vec<Finding> {
+    let keys = ["mtu", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"];
+    let checked = |key: &&&str| **key != "mtu" || daemon.version >= Version::new(23, 0, 0);
+    let negative = keys.iter().filter(checked).filter_map(|key| {
+        let number = daemon.settings.values.number(key).filter(|number| *number < 0)?;
+        Some(refused(daemon, key, format!("{key} is {number}; it must not be negative")))
+    });
+    negative.collect()
+}
+
+/// Lists whose members have a form.
+fn lists(daemon: &Daemon) -> Vec<Finding> {
+    let values = &daemon.settings.values;
+    let mut wrong = Vec::new();
+    for label in values.list("labels").into_iter().filter(|label| !label.contains('=')) {
+        wrong.push(refused(daemon, "labels", format!("label `{label}` is not of the form key=value")));
+    }
+    for server in values.list("dns").into_iter().filter(|server| server.trim().parse::<std::net::IpAddr>().is_err()) {
+        wrong.push(refused(daemon, "dns", format!("dns `{server}` is no IP address")));
+    }
+    wrong
+}
+
+/// `--exec-opt`. Unknown names are refused since 28.0; the cgroup driver's since long.
+fn exec_options(daemon: &Daemon) -> Vec<Finding> {
+    let refuse = |what| refused(daemon, "exec-opts", what);
+    let strict = daemon.version >= Version::new(28, 0, 0);
+    let judge = |option: &str| match option.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.trim())) {
+        Some((key, value)) if key == "native.cgroupdriver" => (!["systemd", "cgroupfs"].contains(&value))
+            .then(|| refuse(format!("native.cgroupdriver is `{value}`; it may be systemd or cgroupfs"))),
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+            strict.then(|| refuse(format!("exec-opt `{key}` is unknown; there is only native.cgroupdriver")))
+        }
+        _ => Some(refuse(format!("exec-opt `{option}` is not of the form name=value"))),
+    };
+    daemon.settings.values.list("exec-opts").into_iter().filter_map(judge).collect()
+}
+
+/// `--default-runtime` must be one of `runtimes`, or one that every containerd has.
+fn runtime(daemon: &Daemon) -> Vec<Finding> {
+    let values = &daemon.settings.values;
+    let Some(name) = values.text("default-runtime") else { return Vec::new() };
+    let known = name == "runc" || name.starts_with("io.containerd.") || values.member("runtimes", name).is_some();
+    let finding = || {
+        let what = format!("default-runtime is `{name}`, and no such runtime is registered");
+        Finding { cause: Some(CauseId::new("oci-runtime-not-registered")), ..refused(daemon, "default-runtime", what) }
+            .hint(format!("add it: \"runtimes\": {{\"{name}\": {{\"path\": \"/usr/bin/{name}\"}}}}"))
+    };
+    (!known).then(finding).into_iter().collect()
+}
+
+/// Addresses.
+fn hosts(daemon: &Daemon) -> Vec<Finding> {
+    daemon.settings.bad_hosts.iter().map(|why| refused(daemon, "hosts", why.clone())).collect()
+}
+
+/// What dockerd still reads, only to refuse it.
+fn gone(daemon: &Daemon) -> Vec<Finding> {
+    let given = |key: &str| daemon.settings.values.get(key).is_some_and(|value| *value != Value::from(""));
+    let mut wrong = Vec::new();
+    if daemon.version.major == 28 && given("api-cors-header") {
+        wrong.push(refused(daemon, "api-cors-header", "api-cors-header was removed in 28.0"));
+    }
+    if daemon.version.major == 23 && given("graph") {
+        wrong.push(refused(daemon, "graph", "\"graph\" was removed in 23.0: it is \"data-root\""));
+    }
+    wrong
+}
