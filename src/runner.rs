@@ -17,6 +17,8 @@ use crate::steps;
 pub enum Event<'e> {
     /// A step begins.
     Started(&'static Step),
+    /// How a step goes that takes its time.
+    Said(&'e str),
     /// A step is concluded; the report so far ends with it.
     Concluded(&'e Report),
     /// The run is over.
@@ -40,7 +42,10 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     let start = Instant::now();
     let learned = RefCell::new(Environment::default());
     let holds = Cell::new(true);
-    let cx = Cx { host: doors.host, engine: doors.engine, plan, learned: &learned, holds: &holds };
+    let watch = RefCell::new(watch);
+    let tell = |event: &Event<'_>| (watch.borrow_mut())(event);
+    let say = |text: &str| tell(&Event::Said(text));
+    let cx = Cx { host: doors.host, engine: doors.engine, plan, learned: &learned, say: &say, holds: &holds };
     let mut report = Report {
         run: plan.run.clone(),
         profile: plan.profile.name.clone(),
@@ -54,7 +59,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     for planned in &plan.steps {
         let reason = skip_reason(planned, plan, &report, doors);
         if reason.is_none() {
-            watch(&Event::Started(planned.step));
+            tell(&Event::Started(planned.step));
         }
         let started = start.elapsed();
         let mut concluded = match reason {
@@ -69,9 +74,9 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         report.leftovers = doors.engine.leftovers();
         report.diagnosis = doors.engine.diagnosis();
         report.duration = start.elapsed();
-        watch(&Event::Concluded(&report));
+        tell(&Event::Concluded(&report));
     }
-    watch(&Event::Ended(&report));
+    tell(&Event::Ended(&report));
     report
 }
 

@@ -182,6 +182,8 @@ pub struct Cx<'a> {
     pub plan: &'a Plan,
     /// What has been learned about the environment, for the report's head.
     pub learned: &'a RefCell<Environment>,
+    /// Says how a long step goes, to whoever watches.
+    pub say: &'a dyn Fn(&str),
     /// Whether every step so far held: `teardown` keeps a daemon only then.
     pub holds: &'a Cell<bool>,
 }

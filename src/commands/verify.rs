@@ -22,13 +22,15 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
     let doors = Doors { host, machine: host, engine: &engine, interrupt: &interrupt };
     let talk = plan.profile.format != Format::Human || std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let report = runner::run(&plan, &doors, &mut |event| {
-        if let Event::Concluded(report) = event {
+    let report = runner::run(&plan, &doors, &mut |event| match event {
+        Event::Concluded(report) => {
             outputs.write(report);
             if let Some(step) = report.steps.last().filter(|_| talk) {
                 anstream::eprintln!("{}", human::line(step));
             }
         }
+        Event::Said(text) if talk => anstream::eprintln!("           {text}"),
+        Event::Said(_) | Event::Started(_) | Event::Ended(_) => {}
     });
     outputs.write(&report);
     print(&report, plan.profile.format).context("write the report to stdout")?;

@@ -29,8 +29,7 @@ pub async fn ask(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<A
             reason: error.to_string(),
         },
     };
-    let (stream, _) = http::connect(endpoint).await.map_err(unreachable)?;
-    http::get(stream, path).await.map_err(unreachable)
+    http::request(endpoint, "GET", path).await.map_err(unreachable)
 }
 
 /// A plain question whose answer is JSON.

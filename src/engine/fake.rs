@@ -27,6 +27,18 @@ impl Engine for FakeEngine {
     fn info(&self, _: Duration) -> EngineResult<serde_json::Value> {
         Ok(serde_json::Value::Null)
     }
+    fn load_builtin(&self, _: &Plan) -> EngineResult<String> {
+        Ok("builtin".into())
+    }
+    fn find_image(&self, _: &str, _: Duration) -> EngineResult<Option<serde_json::Value>> {
+        Ok(None)
+    }
+    fn pull(&self, _: &str, _: Duration, _: &dyn Fn(&str)) -> EngineResult<()> {
+        Ok(())
+    }
+    fn run(&self, _: &Plan, _: &super::ContainerSpec, _: Duration) -> super::ContainerRun {
+        super::ContainerRun::new()
+    }
     fn tear_down(&self, _: &Plan, _: bool) -> TornDown {
         TornDown::default()
     }

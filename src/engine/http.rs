@@ -1,6 +1,6 @@
 //! How is a plain question asked, whose answer must be had exactly as it came?
 //!
-//! `GET` over HTTP/1.0: the daemon answers without chunks and closes, so the answer is what is read to the
+//! A request without a body over HTTP/1.0: the daemon answers without chunks and closes, so the answer is what is read to the
 //! end. Used for what comes before an API version is agreed on, and where typed models would drop fields.
 
 use std::pin::Pin;
@@ -40,9 +40,14 @@ pub async fn connect(endpoint: &Endpoint) -> std::io::Result<(Pin<Box<dyn Stream
     })
 }
 
-/// Asks, and reads the answer to its end.
-pub async fn get(mut stream: Pin<Box<dyn Stream>>, path: &str) -> std::io::Result<Answer> {
-    let request = format!("GET {path} HTTP/1.0\r\nHost: docker\r\nUser-Agent: dindcheck\r\n\r\n");
+/// Connects and sends a request without a body.
+pub async fn request(endpoint: &Endpoint, method: &str, path: &str) -> std::io::Result<Answer> {
+    send(connect(endpoint).await?.0, method, path).await
+}
+
+/// Sends a request, and reads the answer to its end.
+pub async fn send(mut stream: Pin<Box<dyn Stream>>, method: &str, path: &str) -> std::io::Result<Answer> {
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\nUser-Agent: dindcheck\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut bytes).await?;

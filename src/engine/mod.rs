@@ -8,20 +8,24 @@ use std::time::Duration;
 use crate::diagnosis::Diagnosis;
 use crate::plan::Plan;
 
+pub mod container;
 pub mod docker;
 pub mod dockerd;
 pub mod endpoint;
 pub mod error;
 pub mod fake;
 pub mod http;
+pub mod image;
 pub mod live;
 pub mod log;
+pub mod objects;
 pub mod options;
 pub mod process;
 pub mod rundir;
 pub mod wait;
 
 pub use crate::facts::daemon::command_line;
+pub use container::{ContainerRun, ContainerSpec, Stage};
 pub use endpoint::{DEFAULT_SOCKET, Endpoint};
 pub use error::{Death, EngineError, EngineResult};
 
@@ -43,6 +47,14 @@ pub trait Engine {
     fn negotiate(&self, within: Duration) -> EngineResult<Versions>;
     /// `GET /info`, as it came.
     fn info(&self, within: Duration) -> EngineResult<serde_json::Value>;
+    /// Loads the image made of this program; its reference.
+    fn load_builtin(&self, plan: &Plan) -> EngineResult<String>;
+    /// What the daemon knows of an image, as it came; `None` where it has none of this name.
+    fn find_image(&self, reference: &str, within: Duration) -> EngineResult<Option<serde_json::Value>>;
+    /// Pulls an image; `say` is told how it goes.
+    fn pull(&self, reference: &str, within: Duration, say: &dyn Fn(&str)) -> EngineResult<()>;
+    /// Runs a container to its end and removes it. An error is in the result, with how far it came.
+    fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun;
     /// Removes what is ours; stops the daemon that we started unless it is to be kept.
     fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown;
 }

@@ -1,17 +1,227 @@
-//! An inner container runs.
+//! Does a container start, run and end, and is it where it should be?
+//!
+//! The built-in image tells what it sees inside ([`Document`]); from outside its cgroup must lie below this
+//! container's own, or the limits of the outer container do not hold for it.
 
+use serde_json::json;
+
+use crate::diagnosis::CauseId;
+use crate::engine::error::seconds;
+use crate::engine::image::Archive;
+use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
+use crate::facts::cgroup::{Cgroups, Hierarchy};
+use crate::plan::{ImageChoice, Plan};
+use crate::probe::{Document, HOLD, PROTOCOL};
+use crate::profile::Container;
 use crate::step::{Cx, Finding, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-run",
-    title: "An inner container runs",
-    why: "This is what Docker-in-Docker is for.",
+    title: "A first container",
+    why: "Everything below can look right, and the runtime still fail at the first container.",
     phase: Phase::Workload,
     check,
     repair: None,
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let (spec, probes) = wanted(cx.plan);
+    let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
+    if let Err(error) = run.end {
+        return Ok(vec![judge_failure(run.stage, error, &run.stderr)?]);
+    }
+    let mut findings = Vec::new();
+    if probes {
+        findings.extend(judge_document(&run, &Cgroups::read(cx.host)?));
+    }
+    // The headline of a passed step is its last finding.
+    findings.extend(judge_end(&cx.plan.profile.container, &run));
+    Ok(findings)
 }
+
+/// The container of the plan, and whether it is the probe.
+fn wanted(plan: &Plan) -> (ContainerSpec, bool) {
+    let mut body = json!({});
+    let command = &plan.profile.container.command;
+    let probes = command.is_empty() && plan.image == ImageChoice::Builtin;
+    body["Image"] = match &plan.image {
+        ImageChoice::Builtin => json!(Archive::reference(&plan.run)),
+        ImageChoice::Reference(reference) => json!(reference),
+    };
+    if probes {
+        body["Cmd"] = json!([HOLD]);
+    } else if !command.is_empty() {
+        body["Cmd"] = json!(command);
+    }
+    (ContainerSpec { role: "run", body, hold: probes }, probes)
+}
+
+/// Messages of the runtime that have a cause of their own. The first row that fits counts.
+const START: &[(&str, &[&str])] = &[
+    ("disk-full", &["no space left on device", "disk quota exceeded"]),
+    ("image-for-other-architecture", &["exec format error"]),
+    (
+        "entrypoint-not-executable",
+        &[
+            "\": permission denied: unknown",
+            "executable file not found",
+            "no such file or directory: unknown",
+        ],
+    ),
+];
+
+/// A container that did not come to its end.
+fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Result<Finding> {
+    let refused = if stage == Stage::Create { "container-create-failed" } else { "container-start-failed" };
+    let mut refused = refused;
+    if let EngineError::Refused { message, .. } = &error {
+        let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
+        refused = row.map_or(refused, |(cause, _)| cause);
+    }
+    let finding = error.into_finding(CauseId::new(refused), CauseId::new("container-timeout"))?;
+    Ok(with_text(finding, "stderr", stderr))
+}
+
+/// Its exit code and its output against what the profile expects.
+fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
+    let code = *run.end.as_ref().unwrap_or(&-1);
+    let mut findings = Vec::new();
+    if code == wanted.exit_code {
+        let took = seconds(run.took);
+        findings.push(Finding::pass(format!("a container ran and ended with {code} in {took}")));
+    } else {
+        let cause = if run.oom_killed { "oom-killed" } else { "container-wrong-exit-code" };
+        let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
+        let finding = Finding::fail(CauseId::new(cause), what);
+        findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
+    }
+    if let Some(text) = &wanted.output {
+        let printed = String::from_utf8_lossy(&run.stdout);
+        if !printed.contains(text) {
+            let what = format!("the container did not print `{text}`");
+            let finding = Finding::fail(CauseId::new("container-wrong-output"), what);
+            findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
+        }
+    }
+    if !run.warnings.is_empty() {
+        let what = "the daemon warned when it created the container";
+        findings.push(Finding::pass(what).with("warnings", run.warnings.join("; ")));
+    }
+    findings
+}
+
+/// What a container printed, short, as evidence.
+fn with_text(finding: Finding, key: &'static str, bytes: &[u8]) -> Finding {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim();
+    if text.is_empty() {
+        return finding;
+    }
+    finding.with(key, text.chars().take(400).collect::<String>())
+}
+
+/// What the probe saw, and where it was seen.
+fn judge_document(run: &ContainerRun, outer: &Cgroups) -> Vec<Finding> {
+    let document = match serde_json::from_slice::<Document>(&run.stdout) {
+        Ok(document) if document.protocol == PROTOCOL => document,
+        Ok(other) => {
+            let what = format!("the probe speaks protocol {}, not {PROTOCOL}", other.protocol);
+            return vec![Finding::fail(CauseId::new("container-wrong-output"), what)];
+        }
+        Err(error) => {
+            let what = format!("the probe's output did not arrive as it was written: {error}");
+            let finding = Finding::fail(CauseId::new("container-wrong-output"), what);
+            return vec![with_text(finding, "stdout", &run.stdout)];
+        }
+    };
+    let own = run.outside.clone().unwrap_or_else(|| document.cgroup.own.join("\n"));
+    let mut findings = vec![judge_inside(&document), judge_place(&own, outer)];
+    findings.extend(document.layers.faults().into_iter().map(|fault| {
+        Finding::fail(CauseId::new("container-filesystem-wrong"), format!("in the container {fault}"))
+    }));
+    findings
+}
+
+/// Where its cgroups lie: below this container's own in every hierarchy that the outer engine manages.
+fn judge_place(own: &str, outer: &Cgroups) -> Finding {
+    let inner: Vec<(&str, &str)> = own.lines().filter_map(split_line).collect();
+    let beside = |hierarchy: &&Hierarchy| {
+        let name = hierarchy.controllers.join(",");
+        let path = inner.iter().find(|(controllers, _)| *controllers == name).map(|(_, path)| *path);
+        !outer.is_unmanaged(hierarchy)
+            && path.is_some_and(|path| !is_below(path, &hierarchy.path.to_string_lossy()))
+    };
+    let mut strays: Vec<String> = outer.hierarchies.iter().filter(beside).map(Hierarchy::dir).collect();
+    let unified = inner.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| *path);
+    if let (true, Some(path), Some(own)) = (outer.hierarchies.is_empty(), unified, &outer.v2_path) {
+        strays.extend((!is_below(path, &own.to_string_lossy())).then(|| "the unified tree".to_owned()));
+    }
+    let finding = if strays.is_empty() {
+        Finding::pass("the inner container's cgroup lies below this container's own")
+    } else {
+        let cause =
+            if outer.hierarchies.is_empty() { "cgroup-host-namespace" } else { "cgroup-v1-foreign-root" };
+        Finding::warn(
+            CauseId::new(cause),
+            format!(
+                "the inner container's cgroup lies beside this container's own in {}: outer limits do not hold for it",
+                strays.join(", ")
+            ),
+        )
+    };
+    let devices = inner.iter().find(|(name, _)| name.split(',').any(|one| one == "devices"));
+    let shown = devices.or(inner.first()).map_or("?", |(_, path)| path);
+    let outer_own = outer.hierarchy_of("devices").map(|hierarchy| hierarchy.path.clone());
+    let outer_own = outer_own.or_else(|| outer.v2_path.clone()).unwrap_or_default();
+    finding
+        .with("cgroup", shown)
+        .with("outer_cgroup", outer_own.display())
+        .with("cgroups", own.trim().replace('\n', " "))
+}
+
+/// `4:memory:/docker/x` as controllers and path.
+fn split_line(line: &str) -> Option<(&str, &str)> {
+    let mut parts = line.splitn(3, ':').skip(1);
+    Some((parts.next()?, parts.next()?))
+}
+
+/// Whether a cgroup lies below another. The kernel shows what is outside a cgroup namespace as `/..`
+/// (`cgroup_namespaces(7)`).
+fn is_below(path: &str, ancestor: &str) -> bool {
+    let ancestor = ancestor.trim_end_matches('/');
+    path.strip_prefix(ancestor)
+        .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/') && !rest.starts_with("/.."))
+}
+
+/// The most important of what the probe saw.
+fn judge_inside(document: &Document) -> Finding {
+    let identity = &document.identity;
+    let namespaces: Vec<_> = identity.namespaces.values().map(String::as_str).collect();
+    let interfaces: Vec<_> = document
+        .network
+        .interfaces
+        .iter()
+        .map(|one| format!("{} mtu {} {}", one.name, one.mtu, one.addresses.join(" ")))
+        .collect();
+    Finding::pass(format!("inside it is process {} of user {}", identity.pid, identity.uid))
+        .with("hostname", &identity.hostname)
+        .with("namespaces", namespaces.join(" "))
+        .with("capabilities", &identity.capabilities)
+        .with("seccomp", &identity.seccomp)
+        .with("interfaces", interfaces.join("; "))
+        .with("gateway", document.network.gateway.as_deref().unwrap_or("none"))
+        .with("resolvers", document.network.resolvers.join(" "))
+        .with("mounts", document.mounts.len())
+        .with("root", root_of(document))
+        .with("clock_ms", document.clock_ms)
+}
+
+/// The file system of its root.
+fn root_of(document: &Document) -> String {
+    let root = document.mounts.iter().rfind(|line| line.starts_with("/ "));
+    root.map_or("?", String::as_str).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

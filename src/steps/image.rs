@@ -1,17 +1,240 @@
-//! Test image.
+//! Is there an image to run? The built-in one is loaded and needs no registry; any other is found or pulled.
 
+use std::time::Duration;
+
+use crate::diagnosis::CauseId;
+use crate::engine::{EngineError, image::architecture};
+use crate::plan::ImageChoice;
 use crate::step::{Cx, Finding, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "image",
-    title: "Test image",
-    why: "Without an image nothing can be run; the built-in one needs no registry.",
+    title: "An image to run",
+    why: "Loading an image unpacks layers with the storage driver; without one there is no container.",
     phase: Phase::Workload,
     check,
     repair: None,
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+/// For a small question.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    match &cx.plan.image {
+        ImageChoice::Builtin => builtin(cx),
+        ImageChoice::Reference(reference) => named(cx, reference),
+    }
+}
+
+/// Loads the built-in image and looks whether it is there.
+fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let failed = CauseId::new("image-load-failed");
+    let loaded = cx.engine.load_builtin(cx.plan);
+    let found = loaded.and_then(|name| Ok((cx.engine.find_image(&name, PATIENCE)?, name)));
+    let finding = match found {
+        Ok((Some(_), name)) => {
+            Finding::pass("the built-in image is loaded, without a registry").with("image", name)
+        }
+        Ok((None, name)) => {
+            Finding::fail(failed, format!("the daemon took the built-in image and does not know {name}"))
+        }
+        Err(EngineError::Refused { ref message, .. }) if is_full(message) => {
+            Finding::fail(CauseId::new("disk-full"), "there is no space for the built-in image")
+                .with("message", message)
+        }
+        Err(error) => error.into_finding(failed, failed)?,
+    };
+    Ok(vec![finding])
+}
+
+/// Whether a message says that a disk is full (`ENOSPC`, `EDQUOT` in Go's words).
+fn is_full(message: &str) -> bool {
+    message.contains("no space left on device") || message.contains("disk quota exceeded")
+}
+
+/// Finds an image by its name, or pulls it.
+fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
+    let missing = CauseId::new("image-not-found");
+    let hangs = CauseId::new("daemon-hangs");
+    let mut how = "is there";
+    let mut found = match cx.engine.find_image(reference, PATIENCE) {
+        Ok(found) => found,
+        Err(error) => return Ok(vec![error.into_finding(missing, hangs)?]),
+    };
+    if found.is_none() {
+        how = "was pulled";
+        (cx.say)(&format!("pulling {reference}"));
+        if let Err(error) = cx.engine.pull(reference, cx.plan.profile.image.timeout, cx.say) {
+            return Ok(vec![judge_pull(reference, error)?]);
+        }
+        found = match cx.engine.find_image(reference, PATIENCE) {
+            Ok(found) => found,
+            Err(error) => return Ok(vec![error.into_finding(missing, hangs)?]),
+        };
+    }
+    Ok(match found {
+        Some(image) => judge_image(reference, how, &image),
+        None => vec![Finding::fail(missing, format!("{reference} was pulled and is not there"))],
+    })
+}
+
+/// An image that is there: it should be one for this machine.
+fn judge_image(reference: &str, how: &str, image: &serde_json::Value) -> Vec<Finding> {
+    let text = |key: &str| image.get(key).and_then(|value| value.as_str()).unwrap_or("?");
+    let mut findings = vec![
+        Finding::pass(format!("the image {reference} {how}"))
+            .with("id", text("Id"))
+            .with("architecture", text("Architecture")),
+    ];
+    let (theirs, ours) = (text("Architecture"), architecture());
+    // 64-bit processors run the 32-bit programs of their family.
+    let runs = matches!((ours, theirs), ("amd64", "386") | ("arm64", "arm"));
+    if theirs != ours && theirs != "?" && !runs {
+        findings.push(Finding::warn(
+            CauseId::new("image-for-other-architecture"),
+            format!("{reference} is for {theirs}, and this machine is {ours}"),
+        ));
+    }
+    findings
+}
+
+/// What a registry, or the way to it, has against a pull: the daemon passes its words on (moby
+/// `distribution/errors.go`, Go `net` and `crypto/x509`). The first row that fits counts.
+const PULL: &[(&str, &[&str])] = &[
+    ("registry-rate-limit", &["toomanyrequests", "429 Too Many Requests"]),
+    ("disk-full", &["no space left on device", "disk quota exceeded"]),
+    ("registry-insecure-http", &["server gave HTTP response to HTTPS client"]),
+    ("system-clock-wrong", &["certificate has expired or is not yet valid"]),
+    (
+        "registry-certificate-untrusted",
+        &["x509:", "certificate signed by unknown authority", "tls: failed to verify"],
+    ),
+    (
+        "image-not-found",
+        &[
+            "manifest unknown",
+            "not found: name unknown",
+            "NAME_UNKNOWN",
+            "MANIFEST_UNKNOWN",
+            "repository name not known",
+            "no matching manifest",
+        ],
+    ),
+    (
+        "registry-unauthorized",
+        &[
+            "unauthorized",
+            "no basic auth credentials",
+            "authentication required",
+            "401 Unauthorized",
+            "403 Forbidden",
+            "pull access denied",
+            "insufficient_scope",
+            "denied:",
+        ],
+    ),
+    (
+        "dns-resolver-not-answering",
+        &["server misbehaving", "no such host", "Temporary failure in name resolution"],
+    ),
+    (
+        "registry-unreachable",
+        &[
+            "connection refused",
+            "i/o timeout",
+            "network is unreachable",
+            "no route to host",
+            "Client.Timeout",
+            "context deadline exceeded",
+            "TLS handshake timeout",
+            "connection reset",
+            "EOF",
+            "proxyconnect",
+            "503 Service Unavailable",
+            "502 Bad Gateway",
+        ],
+    ),
+    ("image-not-found", &["not found"]),
+];
+
+/// A pull that failed.
+fn judge_pull(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
+    let EngineError::Refused { message, status, .. } = error else {
+        return error.into_finding(CauseId::new("image-not-found"), CauseId::new("registry-unreachable"));
+    };
+    let row = PULL.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
+    let cause = row.map_or("image-not-found", |(cause, _)| cause);
+    let why = match cause {
+        "registry-rate-limit" => "its registry allows no more pulls for now",
+        "disk-full" => "the disk is full",
+        "registry-insecure-http" => "its registry speaks plain HTTP and is not listed as insecure",
+        "system-clock-wrong" => "a certificate is out of its time, or the clock is wrong",
+        "registry-certificate-untrusted" => "the certificate of its registry is not trusted",
+        "registry-unauthorized" => "its registry refuses: it is private, or does not exist",
+        "dns-resolver-not-answering" => "the name of its registry could not be resolved",
+        "registry-unreachable" => "its registry was not reached",
+        _ => "its registry does not have it",
+    };
+    Ok(Finding::fail(CauseId::new(cause), format!("{reference} could not be pulled: {why}"))
+        .with("message", message)
+        .with("status", status))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::step::Level;
+
+    fn cause_of(message: &str) -> &'static str {
+        let error = EngineError::Refused { doing: "pull".into(), status: 500, message: message.into() };
+        judge_pull("x", error).unwrap().cause.unwrap().as_str()
+    }
+
+    #[test]
+    fn registries_that_refuse_are_told_apart() {
+        for (message, cause) in [
+            ("toomanyrequests: You have reached your pull rate limit.", "registry-rate-limit"),
+            ("manifest for r:5000/x:1 not found: manifest unknown: manifest unknown", "image-not-found"),
+            (
+                "pull access denied for x, repository does not exist or may require 'docker login': denied: \
+                 requested access to the resource is denied",
+                "registry-unauthorized",
+            ),
+            ("Head \"https://r/v2/x/manifests/1\": no basic auth credentials", "registry-unauthorized"),
+            (
+                "Get \"https://r/v2/\": dial tcp 127.0.0.1:5000: connect: connection refused",
+                "registry-unreachable",
+            ),
+            (
+                "Get \"https://r/v2/\": dial tcp: lookup r on 1.2.3.4:53: no such host",
+                "dns-resolver-not-answering",
+            ),
+            ("Get \"https://r/v2/\": net/http: TLS handshake timeout", "registry-unreachable"),
+            (
+                "Get \"https://r/v2/\": http: server gave HTTP response to HTTPS client",
+                "registry-insecure-http",
+            ),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                "registry-certificate-untrusted",
+            ),
+            ("x509: certificate has expired or is not yet valid: current time 1999", "system-clock-wrong"),
+            ("write /var/lib/docker/tmp/x: no space left on device", "disk-full"),
+            ("something new", "image-not-found"),
+        ] {
+            assert_eq!(cause_of(message), cause, "{message}");
+        }
+    }
+
+    #[test]
+    fn an_image_for_another_machine_is_a_warning() {
+        let other = if architecture() == "s390x" { "arm64" } else { "s390x" };
+        let findings = judge_image("x", "is there", &json!({"Id": "i", "Architecture": other}));
+        assert_eq!(findings[1].level, Level::Warn);
+        assert_eq!(judge_image("x", "is there", &json!({"Architecture": architecture()})).len(), 1);
+        assert_eq!(judge_image("x", "is there", &json!({})).len(), 1);
+    }
 }

@@ -18,6 +18,7 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
+#[allow(clippy::unnecessary_wraps, reason = "the type of every check")]
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let keep = cx.plan.keep_daemon && cx.holds.get();
     Ok(judge(&cx.engine.tear_down(cx.plan, keep)))
@@ -25,7 +26,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 
 /// What became of the daemon, and what is left.
 fn judge(done: &TornDown) -> Vec<Finding> {
-    let mut findings = vec![daemon(&done.daemon)];
+    let mut findings = Vec::new();
     if !done.removed.is_empty() {
         findings.push(
             Finding::pass(format!("removed {} things of ours", done.removed.len()))
@@ -38,6 +39,8 @@ fn judge(done: &TornDown) -> Vec<Finding> {
             format!("this is ours and could not be removed: {left}"),
         ));
     }
+    // The headline of a passed step is its last finding.
+    findings.push(daemon(&done.daemon));
     findings
 }
 
@@ -85,7 +88,7 @@ mod tests {
         let done = TornDown { left: vec!["network x".into(), "volume y".into()], ..TornDown::default() };
         let findings = judge(&done);
         assert_eq!(findings.iter().filter(|finding| finding.level == Level::Fail).count(), 2);
-        assert!(findings[1].what.ends_with("network x"));
+        assert!(findings[0].what.ends_with("network x"));
     }
 
     #[test]

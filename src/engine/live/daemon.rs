@@ -1,0 +1,119 @@
+//! How does the live door come to a daemon? It starts one, or attaches to one.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::LiveEngine;
+use crate::engine::dockerd::{Dockerd, find_program};
+use crate::engine::error::{EngineError, EngineResult};
+use crate::engine::options::{self, Options};
+use crate::engine::process::ProcessId;
+use crate::engine::rundir::RunDir;
+use crate::engine::wait::TICK;
+use crate::engine::{Endpoint, Started, command_line, docker, http};
+use crate::host::Host;
+use crate::plan::Plan;
+
+/// What the next run must know of this one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    /// The dindcheck that made it.
+    pub owner: Option<ProcessId>,
+    /// The daemon, once it is there.
+    pub daemon: Option<ProcessId>,
+    /// How it was started.
+    pub options: Options,
+    /// It is to live on.
+    pub kept: bool,
+}
+
+impl LiveEngine {
+    /// Uses a daemon that runs already.
+    pub(super) fn attach(&self, endpoint: &Endpoint, within: Duration) -> EngineResult<Started> {
+        let start = Instant::now();
+        let doing = "ask the running daemon for a sign of life";
+        let answer = self.wait(doing, within, docker::ask(endpoint, doing, "/_ping"))?;
+        if answer.status != 200 {
+            let message = answer.message();
+            return Err(EngineError::Refused { doing: doing.to_owned(), status: answer.status, message });
+        }
+        let _ = self.endpoint.set(endpoint.clone());
+        Ok(Started { endpoint: endpoint.clone(), took: start.elapsed(), ..Started::default() })
+    }
+
+    /// Starts a dockerd of our own and waits until it answers.
+    pub(super) fn launch(&self, plan: &Plan, within: Duration) -> EngineResult<Started> {
+        let (pid, endpoint) = self.spawn(plan)?;
+        self.serving(&endpoint, pid, within)?;
+        let _ = self.endpoint.set(endpoint.clone());
+        let command = command_line(&self.host, plan);
+        let mut started = Started { endpoint, pid: Some(pid), command, ..Started::default() };
+        if let Some(daemon) = self.daemon.get() {
+            let mut daemon = daemon.borrow_mut();
+            daemon.served = true;
+            started.took = daemon.age();
+            started.log = daemon.log().path().map(|path| path.display().to_string());
+        }
+        Ok(started)
+    }
+
+    /// Starts it, and writes down what the next run must know.
+    fn spawn(&self, plan: &Plan) -> EngineResult<(i32, Endpoint)> {
+        let line = command_line(&self.host, plan);
+        find_program(&self.host, &line[0])?;
+        let options = options::read(&self.host, &line[1..]);
+        let dir = RunDir::make(&plan.run)?;
+        let dir = self.dir.get_or_init(|| dir);
+        let owner = ProcessId::of(&self.host, self.host.identity().pid);
+        let mut state = State { owner, daemon: None, options, kept: plan.keep_daemon };
+        dir.save(&state)?;
+        let daemon = Dockerd::spawn(&self.host, &line, dir, !plan.keep_daemon)?;
+        let pid = daemon.pid();
+        let _ = self.daemon.set(RefCell::new(daemon));
+        state.daemon = ProcessId::of(&self.host, pid);
+        dir.save(&state)?;
+        Ok((pid, state.options.endpoint))
+    }
+
+    /// Waits until the dockerd of this process id answers.
+    fn serving(&self, endpoint: &Endpoint, pid: i32, within: Duration) -> EngineResult<()> {
+        let listening = Cell::new(false);
+        let answered = async {
+            loop {
+                // Not there yet, nobody behind it, or somebody else: ours will take its place, or end.
+                let connected = http::connect(endpoint).await.ok();
+                if let Some((stream, _)) = connected.filter(|(_, peer)| is_of(*peer, pid)) {
+                    listening.set(true);
+                    let answer = http::send(stream, "GET", "/_ping").await;
+                    if answer.is_ok_and(|answer| answer.status == 200) {
+                        return Ok(());
+                    }
+                }
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        self.wait("wait for dockerd", within, answered).map_err(|error| match error {
+            EngineError::Deadline { waited, .. } => self.not_serving(endpoint, waited, listening.get()),
+            other => other,
+        })
+    }
+
+    /// A daemon that lives and does not serve, with what its log says about it.
+    fn not_serving(&self, endpoint: &Endpoint, waited: Duration, listening: bool) -> EngineError {
+        let log = self.daemon.get().map(|daemon| {
+            let mut daemon = daemon.borrow_mut();
+            let log = daemon.log();
+            (log.first_error(), log.last_lines().next_back().map(ToOwned::to_owned))
+        });
+        let (first_error, last_line) = log.unwrap_or_default();
+        EngineError::NotServing { endpoint: endpoint.clone(), waited, listening, first_error, last_line }
+    }
+}
+
+/// Whether the process at the other end is ours: the system does not know it for TCP (and says 0 where it is
+/// outside our process namespace).
+fn is_of(peer: Option<i32>, pid: i32) -> bool {
+    peer.is_none_or(|peer| peer == 0 || peer == pid)
+}

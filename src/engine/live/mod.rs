@@ -1,0 +1,166 @@
+//! How is a real daemon used? The live door: it owns the runtime, the daemon, the connection and the run's files.
+
+use std::cell::{OnceCell, RefCell};
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use super::dockerd::Dockerd;
+use super::error::{EngineError, EngineResult};
+use super::rundir::RunDir;
+use super::wait::Watch;
+use super::{ContainerRun, ContainerSpec, Endpoint, Engine, Started, TornDown, Versions, docker};
+use crate::diagnosis::Diagnosis;
+use crate::host::live::Live;
+use crate::interrupt::Interrupt;
+use crate::plan::Plan;
+
+mod daemon;
+mod teardown;
+mod workload;
+
+/// The real door.
+pub struct LiveEngine {
+    host: Live,
+    interrupt: Interrupt,
+    runtime: Runtime,
+    daemon: OnceCell<RefCell<Dockerd>>,
+    endpoint: OnceCell<Endpoint>,
+    api: OnceCell<Api>,
+    dir: OnceCell<RunDir>,
+    made: RefCell<Vec<Made>>,
+    leftovers: RefCell<Vec<String>>,
+}
+
+/// The API at the version agreed on.
+struct Api {
+    version: String,
+    client: bollard::Docker,
+}
+
+/// Something of ours in the daemon, for when the daemon cannot be asked any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Made {
+    /// A container, by name.
+    Container(String),
+    /// The built-in image, by reference.
+    Builtin(String),
+    /// An image that was not there before and that we pulled; it carries no label.
+    Pulled(String),
+}
+
+impl LiveEngine {
+    /// A door through which nothing has gone yet.
+    pub fn new(host: Live, interrupt: Interrupt) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        Ok(Self {
+            host,
+            interrupt,
+            runtime,
+            daemon: OnceCell::new(),
+            endpoint: OnceCell::new(),
+            api: OnceCell::new(),
+            dir: OnceCell::new(),
+            made: RefCell::default(),
+            leftovers: RefCell::default(),
+        })
+    }
+
+    /// Waits for something, with an eye on the daemon and on the user's signals.
+    fn wait<T>(
+        &self,
+        doing: &str,
+        within: Duration,
+        work: impl Future<Output = EngineResult<T>>,
+    ) -> EngineResult<T> {
+        let watch = Watch { interrupt: Some(&self.interrupt), daemon: self.daemon.get() };
+        self.runtime.block_on(watch.until(doing, within, work))
+    }
+
+    /// The same for a clean-up, which nobody interrupts.
+    fn wait_in_peace<T>(
+        &self,
+        doing: &str,
+        within: Duration,
+        work: impl Future<Output = EngineResult<T>>,
+    ) -> EngineResult<T> {
+        let watch = Watch { interrupt: None, daemon: self.daemon.get() };
+        self.runtime.block_on(watch.until(doing, within, work))
+    }
+
+    /// Where the daemon is.
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.get().cloned().unwrap_or_default()
+    }
+
+    /// The API; agreed on first, where no step did.
+    fn api(&self, within: Duration) -> EngineResult<&Api> {
+        if self.api.get().is_none() {
+            self.negotiate(within)?;
+        }
+        self.api.get().ok_or_else(|| EngineError::Junk {
+            doing: "agree on an API version".to_owned(),
+            reason: "there is none in common".to_owned(),
+        })
+    }
+}
+
+impl Engine for LiveEngine {
+    fn is_used(&self) -> bool {
+        self.endpoint.get().is_some() || self.dir.get().is_some()
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        self.leftovers.borrow().clone()
+    }
+
+    fn diagnosis(&self) -> Option<Diagnosis> {
+        None
+    }
+
+    fn start(&self, plan: &Plan) -> EngineResult<Started> {
+        let within = plan.profile.daemon.start_timeout;
+        match &plan.attach {
+            Some(endpoint) => self.attach(endpoint, within),
+            None => self.launch(plan, within),
+        }
+    }
+
+    fn negotiate(&self, within: Duration) -> EngineResult<Versions> {
+        let (endpoint, doing) = (self.endpoint(), "ask for the daemon's version");
+        let json = self.wait(doing, within, docker::ask_json(&endpoint, doing, "/version"))?;
+        let versions = docker::versions(&json);
+        if let Some(version) = versions.used.clone() {
+            let client = docker::client(&endpoint, &version)?;
+            let _ = self.api.set(Api { version, client });
+        }
+        Ok(versions)
+    }
+
+    fn info(&self, within: Duration) -> EngineResult<serde_json::Value> {
+        let path = format!("/v{}/info", self.api(within)?.version);
+        let (endpoint, doing) = (self.endpoint(), "ask what the daemon says of itself");
+        self.wait(doing, within, docker::ask_json(&endpoint, doing, &path))
+    }
+
+    fn load_builtin(&self, plan: &Plan) -> EngineResult<String> {
+        self.load(plan)
+    }
+
+    fn find_image(&self, reference: &str, within: Duration) -> EngineResult<Option<serde_json::Value>> {
+        self.inspect_image(reference, within)
+    }
+
+    fn pull(&self, reference: &str, within: Duration, say: &dyn Fn(&str)) -> EngineResult<()> {
+        self.pull_image(reference, within, say)
+    }
+
+    fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun {
+        self.run_container(plan, spec, within)
+    }
+
+    fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {
+        self.take_down(plan, keep_daemon)
+    }
+}

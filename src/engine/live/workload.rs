@@ -1,0 +1,181 @@
+//! How does the live door bring images in and run containers?
+
+use std::time::Duration;
+
+use bollard::body_try_stream;
+use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
+use futures_util::{Stream, StreamExt, stream};
+
+use super::{LiveEngine, Made};
+use crate::engine::docker::{self, of_bollard};
+use crate::engine::error::{EngineError, EngineResult};
+use crate::engine::image::Archive;
+use crate::engine::objects::{self, Kind, Object};
+use crate::engine::{ContainerRun, ContainerSpec, container};
+use crate::host::HostError;
+use crate::plan::Plan;
+
+/// For a small question or the removal of one thing.
+pub(super) const SHORT: Duration = Duration::from_secs(20);
+/// The program that the built-in image is made of.
+const SELF: &str = "/proc/self/exe";
+
+impl LiveEngine {
+    /// Loads the built-in image.
+    pub(super) fn load(&self, plan: &Plan) -> EngineResult<String> {
+        let doing = "load the built-in image";
+        let api = self.api(SHORT)?;
+        let endpoint = self.endpoint();
+        let program = open_self()?;
+        let archive =
+            Archive::new(&plan.run, program).map_err(|error| HostError::io("read", SELF, &error))?;
+        let reference = Archive::reference(&plan.run);
+        self.made.borrow_mut().push(Made::Builtin(reference.clone()));
+        let options = ImportImageOptionsBuilder::default().quiet(true).build();
+        let progress = api.client.import_image(options, body_try_stream(stream::iter(archive)), None);
+        let loaded = drain(progress, |error| of_bollard(&endpoint, doing, &error), |_| {});
+        self.wait(doing, plan.profile.image.timeout, loaded)?;
+        Ok(reference)
+    }
+
+    /// Looks an image up by its name.
+    pub(super) fn inspect_image(
+        &self,
+        reference: &str,
+        within: Duration,
+    ) -> EngineResult<Option<serde_json::Value>> {
+        let path = format!("/v{}/images/{reference}/json", self.api(within)?.version);
+        let (endpoint, doing) = (self.endpoint(), format!("look for the image {reference}"));
+        match self.wait(&doing, within, docker::ask_json(&endpoint, &doing, &path)) {
+            Ok(json) => Ok(Some(json)),
+            Err(EngineError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pulls an image.
+    pub(super) fn pull_image(
+        &self,
+        reference: &str,
+        within: Duration,
+        say: &dyn Fn(&str),
+    ) -> EngineResult<()> {
+        let doing = format!("pull {reference}");
+        let api = self.api(SHORT)?;
+        let endpoint = self.endpoint();
+        self.made.borrow_mut().push(Made::Pulled(reference.to_owned()));
+        let (name, tag) = split_tag(reference);
+        let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
+        let progress = api.client.create_image(Some(options), None, None);
+        let mut last = std::time::Instant::now();
+        let pulled = drain(
+            progress,
+            |error| of_bollard(&endpoint, &doing, &error),
+            |info: bollard::models::CreateImageInfo| {
+                if last.elapsed() > Duration::from_millis(500) {
+                    last = std::time::Instant::now();
+                    say(&words(&info));
+                }
+            },
+        );
+        self.wait(&doing, within, pulled)
+    }
+
+    /// Runs a container to its end, and removes it.
+    pub(super) fn run_container(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun {
+        let mut run = ContainerRun::new();
+        let api = match self.api(SHORT) {
+            Ok(api) => api,
+            Err(error) => {
+                run.end = Err(error);
+                return run;
+            }
+        };
+        let name = container::name(&plan.run, spec.role);
+        self.made.borrow_mut().push(Made::Container(name.clone()));
+        let door = container::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
+        run.end = self.wait("run the container", within, container::run(&door, &plan.run, spec, &mut run));
+        let interrupted = matches!(run.end, Err(EngineError::Interrupted(_) | EngineError::Died(_)));
+        if run.id.is_some() && !interrupted {
+            let _ =
+                self.remove(&Object { kind: Kind::Container, id: name.clone(), name, run: plan.run.clone() });
+        }
+        run
+    }
+
+    /// Removes one thing of ours.
+    pub(super) fn remove(&self, object: &Object) -> EngineResult<()> {
+        let (endpoint, doing) = (self.endpoint(), format!("remove the {object}"));
+        let version = &self.api(SHORT)?.version;
+        self.wait_in_peace(&doing, SHORT, objects::remove(&endpoint, version, object))?;
+        self.made.borrow_mut().retain(|made| made.name() != object.name);
+        Ok(())
+    }
+}
+
+impl Made {
+    /// Its name in the daemon.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Container(name) | Self::Builtin(name) | Self::Pulled(name) => name,
+        }
+    }
+
+    /// As the daemon addresses it.
+    pub(super) fn object(&self, run: &str) -> Object {
+        let kind = if matches!(self, Self::Container(_)) { Kind::Container } else { Kind::Image };
+        Object { kind, id: self.name().to_owned(), name: self.name().to_owned(), run: run.to_owned() }
+    }
+}
+
+/// The program that runs.
+#[allow(clippy::disallowed_methods, reason = "the content of the built-in image")]
+fn open_self() -> EngineResult<std::fs::File> {
+    Ok(std::fs::File::open(SELF).map_err(|error| HostError::io("open", SELF, &error))?)
+}
+
+/// Reads a stream of progress to its end; an error in it ends it.
+async fn drain<T>(
+    progress: impl Stream<Item = Result<T, bollard::errors::Error>>,
+    refused: impl Fn(bollard::errors::Error) -> EngineError,
+    mut seen: impl FnMut(T),
+) -> EngineResult<()> {
+    let mut progress = std::pin::pin!(progress);
+    while let Some(piece) = progress.next().await {
+        seen(piece.map_err(&refused)?);
+    }
+    Ok(())
+}
+
+/// A reference as the pull wants it: without a tag every tag would be pulled.
+fn split_tag(reference: &str) -> (&str, &str) {
+    match reference.rsplit_once(':') {
+        _ if reference.contains('@') => (reference, ""),
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (reference, "latest"),
+    }
+}
+
+/// A line of progress.
+fn words(info: &bollard::models::CreateImageInfo) -> String {
+    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    let detail = info.progress_detail.as_ref();
+    let mib = |bytes: Option<i64>| bytes.unwrap_or(0) / (1 << 20);
+    let so_far = detail
+        .filter(|detail| detail.total.unwrap_or(0) > 0)
+        .map(|detail| format!(" {} of {} MiB", mib(detail.current), mib(detail.total)));
+    format!("{} {}{}", part(&info.id), part(&info.status), so_far.unwrap_or_default()).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_split_for_the_pull() {
+        assert_eq!(split_tag("centos:7"), ("centos", "7"));
+        assert_eq!(split_tag("localhost:5000/x/y"), ("localhost:5000/x/y", "latest"));
+        assert_eq!(split_tag("localhost:5000/x:1"), ("localhost:5000/x", "1"));
+        assert_eq!(split_tag("x@sha256:ab"), ("x@sha256:ab", ""));
+    }
+}

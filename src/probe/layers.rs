@@ -1,0 +1,41 @@
+//! Do the image's layers lie over each other as they should? See `engine/image.rs`, which makes them.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::image::{LOWER, LOWER_TEXT, REMOVED, REPLACED};
+use crate::host::Host;
+
+/// What of the layers is to be seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layers {
+    /// A file of the lower layer shows through.
+    pub lower_shows: bool,
+    /// A file that the upper layer replaces is the upper one.
+    pub replaced: bool,
+    /// A file that the upper layer removes is gone.
+    pub removed: bool,
+}
+
+/// Looks.
+pub fn look(host: &dyn Host) -> Layers {
+    let read = |path: &str| host.read(&Path::new("/").join(path));
+    Layers {
+        lower_shows: read(LOWER).is_ok_and(|bytes| bytes == LOWER_TEXT),
+        replaced: read(REPLACED).is_ok_and(|bytes| bytes == b"new\n"),
+        removed: read(REMOVED).is_err_and(|error| error.is_absent()),
+    }
+}
+
+impl Layers {
+    /// What is wrong, in words.
+    pub fn faults(&self) -> Vec<&'static str> {
+        let holds = [
+            (self.lower_shows, "a file of the lower layer does not show"),
+            (self.replaced, "a replaced file shows its old content"),
+            (self.removed, "a removed file is still there"),
+        ];
+        holds.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words).collect()
+    }
+}

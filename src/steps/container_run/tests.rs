@@ -1,0 +1,91 @@
+use super::*;
+use crate::facts::mounts::Mounts;
+use crate::step::Level;
+
+fn outer(paths: &[(&str, &str)], v2: Option<&str>) -> Cgroups {
+    let hierarchy = |(index, (name, path)): (usize, &(&str, &str))| Hierarchy {
+        id: u32::try_from(index).unwrap() + 1,
+        controllers: name.split(',').map(ToOwned::to_owned).collect(),
+        path: path.into(),
+    };
+    Cgroups {
+        mode: crate::facts::cgroup::Mode::V1,
+        hierarchies: paths.iter().enumerate().map(hierarchy).collect(),
+        v2_path: v2.map(Into::into),
+        controllers: Vec::new(),
+        mounts: Mounts::default(),
+        private_namespace: false,
+    }
+}
+
+fn ended(code: i64, stdout: &str) -> ContainerRun {
+    ContainerRun { end: Ok(code), stdout: stdout.into(), ..ContainerRun::new() }
+}
+
+fn expects(exit_code: i64, output: Option<&str>) -> Container {
+    let timeout = std::time::Duration::from_secs(1);
+    Container { command: Vec::new(), exit_code, output: output.map(Into::into), timeout }
+}
+
+#[test]
+fn the_cgroup_must_lie_below_the_outer_containers() {
+    let world = outer(&[("devices", "/docker/o"), ("cpu,cpuacct", "/docker/o"), ("perf_event", "/")], None);
+    let below = "3:perf_event:/\n2:cpu,cpuacct:/docker/o/docker/i\n1:devices:/docker/o/docker/i\n";
+    let finding = judge_place(below, &world);
+    assert_eq!(finding.level, Level::Pass);
+    assert_eq!(finding.evidence[0], ("cgroup", "/docker/o/docker/i".into()));
+    let beside = "2:cpu,cpuacct:/docker/o/docker/i\n1:devices:/docker/i\n";
+    let finding = judge_place(beside, &world);
+    assert_eq!(finding.level, Level::Warn);
+    assert!(finding.what.contains("in devices:"), "{}", finding.what);
+}
+
+#[test]
+fn on_v2_what_is_outside_the_namespace_is_beside() {
+    let world = outer(&[], Some("/"));
+    assert_eq!(judge_place("0::/docker/i\n", &world).level, Level::Pass);
+    assert_eq!(judge_place("0::/../i\n", &world).level, Level::Warn);
+    let host_view = outer(&[], Some("/kubepods/p/c"));
+    assert_eq!(judge_place("0::/docker/i\n", &host_view).level, Level::Warn);
+}
+
+#[test]
+fn names_are_compared_as_whole_parts() {
+    assert!(!is_below("/docker/outer2/x", "/docker/outer"));
+    assert!(!is_below("/docker/outer", "/docker/outer"));
+    assert!(is_below("/x", "/"));
+}
+
+#[test]
+fn exit_code_and_output_are_compared() {
+    let levels = |wanted: &Container, run: &ContainerRun| {
+        judge_end(wanted, run).iter().map(|finding| finding.level).collect::<Vec<_>>()
+    };
+    assert_eq!(levels(&expects(0, None), &ended(0, "")), [Level::Pass]);
+    assert_eq!(levels(&expects(3, None), &ended(3, "")), [Level::Pass]);
+    assert_eq!(levels(&expects(0, None), &ended(1, "")), [Level::Fail]);
+    assert_eq!(levels(&expects(0, Some("yes")), &ended(0, "oh yes\n")), [Level::Pass]);
+    assert_eq!(levels(&expects(0, Some("yes")), &ended(0, "no\n")), [Level::Pass, Level::Fail]);
+}
+
+#[test]
+fn each_stage_has_its_own_cause() {
+    let refused = |message: &str| EngineError::Refused {
+        doing: "start the container".into(),
+        status: 500,
+        message: message.into(),
+    };
+    let cause = |stage, error| judge_failure(stage, error, b"").unwrap().cause.unwrap().as_str();
+    assert_eq!(cause(Stage::Create, refused("x")), "container-create-failed");
+    assert_eq!(cause(Stage::Start, refused("x")), "container-start-failed");
+    assert_eq!(cause(Stage::Start, refused("exec /x: exec format error")), "image-for-other-architecture");
+    let late = EngineError::Deadline { doing: "run".into(), waited: std::time::Duration::from_secs(1) };
+    assert_eq!(cause(Stage::Run, late), "container-timeout");
+    assert!(judge_failure(Stage::Run, EngineError::Interrupted("SIGINT"), b"").is_err());
+}
+
+#[test]
+fn a_document_that_is_no_document_fails() {
+    let findings = judge_document(&ended(0, "{\"protocol\":1"), &outer(&[], None));
+    assert_eq!(findings[0].level, Level::Fail);
+}
