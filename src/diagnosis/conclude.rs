@@ -18,8 +18,7 @@ const OVERLAY: [CauseId; 5] = [
 ];
 
 /// What comes of a failure, from telling to empty.
-const CONSEQUENCES: [CauseId; 12] = [
-    CauseId::new("wsl1-kernel-unsupported"),
+const CONSEQUENCES: [CauseId; 11] = [
     CauseId::new("stale-containerd-pid-file"),
     CauseId::new("loop-devices-unavailable"),
     CauseId::new("fuse-overlayfs-program-missing"),
@@ -34,14 +33,15 @@ const CONSEQUENCES: [CauseId; 12] = [
 ];
 
 /// Only the client speaks, so an error of the daemon says more.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 7;
 
 type Found = (usize, LogLine);
 
 /// Concludes from what has been seen so far.
 pub(super) fn conclude(ledger: &Ledger) -> Diagnosis {
     let unexplained = || ledger.unexplained.as_ref().or(ledger.complaint.as_ref());
-    let found = root(ledger)
+    let found = wsl1(ledger)
+        .or_else(|| root(ledger))
         .or_else(|| consequence(ledger, 0..CLIENTS))
         .or_else(|| warned(ledger))
         .or_else(|| ledger.unexplained.clone().map(|line| (index(UNKNOWN), line)))
@@ -51,6 +51,14 @@ pub(super) fn conclude(ledger: &Ledger) -> Diagnosis {
         Some((cause, first)) => failure(ledger, &vocabulary::all()[cause], first),
         None => healthy(ledger),
     }
+}
+
+/// On WSL 1 nothing works, so the first complaint of whatever kind is the first error.
+fn wsl1(ledger: &Ledger) -> Option<Found> {
+    let named = ledger.wsl1.as_ref()?;
+    let warnings = ledger.noise.iter().map(|noise| LogLine { line: noise.line, text: noise.text.clone() });
+    let first = warnings.chain(ledger.errors.iter().chain([named]).cloned()).min_by_key(|line| line.line)?;
+    Some((index(CauseId::new("wsl1-kernel-unsupported")), first))
 }
 
 /// The cause that a failure names.
@@ -69,14 +77,11 @@ fn counts(ledger: &Ledger, cause: usize) -> bool {
 }
 
 /// Where other things are refused too, it is not one capability that lacks; in a user namespace a refused
-/// overlay mount is that namespace's doing; and on WSL 1 nothing works.
+/// overlay mount is that namespace's doing.
 fn overruled(ledger: &Ledger, cause: usize, line: &LogLine) -> usize {
     let is = |name: &'static str| vocabulary::all()[cause].id == CauseId::new(name);
-    let wsl = index(CauseId::new("wsl1-kernel-unsupported"));
     let refused = index(NOT_PRIVILEGED);
-    if ledger.evidence.contains_key(&wsl) {
-        wsl
-    } else if is("net-admin-capability-missing") && ledger.evidence.contains_key(&refused) {
+    if is("net-admin-capability-missing") && ledger.evidence.contains_key(&refused) {
         refused
     } else if ledger.rootless && refine::is_refused_overlay(cause, &line.text) {
         index(IN_USER_NAMESPACE)

@@ -55,6 +55,8 @@ pub(super) struct Ledger {
     pub(super) errors: Vec<LogLine>,
     pub(super) noise: Vec<Noise>,
     pub(super) rootless: bool,
+    /// Where the kernel of WSL 1 is named.
+    pub(super) wsl1: Option<LogLine>,
     /// The storage driver that was chosen in the end.
     pub(super) chosen_driver: Option<String>,
     open: Option<(LogLine, String)>,
@@ -73,7 +75,7 @@ impl Ledger {
             }
             None => (line(), false),
         };
-        self.mark(&record);
+        self.mark(&record, &begin);
         if self.file(&record, &begin) || continued {
             return false;
         }
@@ -85,9 +87,12 @@ impl Ledger {
     }
 
     /// Notes how far the daemon came and in what world it runs.
-    fn mark(&mut self, record: &Record) {
+    fn mark(&mut self, record: &Record, line: &LogLine) {
         let text = record.text.as_str();
         self.rootless |= refine::is_rootless(text);
+        if self.wsl1.is_none() && text.contains("4.4.0-") && text.contains("-Microsoft") {
+            self.wsl1 = Some(line.clone());
+        }
         if record.level == Level::Quiet {
             if text.contains("completed initialization") {
                 self.survive();
@@ -109,6 +114,8 @@ impl Ledger {
         if let Some(kind) = noise::name(record) {
             if refine::takes_back(&record.text) {
                 self.take_back(line.line);
+            } else if let Some(meaning) = signatures::meaning(&record.text).filter(|_| refine::is_mount(&record.text)) {
+                self.evidence.entry(meaning.cause).or_default().quiet.get_or_insert_with(|| line.clone());
             }
             if record.level >= Level::Warning {
                 self.pass_over(line.clone(), kind);
@@ -173,6 +180,7 @@ impl Ledger {
         };
         let Some(evidence) = self.evidence.get_mut(&index) else { return };
         if let Some(line) = evidence.loud.take_if(|line| line.line + 1 == number) {
+            evidence.quiet.get_or_insert_with(|| line.clone());
             self.errors.retain(|error| *error != line);
             self.last_error.take_if(|error| *error == line);
             self.pass_over(line, "securityfs not mounted");

@@ -23,7 +23,7 @@ const WORDS: &[&str] = &[
     "must be", "should be", "with root", "as root", "only root", "user_namespaces", "unprivileged_userns", "unavailable", "incompatible", "overlap", "no available", "rate limit", "toomany",
     "rootless", "completed initialization", "storage-driver=", "graphdriver", "4.4.0-", "starting up", "not a ", "as a flag", "broken pipe",
     "http response", "http request", "not running", "interactive auth", "boltdb", "mtu", "exit code", "exit status", "exited",
-    "tcp://", "no new", "no matching", "handshake", "child's pid",
+    "tcp://", "no new", "no chain", "starttransient", "connect to ", "no matching", "handshake", "child's pid",
 ];
 
 static FILTER: LazyLock<Option<AhoCorasick>> =

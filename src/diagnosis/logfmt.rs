@@ -78,11 +78,19 @@ fn closing_quote(quoted: &str) -> usize {
     while at < bytes.len() {
         match bytes[at] {
             b'\\' => at += 2,
-            b'"' => return at,
+            b'"' if ends_value(&quoted[at + 1..]) => return at,
             _ => at += 1,
         }
     }
     bytes.len()
+}
+
+/// Whether a quote ends its value here: programs forget to escape inner quotes, so another field or the
+/// end must follow.
+fn ends_value(after: &str) -> bool {
+    let Some(rest) = after.strip_prefix(' ') else { return after.trim_end().is_empty() };
+    let word = rest.split([' ', '"']).next().unwrap_or("");
+    word.is_empty() || word.contains('=')
 }
 
 #[cfg(test)]
@@ -97,6 +105,12 @@ mod tests {
             fields,
             Some(Fields { level: Level::Warning, text: r#"a b error=c \"d\" module=e"#.into() })
         );
+    }
+
+    #[test]
+    fn inner_quotes_that_nobody_escaped_stay_inside() {
+        let fields = read(r#"level=error msg="failed" error="exec: "shim": not found: unknown""#);
+        assert_eq!(fields.map(|fields| fields.text), Some(r#"failed error=exec: "shim": not found: unknown"#.into()));
     }
 
     #[test]

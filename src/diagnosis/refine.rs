@@ -96,6 +96,11 @@ pub(super) fn takes_back(text: &str) -> bool {
     text.contains("Could not mount /sys/kernel/security")
 }
 
+/// A refused mount, in the words of mount(8).
+pub(super) fn is_mount(text: &str) -> bool {
+    text.starts_with("mount: ")
+}
+
 static DRIVER: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r"(?:storage-driver|graphdriver(?:\(s\))?)=([a-z0-9-]+)"));
 
