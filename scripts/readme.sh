@@ -1,0 +1,49 @@
+#!/bin/bash
+# readme.sh BINARY: are README's tables and transcripts what the program prints? Writes them anew from real runs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+binary=$1
+engine=tests/bed/engine.sh
+image=$(tests/bed/outer.sh "$binary" trixie)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+play() { "$engine" docker run --rm --privileged --entrypoint sh "$image" -c "$1" 2>/dev/null || true; }
+# put NAME FILE: the block between the markers of NAME becomes FILE.
+put() {
+    awk -v name="$1" -v file="$2" '
+        $0 == "<!-- " name " -->" { print; while ((getline line < file) > 0) print line; skip = 1; next }
+        $0 == "<!-- /" end(name) " -->" { skip = 0 }
+        !skip
+        function end(n) { return index(n, ":") ? substr(n, 1, index(n, ":") - 1) : n }' README.md >"$work/README.md"
+    cp "$work/README.md" README.md
+}
+# transcript NAME COMMAND SCRIPT: what was typed, and what came.
+transcript() {
+    { printf '    $ %s\n' "$2"; play "$3" | sed 's/^/    /; s/ *$//'; } >"$work/$1"
+    put "transcript: $1" "$work/$1"
+}
+
+empty='umount -R /sys/fs/cgroup;'
+transcript act2 'dindcheck verify --repair none' "$empty dindcheck verify --repair none"
+transcript act3 'dindcheck verify' "$empty dindcheck verify"
+"$engine" docker run --rm --privileged --entrypoint sh "$image" -c "$empty dindcheck verify --profile ci --repair none 2>/dev/null" >"$work/report.json" || true
+{
+    echo '    $ jq .first_failure report.json'
+    python3 -c 'import json,sys; print(json.dumps(json.load(open(sys.argv[1]))["first_failure"], indent=2))' "$work/report.json" | sed 's/^/    /'
+} >"$work/first"
+put 'transcript: first_failure' "$work/first"
+transcript diagnose 'dindcheck diagnose docker.log' "$empty dockerd >docker.log 2>&1; dindcheck diagnose docker.log"
+
+{
+    printf '| phase | step | what it looks at | repair (reach) |\n|---|---|---|---|\n'
+    "$binary" list --format json | python3 -c '
+import json, sys
+for step in json.load(sys.stdin):
+    repair = step["repair"]
+    told = "{title} ({reach})".format(**repair) if repair else ""
+    print("| {phase} | `{id}` | {title} | {told} |".format(told=told, **step))'
+} >"$work/steps"
+put steps "$work/steps"
+"$binary" profile list | sed -E 's/^([a-z]+) +(.*)/* `\1`: \2/' >"$work/profiles"
+put profiles "$work/profiles"
