@@ -125,3 +125,29 @@ fn a_log_on_standard_input_is_diagnosed() {
     assert_eq!(said["cause"]["id"], "cgroup-v1-devices-not-mounted");
     assert_eq!(said["first_error"]["line"], 2);
 }
+
+#[test]
+fn the_readme_has_every_step_in_order_every_profile_and_every_exit_code() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let table = readme.split("<!-- steps -->").nth(1).unwrap().split("<!-- /steps -->").next().unwrap();
+    let json: Value = serde_json::from_str(&stdout(&["list", "--format", "json"])).unwrap();
+    let rows: Vec<String> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| {
+            let word = |key: &str| step[key].as_str().unwrap().to_owned();
+            let repair = &step["repair"];
+            let told = repair["title"].as_str().map_or(String::new(), |title| format!("{title} ({})", repair["reach"].as_str().unwrap()));
+            format!("| {} | `{}` | {} | {told} |", word("phase"), word("id"), word("title"))
+        })
+        .collect();
+    let told: Vec<_> = table.lines().filter(|line| line.contains(" | `")).collect();
+    assert_eq!(told, rows, "run scripts/readme.sh");
+    for (name, _) in dindcheck::profile::built_in() {
+        assert!(readme.contains(&format!("* `{name}`: ")), "{name}");
+    }
+    for code in ["| 0 |", "| 1 |", "| 2 |", "| 64 |"] {
+        assert!(readme.contains(code));
+    }
+}
