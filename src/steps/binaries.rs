@@ -25,6 +25,9 @@ const NOT_RUNNABLE: CauseId = CauseId::new("binary-not-runnable");
 
 /// A program that this engine, with these settings, will start.
 struct Need {
+    /// What it is, in the evidence.
+    role: &'static str,
+    /// Its name, or its path where an option says it.
     name: String,
     args: &'static [&'static str],
     dirs: Vec<PathBuf>,
@@ -83,8 +86,9 @@ fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
 /// What this version starts with these settings (the defaults, where they are not known).
 fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<Need> {
     let path = programs::path_dirs(host);
-    let need = |name: &str, level, cause, breaks| Need {
-        name: name.to_owned(),
+    let need = |role: &'static str, level, cause, breaks| Need {
+        role,
+        name: role.to_owned(),
         args: VERSION,
         dirs: path.clone(),
         level,
@@ -103,18 +107,18 @@ fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<
     needs.push(need("runc", Level::Fail, "runc-program-missing", "dockerd does not start"));
     if asks(|s| s.userland_proxy, true) {
         let given = settings.and_then(|s| s.values.text("userland-proxy-path"));
-        let name = given.unwrap_or("docker-proxy");
+        let name = given.unwrap_or("docker-proxy").to_owned();
         let dirs = programs::helper_dirs(host, "docker-proxy", version);
-        let cause = "docker-proxy-program-missing";
-        needs.push(match version >= Version::new(28, 0, 0) {
-            true => Need { dirs, ..need(name, Level::Fail, cause, "dockerd does not start") },
-            false => Need { dirs, ..need(name, Level::Warn, cause, "no port can be published") },
-        });
+        let (level, breaks) = match version >= Version::new(28, 0, 0) {
+            true => (Level::Fail, "dockerd does not start"),
+            false => (Level::Warn, "no port can be published"),
+        };
+        needs.push(Need { name, dirs, ..need("docker-proxy", level, "docker-proxy-program-missing", breaks) });
     }
-    let init = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init");
+    let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
     let dirs = programs::helper_dirs(host, "docker-init", version);
     let breaks = "containers with --init do not start";
-    needs.push(Need { dirs, ..need(init, Level::Warn, "docker-init-program-missing", breaks) });
+    needs.push(Need { name, dirs, ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks) });
     let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
     if asks(|s| s.iptables, true) && nftables {
         needs.push(need("nft", Level::Fail, "nft-tool-missing", "dockerd does not start"));
@@ -206,7 +210,7 @@ fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result
         let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
         findings.push(Finding::fail(CauseId::new("cgroup-v2-unsupported-by-docker"), what));
     }
-    let containerd = seen.iter().find(|seen| seen.need.name == "containerd").and_then(version_of);
+    let containerd = seen.iter().find(|seen| seen.need.role == "containerd").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
         let what = "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
         findings.push(Finding::warn(CauseId::new("erofs-snapshotter-mkfs-missing"), what));
@@ -233,18 +237,18 @@ fn version_of(seen: &Seen) -> Option<Version> {
 fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
     let mut told = Vec::new();
     if let (Place::At(path), Some(Said::Answered(_, words))) = (&dockerd.place, &dockerd.said) {
-        told.push((path.clone(), words.clone()));
+        told.push(("dockerd", path.clone(), words.clone()));
     }
     for seen in seen {
         if let (Place::At(path), Some(Said::Answered(version, words))) = (&seen.place, &seen.said) {
             // The usage of an old docker-proxy is no answer.
-            told.push((path.clone(), if version.is_some() { words.clone() } else { "found".to_owned() }));
+            told.push((seen.need.role, path.clone(), if version.is_some() { words.clone() } else { "found".to_owned() }));
         }
     }
     let engine = dockerd.version().map_or_else(|| "dockerd".to_owned(), |version| format!("dockerd {version}"));
     let what = format!("{engine} and {} of the programs it starts are found and run", told.len().saturating_sub(1));
-    told.into_iter().fold(Finding::pass(what), |finding, (path, words)| {
-        finding.with("program", format!("{}: {words}", path.display()))
+    told.into_iter().fold(Finding::pass(what), |finding, (role, path, words)| {
+        finding.with(role, format!("{}: {words}", path.display()))
     })
 }
 

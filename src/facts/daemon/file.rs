@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::options::{self, Kind};
+use super::options::{self, Kind, Member};
 use crate::diagnosis::CauseId;
 use crate::facts::version::Version;
 use crate::step::Finding;
@@ -85,7 +85,7 @@ fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
 }
 
 /// Objects that only group options are opened; dockerd looks at their members (`configValuesSet`).
-fn flatten(object: serde_json::Map<String, Value>) -> BTreeMap<String, Value> {
+pub(super) fn flatten(object: serde_json::Map<String, Value>) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
     for (key, value) in object {
         match value {
@@ -157,11 +157,16 @@ fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
         (_, Value::Null)
         | (Kind::Bool, Value::Bool(_))
         | (Kind::Text | Kind::Size, Value::String(_))
-        | (Kind::Map, Value::Object(_))
         | (Kind::FlagOnly(_), _) => true,
         (Kind::Int, Value::Number(number)) => number.is_i64() || number.is_u64(),
         (Kind::Size, Value::Number(number)) => !number.is_f64(),
         (Kind::List, Value::Array(list)) => texts(list),
+        (Kind::Map(member), Value::Object(map)) => map.values().all(|value| match member {
+            Member::Bool => value.is_boolean() || value.is_null(),
+            Member::Text => value.is_string() || value.is_null(),
+            Member::Object => value.is_object() || value.is_null(),
+            Member::Any => true,
+        }),
         (Kind::Pools, Value::Array(list)) => list.iter().all(Value::is_object),
         _ => false,
     };
@@ -171,7 +176,9 @@ fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
         Kind::Text => "a text",
         Kind::Size => "a size such as \"64m\"",
         Kind::List => "a list of texts",
-        Kind::Map => "an object",
+        Kind::Map(Member::Bool) => "an object whose members are true or false",
+        Kind::Map(Member::Text) => "an object whose members are texts",
+        Kind::Map(_) => "an object",
         Kind::Pools => "a list of {\"base\": ..., \"size\": ...}",
     };
     (!good).then_some(wanted)
@@ -186,7 +193,7 @@ fn describe(value: &Value) -> &'static str {
         Value::Number(_) => "a number",
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        Value::Object(_) => "this object",
     }
 }
 

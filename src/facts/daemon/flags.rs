@@ -91,7 +91,7 @@ impl Flags {
             Kind::Text | Kind::Size | Kind::FlagOnly(false) => Value::from(text),
             Kind::List => return self.add(option, text),
             Kind::Pools => Value::Array(vec![Value::from(text)]),
-            Kind::Map => return self.put(option, text).ok_or_else(|| wrong("key=value")),
+            Kind::Map(_) => return self.put(option, text).ok_or_else(|| wrong("key=value")),
         };
         self.values.insert(option.key, value);
         Ok(())

@@ -145,7 +145,10 @@ fn debug_in_file(host: &dyn Host, args: &[String]) -> bool {
     });
     let config = named.map_or_else(|| default_config(host), PathBuf::from);
     let text = host.read_text(&config).unwrap_or_default();
-    serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')).is_ok_and(|json| json.get("debug").is_some())
+    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(Value::Object(object)) => file::flatten(object).contains_key("debug"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -19,14 +19,27 @@ pub enum Kind {
     Text,
     /// A list of texts; the flag may be repeated.
     List,
-    /// An object; the flag is repeated as `key=value`.
-    Map,
+    /// An object with such members; the flag is repeated as `key=value`.
+    Map(Member),
     /// A size: a number or a text such as `64m`.
     Size,
     /// A list of `{"base", "size"}`.
     Pools,
     /// Only a flag: in the file it is known and has no effect.
     FlagOnly(bool),
+}
+
+/// What the members of an object must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    /// `true` or `false`.
+    Bool,
+    /// Texts.
+    Text,
+    /// Objects.
+    Object,
+    /// Anything.
+    Any,
 }
 
 /// One option.
@@ -93,9 +106,14 @@ impl Opt {
 
 use Kind::{Bool, FlagOnly, Int, List, Map, Pools, Size, Text};
 
+/// Objects by their members.
+const SWITCHES: Kind = Map(Member::Bool);
+const TEXTS: Kind = Map(Member::Text);
+const OBJECTS: Kind = Map(Member::Object);
+
 /// Every option.
 pub const ALL: &[Opt] = &[
-    named("runtimes", "add-runtime", Map).merges(),
+    named("runtimes", "add-runtime", OBJECTS).merges(),
     opt("allow-direct-routing", Bool).since(28, 2),
     opt("allow-nondistributable-artifacts", List).until(29),
     opt("api-cors-header", Text).until(29),
@@ -108,7 +126,7 @@ pub const ALL: &[Opt] = &[
     opt("cgroup-parent", Text),
     opt("cluster-advertise", Text).until(24),
     opt("cluster-store", Text).until(24),
-    named("cluster-store-opts", "cluster-store-opt", Map).until(24),
+    named("cluster-store-opts", "cluster-store-opt", TEXTS).until(24),
     opt("config-file", FlagOnly(false)),
     opt("containerd", Text),
     opt("containerd-namespace", Text),
@@ -123,19 +141,19 @@ pub const ALL: &[Opt] = &[
     opt("default-gateway", Text),
     opt("default-gateway-v6", Text),
     opt("default-ipc-mode", Text),
-    named("default-network-opts", "default-network-opt", Map).since(24, 0),
+    named("default-network-opts", "default-network-opt", OBJECTS).since(24, 0),
     opt("default-runtime", Text),
     opt("default-shm-size", Size),
     opt("default-stop-timeout", Int).since(29, 7),
-    named("default-ulimits", "default-ulimit", Map),
+    named("default-ulimits", "default-ulimit", OBJECTS),
     opt("dns", List),
     named("dns-opts", "dns-opt", List),
     opt("dns-search", List),
     named("exec-opts", "exec-opt", List),
     opt("exec-root", Text),
     opt("experimental", Bool),
-    Opt { until: Version::new(27, 3, 0), ..named("features", "", Map) },
-    named("features", "feature", Map).since(27, 3),
+    Opt { until: Version::new(27, 3, 0), ..named("features", "", SWITCHES) },
+    named("features", "feature", SWITCHES).since(27, 3),
     opt("firewall-backend", Text).since(29, 0),
     opt("fixed-cidr", Text),
     opt("fixed-cidr-v6", Text),
@@ -164,7 +182,7 @@ pub const ALL: &[Opt] = &[
     opt("log-driver", Text),
     opt("log-format", Text).since(25, 0),
     opt("log-level", Text).short('l'),
-    named("log-opts", "log-opt", Map),
+    named("log-opts", "log-opt", TEXTS),
     opt("max-concurrent-downloads", Int),
     opt("max-concurrent-uploads", Int),
     opt("max-download-attempts", Int),
@@ -174,7 +192,7 @@ pub const ALL: &[Opt] = &[
     opt("network-diagnostic-port", Int),
     opt("no-new-privileges", Bool),
     named("node-generic-resources", "node-generic-resource", List),
-    opt("nri-opts", Map).since(29, 2),
+    opt("nri-opts", Map(Member::Any)).since(29, 2),
     opt("oom-score-adjust", Int).until(26),
     opt("pidfile", Text).short('p'),
     opt("raw-logs", Bool),
@@ -198,7 +216,7 @@ pub const ALL: &[Opt] = &[
     opt("validate", FlagOnly(true)).since(23, 0),
     opt("version", FlagOnly(true)).short('v'),
     // Known to the file alone (`skipValidateOptions` of daemon/config/config.go).
-    named("builder", "", Map),
+    named("builder", "", Map(Member::Any)),
     named("deprecated-key-path", "", Text),
     named("min-api-version", "", Text).since(29, 0),
     // Removed as a flag, and still tolerated in the file.
