@@ -4,7 +4,28 @@
 //! the trees of the bed (tests/bed).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine themselves")]
 
+mod fault;
+mod faults;
+mod matrix;
+mod seccomp;
+mod snapshot;
 mod world;
+
+#[test]
+#[ignore = "needs root and the bed"]
+fn every_fault_is_seen_by_its_step_first() {
+    matrix::run(&matrix::rows(&faults::all()));
+}
+
+#[test]
+#[ignore = "needs root and the bed"]
+fn a_healthy_world_is_sound_with_every_engine() {
+    for suite in fault::EVERY_ENGINE {
+        let (played, report) = matrix::healthy(*suite);
+        assert_eq!(played.code, 0, "{}: {}", suite.name(), played.said());
+        println!("{} {:?} {:?}", suite.name(), matrix::warnings(&report), report["duration_ms"]);
+    }
+}
 
 #[test]
 #[ignore = "needs root and the bed"]

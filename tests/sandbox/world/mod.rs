@@ -93,11 +93,10 @@ pub struct World {
     outputs: AtomicU32,
 }
 
-/// Something that the world's thread is to start.
-struct Order {
-    line: Line,
-    streams: (File, File),
-    started: Sender<std::io::Result<Child>>,
+/// Something that the world's thread is to do.
+enum Order {
+    Start { line: Line, streams: (File, File), started: Sender<std::io::Result<Child>> },
+    Write { path: PathBuf, bytes: Vec<u8>, done: Sender<std::io::Result<()>> },
 }
 
 impl World {
@@ -133,6 +132,13 @@ impl World {
         played.stdout
     }
 
+    /// Writes a file of the root file system.
+    pub fn write(&self, path: &str, bytes: &[u8]) {
+        let (done, is_done) = channel();
+        self.order(Order::Write { path: path.into(), bytes: bytes.to_vec(), done });
+        is_done.recv().expect("the world is up").unwrap_or_else(|error| panic!("write {path}: {error}"));
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, line: Line) -> Played {
         let stem = self.dir.join(format!("output-{}", next(&self.outputs)));
@@ -141,12 +147,16 @@ impl World {
         let (started, is_started) = channel();
         let begin = Instant::now();
         let said = format!("{:?}", line.words);
-        self.orders.as_ref().unwrap().send(Order { line, streams, started }).expect("the world is up");
+        self.order(Order::Start { line, streams, started });
         let mut child = is_started.recv().expect("the world is up").unwrap_or_else(|error| panic!("{said}: {error}"));
         let code = wait(&mut child).unwrap_or_else(|| panic!("{said} did not end in {DEADLINE:?}"));
         let took = begin.elapsed();
         let text = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
         Played { code, stdout: text(&files.0), stderr: text(&files.1), took }
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.as_ref().and_then(|orders| orders.send(order).ok()).expect("the world is up");
     }
 }
 
@@ -207,9 +217,13 @@ impl Site {
 
     /// Starts what is asked for until nobody can ask any more, then ends the world.
     fn serve(&self, mut init: Child, inbox: &Receiver<Order>) {
-        for Order { line, streams, started } in inbox {
-            let child = self.start(&line, (streams.0.into(), streams.1.into()));
-            let _ = started.send(child);
+        for order in inbox {
+            match order {
+                Order::Start { line, streams, started } => {
+                    drop(started.send(self.start(&line, (streams.0.into(), streams.1.into()))));
+                }
+                Order::Write { path, bytes, done } => drop(done.send(std::fs::write(path, bytes))),
+            }
         }
         let _ = init.kill().and_then(|()| init.wait());
     }
@@ -217,8 +231,8 @@ impl Site {
     /// Starts a command in the world and in its cgroups.
     fn start(&self, line: &Line, streams: (Stdio, Stdio)) -> std::io::Result<Child> {
         let mut command = Command::new("/bin/sh");
-        // It waits until it is in its cgroups.
-        command.args(["-c", "read -r _ && exec \"$@\" </dev/null", "sh"]).args(&line.words);
+        // It waits until it is in its cgroups; then its input ends.
+        command.args(["-c", "read -r _ && exec \"$@\"", "sh"]).args(&line.words);
         command.env_clear().envs([("PATH", PATH), ("HOME", "/root"), ("HOSTNAME", "sandbox")]);
         command.envs(line.env.iter().map(|(key, value)| (key, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(streams.0).stderr(streams.1).spawn()?;

@@ -1,0 +1,145 @@
+//! What is a row of the matrix? One way to break a healthy world, and what must come of it.
+
+use crate::seccomp::Refusal;
+use crate::world::{Line, Suite, World};
+
+/// One way to break a world.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    /// Unique, kebab-case.
+    pub name: &'static str,
+    /// A shell script that breaks the world, run inside before dindcheck.
+    pub breaks: &'static str,
+    /// What dindcheck is started by: a shorter set of capabilities, another user, a namespace.
+    pub under: &'static [&'static str],
+    /// System calls that a filter refuses.
+    pub refuses: &'static [Refusal],
+    /// Variables that dindcheck is started with.
+    pub env: &'static [(&'static str, &'static str)],
+    /// Lines of the profile, beside `extends: default`.
+    pub profile: &'static str,
+    /// Arguments of dockerd.
+    pub dockerd: &'static [&'static str],
+    /// The engines in whose worlds it is tried.
+    pub suites: &'static [Suite],
+    /// The first step that must say so.
+    pub step: &'static str,
+    /// The cause that it must name.
+    pub cause: &'static str,
+    /// How it must count.
+    pub level: Level,
+    /// What the repairs of the default profile do to it.
+    pub repair: Repair,
+    /// What the engine does with it.
+    pub real: Real,
+}
+
+/// How the finding counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The step fails.
+    Fail,
+    /// The step warns.
+    Warn,
+}
+
+/// What the default repair does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// The step is repaired, and the world is sound to the end of the ladder.
+    Repaired,
+    /// The step's repair is applied and the check still fails.
+    Helpless,
+    /// No repair is applied: there is none, its reach is not granted, or nothing failed.
+    None,
+}
+
+/// What becomes of a real engine when nobody checks the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Real {
+    /// The daemon does not start, or a container fails.
+    Breaks,
+    /// Everything works all the same.
+    Survives,
+    /// Not tried, and why.
+    NotTried(&'static str),
+}
+
+/// A failure that is not repaired, in the world of Docker 26.1.
+pub const FAULT: Fault = Fault {
+    name: "",
+    breaks: "",
+    under: &[],
+    refuses: &[],
+    env: &[],
+    profile: "",
+    dockerd: &[],
+    suites: &[Suite::Trixie],
+    step: "",
+    cause: "",
+    level: Level::Fail,
+    repair: Repair::None,
+    real: Real::Breaks,
+};
+
+/// Something worth knowing that the engine survives.
+pub const WARNING: Fault = Fault { level: Level::Warn, real: Real::Survives, ..FAULT };
+
+/// All engines, where the version matters.
+pub const EVERY_ENGINE: &[Suite] = &[Suite::Bookworm, Suite::Trixie, Suite::Forky];
+
+/// Where a row's own files are in its world: below none of the places that must not change.
+const PROFILE: &str = "/opt/row.yaml";
+const SKIPPING: &str = "/opt/row-skipping.yaml";
+
+impl Fault {
+    /// A world with this fault.
+    pub fn world(&self, suite: Suite) -> anyhow::Result<World> {
+        let world = World::new(suite)?;
+        world.write(PROFILE, self.yaml("").as_bytes());
+        world.write(SKIPPING, self.yaml(&skip_environment()).as_bytes());
+        if !self.refuses.is_empty() {
+            world.write(FILTER, &crate::seccomp::filter(self.refuses));
+        }
+        world.sh(self.breaks);
+        Ok(world)
+    }
+
+    /// `dindcheck ARGS` with this row's profile, as this row starts it.
+    pub fn line(&self, args: &[&str]) -> Line {
+        self.started(PROFILE, args)
+    }
+
+    /// The same with nothing of the environment checked.
+    pub fn line_without_environment(&self, args: &[&str]) -> Line {
+        self.started(SKIPPING, args)
+    }
+
+    fn started(&self, profile: &str, args: &[&str]) -> Line {
+        let filter: &[&str] = if self.refuses.is_empty() { &[] } else { &["setpriv", "--seccomp-filter", FILTER] };
+        let mut words = [self.under, filter, &["dindcheck"], args, &["--profile", profile]].concat();
+        let only = std::env::var("DINDCHECK_BUILT").unwrap_or_default(); // TODO goes when all steps are there
+        if !only.is_empty() && profile == PROFILE {
+            words.extend(["--only", only.leak()]);
+        }
+        if !self.dockerd.is_empty() {
+            words.push("--");
+            words.extend(self.dockerd);
+        }
+        Line::new(words).env(self.env)
+    }
+
+    fn yaml(&self, more: &str) -> String {
+        format!("extends: default\nformat: json\n{}\n{more}", self.profile)
+    }
+}
+
+/// The filter of a row that refuses system calls.
+const FILTER: &str = "/opt/row.filter";
+
+/// The part of a profile that skips every environment step.
+fn skip_environment() -> String {
+    let steps = dindcheck::steps::ALL.iter().filter(|step| step.phase == dindcheck::step::Phase::Environment);
+    let lines: Vec<_> = steps.map(|step| format!("  {}: skip", step.id)).collect();
+    format!("steps:\n{}\n", lines.join("\n"))
+}

@@ -1,0 +1,78 @@
+//! Faults of `daemon-config`: daemon.json, flags and variables.
+
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, Real, WARNING};
+use crate::world::Suite;
+
+const CONFIG: Fault = Fault { step: "daemon-config", ..FAULT };
+const WARNED: Fault = Fault { step: "daemon-config", ..WARNING };
+const INVALID: Fault = Fault { cause: "daemon-json-invalid", ..CONFIG };
+const CONFLICT: Fault = Fault { cause: "daemon-json-flag-conflict", ..CONFIG };
+const CONTRADICTORY: Fault = Fault { cause: "contradictory-daemon-flags", ..CONFIG };
+
+/// A script that writes daemon.json.
+macro_rules! json {
+    ($text:literal) => {
+        concat!("mkdir -p /etc/docker; cat >/etc/docker/daemon.json <<'END'\n", $text, "\nEND")
+    };
+}
+
+pub const FAULTS: &[Fault] = &[
+    Fault { name: "json-with-a-trailing-comma", breaks: json!("{\n  \"debug\": true,\n}"), suites: EVERY_ENGINE, ..INVALID },
+    Fault { name: "json-is-no-object", breaks: json!("[]"), ..INVALID },
+    Fault { name: "json-cut-short", breaks: json!("{\"debug\": tr"), ..INVALID },
+    Fault { name: "json-with-an-unknown-key", breaks: json!("{\"storage-drivers\": \"overlay2\"}"), suites: EVERY_ENGINE, ..INVALID },
+    Fault { name: "json-with-a-key-of-a-later-version", breaks: json!("{\"firewall-backend\": \"iptables\"}"), suites: &[Suite::Bookworm, Suite::Trixie], ..INVALID },
+    Fault { name: "json-with-a-wrong-type", breaks: json!("{\"debug\": \"yes\"}"), suites: EVERY_ENGINE, ..INVALID },
+    Fault { name: "json-with-a-wrong-list", breaks: json!("{\"hosts\": \"unix:///var/run/docker.sock\"}"), ..INVALID },
+    Fault { name: "json-is-a-directory", breaks: "mkdir -p /etc/docker/daemon.json", ..INVALID },
+    Fault { name: "json-with-a-wrong-address", breaks: json!("{\"bip\": \"172.30.0.1\"}"), ..INVALID },
+    Fault { name: "storage-driver-in-both", breaks: json!("{\"storage-driver\": \"overlay2\"}"), dockerd: &["--storage-driver=overlay2"], suites: EVERY_ENGINE, ..CONFLICT },
+    Fault { name: "hosts-in-both", breaks: json!("{\"hosts\": [\"unix:///run/x.sock\"]}"), dockerd: &["--host=unix:///run/y.sock"], ..CONFLICT },
+    Fault { name: "data-root-in-both", breaks: json!("{\"data-root\": \"/var/lib/docker\"}"), profile: "daemon: {data_root: /var/lib/docker}", ..CONFLICT },
+    Fault { name: "log-level-in-both", breaks: json!("{\"log-level\": \"info\"}"), dockerd: &["--log-level=info"], ..CONFLICT },
+    Fault { name: "icc-off-without-iptables", dockerd: &["--icc=false", "--iptables=false"], ..CONTRADICTORY },
+    Fault { name: "bridge-and-bip", dockerd: &["--bridge=br9", "--bip=172.30.0.1/16"], ..CONTRADICTORY },
+    Fault { name: "an-unknown-flag", dockerd: &["--no-such-flag"], ..CONTRADICTORY },
+    Fault { name: "tls-without-its-files", dockerd: &["--host=tcp://127.0.0.1:2376", "--tlsverify"], cause: "daemon-tls-config-invalid", suites: EVERY_ENGINE, ..CONFIG },
+    Fault {
+        name: "systemd-cgroup-driver-without-systemd",
+        breaks: json!("{\"exec-opts\": [\"native.cgroupdriver=systemd\"]}"),
+        cause: "systemd-cgroup-driver-without-systemd",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault { name: "an-unknown-default-runtime", breaks: json!("{\"default-runtime\": \"kata\"}"), cause: "daemon-json-invalid", ..CONFIG },
+    Fault {
+        name: "docker-driver-says-vfs",
+        env: &[("DOCKER_DRIVER", "vfs")],
+        cause: "environment-variable-misleads-daemon",
+        ..WARNED
+    },
+    Fault { name: "docker-ramdisk", env: &[("DOCKER_RAMDISK", "1")], cause: "environment-variable-misleads-daemon", ..WARNED },
+    Fault {
+        name: "a-driver-of-the-store-that-is-not-used",
+        breaks: json!("{\"features\": {\"containerd-snapshotter\": true}}"),
+        env: &[("DOCKER_DRIVER", "overlay2")],
+        cause: "containerd-snapshotter-not-available",
+        suites: &[Suite::Forky],
+        ..CONFIG
+    },
+    Fault {
+        name: "tcp-without-tls",
+        dockerd: &["--host=tcp://0.0.0.0:2375", "--host=unix:///var/run/docker.sock", "--tls=false"],
+        cause: "open-tcp-listener-without-tls",
+        ..WARNED
+    },
+    Fault {
+        name: "tcp-without-tls-where-that-fails",
+        dockerd: &["--host=tcp://0.0.0.0:2375", "--tls=false"],
+        profile: "causes: {open-tcp-listener-without-tls: fail}",
+        cause: "open-tcp-listener-without-tls",
+        real: Real::NotTried("it works; the profile forbids it"),
+        ..CONFIG
+    },
+    Fault { name: "storage-option-of-another-driver", dockerd: &["--storage-opt=dm.basesize=20G"], cause: "storage-option-unknown-to-driver", suites: EVERY_ENGINE, ..CONFIG },
+    Fault { name: "a-driver-that-was-removed", dockerd: &["--storage-driver=aufs"], cause: "daemon-removed-storage-driver", suites: &[Suite::Trixie, Suite::Forky], ..CONFIG },
+    Fault { name: "devicemapper-after-25", dockerd: &["--storage-driver=devicemapper"], cause: "daemon-removed-storage-driver", suites: &[Suite::Trixie, Suite::Forky], ..CONFIG },
+    Fault { name: "nftables-without-nft", breaks: "rm /usr/sbin/nft", env: &[("DOCKER_FIREWALL_BACKEND", "nftables")], cause: "nft-tool-missing", step: "binaries", suites: &[Suite::Forky], ..FAULT },
+];

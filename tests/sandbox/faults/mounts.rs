@@ -1,0 +1,41 @@
+//! Faults of `mounts`: what Docker leaves read-only, masked or out of a container that is not privileged.
+
+use crate::fault::{FAULT, Fault, Real, Repair, WARNING};
+
+const MOUNTS: Fault = Fault { step: "mounts", ..FAULT };
+const WARNED: Fault = Fault { step: "mounts", ..WARNING };
+const NODE: Fault = Fault { cause: "dev-node-missing", repair: Repair::Repaired, ..MOUNTS };
+
+pub const FAULTS: &[Fault] = &[
+    Fault {
+        name: "proc-sys-read-only",
+        breaks: "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys",
+        cause: "proc-sys-read-only",
+        repair: Repair::Repaired,
+        ..MOUNTS
+    },
+    Fault {
+        name: "proc-read-only",
+        breaks: "mount -o remount,bind,ro /proc",
+        cause: "proc-sys-read-only",
+        repair: Repair::Repaired,
+        ..MOUNTS
+    },
+    Fault { name: "sys-read-only", breaks: "mount -o remount,bind,ro /sys", cause: "sys-read-only", ..WARNED },
+    Fault {
+        name: "proc-masked",
+        breaks: "mount --bind /dev/null /proc/kcore; mount --bind /dev/null /proc/timer_list; mount -t tmpfs -o ro none /proc/scsi",
+        cause: "proc-masked",
+        ..WARNED
+    },
+    Fault { name: "no-dev-null", breaks: "rm /dev/null", ..NODE },
+    Fault { name: "dev-null-is-a-file", breaks: "rm /dev/null; : >/dev/null", repair: Repair::None, real: Real::Survives, level: WARNING.level, ..NODE },
+    Fault { name: "no-dev-zero", breaks: "rm /dev/zero", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
+    Fault { name: "no-dev-urandom", breaks: "rm /dev/urandom", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
+    Fault { name: "no-dev-fuse", breaks: "rm /dev/fuse", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
+    Fault { name: "dev-nodev", breaks: "mount -o remount,nodev /dev", ..NODE },
+    Fault { name: "no-dev-shm", breaks: "umount /dev/shm; rmdir /dev/shm", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
+    Fault { name: "no-dev-pts", breaks: "umount /dev/pts", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
+    Fault { name: "tmp-read-only", breaks: "mount -t tmpfs -o ro none /tmp", cause: "tmp-not-writable", ..WARNED },
+    Fault { name: "root-read-only", breaks: "mount -o remount,bind,ro /", cause: "tmp-not-writable", ..MOUNTS },
+];

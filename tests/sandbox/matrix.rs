@@ -1,0 +1,206 @@
+//! Does each row hold? Runs the table and prints it: what was expected, what was seen, and how long it took.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::fault::{Fault, Level, Real, Repair};
+use crate::snapshot::Snapshot;
+use crate::world::{Line, Played, Suite, World};
+
+/// The last step of the environment phase.
+const LAST: &str = "daemon-state";
+
+/// What one row came to.
+struct Seen {
+    name: String,
+    expected: String,
+    seen: String,
+    /// The environment phase by the report's own clock.
+    milliseconds: f64,
+    /// From the world's making to its end.
+    seconds: f64,
+    complaints: Vec<String>,
+}
+
+/// Runs rows, two at a time, and prints the table. Panics if one does not hold.
+pub fn run(rows: &[(&Fault, Suite)]) {
+    let begin = Instant::now();
+    let next = AtomicUsize::new(0);
+    let table = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((fault, suite)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let seen = row(fault, *suite);
+                    print(&seen);
+                    table.lock().unwrap().push(seen);
+                }
+            });
+        }
+    });
+    let table = table.into_inner().unwrap();
+    let bad = table.iter().filter(|row| !row.complaints.is_empty()).count();
+    println!("{} rows in {:.0} s, {bad} of them do not hold", table.len(), begin.elapsed().as_secs_f64());
+    assert_eq!(bad, 0, "rows that do not hold");
+}
+
+fn print(row: &Seen) {
+    let Seen { name, expected, seen, milliseconds, seconds, complaints } = row;
+    println!("{name:<52} {expected:<70} {seen:<40} {milliseconds:>6.1} ms {seconds:>5.1} s");
+    for complaint in complaints {
+        println!("    {complaint}");
+    }
+}
+
+/// One row in one engine's world.
+fn row(fault: &Fault, suite: Suite) -> Seen {
+    let begin = Instant::now();
+    let mut complaints = Vec::new();
+    let looked = std::panic::catch_unwind(|| look(fault, suite)).unwrap_or_else(|panic| Looked::failed(&panicked(&*panic)));
+    complaints.extend(looked.complaints);
+    let real = std::panic::catch_unwind(|| reality(fault, suite)).unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let real = real.unwrap_or_else(|complaint| {
+        complaints.push(complaint);
+        "?".into()
+    });
+    let only = if fault.suites.len() > 1 { format!(" ({})", suite.name()) } else { String::new() };
+    Seen {
+        name: format!("{}{only}", fault.name),
+        expected: format!("{} {} {:?}", fault.step, fault.cause, fault.level).to_lowercase(),
+        seen: format!("{}, {real}", looked.repair),
+        milliseconds: looked.milliseconds,
+        seconds: begin.elapsed().as_secs_f64(),
+        complaints,
+    }
+}
+
+/// A panic's words.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without words"))
+}
+
+/// What the environment phase came to.
+struct Looked {
+    repair: String,
+    milliseconds: f64,
+    complaints: Vec<String>,
+}
+
+impl Looked {
+    fn failed(why: &str) -> Self {
+        Self { repair: "?".into(), milliseconds: 0.0, complaints: vec![why.into()] }
+    }
+}
+
+/// `plan`, a look without repairs, and then with those of the default profile.
+fn look(fault: &Fault, suite: Suite) -> Looked {
+    let world = fault.world(suite).expect("a world");
+    let before = Snapshot::of(&world);
+    let planned = world.run(fault.line(&["plan"]));
+    let mut complaints = Vec::new();
+    if planned.code != 0 {
+        complaints.push(format!("plan: {}", planned.said()));
+    }
+    let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
+    let changed = before.differences(&Snapshot::of(&world));
+    complaints.extend(changed.iter().map(|line| format!("changed by looking: {line}")));
+    let Some(report) = json(&played) else {
+        return Looked::failed(&format!("no report: {}", played.said()));
+    };
+    complaints.extend(judge(fault, &report, played.code));
+    let (repair, complaint) = repaired(fault, &world);
+    complaints.extend(complaint);
+    Looked { repair: format!("{repair:?}").to_lowercase(), milliseconds: report["duration_ms"].as_f64().unwrap_or_default(), complaints }
+}
+
+/// Whether the first step that says something is the expected one, for the expected cause.
+fn judge(fault: &Fault, report: &Value, code: i32) -> Option<String> {
+    let first = &report["first_failure"];
+    let holds = match fault.level {
+        Level::Fail => code == 1 && first["step"] == fault.step && first["cause"] == fault.cause,
+        Level::Warn => code == 0 && first.is_null() && warns(report, fault),
+    };
+    let warnings = warnings(report);
+    (!holds).then(|| format!("seen: exit code {code}, first failure {first}, warnings {warnings:?}"))
+}
+
+/// Whether that step warns of that cause.
+fn warns(report: &Value, fault: &Fault) -> bool {
+    warnings(report).iter().any(|(step, cause)| step == fault.step && cause == fault.cause)
+}
+
+/// Step and cause of every warning.
+pub fn warnings(report: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let steps = report["steps"].as_array().into_iter().flatten();
+    let of = |step: &Value| -> Vec<_> {
+        let findings = step["findings"].as_array().into_iter().flatten().filter(|f| f["level"] == "warn");
+        findings.map(|finding| (text(&step["id"]), text(&finding["cause"]))).collect()
+    };
+    steps.flat_map(of).collect()
+}
+
+/// What the default repairs do; where they help, the whole ladder must hold.
+fn repaired(fault: &Fault, world: &World) -> (Repair, Option<String>) {
+    let whole = fault.repair == Repair::Repaired;
+    let until: &[&str] = if whole { &[] } else { &["--until", LAST] };
+    let played = world.run(fault.line(&[&["verify"], until].concat()));
+    let Some(report) = json(&played) else {
+        return (Repair::None, Some(format!("no report with repairs: {}", played.said())));
+    };
+    let steps = report["steps"].as_array().cloned().unwrap_or_default();
+    let step = steps.iter().find(|step| step["id"] == fault.step).cloned().unwrap_or_default();
+    let seen = match (step["outcome"].as_str(), &step["repair"]) {
+        (Some("repaired"), _) => Repair::Repaired,
+        (_, Value::Null) => Repair::None,
+        _ => Repair::Helpless,
+    };
+    let complaint = if seen != fault.repair {
+        Some(format!("repair: {seen:?} instead of {:?}: {}", fault.repair, step["repair"]))
+    } else if whole && played.code != 0 {
+        Some(format!("repaired, but not sound: {} {}", report["first_failure"], report["diagnosis"]))
+    } else {
+        None
+    };
+    (seen, complaint)
+}
+
+/// The engine alone, with nothing of the environment checked.
+fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
+    if let Real::NotTried(why) = fault.real {
+        return Ok(format!("not tried: {why}"));
+    }
+    let world = fault.world(suite).expect("a world");
+    let played = world.run(fault.line_without_environment(&["verify", "--repair", "none"]));
+    let report = json(&played).ok_or_else(|| format!("no report without the environment phase: {}", played.said()))?;
+    let first = &report["first_failure"];
+    let said = format!("{} {}", first["step"].as_str().unwrap_or("sound"), first["cause"].as_str().unwrap_or_default());
+    match (fault.real, played.code) {
+        (Real::Breaks, 1) | (Real::Survives, 0) => Ok(said.trim().to_owned()),
+        (expected, code) => Err(format!("reality: {expected:?} was expected, seen: exit code {code}, {first}")),
+    }
+}
+
+/// The report on stdout.
+pub fn json(played: &Played) -> Option<Value> {
+    serde_json::from_str(&played.stdout).ok()
+}
+
+/// Every fault with every engine it is about; `DINDCHECK_FAULT` picks those whose name contains it.
+pub fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
+    let wanted = std::env::var("DINDCHECK_FAULT").unwrap_or_default();
+    let picked = faults.iter().filter(|fault| fault.name.contains(&wanted));
+    picked.flat_map(|fault| fault.suites.iter().map(|suite| (*fault, *suite))).collect()
+}
+
+/// A healthy world to the end of the ladder.
+pub fn healthy(suite: Suite) -> (Played, Value) {
+    let world = World::new(suite).expect("a world");
+    let played = world.run(Line::new(["dindcheck", "verify", "--format", "json"]));
+    let report = json(&played).unwrap_or_else(|| panic!("no report: {}", played.said()));
+    (played, report)
+}
