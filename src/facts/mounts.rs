@@ -42,7 +42,7 @@ pub struct Mount {
     pub slave: bool,
 }
 
-/// Every mount of this namespace, in mount order: a later one on the same target hides an earlier one.
+/// Every mount of this namespace, in mount order; a later one may hide earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mounts(pub Vec<Mount>);
 
@@ -84,20 +84,45 @@ impl Mounts {
         Ok(Self(infos.0.into_iter().map(Mount::from).collect()))
     }
 
-    /// What is seen at exactly this path: the last mount on it.
+    /// What is seen at exactly this path, if it is a mount point.
     pub fn at(&self, target: &Path) -> Option<&Mount> {
-        self.0.iter().rfind(|mount| mount.target == target)
+        self.holding(target).filter(|mount| mount.target == target)
     }
 
-    /// The mount that holds a path: the deepest target above it, the last one there.
+    /// The mount in which a path is found, as the kernel walks: from the root, onto the topmost mount at each
+    /// step. What lies below a directory that was mounted over later is not on the way.
     pub fn holding(&self, path: &Path) -> Option<&Mount> {
-        let above = self.0.iter().filter(|mount| path.starts_with(&mount.target));
-        above.max_by_key(|mount| mount.target.components().count())
+        let mut way: Vec<&Path> = path.ancestors().collect();
+        way.reverse();
+        way.into_iter().fold(None, |mut current, step| {
+            while let Some(next) = self.on_top_of(current, step) {
+                current = Some(next);
+            }
+            current
+        })
     }
 
-    /// Mounts at or below a path.
+    /// The mount that lies directly on another one at this path. A mount whose parent is not in the table (it
+    /// is outside of our root directory) lies on nothing that we see.
+    fn on_top_of(&self, under: Option<&Mount>, path: &Path) -> Option<&Mount> {
+        let known = |id: i32| self.0.iter().any(|mount| mount.id == id);
+        self.0.iter().find(|mount| {
+            let lies = match under {
+                Some(under) => mount.parent == under.id && mount.id != under.id,
+                None => !known(mount.parent) || mount.parent == mount.id,
+            };
+            mount.target == path && lies
+        })
+    }
+
+    /// Whether a mount can be reached by its own path.
+    pub fn is_visible(&self, mount: &Mount) -> bool {
+        self.at(&mount.target).is_some_and(|seen| seen.id == mount.id)
+    }
+
+    /// Visible mounts at or below a path.
     pub fn below<'m>(&'m self, path: &'m Path) -> impl Iterator<Item = &'m Mount> {
-        self.0.iter().filter(move |mount| mount.target.starts_with(path))
+        self.0.iter().filter(move |mount| mount.target.starts_with(path) && self.is_visible(mount))
     }
 }
 
@@ -178,6 +203,17 @@ mod tests {
         let mounts = Mounts::parse(SAMPLE).unwrap();
         assert_eq!(mounts.holding(Path::new("/sys/fs/cgroup/cpu,cpuacct/x")).unwrap().id, 33);
         assert_eq!(mounts.holding(Path::new("/var/lib/docker")).unwrap().id, 20);
+    }
+
+    #[test]
+    fn what_was_mounted_over_is_not_seen() {
+        let over = "60 20 0:44 / /sys/fs rw - tmpfs none rw\n";
+        let mounts = Mounts::parse(&[SAMPLE, over.as_bytes()].concat()).unwrap();
+        let cpu = mounts.0.iter().find(|mount| mount.id == 33).unwrap();
+        assert!(!mounts.is_visible(cpu));
+        assert_eq!(mounts.at(Path::new("/sys/fs/cgroup/cpu,cpuacct")), None);
+        assert_eq!(mounts.holding(Path::new("/sys/fs/cgroup")).unwrap().id, 60);
+        assert_eq!(mounts.below(Path::new("/sys")).map(|mount| mount.id).collect::<Vec<_>>(), [60]);
     }
 
     #[test]

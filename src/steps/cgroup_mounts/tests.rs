@@ -32,7 +32,7 @@ fn machine(own: &str, mountinfo: &str, magic: i64) -> Fake {
 
 /// One mountinfo line of a v1 hierarchy.
 fn mounted(root: &str, target: &str, options: &str, controllers: &str) -> String {
-    format!("50 40 0:30 {root} /sys/fs/cgroup/{target} {options} - cgroup cgroup rw,{controllers}\n")
+    format!("5{} 40 0:30 {root} /sys/fs/cgroup/{target} {options} - cgroup cgroup rw,{controllers}\n", target.len())
 }
 
 const TMPFS: &str = "40 20 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n";
@@ -85,7 +85,7 @@ fn the_hosts_root_is_told_from_an_own_sub_tree() {
 #[test]
 fn read_only_is_told_by_mount_and_by_superblock() {
     let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n");
-    let super_ro = format!("51 40 0:31 {OWN} /sys/fs/cgroup/memory rw - cgroup cgroup ro,memory\n");
+    let super_ro = format!("99 40 0:31 {OWN} /sys/fs/cgroup/memory rw - cgroup cgroup ro,memory\n");
     let findings =
         judged(&own, &format!("{TMPFS}{}{super_ro}", mounted(OWN, "devices", "ro,nosuid", "devices")));
     assert_eq!(causes(&findings), [(Level::Fail, "cgroup-mounted-read-only"); 2]);

@@ -29,11 +29,9 @@ enum Want {
     Unneeded,
 }
 
-/// The mount that shows a hierarchy: the last one, which hides earlier ones on the same place.
+/// The visible mount that shows a hierarchy; one below /sys/fs/cgroup where there are several.
 pub(super) fn mount_of<'c>(cgroups: &'c Cgroups, hierarchy: &Hierarchy) -> Option<&'c Mount> {
-    let shown = |m: &&Mount| {
-        hierarchy.is_shown_by(m) && cgroups.mounts.at(&m.target).is_some_and(|top| top.id == m.id)
-    };
+    let shown = |m: &&Mount| hierarchy.is_shown_by(m) && cgroups.mounts.is_visible(m);
     let mut all = cgroups.mounts.0.iter().filter(shown);
     let first = all.next()?;
     all.chain([first]).find(|mount| mount.target.starts_with(ROOT)).or(Some(first))
