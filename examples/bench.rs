@@ -48,12 +48,14 @@ fn main() -> anyhow::Result<()> {
         }
         scripts.push(script()?);
     }
+    let mut deaths = (0..rounds).map(|_| death()).collect::<anyhow::Result<Vec<_>>>()?;
     let floor = median(&mut floors);
     println!("medians of {rounds} rounds, each in turn on the same data root:");
     row("floor (raw API)", floor, floor);
     row("verify --until container-run", median(&mut verifies[0]), floor);
     row("verify", median(&mut verifies[1]), floor);
     row("usual script", median(&mut scripts), floor);
+    println!("verdict after a death        {:8.1} ms", median(&mut deaths) * 1000.0);
     println!("environment phase            {:8.1} ms", median(&mut environments) * 1000.0);
     println!("peak RSS of dindcheck        {:8.1} MiB", peaks.iter().copied().max().unwrap_or(0) as f64 / 1024.0);
     Ok(())
@@ -160,6 +162,44 @@ fn verify(args: &[&str]) -> anyhow::Result<Verified> {
     let steps = report["steps"].as_array().context("no steps")?;
     let environment = steps.iter().filter(of_environment).filter_map(|step| step["duration_ms"].as_f64()).sum::<f64>();
     Ok(Verified { wall, environment: environment / 1000.0, peak })
+}
+
+/// dockerd is killed while it starts: from its death to the end of dindcheck, report and clean-up included.
+fn death() -> anyhow::Result<f64> {
+    let mut child = Command::new(BINARY)
+        .args(["verify", "--format", "json", "--output", "json=/tmp/verify.json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let dockerd = loop {
+        if let Some(pid) = child_named(child.id(), "dockerd")? {
+            break pid;
+        }
+        ensure!(child.try_wait()?.is_none(), "dindcheck ended before dockerd started");
+        sleep(Duration::from_millis(1));
+    };
+    sleep(Duration::from_millis(100));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(dockerd), nix::sys::signal::Signal::SIGKILL)?;
+    let dead = Instant::now();
+    child.wait()?;
+    let took = dead.elapsed().as_secs_f64();
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read("/tmp/verify.json")?)?;
+    ensure!(report["first_failure"]["step"] == "daemon-start", "{}", report["first_failure"]);
+    Ok(took)
+}
+
+/// The process of that name whose parent is this one.
+fn child_named(parent: u32, name: &str) -> anyhow::Result<Option<i32>> {
+    for entry in std::fs::read_dir("/proc")? {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        let Ok(pid) = file.parse::<i32>() else { continue };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let Some((head, rest)) = stat.rsplit_once(") ") else { continue };
+        if head.ends_with(&format!("({name}")) && rest.split(' ').nth(1) == Some(&parent.to_string()) {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
 }
 
 /// Waits for a child; its highest resident set in KiB (`VmHWM`).
