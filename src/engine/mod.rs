@@ -13,6 +13,7 @@ pub mod docker;
 pub mod dockerd;
 pub mod endpoint;
 pub mod error;
+pub mod footprint;
 pub mod http;
 pub mod image;
 pub mod live;
