@@ -13,6 +13,7 @@ use crate::plan::{Plan, Wishes};
 use crate::profile::Format;
 use crate::report::{Report, human};
 use crate::runner::{self, Doors, Event};
+use crate::step::Phase;
 
 /// Runs it; the exit code is the verdict's.
 pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
@@ -20,6 +21,9 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     let mut outputs = Outputs::open(&args.output)?;
     let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
     let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
+    if plan.reaches(Phase::Daemon) {
+        engine.recover();
+    }
     let doors = Doors { host, machine: host, engine: &engine, interrupt: &interrupt };
     let talk = plan.profile.format != Format::Human || std::io::IsTerminal::is_terminal(&std::io::stderr());
     let report = runner::run(&plan, &doors, &mut |event| match event {

@@ -14,6 +14,7 @@ pub mod dockerd;
 pub mod endpoint;
 pub mod error;
 pub mod fake;
+pub mod footprint;
 pub mod http;
 pub mod image;
 pub mod live;

@@ -29,11 +29,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes it, and an empty log in it, in the first home that takes both.
-    pub fn make(run: &str) -> HostResult<Self> {
+    /// Makes it, with a first state in it, in the first home that takes both.
+    pub fn make(run: &str, state: &impl Serialize) -> HostResult<Self> {
         let mut first = None;
         for home in HOMES {
-            match Self::make_in(Path::new(home), run) {
+            match Self::make_in(Path::new(home), run, state) {
                 Ok(dir) => return Ok(dir),
                 Err(error) => first = first.or(Some(error)),
             }
@@ -42,7 +42,7 @@ impl RunDir {
     }
 
     /// Makes it in one home.
-    fn make_in(home: &Path, run: &str) -> HostResult<Self> {
+    fn make_in(home: &Path, run: &str, state: &impl Serialize) -> HostResult<Self> {
         let path = home.join(run);
         DirBuilder::new()
             .recursive(true)
@@ -58,7 +58,7 @@ impl RunDir {
             .map_err(|error| HostError::io("make the directory", &path, &error))?;
         let dir = Self { path };
         // A full file system makes directories and takes no content.
-        dir.save(&()).inspect_err(|_| dir.remove_quietly())?;
+        dir.save(state).inspect_err(|_| dir.remove_quietly())?;
         Ok(dir)
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn a_run_directory_keeps_a_state_and_goes_away_with_its_home() {
         let temp = tempfile::tempdir().unwrap();
         let home = temp.path().join("home");
-        let dir = RunDir::make_in(&home, "cafe").unwrap();
+        let dir = RunDir::make_in(&home, "cafe", &()).unwrap();
         dir.save(&vec![1, 2]).unwrap();
         assert_eq!(dir.load::<Vec<i32>>(), Some(vec![1, 2]));
         assert_eq!(dir.load::<String>(), None);
@@ -166,13 +166,13 @@ mod tests {
         let home = temp.path().join("home");
         DirBuilder::new().mode(0o700).create(&home).unwrap();
         std::fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-        assert_eq!(RunDir::make_in(&home, "cafe").unwrap_err().errno(), Errno::EPERM);
+        assert_eq!(RunDir::make_in(&home, "cafe", &()).unwrap_err().errno(), Errno::EPERM);
     }
 
     #[test]
     fn two_runs_never_share_a_directory() {
         let temp = tempfile::tempdir().unwrap();
-        RunDir::make_in(temp.path(), "cafe").unwrap();
-        assert_eq!(RunDir::make_in(temp.path(), "cafe").unwrap_err().errno(), Errno::EEXIST);
+        RunDir::make_in(temp.path(), "cafe", &()).unwrap();
+        assert_eq!(RunDir::make_in(temp.path(), "cafe", &()).unwrap_err().errno(), Errno::EEXIST);
     }
 }

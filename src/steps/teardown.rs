@@ -29,7 +29,7 @@ fn judge(done: &TornDown) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !done.removed.is_empty() {
         findings.push(
-            Finding::pass(format!("removed {} things of ours", done.removed.len()))
+            Finding::pass(format!("removed what was ours, {} in all", done.removed.len()))
                 .with("removed", done.removed.join("; ")),
         );
     }

@@ -3,12 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::LiveEngine;
+use super::state::State;
+use super::{LiveEngine, Ours};
 use crate::engine::dockerd::{Dockerd, find_program};
 use crate::engine::error::{EngineError, EngineResult};
-use crate::engine::options::{self, Options};
+use crate::engine::footprint::Footprint;
+use crate::engine::options;
 use crate::engine::process::ProcessId;
 use crate::engine::rundir::RunDir;
 use crate::engine::wait::TICK;
@@ -16,22 +16,10 @@ use crate::engine::{Endpoint, Started, command_line, docker, http};
 use crate::host::Host;
 use crate::plan::Plan;
 
-/// What the next run must know of this one.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct State {
-    /// The dindcheck that made it.
-    pub owner: Option<ProcessId>,
-    /// The daemon, once it is there.
-    pub daemon: Option<ProcessId>,
-    /// How it was started.
-    pub options: Options,
-    /// It is to live on.
-    pub kept: bool,
-}
-
 impl LiveEngine {
     /// Uses a daemon that runs already.
-    pub(super) fn attach(&self, endpoint: &Endpoint, within: Duration) -> EngineResult<Started> {
+    pub(super) fn attach(&self, plan: &Plan, endpoint: &Endpoint) -> EngineResult<Started> {
+        let within = plan.profile.daemon.start_timeout;
         let start = Instant::now();
         let doing = "ask the running daemon for a sign of life";
         let answer = self.wait(doing, within, docker::ask(endpoint, doing, "/_ping"))?;
@@ -39,17 +27,23 @@ impl LiveEngine {
             let message = answer.message();
             return Err(EngineError::Refused { doing: doing.to_owned(), status: answer.status, message });
         }
+        let mut state = self.new_state(options::read(&self.host, &[]));
+        state.attached = Some(endpoint.clone());
+        let dir = RunDir::make(&plan.run, &state)?;
+        let _ = self.ours.set(Ours { dir, state: RefCell::new(state) });
         let _ = self.endpoint.set(endpoint.clone());
         Ok(Started { endpoint: endpoint.clone(), took: start.elapsed(), ..Started::default() })
     }
 
     /// Starts a dockerd of our own and waits until it answers.
-    pub(super) fn launch(&self, plan: &Plan, within: Duration) -> EngineResult<Started> {
+    pub(super) fn launch(&self, plan: &Plan) -> EngineResult<Started> {
+        let within = plan.profile.daemon.start_timeout;
         let (pid, endpoint) = self.spawn(plan)?;
         self.serving(&endpoint, pid, within)?;
         let _ = self.endpoint.set(endpoint.clone());
         let command = command_line(&self.host, plan);
-        let mut started = Started { endpoint, pid: Some(pid), command, ..Started::default() };
+        let recovered = self.recovered.borrow().clone();
+        let mut started = Started { endpoint, pid: Some(pid), command, recovered, ..Started::default() };
         if let Some(daemon) = self.daemon.get() {
             let mut daemon = daemon.borrow_mut();
             daemon.served = true;
@@ -59,22 +53,29 @@ impl LiveEngine {
         Ok(started)
     }
 
-    /// Starts it, and writes down what the next run must know.
+    /// Starts it, and writes down what the next run must know: how the machine was, and whom to stop.
     fn spawn(&self, plan: &Plan) -> EngineResult<(i32, Endpoint)> {
         let line = command_line(&self.host, plan);
         find_program(&self.host, &line[0])?;
         let options = options::read(&self.host, &line[1..]);
-        let dir = RunDir::make(&plan.run)?;
-        let dir = self.dir.get_or_init(|| dir);
-        let owner = ProcessId::of(&self.host, self.host.identity().pid);
-        let mut state = State { owner, daemon: None, options, kept: plan.keep_daemon };
-        dir.save(&state)?;
-        let daemon = Dockerd::spawn(&self.host, &line, dir, !plan.keep_daemon)?;
+        let mut state = self.new_state(options);
+        let dir = RunDir::make(&plan.run, &state)?;
+        state.footprint = Some(Footprint::take(&self.host, &state.options));
+        let ours = self.ours.get_or_init(|| Ours { dir, state: RefCell::new(state) });
+        ours.save()?;
+        let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, !plan.keep_daemon)?;
         let pid = daemon.pid();
         let _ = self.daemon.set(RefCell::new(daemon));
-        state.daemon = ProcessId::of(&self.host, pid);
-        dir.save(&state)?;
-        Ok((pid, state.options.endpoint))
+        ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
+        ours.save()?;
+        let endpoint = ours.state.borrow().options.endpoint.clone();
+        Ok((pid, endpoint))
+    }
+
+    /// The state of this run before anything was done.
+    fn new_state(&self, options: options::Options) -> State {
+        let owner = ProcessId::of(&self.host, self.host.identity().pid);
+        State { owner, daemon: None, options, footprint: None, attached: None, kept: false }
     }
 
     /// Waits until the dockerd of this process id answers.

@@ -12,13 +12,17 @@ use super::rundir::RunDir;
 use super::wait::Watch;
 use super::{ContainerRun, ContainerSpec, Endpoint, Engine, Started, TornDown, Versions, docker};
 use crate::diagnosis::Diagnosis;
+use crate::host::HostResult;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 
 mod daemon;
+mod state;
 mod teardown;
 mod workload;
+
+use state::{Ghost, State};
 
 /// The real door.
 pub struct LiveEngine {
@@ -28,9 +32,24 @@ pub struct LiveEngine {
     daemon: OnceCell<RefCell<Dockerd>>,
     endpoint: OnceCell<Endpoint>,
     api: OnceCell<Api>,
-    dir: OnceCell<RunDir>,
+    ours: OnceCell<Ours>,
     made: RefCell<Vec<Made>>,
+    ghosts: RefCell<Vec<Ghost>>,
+    recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
+}
+
+/// The run's own files.
+struct Ours {
+    dir: RunDir,
+    state: RefCell<State>,
+}
+
+impl Ours {
+    /// Writes the state down.
+    fn save(&self) -> HostResult<()> {
+        self.dir.save(&*self.state.borrow())
+    }
 }
 
 /// The API at the version agreed on.
@@ -61,8 +80,10 @@ impl LiveEngine {
             daemon: OnceCell::new(),
             endpoint: OnceCell::new(),
             api: OnceCell::new(),
-            dir: OnceCell::new(),
+            ours: OnceCell::new(),
             made: RefCell::default(),
+            ghosts: RefCell::default(),
+            recovered: RefCell::default(),
             leftovers: RefCell::default(),
         })
     }
@@ -108,7 +129,7 @@ impl LiveEngine {
 
 impl Engine for LiveEngine {
     fn is_used(&self) -> bool {
-        self.endpoint.get().is_some() || self.dir.get().is_some()
+        self.endpoint.get().is_some() || self.ours.get().is_some()
     }
 
     fn leftovers(&self) -> Vec<String> {
@@ -120,10 +141,9 @@ impl Engine for LiveEngine {
     }
 
     fn start(&self, plan: &Plan) -> EngineResult<Started> {
-        let within = plan.profile.daemon.start_timeout;
         match &plan.attach {
-            Some(endpoint) => self.attach(endpoint, within),
-            None => self.launch(plan, within),
+            Some(endpoint) => self.attach(plan, endpoint),
+            None => self.launch(plan),
         }
     }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::workload::SHORT;
 use super::{LiveEngine, Made};
 use crate::engine::dockerd::Stopped;
+use crate::engine::footprint;
 use crate::engine::objects::{self, KINDS, Kind};
+use crate::engine::rundir::RunDir;
 use crate::engine::{DaemonEnd, TornDown};
 use crate::plan::Plan;
 
@@ -18,18 +20,35 @@ impl LiveEngine {
             self.remove_objects(plan, &mut done);
         }
         if !self.keeps(keep_daemon, &mut done) {
-            done.daemon = self.stop(plan.profile.daemon.stop_timeout);
-            match (&done.daemon, self.dir.get()) {
-                (DaemonEnd::StillThere(pid), _) => done.left.push(format!("dockerd, process {pid}")),
-                (_, Some(dir)) => done.left.extend(dir.remove().err().map(|error| error.to_string())),
-                (_, None) => {}
-            }
+            self.leave(plan, &mut done);
         }
         for made in self.made.borrow().iter() {
             done.left.push(format!("{} (its daemon cannot be asked any more)", made.object(&plan.run)));
         }
-        self.leftovers.borrow_mut().clone_from(&done.left);
+        self.leftovers.borrow_mut().extend(done.left.iter().cloned());
         done
+    }
+
+    /// Stops our daemon, and makes the machine as it was.
+    fn leave(&self, plan: &Plan, done: &mut TornDown) {
+        let Some(ours) = self.ours.get() else {
+            return;
+        };
+        let state = ours.state.borrow();
+        let of_daemon = || {
+            state.daemon.map(|id| footprint::of_daemon(&self.host, id, &state.options)).unwrap_or_default()
+        };
+        let mut processes = of_daemon();
+        done.daemon = self.stop(plan.profile.daemon.stop_timeout);
+        if let DaemonEnd::StillThere(pid) = done.daemon {
+            done.left.push(format!("dockerd, process {pid}"));
+            return;
+        }
+        processes.extend(of_daemon());
+        let restored = self.sweep(&processes, &state, &ours.dir);
+        done.removed.extend(restored.removed);
+        done.left.extend(restored.left);
+        done.left.extend(ours.dir.remove().err().map(|error| error.to_string()));
     }
 
     /// Whether the daemon that we started has ended.
@@ -40,7 +59,9 @@ impl LiveEngine {
     /// Keeps the daemon where that is wanted and it lives.
     fn keeps(&self, wanted: bool, done: &mut TornDown) -> bool {
         let alive = self.daemon.get().filter(|_| wanted && !self.is_dead());
-        if let Some(daemon) = alive {
+        if let (Some(daemon), Some(ours)) = (alive, self.ours.get()) {
+            ours.state.borrow_mut().kept = true;
+            done.left.extend(ours.save().err().map(|error| error.to_string()));
             done.daemon = DaemonEnd::Kept { endpoint: self.endpoint(), pid: daemon.borrow().pid() };
         }
         alive.is_some()
@@ -50,6 +71,9 @@ impl LiveEngine {
     fn remove_objects(&self, plan: &Plan, done: &mut TornDown) {
         let pulled: Vec<_> =
             self.made.borrow().iter().filter(|m| matches!(m, Made::Pulled(_))).cloned().collect();
+        let ghosts = self.take_ghosts();
+        let dead: BTreeSet<String> = ghosts.iter().map(RunDir::run).collect();
+        let before = done.left.len();
         for kind in KINDS {
             let mut objects = match self.labelled(kind) {
                 Ok(objects) => objects,
@@ -58,7 +82,6 @@ impl LiveEngine {
                     continue;
                 }
             };
-            let dead = BTreeSet::new();
             objects.retain(|object| objects::removable(object, &plan.run, &dead, plan.attach.is_none()));
             if kind == Kind::Image {
                 objects.extend(pulled.iter().map(|made| made.object(&plan.run)));
@@ -70,8 +93,20 @@ impl LiveEngine {
                 }
             }
         }
+        if done.left.len() == before {
+            done.left.extend(ghosts.iter().filter_map(|dir| Some(dir.remove().err()?.to_string())));
+        }
         // What was meant to be made and is not there was never made.
         self.made.borrow_mut().clear();
+    }
+
+    /// The directories of dead runs that used the daemon that we use.
+    fn take_ghosts(&self) -> Vec<RunDir> {
+        let endpoint = self.endpoint();
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            self.ghosts.take().into_iter().partition(|ghost| ghost.endpoint == endpoint);
+        *self.ghosts.borrow_mut() = elsewhere;
+        here.into_iter().map(|ghost| ghost.dir).collect()
     }
 
     /// Those of a kind with our label.
