@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 
 use crate::host::{HostError, HostResult, Machine, MountCall, Ran};
+use crate::step::Reach;
 
 /// `nosuid,nodev,noexec`: what engines mount proc, sysfs and cgroup with (OCI runtime-spec, default mounts).
 pub const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
@@ -69,12 +70,13 @@ impl fmt::Display for Undo {
 pub struct Hands<'a> {
     machine: &'a dyn Machine,
     changes: Vec<Change>,
+    reach: Reach,
 }
 
 impl<'a> Hands<'a> {
     /// Hands on this machine.
     pub fn new(machine: &'a dyn Machine) -> Self {
-        Self { machine, changes: Vec::new() }
+        Self { machine, changes: Vec::new(), reach: Reach::Container }
     }
 
     /// The machine itself, for scaffolding that the repair takes down again before it ends.
@@ -85,6 +87,16 @@ impl<'a> Hands<'a> {
     /// What was done so far.
     pub fn changes(&self) -> &[Change] {
         &self.changes
+    }
+
+    /// Says that something is done whose reach is this; the repair asked the plan whether it may.
+    pub fn reaches(&mut self, reach: Reach) {
+        self.reach = self.reach.max(reach);
+    }
+
+    /// How far that is felt which was done beyond the repair's own reach.
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Gives the changes away.
@@ -176,6 +188,11 @@ impl<'a> Hands<'a> {
             Undo::RemoveFile(path.to_owned()),
         );
         Ok(())
+    }
+
+    /// Asks the kernel to load a module by the host's own modprobe; the caller looks and notes what came of it.
+    pub fn request_module(&mut self, name: &str) -> HostResult<()> {
+        self.machine.request_module(name)
     }
 
     /// Runs a program that changes something; the caller notes what it changed.

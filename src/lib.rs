@@ -21,6 +21,7 @@ pub mod facts;
 pub mod hands;
 pub mod host;
 pub mod interrupt;
+pub mod modules;
 pub mod plan;
 pub mod probe;
 pub mod profile;

@@ -182,8 +182,9 @@ fn repair(
         }
         Err(second) => error = Some(format!("the check after the repair could not look: {second:#}")),
     }
+    let reach = repair.reach.max(hands.reach());
     let changes = hands.into_changes();
-    concluded.repair = Some(RepairRecord { title: repair.title, reach: repair.reach, changes, error });
+    concluded.repair = Some(RepairRecord { title: repair.title, reach, changes, error });
     if holds {
         concluded.outcome = Outcome::Repaired;
     }

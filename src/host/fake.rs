@@ -379,6 +379,12 @@ impl Machine for Fake {
         Ok(())
     }
 
+    fn request_module(&self, name: &str) -> HostResult<()> {
+        self.fault("request_module", Path::new(name))?;
+        self.changed(format!("request_module {name}"));
+        Ok(())
+    }
+
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
         let ran = self.run(program, args, within)?;
         self.changed(format!("execute {} {}", program.display(), args.join(" ")));

@@ -306,6 +306,13 @@ impl Machine for Live {
             .map_err(at("make the device node", path))
     }
 
+    fn request_module(&self, name: &str) -> HostResult<()> {
+        match nix::net::if_::if_nametoindex(name) {
+            Ok(_) | Err(Errno::ENODEV) => Ok(()),
+            Err(errno) => Err(HostError::new("request the module", name, errno)),
+        }
+    }
+
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
         run(program, args, &[], within)
     }

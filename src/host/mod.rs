@@ -235,6 +235,9 @@ pub trait Machine {
     fn symlink(&self, target: &Path, link: &Path) -> HostResult<()>;
     /// mknod(2) of a character device.
     fn make_char_device(&self, path: &Path, mode: u32, major: u32, minor: u32) -> HostResult<()>;
+    /// Asks for the index of an interface of that name, for which the kernel looks for a module (`SIOCGIFINDEX`).
+    /// Whether there was one only shows afterwards: that there is no such interface is no error.
+    fn request_module(&self, name: &str) -> HostResult<()>;
     /// Runs a program that changes something (modprobe), and ends it at the deadline.
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
 }

@@ -13,13 +13,17 @@ use serde::{Deserialize, Serialize};
 use super::firewall;
 use super::netlink::{Route, offers};
 use super::{TrialReport, own_mounts, own_network};
-use crate::host::HostError;
+use crate::host::live::Live;
+use crate::host::{Host, HostError};
 
 /// What dockerd will want of the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The firewall it will use; none with `--iptables=false`.
     pub firewall: Option<Firewall>,
+    /// Whether it will need br_netfilter, which is not there.
+    #[serde(default)]
+    pub br_netfilter: bool,
 }
 
 /// The firewall that dockerd will use.
@@ -70,6 +74,9 @@ pub(super) fn perform(wanted: &Wanted) -> TrialReport {
     }
     if report.attempt("network-namespace", own_network()) {
         links(&mut report);
+        if wanted.br_netfilter {
+            report.attempt("br-netfilter", br_netfilter());
+        }
         if let Some(firewall) = &wanted.firewall {
             // Where no mount is allowed, the lock file in the real /run is the lesser evil.
             let own_run = own_mounts().and_then(|()| own_run()).is_ok();
@@ -83,13 +90,23 @@ pub(super) fn perform(wanted: &Wanted) -> TrialReport {
 fn links(report: &mut TrialReport) {
     let route = match Route::open() {
         Ok(route) => route,
-        Err(error) => return drop(report.attempt("netlink", Err(error))),
+        Err(error) => {
+            report.attempt("netlink", Err(error));
+            return;
+        }
     };
     let bridge = report.attempt("bridge", route.add_bridge(BRIDGE));
     let veth = report.attempt("veth", route.add_veth(VETH, PEER));
     if bridge && veth {
         report.attempt("enslave", route.enslave(VETH, BRIDGE));
     }
+}
+
+/// Asks the kernel for the module as dockerd does, and looks for what it brings.
+fn br_netfilter() -> Result<(), HostError> {
+    let _ = nix::net::if_::if_nametoindex("br_netfilter");
+    let sysctl = Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables");
+    Live::default().stat(sysctl).map(drop)
 }
 
 /// A tmpfs over /run, in this child's mount namespace.

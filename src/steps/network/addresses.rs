@@ -1,0 +1,192 @@
+//! Do the inner addresses get along with the outer ones: subnets, MTU, paths, and who listens?
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::Facts;
+use super::resolver::servers;
+use crate::diagnosis::CauseId;
+use crate::facts::ipv4::Net;
+use crate::facts::routes::Route;
+use crate::host::{Host, HostResult};
+use crate::step::Finding;
+
+const NO_POOL: CauseId = CauseId::new("no-free-address-pool");
+const OVERLAP: CauseId = CauseId::new("bridge-subnet-overlaps");
+const MTU: CauseId = CauseId::new("mtu-mismatch");
+const RP_FILTER: CauseId = CauseId::new("rp-filter-asymmetric-route");
+const HOST_NAMESPACE: CauseId = CauseId::new("network-namespace-is-host");
+const OPEN: CauseId = CauseId::new("open-tcp-listener-without-tls");
+
+/// Where dockerd looks for a subnet, and how large it is (moby libnetwork/ipamutils, `localScopeDefaultNetworks`).
+const POOLS: &[(&str, u8)] = &[
+    ("172.17.0.0/16", 16),
+    ("172.18.0.0/16", 16),
+    ("172.19.0.0/16", 16),
+    ("172.20.0.0/14", 16),
+    ("172.24.0.0/14", 16),
+    ("172.28.0.0/14", 16),
+    ("192.168.0.0/16", 20),
+];
+
+pub(super) fn judge(host: &dyn Host, facts: &Facts) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    findings.extend(subnet(host, facts)?);
+    findings.extend(mtu(host, facts)?);
+    findings.extend(reverse_path(host, facts)?);
+    findings.extend(shared_bridge(host, facts)?);
+    findings.extend(open_listener(facts));
+    Ok(findings)
+}
+
+/// The subnet of the default bridge: the one that is asked for, or the first of the pools that is free.
+fn subnet(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+    let settings = &facts.settings;
+    if settings.bridge == "none" || settings.values.text("bridge").is_some() {
+        return Ok(None);
+    }
+    let own =
+        |route: &&Route| route.gateway.is_none() && route.to.bits() > 0 && route.device != settings.bridge;
+    let mut taken: Vec<(Net, String)> = facts
+        .routes
+        .0
+        .iter()
+        .filter(own)
+        .map(|route| (route.to, format!("on the link {}", route.device)))
+        .collect();
+    if let Some(bip) = settings.values.text("bip") {
+        return Ok(asked_for(bip, &taken));
+    }
+    // A bridge that is there keeps its address.
+    if facts.routes.0.iter().any(|route| route.device == settings.bridge) {
+        return Ok(None);
+    }
+    for server in servers(host)? {
+        if let IpAddr::V4(address) = server {
+            taken.push((Net::new(address, 32), "a name server".to_owned()));
+        }
+    }
+    let pools = pools(facts);
+    let free = pools.iter().flat_map(|(base, size)| base.parts(*size)).find(|net| all_clear(*net, &taken));
+    Ok(Some(match free {
+        Some(net) => Finding::pass(format!("{} gets the subnet {net}", settings.bridge)),
+        None => Finding::fail(
+            NO_POOL,
+            "every address pool of dockerd overlaps with a route or a name server here",
+        )
+        .with("taken", taken.iter().map(|(net, by)| format!("{net} {by}")).collect::<Vec<_>>().join(", "))
+        .hint(
+            "give dockerd a free one: --bip 10.200.0.1/24 --default-address-pool base=10.201.0.0/16,size=24",
+        ),
+    }))
+}
+
+fn all_clear(net: Net, taken: &[(Net, String)]) -> bool {
+    taken.iter().all(|(other, _)| !net.overlaps(*other))
+}
+
+/// Those of the configuration, or the built-in ones.
+fn pools(facts: &Facts) -> Vec<(Net, u8)> {
+    let given = facts
+        .settings
+        .pools
+        .iter()
+        .filter_map(|(base, size)| Some((Net::parse(base)?, u8::try_from(*size).ok()?)));
+    let given: Vec<_> = given.collect();
+    if !given.is_empty() {
+        return given;
+    }
+    POOLS.iter().filter_map(|(base, size)| Some((Net::parse(base)?, *size))).collect()
+}
+
+/// dockerd takes `--bip` as it is; what it hides is no longer reached.
+fn asked_for(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
+    let net = Net::parse(bip)?;
+    let (other, by) = taken.iter().find(|(other, _)| net.overlaps(*other))?;
+    Some(
+        Finding::warn(
+            OVERLAP,
+            format!("--bip {bip} overlaps with {other}, which is {by}: one of the two is not reached"),
+        )
+        .with("bip", bip)
+        .with("route", other),
+    )
+}
+
+/// Packets of containers leave through the default route's interface.
+fn mtu(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+    let defaults = facts.routes.defaults();
+    let Some(route) = defaults.first() else { return Ok(None) };
+    let path = format!("/sys/class/net/{}/mtu", route.device);
+    let outer: Option<i64> = host.read_if_there(Path::new(&path))?.and_then(|text| text.trim().parse().ok());
+    let (Some(outer), inner) = (outer, facts.settings.mtu) else { return Ok(None) };
+    Ok(Some(if outer < inner {
+        Finding::warn(
+            MTU,
+            format!("containers get an MTU of {inner}, and {} has {outer}: large answers from outside may never arrive", route.device),
+        )
+        .with("path", path)
+        .hint(format!("start dockerd with --mtu {outer}"))
+    } else {
+        Finding::pass(format!(
+            "the MTU of {} ({outer}) carries that of the containers ({inner})",
+            route.device
+        ))
+    }))
+}
+
+/// A strict filter (1) drops a packet that comes in by another way than its answer would go out (ip-sysctl,
+/// `rp_filter`); with one default route there is but one way.
+fn reverse_path(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+    let defaults = facts.routes.defaults();
+    if defaults.iter().all(|route| route.device == defaults[0].device) {
+        return Ok(None);
+    }
+    let read = |of: &str| -> HostResult<u8> {
+        let path = format!("/proc/sys/net/ipv4/conf/{of}/rp_filter");
+        Ok(host.read_if_there(Path::new(&path))?.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+    };
+    let all = read("all")?;
+    for route in defaults {
+        if all.max(read(&route.device)?) == 1 {
+            return Ok(Some(
+                Finding::warn(
+                    RP_FILTER,
+                    format!("there are several default routes, and {} filters strictly: answers to containers by another way are dropped", route.device),
+                )
+                .with("path", format!("/proc/sys/net/ipv4/conf/{}/rp_filter", route.device))
+                .hint(format!("sysctl -w net.ipv4.conf.{}.rp_filter=2", route.device)),
+            ));
+        }
+    }
+    Ok(None)
+}
+
+/// Two daemons on one bridge take each other's rules and addresses away.
+fn shared_bridge(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+    let bridge = &facts.settings.bridge;
+    let there = facts.is_host && host.exists(&Path::new("/sys/class/net").join(bridge))?;
+    Ok(there.then(|| {
+        Finding::warn(
+            HOST_NAMESPACE,
+            format!("this is the host's own network namespace, and its {bridge} belongs to the host's daemon: the inner one takes it over"),
+        )
+        .hint("start the outer container without --network host, or dockerd with --bridge none")
+    }))
+}
+
+/// Who reaches the API is root.
+fn open_listener(facts: &Facts) -> Option<Finding> {
+    let settings = &facts.settings;
+    let open = settings.hosts.iter().find(|listen| !listen.is_loopback())?;
+    (!settings.tls.verify).then(|| {
+        Finding::warn(
+            OPEN,
+            format!(
+                "dockerd will listen at {open} and ask nobody for a certificate: who reaches it is root here"
+            ),
+        )
+        .with("host", open)
+        .hint("listen at unix:///var/run/docker.sock only, or with --tlsverify")
+    })
+}

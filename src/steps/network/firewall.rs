@@ -1,0 +1,164 @@
+//! Does the firewall that dockerd will use take its rules?
+
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::Facts;
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::Firewall;
+use crate::host::{Host, HostResult};
+use crate::modules;
+use crate::step::Finding;
+use crate::trial::{Attempt, TrialReport};
+
+const NO_PROGRAM: CauseId = CauseId::new("iptables-program-missing");
+const NO_NFT: CauseId = CauseId::new("nft-tool-missing");
+const NO_NF_TABLES: CauseId = CauseId::new("kernel-lacks-nf-tables");
+const NO_LEGACY: CauseId = CauseId::new("kernel-lacks-legacy-iptables-nat");
+const NO_RAW: CauseId = CauseId::new("kernel-lacks-iptables-raw");
+const NO_SIX: CauseId = CauseId::new("kernel-lacks-ip6tables-nat");
+const MIXED: CauseId = CauseId::new("iptables-backends-mixed");
+
+/// The kernel's legacy tables that are in use in this network namespace.
+const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
+
+pub(super) fn judge(host: &dyn Host, facts: &Facts) -> HostResult<Vec<Finding>> {
+    if !facts.settings.iptables && facts.settings.firewall == Firewall::Iptables {
+        let what = "dockerd is told to set up no rules (--iptables=false): containers reach the outside only where something else masquerades them";
+        return Ok(vec![Finding::pass(what)]);
+    }
+    let Some(program) = &facts.programs.chosen else {
+        return Ok(vec![no_program(facts.settings.firewall)]);
+    };
+    let mut findings = match facts.settings.firewall {
+        Firewall::Nftables => nft(&facts.tried, program),
+        Firewall::Iptables => iptables(facts, program),
+    };
+    findings.extend(no_ip6tables(facts));
+    findings.extend(mixed(host, facts)?);
+    Ok(findings)
+}
+
+fn no_program(firewall: Firewall) -> Finding {
+    match firewall {
+        Firewall::Iptables => {
+            Finding::fail(NO_PROGRAM, "iptables is not in dockerd's PATH, and dockerd ends without it")
+        }
+        Firewall::Nftables => {
+            Finding::fail(NO_NFT, "nft is not in dockerd's PATH, and the nftables back end needs it")
+        }
+    }
+}
+
+/// With the nftables back end all rules are one transaction.
+fn nft(tried: &TrialReport, program: &Path) -> Vec<Finding> {
+    let Some(attempt) = tried.get("nft") else { return Vec::new() };
+    let finding = match &attempt.error {
+        None => Finding::pass("nft takes the chains and rules of a Docker network"),
+        Some(_) => Finding::fail(NO_NF_TABLES, "nft cannot make the chains and rules of a Docker network")
+            .hint(modules::hint(NO_NF_TABLES)),
+    };
+    vec![said(finding.with("program", program.display()), attempt)]
+}
+
+/// The rules of IPv4 by what each is for, then those of IPv6.
+fn iptables(facts: &Facts, program: &Path) -> Vec<Finding> {
+    let tried = &facts.tried;
+    let kind = tried.get("backend").and_then(|attempt| attempt.detail.as_deref()).unwrap_or("unknown");
+    let lacking = if kind == "nft" { NO_NF_TABLES } else { NO_LEGACY };
+    let mut findings: Vec<Finding> = tried
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.error.is_some())
+        .filter_map(|attempt| refused(attempt, facts, lacking))
+        .map(|finding| finding.with("program", program.display()).with("kind", kind))
+        .collect();
+    let four = ["nat", "masquerade", "addrtype", "filter", "conntrack"];
+    if four.iter().all(|name| tried.get(name).is_some_and(|attempt| attempt.error.is_none())) {
+        let good = Finding::pass(format!("iptables ({kind}) takes the chains and rules of a Docker network"));
+        findings.insert(0, good.with("program", program.display()));
+    }
+    findings
+}
+
+/// What a refused rule means.
+fn refused(attempt: &Attempt, facts: &Facts, lacking: CauseId) -> Option<Finding> {
+    let not_run = attempt.error.as_ref().is_some_and(|error| error.errno() != Errno::EIO);
+    let finding = match attempt.name.as_str() {
+        "nat" if not_run => Finding::fail(NO_PROGRAM, "iptables is there and cannot be run"),
+        "nat" => other_kind(&facts.tried, Finding::fail(lacking, "iptables cannot make a chain in the nat table, and dockerd ends without it"), lacking),
+        "masquerade" if !facts.settings.ip_masq => {
+            Finding::warn(lacking, "MASQUERADE is not taken; with --ip-masq=false only user-made networks miss it")
+        }
+        "masquerade" => Finding::fail(lacking, "MASQUERADE is not taken, and the default bridge needs it"),
+        "addrtype" => Finding::fail(lacking, "the match addrtype is not taken, and dockerd ends without it"),
+        "filter" => Finding::fail(lacking, "iptables cannot make a chain in the filter table, and dockerd ends without it"),
+        "conntrack" => Finding::fail(lacking, "the match conntrack is not taken, and the default bridge needs it"),
+        "publish" => Finding::warn(lacking, "DNAT is not taken: no port of a container can be published"),
+        "raw" => Finding::fail(NO_RAW, format!("the raw table does not take rules, and Docker {} adds one for each container on a bridge", facts.version))
+            .hint(format!("{}, or set DOCKER_INSECURE_NO_IPTABLES_RAW=1 knowing that others on the outer network then reach unpublished ports", modules::hint(NO_RAW))),
+        "nat6" | "masquerade6" | "addrtype6" | "filter6" => {
+            Finding::warn(NO_SIX, "ip6tables does not take the chains and rules of a Docker network: dockerd goes on with IPv4 alone")
+                .hint(format!("{}, or set \"ip6tables\": false in daemon.json", modules::hint(NO_SIX)))
+        }
+        _ => return None,
+    };
+    Some(said(finding, attempt))
+}
+
+/// Says whether the other kind of iptables would do, and how it is chosen.
+fn other_kind(tried: &TrialReport, finding: Finding, lacking: CauseId) -> Finding {
+    let works = tried.attempts.iter().find(|attempt| attempt.name == "other" && attempt.error.is_none());
+    match works.and_then(|attempt| attempt.detail.as_deref()) {
+        Some(other) => finding.with("works", other).hint(format!(
+            "{other} works here: update-alternatives --set iptables {other} (the official dind image: DOCKER_IPTABLES_LEGACY={})",
+            if lacking == NO_NF_TABLES { "1" } else { "" }
+        )),
+        None => finding.hint(modules::hint(lacking)),
+    }
+}
+
+/// The words of the program.
+fn said(finding: Finding, attempt: &Attempt) -> Finding {
+    match (&attempt.detail, &attempt.error) {
+        (Some(words), Some(_)) if !words.is_empty() => finding.with("said", words),
+        (_, Some(error)) => finding.with("said", error),
+        _ => finding,
+    }
+}
+
+/// dockerd only says so in its log, and goes on.
+fn no_ip6tables(facts: &Facts) -> Option<Finding> {
+    let missed = facts.settings.ip6tables
+        && facts.settings.firewall == Firewall::Iptables
+        && facts.programs.six.is_none();
+    missed.then(|| {
+        Finding::warn(NO_PROGRAM, "ip6tables is not in dockerd's PATH: dockerd goes on with IPv4 alone")
+    })
+}
+
+/// Rules of both kinds count for every packet, and neither program sees those of the other.
+fn mixed(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+    let kind = facts.tried.get("backend").and_then(|attempt| attempt.detail.as_deref());
+    let nft_rules = facts.tried.get("nft-rules").and_then(|attempt| attempt.detail.as_deref());
+    let legacy = host.read_if_there(Path::new(LEGACY_TABLES))?.unwrap_or_default();
+    let tables: Vec<&str> = legacy.split_whitespace().collect();
+    Ok(match (kind, facts.settings.firewall, nft_rules) {
+        (Some("nft"), ..) | (_, Firewall::Nftables, _) if !tables.is_empty() => Some(
+            Finding::warn(
+                MIXED,
+                format!(
+                    "dockerd will use nf_tables, and the legacy tables {} are in use here too",
+                    tables.join(", ")
+                ),
+            )
+            .with("path", LEGACY_TABLES),
+        ),
+        (Some("legacy"), _, Some(rules)) if rules != "0" => Some(Finding::warn(
+            MIXED,
+            format!("dockerd will use the legacy iptables, and nf_tables holds {rules} nat rules here too"),
+        )),
+        _ => None,
+    })
+}
