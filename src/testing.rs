@@ -53,9 +53,14 @@ pub(crate) fn learn(step: &Step, host: &Fake) -> (anyhow::Result<Vec<Finding>>, 
 
 /// What the step's repair does, with its end. As in a run, one that fails is taken back.
 pub(crate) fn repair(step: &Step, host: &Fake) -> (anyhow::Result<()>, Vec<Change>) {
+    repair_with(step, host, &Wishes::default())
+}
+
+/// The same with another plan than the default one.
+pub(crate) fn repair_with(step: &Step, host: &Fake, wishes: &Wishes) -> (anyhow::Result<()>, Vec<Change>) {
     let mut hands = Hands::new(host);
     let repair = step.repair.as_ref().expect("a step with a repair");
-    let end = in_context(host, |cx| (repair.apply)(cx, &mut hands)).0;
+    let end = wishing(host, wishes, |cx| (repair.apply)(cx, &mut hands)).0;
     let changes = hands.changes().to_vec();
     if end.is_err() {
         hands.take_back();
