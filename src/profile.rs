@@ -19,6 +19,8 @@ use crate::yaml::{self, Limits};
 const BUILT_IN: &[(&str, &str)] = &[
     ("default", include_str!("../profiles/default.yaml")),
     ("ci", include_str!("../profiles/ci.yaml")),
+    ("strict", include_str!("../profiles/strict.yaml")),
+    ("kubernetes", include_str!("../profiles/kubernetes.yaml")),
     ("legacy", include_str!("../profiles/legacy.yaml")),
 ];
 
