@@ -5,7 +5,11 @@
 //! for and removed, dockerd stopped - by raw HTTP, without a check or a report. The script is what people
 //! write: `dockerd &`, `until docker info; do sleep 1; done`, `docker run`. All three run in turn, on the same
 //! data root, with the same image; figures are medians, compared as ratios within this one run.
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a measuring program, no part of the library")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measuring program, no part of the library"
+)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -57,7 +61,10 @@ fn main() -> anyhow::Result<()> {
     row("usual script", median(&mut scripts), floor);
     println!("verdict after a death        {:8.1} ms", median(&mut deaths) * 1000.0);
     println!("environment phase            {:8.1} ms", median(&mut environments) * 1000.0);
-    println!("peak RSS of dindcheck        {:8.1} MiB", peaks.iter().copied().max().unwrap_or(0) as f64 / 1024.0);
+    println!(
+        "peak RSS of dindcheck        {:8.1} MiB",
+        peaks.iter().copied().max().unwrap_or(0) as f64 / 1024.0
+    );
     Ok(())
 }
 
@@ -74,8 +81,12 @@ fn median(times: &mut [f64]) -> f64 {
 fn floor() -> anyhow::Result<f64> {
     let begun = Instant::now();
     let log = std::fs::File::create("/tmp/floor.log")?;
-    let mut dockerd =
-        Command::new("dockerd").arg("--debug").stdout(log.try_clone()?).stderr(log).stdin(Stdio::null()).spawn()?;
+    let mut dockerd = Command::new("dockerd")
+        .arg("--debug")
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .stdin(Stdio::null())
+        .spawn()?;
     let done = exercise();
     let pid = nix::unistd::Pid::from_raw(i32::try_from(dockerd.id())?);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
@@ -98,7 +109,8 @@ fn exercise() -> anyhow::Result<()> {
     let made: serde_json::Value = serde_json::from_slice(&made)?;
     let id = made["Id"].as_str().context("no id")?;
     ask("POST", &format!("/containers/{id}/start"), "", &[])?;
-    let ended: serde_json::Value = serde_json::from_slice(&ask("POST", &format!("/containers/{id}/wait"), "", &[])?)?;
+    let ended: serde_json::Value =
+        serde_json::from_slice(&ask("POST", &format!("/containers/{id}/wait"), "", &[])?)?;
     ensure!(ended["StatusCode"] == 0, "the container ended with {ended}");
     ask("DELETE", &format!("/containers/{id}"), "", &[])?;
     ask("DELETE", &format!("/images/{IMAGE}"), "", &[])?;
@@ -108,7 +120,11 @@ fn exercise() -> anyhow::Result<()> {
 /// One request over HTTP/1.0, whose answer ends with the connection.
 fn ask(method: &str, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut socket = UnixStream::connect(SOCKET)?;
-    write!(socket, "{method} {path} HTTP/1.0\r\nHost: d\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len())?;
+    write!(
+        socket,
+        "{method} {path} HTTP/1.0\r\nHost: d\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
     socket.write_all(body)?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer)?;
@@ -127,9 +143,14 @@ fn image() -> anyhow::Result<Vec<u8>> {
     let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/dindcheck", "probe"]},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]}})
     .to_string();
-    let manifest = json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]).to_string();
+    let manifest =
+        json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]).to_string();
     let mut saved = tar::Builder::new(Vec::new());
-    for (name, bytes) in [("layer.tar", &layer[..]), ("config.json", config.as_bytes()), ("manifest.json", manifest.as_bytes())] {
+    for (name, bytes) in [
+        ("layer.tar", &layer[..]),
+        ("config.json", config.as_bytes()),
+        ("manifest.json", manifest.as_bytes()),
+    ] {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
@@ -160,7 +181,8 @@ fn verify(args: &[&str]) -> anyhow::Result<Verified> {
     ensure!(report["verdict"] == "sound", "verify is not sound: {}", report["first_failure"]);
     let of_environment = |step: &&serde_json::Value| step["phase"] == "environment";
     let steps = report["steps"].as_array().context("no steps")?;
-    let environment = steps.iter().filter(of_environment).filter_map(|step| step["duration_ms"].as_f64()).sum::<f64>();
+    let environment =
+        steps.iter().filter(of_environment).filter_map(|step| step["duration_ms"].as_f64()).sum::<f64>();
     Ok(Verified { wall, environment: environment / 1000.0, peak })
 }
 
@@ -207,7 +229,9 @@ fn watch(child: &mut Child) -> anyhow::Result<u64> {
     let mut peak = 0;
     while child.try_wait()?.is_none() {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
+        let high = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
         peak = peak.max(high.unwrap_or(0));
         sleep(LOOK);
     }

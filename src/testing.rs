@@ -19,7 +19,8 @@ fn wishing<T>(host: &Fake, wishes: &Wishes, with: impl FnOnce(&Cx<'_>) -> T) -> 
     let plan = Plan::new(&Fake::new(), wishes).expect("the default profile");
     let learned = RefCell::new(Environment::default());
     let (engine, holds) = (FakeEngine::default(), Cell::new(true));
-    let result = with(&Cx { host, engine: &engine, plan: &plan, learned: &learned, holds: &holds, say: &|_| {} });
+    let result =
+        with(&Cx { host, engine: &engine, plan: &plan, learned: &learned, holds: &holds, say: &|_| {} });
     (result, learned.into_inner())
 }
 

@@ -138,7 +138,9 @@ fn the_readme_has_every_step_in_order_every_profile_and_every_exit_code() {
         .map(|step| {
             let word = |key: &str| step[key].as_str().unwrap().to_owned();
             let repair = &step["repair"];
-            let told = repair["title"].as_str().map_or(String::new(), |title| format!("{title} ({})", repair["reach"].as_str().unwrap()));
+            let told = repair["title"]
+                .as_str()
+                .map_or(String::new(), |title| format!("{title} ({})", repair["reach"].as_str().unwrap()));
             format!("| {} | `{}` | {} | {told} |", word("phase"), word("id"), word("title"))
         })
         .collect();

@@ -137,14 +137,19 @@ const CONFIGS: &[Config] = &[
     ("unknown key", "{\"no-such-key\": 1}", ""),
     ("flag name as key", "{\"label\": [\"a=b\"]}", ""),
     ("upper case key", "{\"Debug\": true}", ""),
-    ("grouped key", "{\"group\": {\"debug\": true}}", ""),
+    ("grouped key", "{\"anything\": {\"debug\": true}}", ""),
+    ("object as text", "{\"group\": {\"debug\": true}}", ""),
     ("number as text", "{\"mtu\": \"1400\"}", ""),
     ("number with fraction", "{\"mtu\": 1400.0}", ""),
     ("text as list", "{\"dns\": \"1.1.1.1\"}", ""),
     ("bool as text", "{\"iptables\": \"false\"}", ""),
     ("both places", "{\"log-driver\": \"json-file\"}", "--log-driver=json-file"),
     ("both places, named", "{\"labels\": [\"a=b\"]}", "--label=c=d"),
-    ("both places, runtimes", "{\"runtimes\": {\"a\": {\"path\": \"/bin/true\"}}}", "--add-runtime=b=/bin/true"),
+    (
+        "both places, runtimes",
+        "{\"runtimes\": {\"a\": {\"path\": \"/bin/true\"}}}",
+        "--add-runtime=b=/bin/true",
+    ),
     ("label without value", "{\"labels\": [\"a\"]}", ""),
     ("dns name", "{\"dns\": [\"one.one\"]}", ""),
     ("log level", "{\"log-level\": \"loud\"}", ""),
@@ -184,7 +189,8 @@ const CONFIGS: &[Config] = &[
 const ASK_DOCKERD: &str = r#"
 accepts() {
     if [[ $validates ]] && ! dockerd --validate "$@" >/tmp/said 2>&1; then return 1; fi
-    dockerd "$@" >/tmp/said 2>&1 & pid=$!
+    : >/tmp/said # before the daemon is there: its own redirection comes too late for the first look
+    dockerd "$@" >>/tmp/said 2>&1 & pid=$!
     for _ in {1..400}; do
         grep -q 'API listen on' /tmp/said && break
         kill -0 $pid 2>/dev/null || return 1
@@ -222,11 +228,15 @@ fn configurations_are_judged_as_dockerd_judges_them() {
             let mut fields = line.split('\t');
             let mut next = || fields.next().unwrap_or_default();
             let (name, ours, theirs, why) = (next(), next(), next(), next());
-            let report: Value = serde_json::from_str(ours).unwrap_or_else(|error| panic!("{name}: {error}: {ours}"));
+            let report: Value =
+                serde_json::from_str(ours).unwrap_or_else(|error| panic!("{name}: {error}: {ours}"));
             let judged = if report["verdict"] == "sound" { "accepts" } else { "refuses" };
             println!("{engine:<6} {name:<28} {judged} {}", problems(&report).join(", "));
             if judged != theirs {
-                wrong.push(format!("{engine} {name}: dockerd {theirs} ({why}), dindcheck {judged}: {:?}", problems(&report)));
+                wrong.push(format!(
+                    "{engine} {name}: dockerd {theirs} ({why}), dindcheck {judged}: {:?}",
+                    problems(&report)
+                ));
             }
         }
     }

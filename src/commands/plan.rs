@@ -47,8 +47,12 @@ struct Row<'p> {
 
 impl<'p> Row<'p> {
     fn new(plan: &Plan, planned: &'p Planned, seen: &'p Report) -> Self {
-        let seen = seen.steps.iter().find(|s| s.step.id == planned.step.id && !matches!(s.outcome, Outcome::Skipped(_)));
-        let granted = planned.step.repair.as_ref().is_some_and(|repair| plan.profile.repair.allows(repair.reach));
+        let seen = seen
+            .steps
+            .iter()
+            .find(|s| s.step.id == planned.step.id && !matches!(s.outcome, Outcome::Skipped(_)));
+        let granted =
+            planned.step.repair.as_ref().is_some_and(|repair| plan.profile.repair.allows(repair.reach));
         Self { planned, seen, granted }
     }
 
@@ -59,10 +63,16 @@ impl<'p> Row<'p> {
 
     /// For people.
     fn said(&self) -> String {
-        let broken = self.seen.and_then(StepReport::last_failing).map(|finding| finding.what.as_str()).unwrap_or_default();
+        let broken = self
+            .seen
+            .and_then(StepReport::last_failing)
+            .map(|finding| finding.what.as_str())
+            .unwrap_or_default();
         match (&self.planned.skip, &self.planned.step.repair, self.seen.map(|seen| &seen.outcome)) {
             (Some(reason), ..) => format!("skipped: {reason}"),
-            (None, Some(repair), _) if self.fails() && self.granted => format!("would be repaired: {} ({broken})", repair.title),
+            (None, Some(repair), _) if self.fails() && self.granted => {
+                format!("would be repaired: {} ({broken})", repair.title)
+            }
             (None, Some(repair), _) if self.fails() => {
                 format!("would fail: {broken}; not granted (reach {}): {}", repair.reach.name(), repair.title)
             }

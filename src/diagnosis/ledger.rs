@@ -114,7 +114,9 @@ impl Ledger {
         if let Some(kind) = noise::name(record) {
             if refine::takes_back(&record.text) {
                 self.take_back(line.line);
-            } else if let Some(meaning) = signatures::meaning(&record.text).filter(|_| refine::is_mount(&record.text)) {
+            } else if let Some(meaning) =
+                signatures::meaning(&record.text).filter(|_| refine::is_mount(&record.text))
+            {
                 self.evidence.entry(meaning.cause).or_default().quiet.get_or_insert_with(|| line.clone());
             }
             if record.level >= Level::Warning {

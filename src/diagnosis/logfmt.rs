@@ -110,7 +110,10 @@ mod tests {
     #[test]
     fn inner_quotes_that_nobody_escaped_stay_inside() {
         let fields = read(r#"level=error msg="failed" error="exec: "shim": not found: unknown""#);
-        assert_eq!(fields.map(|fields| fields.text), Some(r#"failed error=exec: "shim": not found: unknown"#.into()));
+        assert_eq!(
+            fields.map(|fields| fields.text),
+            Some(r#"failed error=exec: "shim": not found: unknown"#.into())
+        );
     }
 
     #[test]

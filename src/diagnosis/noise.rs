@@ -32,13 +32,19 @@ const fn warned(name: &'static str, text: &'static str) -> Kind {
 }
 
 const KINDS: &[Kind] = &[
-    always("plugin not configured", r"skip(ping|ped)? (loading )?plugin|devmapper not configured|skip loading plugin"),
+    always(
+        "plugin not configured",
+        r"skip(ping|ped)? (loading )?plugin|devmapper not configured|skip loading plugin",
+    ),
     always(
         "unused snapshotter",
         r"(could not use|failed to load) .*(snapshotter|differ|plugin).*(aufs|btrfs|zfs|devmapper|blockfile|erofs|overlaybd|stargz)",
     ),
     always("aufs absent", r"aufs (was )?not found|module aufs"),
-    always("no CNI network", r"\bcni\b.*(fail|no network config|not initialized|unable)|no network config found"),
+    always(
+        "no CNI network",
+        r"\bcni\b.*(fail|no network config|not initialized|unable)|no network config found",
+    ),
     mild(
         "modprobe attempt",
         concat!(
@@ -127,9 +133,15 @@ const KINDS: &[Kind] = &[
             r"superfluous response|error (streaming|attaching)"
         ),
     ),
-    always("statistics not available", r"collecting stats for|no metrics received|failed to (get|collect|retrieve) (stats|metrics)|error collecting"),
+    always(
+        "statistics not available",
+        r"collecting stats for|no metrics received|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
+    ),
     always("swarm not joined", r"this node is not a swarm manager"),
-    warned("module or program looked for in vain", r"modprobe|executable file not found|could not find .*in path"),
+    warned(
+        "module or program looked for in vain",
+        r"modprobe|executable file not found|could not find .*in path",
+    ),
 ];
 
 static SET: LazyLock<RegexSet> = LazyLock::new(|| signatures::set(KINDS.iter().map(|kind| kind.text)));

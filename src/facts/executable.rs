@@ -96,8 +96,15 @@ pub const fn own_machine() -> u16 {
 
 /// The name of a machine.
 pub fn machine_name(machine: u16) -> String {
-    let known =
-        [(3, "i386"), (40, "arm"), (62, "x86_64"), (183, "aarch64"), (243, "riscv"), (22, "s390x"), (21, "ppc64")];
+    let known = [
+        (3, "i386"),
+        (40, "arm"),
+        (62, "x86_64"),
+        (183, "aarch64"),
+        (243, "riscv"),
+        (22, "s390x"),
+        (21, "ppc64"),
+    ];
     let name = known.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name);
     name.map_or_else(|| format!("machine {machine}"), ToOwned::to_owned)
 }
@@ -117,9 +124,10 @@ pub fn fault(host: &dyn Host, path: &Path) -> Option<String> {
             machine_name(machine),
             machine_name(own_machine())
         )),
-        Executable::Elf { interpreter: Some(interpreter), .. } if absent(&interpreter) => {
-            Some(format!("its loader {} is not here: it was built for another C library", interpreter.display()))
-        }
+        Executable::Elf { interpreter: Some(interpreter), .. } if absent(&interpreter) => Some(format!(
+            "its loader {} is not here: it was built for another C library",
+            interpreter.display()
+        )),
         Executable::Elf { .. } | Executable::Script(_) => None,
     }
 }

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod confinement;
 pub mod daemon;
 pub mod executable;
+pub mod filesystem;
 pub mod ipv4;
 pub mod mounts;
 pub mod programs;

@@ -54,7 +54,9 @@ pub fn find(host: &dyn Host, name: &str, dirs: &[PathBuf]) -> HostResult<Place> 
     let mut refused = None;
     for candidate in candidates {
         match host.stat(&candidate) {
-            Ok(stat) if stat.kind == FileKind::File && stat.mode & 0o111 != 0 => return Ok(Place::At(candidate)),
+            Ok(stat) if stat.kind == FileKind::File && stat.mode & 0o111 != 0 => {
+                return Ok(Place::At(candidate));
+            }
             Ok(stat) if stat.kind == FileKind::File => refused = refused.or(Some(candidate)),
             Ok(_) => {}
             Err(error) if error.is_absent() || error.errno() == Errno::EACCES => {}
@@ -107,7 +109,9 @@ fn refused(host: &dyn Host, path: &Path, error: &HostError) -> String {
         Errno::ENOEXEC | Errno::ENOENT => {
             executable::fault(host, path).unwrap_or_else(|| format!("the kernel cannot run it ({error})"))
         }
-        Errno::EACCES => format!("it lies on a file system that is mounted noexec, or may not be run ({error})"),
+        Errno::EACCES => {
+            format!("it lies on a file system that is mounted noexec, or may not be run ({error})")
+        }
         Errno::ETIMEDOUT => "it did not answer in time".to_owned(),
         _ => error.to_string(),
     }

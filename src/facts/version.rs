@@ -59,6 +59,8 @@ mod tests {
 
     #[test]
     fn orders_by_number_and_not_by_text() {
-        assert!(Version::new(1, 8, 10) > Version::new(1, 8, 9) && Version::new(9, 0, 0) < Version::new(10, 0, 0));
+        assert!(
+            Version::new(1, 8, 10) > Version::new(1, 8, 9) && Version::new(9, 0, 0) < Version::new(10, 0, 0)
+        );
     }
 }

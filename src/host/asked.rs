@@ -39,9 +39,7 @@ impl Asked {
     pub(super) fn begin(&self, question: Question) {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = question.clone();
-        answers
-            .entry(question)
-            .or_insert_with(|| Answer::Awaited(std::thread::spawn(move || put(&asked))));
+        answers.entry(question).or_insert_with(|| Answer::Awaited(std::thread::spawn(move || put(&asked))));
     }
 
     /// The answer, waited for where it is not there yet.

@@ -138,8 +138,16 @@ impl Host for Live {
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
         let asked = serde_json::to_string(trial).unwrap_or_default();
-        let ran = run(&self.exe, &["__trial", &asked], &[], TRIAL_DEADLINE)?;
-        serde_json::from_str(&ran.stdout)
+        let ran = run(&self.exe, &["__trial", &asked], &[], TRIAL_DEADLINE);
+        if let Some(litter) = trial.litter() {
+            match std::fs::remove_dir_all(litter) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(HostError::io("remove", litter, &error));
+                }
+                _ => {}
+            }
+        }
+        serde_json::from_str(&ran?.stdout)
             .map_err(|_| HostError::new("understand the trial of", &self.exe, Errno::EPROTO))
     }
 }
@@ -170,12 +178,7 @@ fn stat(meta: &std::fs::Metadata) -> Stat {
 }
 
 /// Runs a program in a process group of its own, so that what it started ends with it at the deadline.
-pub(super) fn run(
-    program: &Path,
-    args: &[&str],
-    env: &[(&str, &str)],
-    within: Duration,
-) -> HostResult<Ran> {
+pub(super) fn run(program: &Path, args: &[&str], env: &[(&str, &str)], within: Duration) -> HostResult<Ran> {
     let mut child = Command::new(program)
         .args(args)
         .env("LC_ALL", "C")
@@ -189,7 +192,8 @@ pub(super) fn run(
     let (closes, closed) = mpsc::channel();
     let stdout = collect(child.stdout.take(), closes.clone());
     let stderr = collect(child.stderr.take(), closes);
-    let status = wait(&mut child, within, &closed).map_err(|errno| HostError::new("wait for", program, errno))?;
+    let status =
+        wait(&mut child, within, &closed).map_err(|errno| HostError::new("wait for", program, errno))?;
     Ok(Ran {
         code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         stdout: stdout.join().unwrap_or_default(),

@@ -212,7 +212,10 @@ fn details(step: &StepReport) -> String {
             let _ = writeln!(text, "{}", below('+', &format!("{} (undo: {})", change.did, change.undo)));
         }
         if repair.changes.len() > CHANGES {
-            let more = format!("and {} more changes, each with its undo in the JSON report", repair.changes.len() - CHANGES);
+            let more = format!(
+                "and {} more changes, each with its undo in the JSON report",
+                repair.changes.len() - CHANGES
+            );
             let _ = writeln!(text, "{}", below('+', &more));
         }
         if let Some(error) = &repair.error {

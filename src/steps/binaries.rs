@@ -47,7 +47,9 @@ struct Seen {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.plan.attach {
-        return Ok(vec![Finding::pass(format!("a daemon that runs already is used ({endpoint}): nothing is started here"))]);
+        return Ok(vec![Finding::pass(format!(
+            "a daemon that runs already is used ({endpoint}): nothing is started here"
+        ))]);
     }
     let dockerd = Dockerd::read(cx.host, cx.plan)?;
     if let Some(problem) = judge_dockerd(&cx.plan.profile.daemon.command, &dockerd, cx.host) {
@@ -101,7 +103,12 @@ fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<
         needs.push(need("containerd", Level::Fail, "containerd-program-missing", "dockerd does not start"));
         needs.push(Need {
             args: SHIM_VERSION,
-            ..need("containerd-shim-runc-v2", Level::Fail, "containerd-shim-program-missing", "no container starts")
+            ..need(
+                "containerd-shim-runc-v2",
+                Level::Fail,
+                "containerd-shim-program-missing",
+                "no container starts",
+            )
         });
     }
     needs.push(need("runc", Level::Fail, "runc-program-missing", "dockerd does not start"));
@@ -113,12 +120,20 @@ fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<
             true => (Level::Fail, "dockerd does not start"),
             false => (Level::Warn, "no port can be published"),
         };
-        needs.push(Need { name, dirs, ..need("docker-proxy", level, "docker-proxy-program-missing", breaks) });
+        needs.push(Need {
+            name,
+            dirs,
+            ..need("docker-proxy", level, "docker-proxy-program-missing", breaks)
+        });
     }
     let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
     let dirs = programs::helper_dirs(host, "docker-init", version);
     let breaks = "containers with --init do not start";
-    needs.push(Need { name, dirs, ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks) });
+    needs.push(Need {
+        name,
+        dirs,
+        ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks)
+    });
     let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
     if asks(|s| s.iptables, true) && nftables {
         needs.push(need("nft", Level::Fail, "nft-tool-missing", "dockerd does not start"));
@@ -126,7 +141,12 @@ fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<
         needs.push(need("iptables", Level::Fail, "iptables-program-missing", "dockerd does not start"));
     }
     if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
-        needs.push(need("ip6tables", Level::Warn, "iptables-program-missing", "containers have no IPv6 rules"));
+        needs.push(need(
+            "ip6tables",
+            Level::Warn,
+            "iptables-program-missing",
+            "containers have no IPv6 rules",
+        ));
     }
     if settings.and_then(|s| s.store.driver()) == Some("fuse-overlayfs") {
         let breaks = "the storage driver does not start";
@@ -143,7 +163,9 @@ fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn Host) -> Option<Fi
         (Place::Nowhere, _) if command.contains('/') => {
             Some(Finding::fail(missing, format!("{command} is not there")).with("path", command))
         }
-        (Place::Nowhere, _) => Some(Finding::fail(missing, format!("{command} is not in PATH")).with("PATH", path())),
+        (Place::Nowhere, _) => {
+            Some(Finding::fail(missing, format!("{command} is not in PATH")).with("PATH", path()))
+        }
         (Place::NotExecutable(at), _) => Some(not_executable(at, "dockerd does not start", Level::Fail)),
         (Place::At(at), Some(Said::Broken(why, error))) => {
             Some(not_runnable(at, why, error.as_ref(), "dockerd does not start", Level::Fail))
@@ -158,16 +180,25 @@ fn judge(seen: &Seen) -> Option<Finding> {
     match (&seen.place, &seen.said) {
         (Place::Nowhere, _) => {
             let what = format!("{name} is not in dockerd's PATH: {breaks}");
-            let dirs = seen.need.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(":");
+            let dirs =
+                seen.need.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(":");
             Some(Finding { level: *level, ..Finding::fail(*cause, what) }.with("searched", dirs))
         }
         (Place::NotExecutable(path), _) => Some(not_executable(path, breaks, *level)),
         (Place::At(path), Some(Said::Broken(why, error))) => {
             Some(not_runnable(path, why, error.as_ref(), breaks, *level))
         }
-        (Place::At(path), Some(Said::Answered(Some(version), words))) if is_broken_iptables(name, *version, words) => {
-            let what = format!("{name} {version} (nf_tables) is known to lose and double rules; 1.8.4 is the first sound one");
-            Some(Finding::warn(CauseId::new("iptables-version-broken"), what).with("path", path.display()).with("says", words))
+        (Place::At(path), Some(Said::Answered(Some(version), words)))
+            if is_broken_iptables(name, *version, words) =>
+        {
+            let what = format!(
+                "{name} {version} (nf_tables) is known to lose and double rules; 1.8.4 is the first sound one"
+            );
+            Some(
+                Finding::warn(CauseId::new("iptables-version-broken"), what)
+                    .with("path", path.display())
+                    .with("says", words),
+            )
         }
         _ => None,
     }
@@ -212,7 +243,8 @@ fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result
     }
     let containerd = seen.iter().find(|seen| seen.need.role == "containerd").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
-        let what = "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
+        let what =
+            "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
         findings.push(Finding::warn(CauseId::new("erofs-snapshotter-mkfs-missing"), what));
     }
     Ok(findings)
@@ -242,11 +274,17 @@ fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
     for seen in seen {
         if let (Place::At(path), Some(Said::Answered(version, words))) = (&seen.place, &seen.said) {
             // The usage of an old docker-proxy is no answer.
-            told.push((seen.need.role, path.clone(), if version.is_some() { words.clone() } else { "found".to_owned() }));
+            told.push((
+                seen.need.role,
+                path.clone(),
+                if version.is_some() { words.clone() } else { "found".to_owned() },
+            ));
         }
     }
-    let engine = dockerd.version().map_or_else(|| "dockerd".to_owned(), |version| format!("dockerd {version}"));
-    let what = format!("{engine} and {} of the programs it starts are found and run", told.len().saturating_sub(1));
+    let engine =
+        dockerd.version().map_or_else(|| "dockerd".to_owned(), |version| format!("dockerd {version}"));
+    let what =
+        format!("{engine} and {} of the programs it starts are found and run", told.len().saturating_sub(1));
     told.into_iter().fold(Finding::pass(what), |finding, (role, path, words)| {
         finding.with(role, format!("{}: {words}", path.display()))
     })
@@ -267,7 +305,11 @@ mod tests {
             .variable("PATH", "/usr/bin")
             .program(&says("dockerd"), 0, &format!("Docker version {version}, build 1"))
             .program(&says("containerd"), 0, "containerd github.com/containerd/containerd 1.7.24 x")
-            .program("/usr/bin/containerd-shim-runc-v2 -v", 0, "containerd-shim-runc-v2:\n  Version: 1.7.24\n")
+            .program(
+                "/usr/bin/containerd-shim-runc-v2 -v",
+                0,
+                "containerd-shim-runc-v2:\n  Version: 1.7.24\n",
+            )
             .program(&says("runc"), 0, "runc version 1.1.15\n")
             .program(&says("docker-proxy"), 0, "docker-proxy (commit x) version 26.1.5")
             .program(&says("docker-init"), 0, "tini version 0.19.0")
@@ -287,7 +329,10 @@ mod tests {
     fn a_whole_engine_is_one_finding_with_every_version() {
         for version in ["20.10.24", "26.1.5", "28.5.2"] {
             let found = findings(&machine(version), &[]);
-            assert!(found.len() == 1 && found[0].what.starts_with(&format!("dockerd {version} and")), "{found:?}");
+            assert!(
+                found.len() == 1 && found[0].what.starts_with(&format!("dockerd {version} and")),
+                "{found:?}"
+            );
         }
     }
 

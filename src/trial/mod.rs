@@ -4,7 +4,7 @@
 //! of its own before it tries anything, so that everything vanishes with it, even after SIGKILL. It prints a
 //! [`TrialReport`] and ends. A fresh process instead of fork(2) keeps the program free of unsafe code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ mod calls;
 mod firewall;
 mod netlink;
 pub mod network;
+mod overlay;
 
 /// Something to try. Paths are those of the asking process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,25 @@ pub enum Trial {
     ContainerCalls,
     /// The interfaces and firewall rules of a Docker network.
     Network(network::Wanted),
+    /// A file system below a directory: new files, and an overlay on them.
+    Storage {
+        /// A directory that is not there yet. It is made for the trial and removed after it.
+        dir: PathBuf,
+        /// Whether overlay is tried, too.
+        overlay: bool,
+        /// With the mount option that overlay needs in a user namespace.
+        userxattr: bool,
+    },
+}
+
+impl Trial {
+    /// What outlives the namespaces of the child, and so is removed by the asking process.
+    pub fn litter(&self) -> Option<&Path> {
+        match self {
+            Self::Storage { dir, .. } => Some(dir),
+            _ => None,
+        }
+    }
 }
 
 /// What came of a trial: each attempt in order. The first failed one usually ends it.
@@ -79,6 +99,7 @@ pub fn perform(trial: &Trial) -> TrialReport {
         Trial::Namespaces => namespaces(),
         Trial::ContainerCalls => calls::perform(),
         Trial::Network(wanted) => network::perform(wanted),
+        Trial::Storage { dir, overlay, userxattr } => overlay::perform(dir, *overlay, *userxattr),
     }
 }
 

@@ -38,12 +38,43 @@ pub fn parse(path: &Path, bytes: &[u8], version: Version) -> ConfigFile {
     if text.trim().is_empty() {
         return empty(path, version);
     }
-    match serde_json::from_str::<Value>(&text) {
+    match read(&text, version) {
         Err(error) => refused(syntax(path, &text, &error)),
         Ok(Value::Null) => ConfigFile::default(),
-        Ok(Value::Object(object)) => judge(path, flatten(object), version),
-        Ok(_) => refused(Finding::fail(INVALID, format!("{} is JSON, but no object {{...}}", path.display()))),
+        Ok(Value::Object(object)) => {
+            let mut file = judge(path, flatten(object.clone()), version);
+            file.problems.extend(ungrouped(path, &object, version));
+            file
+        }
+        Ok(_) => {
+            refused(Finding::fail(INVALID, format!("{} is JSON, but no object {{...}}", path.display())))
+        }
     }
+}
+
+/// The JSON of the text. Until 23.0 what follows the first value was never looked at.
+fn read(text: &str, version: Version) -> serde_json::Result<Value> {
+    if version >= READS_MARKS {
+        return serde_json::from_str(text);
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
+    values.next().unwrap_or(Ok(Value::Null))
+}
+
+/// An object where an option wants a plain value: its members pass the check of names, and then it fits no type.
+fn ungrouped(path: &Path, object: &serde_json::Map<String, Value>, version: Version) -> Vec<Finding> {
+    let misfits =
+        object.iter().filter(|(key, value)| value.is_object() && !options::WHOLE.contains(&key.as_str()));
+    let misfits =
+        misfits.filter_map(|(key, value)| misfit(path, key, options::by_key(key, version)?.kind, value));
+    misfits.collect()
+}
+
+/// A value of the wrong type.
+fn misfit(path: &Path, key: &str, kind: Kind, value: &Value) -> Option<Finding> {
+    let wanted = mistyped(kind, value)?;
+    let what = format!("{}: \"{key}\" must be {wanted}, not {}", path.display(), describe(value));
+    Some(Finding::fail(INVALID, what).with("path", path.display()).with("key", key))
 }
 
 /// Text of the bytes, by their byte order mark where the version knows that.
@@ -54,7 +85,9 @@ fn decode(bytes: &[u8], version: Version) -> Result<Cow<'_, str>, &'static str> 
     };
     match bytes {
         _ if version < READS_MARKS => Ok(String::from_utf8_lossy(bytes)),
-        [0xef, 0xbb, 0xbf, rest @ ..] => std::str::from_utf8(rest).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8"),
+        [0xef, 0xbb, 0xbf, rest @ ..] => {
+            std::str::from_utf8(rest).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8")
+        }
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
         _ => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8"),
@@ -66,7 +99,11 @@ fn empty(path: &Path, version: Version) -> ConfigFile {
     let mut file = ConfigFile::default();
     if version < READS_MARKS {
         let what = format!("{} is empty, which dockerd {version} refuses", path.display());
-        file.problems.push(Finding::fail(INVALID, what).with("path", path.display()).hint(format!("echo '{{}}' > {}", path.display())));
+        file.problems.push(
+            Finding::fail(INVALID, what)
+                .with("path", path.display())
+                .hint(format!("echo '{{}}' > {}", path.display())),
+        );
     }
     file
 }
@@ -77,11 +114,18 @@ fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
     let why = error.to_string();
     let why = why.split(" at line ").next().unwrap_or_default();
     let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
-    let finding = Finding::fail(INVALID, format!("{} is no JSON at line {line}, column {column}: {why}", path.display()))
-        .with("line", line)
-        .with("column", column);
+    let finding = Finding::fail(
+        INVALID,
+        format!("{} is no JSON at line {line}, column {column}: {why}", path.display()),
+    )
+    .with("line", line)
+    .with("column", column);
     // A proxy's address may hold a password.
-    if shown.contains('@') { finding } else { finding.with("text", shown.chars().take(80).collect::<String>()) }
+    if shown.contains('@') {
+        finding
+    } else {
+        finding.with("text", shown.chars().take(80).collect::<String>())
+    }
 }
 
 /// Objects that only group options are opened; dockerd looks at their members (`configValuesSet`).
@@ -108,12 +152,7 @@ fn judge(path: &Path, values: BTreeMap<String, Value>, version: Version) -> Conf
     }
     for (key, value) in &values {
         match options::by_key(key, version) {
-            Some(option) => {
-                if let Some(wanted) = mistyped(option.kind, value) {
-                    let what = format!("{}: \"{key}\" must be {wanted}, not {}", path.display(), describe(value));
-                    problems.push(Finding::fail(INVALID, what).with("path", path.display()).with("key", key));
-                }
-            }
+            Some(option) => problems.extend(misfit(path, key, option.kind, value)),
             None => problems.extend(without_effect(path, key, version)),
         }
     }
@@ -133,12 +172,18 @@ fn stranger(path: &Path, keys: &[String], version: Version) -> Finding {
     let finding = finding.with("path", path.display()).with("keys", keys.join(", "));
     let since = keys.iter().find_map(|key| options::ALL.iter().find(|option| option.key == key));
     match since {
-        Some(option) if option.since > version => {
-            finding.hint(format!("remove \"{}\" from {}: dockerd {} and later know it", option.key, path.display(), option.since))
-        }
-        Some(option) => {
-            finding.hint(format!("remove \"{}\" from {}: it is gone since {}", option.key, path.display(), option.until))
-        }
+        Some(option) if option.since > version => finding.hint(format!(
+            "remove \"{}\" from {}: dockerd {} and later know it",
+            option.key,
+            path.display(),
+            option.since
+        )),
+        Some(option) => finding.hint(format!(
+            "remove \"{}\" from {}: it is gone since {}",
+            option.key,
+            path.display(),
+            option.until
+        )),
         None => finding.hint(format!("remove {named} from {}", path.display())),
     }
 }
@@ -146,7 +191,11 @@ fn stranger(path: &Path, keys: &[String], version: Version) -> Finding {
 /// A flag's name in the file passes dockerd's check and does nothing.
 fn without_effect(path: &Path, key: &str, version: Version) -> Option<Finding> {
     let option = options::by_flag(key, version).filter(|option| option.key != key)?;
-    let what = format!("{}: \"{key}\" has no effect there; the file's name of it is \"{}\"", path.display(), option.key);
+    let what = format!(
+        "{}: \"{key}\" has no effect there; the file's name of it is \"{}\"",
+        path.display(),
+        option.key
+    );
     Some(Finding::warn(INVALID, what).with("path", path.display()).with("key", key))
 }
 

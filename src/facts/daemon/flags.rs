@@ -86,7 +86,9 @@ impl Flags {
     fn set(&mut self, option: &'static Opt, text: &str) -> Result<(), String> {
         let wrong = |what: &str| format!("--{} needs {what}, not `{text}`", option.flag);
         let value = match option.kind {
-            Kind::Bool | Kind::FlagOnly(true) => Value::Bool(switch(text).ok_or_else(|| wrong("true or false"))?),
+            Kind::Bool | Kind::FlagOnly(true) => {
+                Value::Bool(switch(text).ok_or_else(|| wrong("true or false"))?)
+            }
             Kind::Int => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
             Kind::Text | Kind::Size | Kind::FlagOnly(false) => Value::from(text),
             Kind::List => return self.add(option, text),
@@ -99,7 +101,8 @@ impl Flags {
 
     /// One more of a list.
     fn add(&mut self, option: &'static Opt, text: &str) -> Result<(), String> {
-        if let Value::Array(list) = self.values.entry(option.key).or_insert_with(|| Value::Array(Vec::new())) {
+        if let Value::Array(list) = self.values.entry(option.key).or_insert_with(|| Value::Array(Vec::new()))
+        {
             list.push(Value::from(text));
         }
         Ok(())
@@ -114,7 +117,8 @@ impl Flags {
             None if feature => (text, Value::Bool(true)),
             None => return None,
         };
-        if let Value::Object(map) = self.values.entry(option.key).or_insert_with(|| Value::Object(Map::new())) {
+        if let Value::Object(map) = self.values.entry(option.key).or_insert_with(|| Value::Object(Map::new()))
+        {
             map.insert(key.to_owned(), value);
         }
         Some(())
@@ -154,7 +158,8 @@ mod tests {
 
     #[test]
     fn reads_flags_in_every_spelling() {
-        let flags = parsed("-DH unix:///a --host=tcp://b -sbtrfs --iptables=false --mtu 1400 --storage-opt a=b", V28);
+        let flags =
+            parsed("-DH unix:///a --host=tcp://b -sbtrfs --iptables=false --mtu 1400 --storage-opt a=b", V28);
         assert_eq!(flags.problems, []);
         assert_eq!(flags.values["debug"], Value::Bool(true));
         assert_eq!(flags.values["hosts"], serde_json::json!(["unix:///a", "tcp://b"]));
@@ -183,6 +188,9 @@ mod tests {
     #[test]
     fn a_feature_needs_no_value() {
         let flags = parsed("--feature containerd-snapshotter --feature=cdi=false", V28);
-        assert_eq!(flags.values["features"], serde_json::json!({"containerd-snapshotter": true, "cdi": false}));
+        assert_eq!(
+            flags.values["features"],
+            serde_json::json!({"containerd-snapshotter": true, "cdi": false})
+        );
     }
 }

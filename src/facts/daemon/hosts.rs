@@ -40,7 +40,8 @@ impl Listen {
         match self {
             Self::Unix(_) | Self::Fd(_) => true,
             Self::Tcp(host, _) => {
-                host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+                host == "localhost"
+                    || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
             }
         }
     }

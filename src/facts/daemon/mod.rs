@@ -100,7 +100,8 @@ pub fn is_rootless(host: &dyn Host) -> bool {
 
 /// A file that was named and is not there; without its name it would not be needed.
 fn missing(config: &Path) -> Finding {
-    let what = format!("the configuration file {} is not there, and --config-file names it", config.display());
+    let what =
+        format!("the configuration file {} is not there, and --config-file names it", config.display());
     Finding::fail(CauseId::new("daemon-json-invalid"), what).with("path", config.display())
 }
 
@@ -112,7 +113,8 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
     let first = both.first()?;
     let named = both.join(", ");
     let what = format!("{named}: given both as a flag and in {}, which dockerd refuses", config.display());
-    let mut finding = Finding::fail(CauseId::new("daemon-json-flag-conflict"), what).with("path", config.display());
+    let mut finding =
+        Finding::fail(CauseId::new("daemon-json-flag-conflict"), what).with("path", config.display());
     if !first.contains("proxy") {
         finding = finding.with("flag", &flags.values[first]).with("file", &file.values[*first]);
     }
@@ -160,9 +162,11 @@ pub(crate) mod tests {
 
     /// A machine with a dockerd of that version in PATH.
     pub(crate) fn machine(version: &str) -> Fake {
-        Fake::new()
-            .variable("PATH", "/usr/bin")
-            .program("/usr/bin/dockerd --version", 0, &format!("Docker version {version}, build 1"))
+        Fake::new().variable("PATH", "/usr/bin").program(
+            "/usr/bin/dockerd --version",
+            0,
+            &format!("Docker version {version}, build 1"),
+        )
     }
 
     /// The daemon on it, with these arguments.
@@ -178,7 +182,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_key_in_both_places_is_dockerds_own_failure() {
-        let host = machine("26.1.5").file("/etc/docker/daemon.json", r#"{"hosts": ["unix:///x"], "runtimes": {}}"#);
+        let host =
+            machine("26.1.5").file("/etc/docker/daemon.json", r#"{"hosts": ["unix:///x"], "runtimes": {}}"#);
         let found = daemon(&host, &["-H", "tcp://x:1", "--add-runtime=a=b"]).problems;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].cause.map(|cause| cause.as_str()), Some("daemon-json-flag-conflict"));
@@ -206,9 +211,12 @@ pub(crate) mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_no_empty_one() {
-        let host = machine("28.5.2")
-            .file("/etc/docker/daemon.json", "{}")
-            .fails("read", "/etc/docker/daemon.json", nix::errno::Errno::EACCES, None);
+        let host = machine("28.5.2").file("/etc/docker/daemon.json", "{}").fails(
+            "read",
+            "/etc/docker/daemon.json",
+            nix::errno::Errno::EACCES,
+            None,
+        );
         assert!(Daemon::read(&host, &plan(&host, &[])).is_err());
     }
 }

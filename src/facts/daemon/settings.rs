@@ -174,17 +174,25 @@ impl Values {
 
 impl Settings {
     /// Fills in the defaults of a version.
-    pub(super) fn read(host: &dyn Host, version: Version, flags: &Flags, file: &ConfigFile) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        host: &dyn Host,
+        version: Version,
+        flags: &Flags,
+        file: &ConfigFile,
+    ) -> anyhow::Result<Self> {
         let values = Values::merged(flags, file);
         let path = |key: &str, default: &str| {
             // The kernel's working directory of dockerd is ours; a relative path would be below it.
-            values.text(key).map_or_else(|| rootless_default(host, key).unwrap_or_else(|| default.into()), PathBuf::from)
+            values
+                .text(key)
+                .map_or_else(|| rootless_default(host, key).unwrap_or_else(|| default.into()), PathBuf::from)
         };
         let text = |key: &str| values.text(key).map(ToOwned::to_owned);
         let on = |key: &str, default: bool| values.switch(key).unwrap_or(default);
         let tls = Tls::read(host, flags, &values);
         let (hosts, bad_hosts) = listens(&values, tls.on);
-        let data_root = values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
+        let data_root =
+            values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
         let env_driver = host.env("DOCKER_DRIVER").filter(|driver| !driver.is_empty());
         let driver = env_driver.or_else(|| text("storage-driver"));
         Ok(Self {
@@ -318,7 +326,8 @@ fn pools(values: &Values) -> Vec<(String, i64)> {
     let list = values.get("default-address-pools").and_then(Value::as_array);
     let read = |pool: &Value| match pool {
         Value::String(text) => {
-            let field = |name| text.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+            let field =
+                |name| text.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
             Some((field("base")?.to_owned(), field("size")?.parse().ok()?))
         }
         pool => Some((pool.get("base")?.as_str()?.to_owned(), pool.get("size")?.as_i64()?)),
@@ -337,7 +346,10 @@ impl Tls {
         let dir = || {
             let home = || host.env("HOME").map(|home| format!("{home}/.docker"));
             let set = |name| host.env(name).filter(|value| !value.is_empty());
-            set("DOCKER_CERT_PATH").or_else(|| set("DOCKER_CONFIG")).or_else(home).unwrap_or_else(|| "/root/.docker".into())
+            set("DOCKER_CERT_PATH")
+                .or_else(|| set("DOCKER_CONFIG"))
+                .or_else(home)
+                .unwrap_or_else(|| "/root/.docker".into())
         };
         let file = |key: &str, name: &str| {
             let default = || by_flag.then(|| Path::new(&dir()).join(name));
@@ -374,7 +386,10 @@ mod tests {
             "default-address-pools": [{"base": "10.9.0.0/16", "size": 24}]}"#;
         let host = machine("28.5.2").file("/etc/docker/daemon.json", json);
         let settings = daemon(&host, &["-s", "btrfs", "--pidfile=", "-H", "tcp://0.0.0.0:2375"]).settings;
-        assert_eq!((settings.data_root.as_path(), settings.pidfile.as_path()), (Path::new("/d"), Path::new("")));
+        assert_eq!(
+            (settings.data_root.as_path(), settings.pidfile.as_path()),
+            (Path::new("/d"), Path::new(""))
+        );
         assert!(!settings.iptables && settings.driver.as_deref() == Some("btrfs"));
         assert_eq!(settings.cgroup_driver.as_deref(), Some("systemd"));
         assert_eq!(settings.pools, [("10.9.0.0/16".to_owned(), 24)]);

@@ -31,9 +31,7 @@ pub enum Store {
 /// daemon/graphdriver/driver_linux.go). A distribution may have left some out.
 pub const fn graphdrivers(version: Version) -> &'static [&'static str] {
     match version.major {
-        0..=20 => {
-            &["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"]
-        }
+        0..=20 => &["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"],
         21..=23 => &["overlay2", "fuse-overlayfs", "btrfs", "zfs", "aufs", "overlay", "devicemapper", "vfs"],
         24 => &["overlay2", "fuse-overlayfs", "btrfs", "zfs", "devicemapper", "vfs"],
         _ => &["overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs"],
@@ -41,7 +39,11 @@ pub const fn graphdrivers(version: Version) -> &'static [&'static str] {
 }
 
 /// The drivers whose directory in the data root holds anything (`scanPriorDrivers`: vfs does not count).
-pub fn prior_drivers(host: &dyn Host, version: Version, data_root: &Path) -> anyhow::Result<Vec<&'static str>> {
+pub fn prior_drivers(
+    host: &dyn Host,
+    version: Version,
+    data_root: &Path,
+) -> anyhow::Result<Vec<&'static str>> {
     let mut prior = Vec::new();
     for driver in graphdrivers(version).iter().filter(|driver| **driver != "vfs") {
         match host.list(&data_root.join(driver)) {
@@ -150,7 +152,10 @@ mod tests {
     fn data_of_a_graphdriver_keeps_29_with_it() {
         let host = machine("29.7.2").dir("/var/lib/docker/overlay2/l");
         assert_eq!(store(&host, &[]), Store::Graph(None));
-        assert_eq!(store(&machine("29.7.2").dir("/var/lib/docker/vfs/dir"), &[]), snapshotter("overlayfs", false));
+        assert_eq!(
+            store(&machine("29.7.2").dir("/var/lib/docker/vfs/dir"), &[]),
+            snapshotter("overlayfs", false)
+        );
     }
 
     #[test]
@@ -174,7 +179,8 @@ mod tests {
         assert_eq!(dir(&machine("29.7.2"), &["--data-root=/d"]), managed);
         let host = machine("29.7.2").node("/run/containerd/containerd.sock", FileKind::Socket);
         assert_eq!(dir(&host, &[]), "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs");
-        let host = host.file("/etc/containerd/config.toml", "version = 3\nroot = '/c'\n[grpc]\nroot = 'no'\n");
+        let host =
+            host.file("/etc/containerd/config.toml", "version = 3\nroot = '/c'\n[grpc]\nroot = 'no'\n");
         assert_eq!(dir(&host, &[]), "/c/io.containerd.snapshotter.v1.overlayfs");
     }
 }

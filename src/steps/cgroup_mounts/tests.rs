@@ -167,7 +167,8 @@ fn each_hierarchy_is_bound_at_the_own_path_and_no_scaffold_stays() {
         "{did:?}"
     );
     assert!(did.contains(&"linked /sys/fs/cgroup/cpuacct to cpu,cpuacct".to_owned()), "{did:?}");
-    let bound = |c: &&String| c.starts_with("mount /sys/fs/cgroup/memory ") && c.contains("/docker/abc - 0x1000 ");
+    let bound =
+        |c: &&String| c.starts_with("mount /sys/fs/cgroup/memory ") && c.contains("/docker/abc - 0x1000 ");
     assert_eq!(calls.iter().filter(bound).count(), 1, "{calls:?}");
     let side = |call: &&String| call.contains(".dindcheck-");
     assert_eq!(calls.iter().filter(side).filter(|c| c.starts_with("create_dir")).count(), 2);

@@ -51,9 +51,12 @@ fn certificates(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<F
 
 /// A group that was named must exist; the default one need not.
 fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
-    let Some(name) = daemon.settings.values.text("group").filter(|name| *name != "docker") else { return Ok(None) };
+    let Some(name) = daemon.settings.values.text("group").filter(|name| *name != "docker") else {
+        return Ok(None);
+    };
     let known = host.read_if_there(Path::new("/etc/group"))?.unwrap_or_default();
-    let exists = name.parse::<u32>().is_ok() || known.lines().any(|line| line.split(':').next() == Some(name));
+    let exists =
+        name.parse::<u32>().is_ok() || known.lines().any(|line| line.split(':').next() == Some(name));
     let unix = daemon.settings.hosts.iter().any(|listen| matches!(listen, Listen::Unix(_)));
     Ok((unix && !exists).then(|| {
         refused(daemon, "group", format!("the group `{name}` of the socket does not exist"))
@@ -64,7 +67,9 @@ fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
 /// `--userns-remap USER`: dockerd makes the user `dockremap` of `default` itself; any other must be there, with
 /// ids of its own.
 fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
-    let Some(user) = settings.userns_remap.as_deref().and_then(|spec| spec.split(':').next()) else { return Ok(None) };
+    let Some(user) = settings.userns_remap.as_deref().and_then(|spec| spec.split(':').next()) else {
+        return Ok(None);
+    };
     if user == "default" {
         return Ok(None);
     }
@@ -74,7 +79,11 @@ fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>
         if user.parse::<u32>().is_err() && !ranges.lines().any(|line| line.split(':').next() == Some(user)) {
             let what = format!("userns-remap is `{user}`, and {file} has no ids for that user");
             let cause = CauseId::new("subuid-range-missing");
-            return Ok(Some(Finding::fail(cause, what).with("path", file).hint(format!("echo {user}:100000:65536 >> {file}"))));
+            return Ok(Some(
+                Finding::fail(cause, what)
+                    .with("path", file)
+                    .hint(format!("echo {user}:100000:65536 >> {file}")),
+            ));
         }
     }
     Ok(None)
@@ -98,7 +107,8 @@ fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<
     let parent = settings.cgroup_parent.as_deref().filter(|parent| systemd && !is_slice(parent));
     Ok(parent.map(|parent| {
         let what = format!("cgroup-parent is `{parent}`, and the systemd driver takes only slices");
-        Finding::fail(CauseId::new("cgroup-parent-not-a-slice"), what).hint(format!("name it {parent}.slice, or use cgroupfs"))
+        Finding::fail(CauseId::new("cgroup-parent-not-a-slice"), what)
+            .hint(format!("name it {parent}.slice, or use cgroupfs"))
     }))
 }
 
@@ -118,15 +128,20 @@ fn activation(daemon: &Daemon) -> Option<Finding> {
 fn variables(host: &dyn Host, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
     let misleads = CauseId::new("environment-variable-misleads-daemon");
-    let warn = |name: &'static str, value: &str, what: String| Finding::warn(misleads, what).with(name, value);
+    let warn =
+        |name: &'static str, value: &str, what: String| Finding::warn(misleads, what).with(name, value);
     let mut findings = Vec::new();
     let option = daemon.settings.values.text("storage-driver");
-    if let (Some(env), Some(option)) = (set("DOCKER_DRIVER"), option.filter(|o| set("DOCKER_DRIVER").as_deref() != Some(o))) {
-        let what = format!("DOCKER_DRIVER={env} is stronger than the option storage-driver, which says {option}");
+    if let (Some(env), Some(option)) =
+        (set("DOCKER_DRIVER"), option.filter(|o| set("DOCKER_DRIVER").as_deref() != Some(o)))
+    {
+        let what =
+            format!("DOCKER_DRIVER={env} is stronger than the option storage-driver, which says {option}");
         findings.push(warn("DOCKER_DRIVER", &env, what));
     }
     if let Some(value) = set("DOCKER_RAMDISK") {
-        let what = "DOCKER_RAMDISK is set: containers start without pivot_root, and can see through their root";
+        let what =
+            "DOCKER_RAMDISK is set: containers start without pivot_root, and can see through their root";
         findings.push(warn("DOCKER_RAMDISK", &value, what.to_owned()));
     }
     if let Some(value) = set("DOCKER_FIREWALL_BACKEND").filter(|_| daemon.version.major != 28) {
@@ -136,7 +151,11 @@ fn variables(host: &dyn Host, daemon: &Daemon) -> Vec<Finding> {
     findings.extend(set("DOCKER_MIN_API_VERSION").and_then(|value| {
         let why = bad_api_version(daemon.version, &value)?;
         let what = format!("DOCKER_MIN_API_VERSION is `{value}`: {why}");
-        Some(Finding::fail(misleads, what).with("DOCKER_MIN_API_VERSION", value).hint("unset DOCKER_MIN_API_VERSION"))
+        Some(
+            Finding::fail(misleads, what)
+                .with("DOCKER_MIN_API_VERSION", value)
+                .hint("unset DOCKER_MIN_API_VERSION"),
+        )
     }));
     findings
 }
@@ -149,7 +168,9 @@ fn bad_api_version(daemon: Version, text: &str) -> Option<&'static str> {
     let number = |part: &str| part.parse::<u32>().ok();
     match text.split_once('.').map(|(major, minor)| (number(major), number(minor))) {
         _ if text.starts_with(['v', 'V']) => Some("it must be given without the `v`"),
-        Some((Some(major), Some(minor))) if (major, minor) < (1, 24) => Some("1.24 is the oldest that dockerd serves"),
+        Some((Some(major), Some(minor))) if (major, minor) < (1, 24) => {
+            Some("1.24 is the oldest that dockerd serves")
+        }
         Some((Some(_), Some(_))) => None,
         _ => Some("it is no version such as 1.40"),
     }

@@ -9,7 +9,11 @@ use crate::step::Finding;
 /// failure.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
     let tls = &daemon.settings.tls;
-    let open = daemon.settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..)) && !listen.is_loopback());
+    let open = daemon
+        .settings
+        .hosts
+        .iter()
+        .filter(|listen| matches!(listen, Listen::Tcp(..)) && !listen.is_loopback());
     let protected = tls.on && tls.verify;
     open.filter(|_| !protected).map(|listen| warn(daemon, listen)).collect()
 }

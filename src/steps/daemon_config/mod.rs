@@ -24,7 +24,8 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.plan.attach {
-        let what = format!("a daemon that runs already is used ({endpoint}): its configuration is its own matter");
+        let what =
+            format!("a daemon that runs already is used ({endpoint}): its configuration is its own matter");
         return Ok(vec![Finding::pass(what)]);
     }
     let daemon = Daemon::read(cx.host, cx.plan)?;
@@ -63,10 +64,14 @@ fn summary(daemon: &Daemon) -> Finding {
         true => daemon.config.display().to_string(),
         false => format!("{} (absent)", daemon.config.display()),
     };
-    Finding::pass(format!("dockerd {} will keep its data in {}", daemon.version, settings.data_root.display()))
-        .with("config", config)
-        .with("hosts", settings.hosts.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "))
-        .with("store", store)
-        .with("containerd", containerd)
-        .with("firewall", firewall)
+    Finding::pass(format!(
+        "dockerd {} will keep its data in {}",
+        daemon.version,
+        settings.data_root.display()
+    ))
+    .with("config", config)
+    .with("hosts", settings.hosts.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "))
+    .with("store", store)
+    .with("containerd", containerd)
+    .with("firewall", firewall)
 }

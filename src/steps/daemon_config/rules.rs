@@ -43,7 +43,10 @@ fn ip6tables(daemon: &Daemon) -> Option<Finding> {
     let values = &daemon.settings.values;
     let asked = values.switch("ip6tables") == Some(true) && values.switch("experimental") != Some(true);
     (asked && daemon.version < Version::new(27, 0, 0)).then(|| {
-        let what = format!("ip6tables is on, which dockerd {} takes only with experimental features", daemon.version);
+        let what = format!(
+            "ip6tables is on, which dockerd {} takes only with experimental features",
+            daemon.version
+        );
         Finding::fail(CONTRADICTION, what).hint("set \"experimental\": true, or remove ip6tables")
     })
 }
@@ -98,6 +101,8 @@ fn is_known(driver: &str, option: &str) -> bool {
 /// An option that is read by nobody.
 fn without_effect(daemon: &Daemon, option: &str) -> Finding {
     let name = daemon.settings.store.driver().unwrap_or("overlayfs");
-    let what = format!("storage-opt `{option}` has no effect: the containerd snapshotter {name} takes none of dockerd's");
+    let what = format!(
+        "storage-opt `{option}` has no effect: the containerd snapshotter {name} takes none of dockerd's"
+    );
     Finding::warn(CauseId::new("storage-option-unknown-to-driver"), what).with("driver", name)
 }

@@ -25,9 +25,11 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
 pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Finding {
     let what = what.into();
     match daemon.file.values.contains_key(key) {
-        true => Finding::fail(CauseId::new("daemon-json-invalid"), format!("{}: {what}", daemon.config.display()))
-            .with("path", daemon.config.display())
-            .with("key", key),
+        true => {
+            Finding::fail(CauseId::new("daemon-json-invalid"), format!("{}: {what}", daemon.config.display()))
+                .with("path", daemon.config.display())
+                .with("key", key)
+        }
         false => Finding::fail(CauseId::new("daemon-option-invalid"), what).with("option", key),
     }
 }
@@ -58,8 +60,7 @@ fn words(daemon: &Daemon) -> Vec<Finding> {
 /// Numbers that must not be negative.
 fn numbers(daemon: &Daemon) -> Vec<Finding> {
     let keys = ["mtu", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"];
-    let checked = |key: &&&str| **key != "mtu" || daemon.version >= Version::new(23, 0, 0);
-    let negative = keys.iter().filter(checked).filter_map(|key| {
+    let negative = keys.iter().filter_map(|key| {
         let number = daemon.settings.values.number(key).filter(|number| *number < 0)?;
         Some(refused(daemon, key, format!("{key} is {number}; it must not be negative")))
     });
@@ -73,7 +74,9 @@ fn lists(daemon: &Daemon) -> Vec<Finding> {
     for label in values.list("labels").into_iter().filter(|label| !label.contains('=')) {
         wrong.push(refused(daemon, "labels", format!("label `{label}` is not of the form key=value")));
     }
-    for server in values.list("dns").into_iter().filter(|server| server.trim().parse::<std::net::IpAddr>().is_err()) {
+    for server in
+        values.list("dns").into_iter().filter(|server| server.trim().parse::<std::net::IpAddr>().is_err())
+    {
         wrong.push(refused(daemon, "dns", format!("dns `{server}` is no IP address")));
     }
     wrong
@@ -83,7 +86,10 @@ fn lists(daemon: &Daemon) -> Vec<Finding> {
 fn exec_options(daemon: &Daemon) -> Vec<Finding> {
     let refuse = |what| refused(daemon, "exec-opts", what);
     let strict = daemon.version >= Version::new(28, 0, 0);
-    let judge = |option: &str| match option.split_once('=').map(|(key, value)| (key.trim().to_lowercase(), value.trim())) {
+    let judge = |option: &str| match option
+        .split_once('=')
+        .map(|(key, value)| (key.trim().to_lowercase(), value.trim()))
+    {
         Some((key, value)) if key == "native.cgroupdriver" => (!["systemd", "cgroupfs"].contains(&value))
             .then(|| refuse(format!("native.cgroupdriver is `{value}`; it may be systemd or cgroupfs"))),
         Some((key, value)) if !key.is_empty() && !value.is_empty() => {
@@ -98,11 +104,15 @@ fn exec_options(daemon: &Daemon) -> Vec<Finding> {
 fn runtime(daemon: &Daemon) -> Vec<Finding> {
     let values = &daemon.settings.values;
     let Some(name) = values.text("default-runtime") else { return Vec::new() };
-    let known = name == "runc" || name.starts_with("io.containerd.") || values.member("runtimes", name).is_some();
+    let known =
+        name == "runc" || name.starts_with("io.containerd.") || values.member("runtimes", name).is_some();
     let finding = || {
         let what = format!("default-runtime is `{name}`, and no such runtime is registered");
-        Finding { cause: Some(CauseId::new("oci-runtime-not-registered")), ..refused(daemon, "default-runtime", what) }
-            .hint(format!("add it: \"runtimes\": {{\"{name}\": {{\"path\": \"/usr/bin/{name}\"}}}}"))
+        Finding {
+            cause: Some(CauseId::new("oci-runtime-not-registered")),
+            ..refused(daemon, "default-runtime", what)
+        }
+        .hint(format!("add it: \"runtimes\": {{\"{name}\": {{\"path\": \"/usr/bin/{name}\"}}}}"))
     };
     (!known).then(finding).into_iter().collect()
 }

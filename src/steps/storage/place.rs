@@ -1,0 +1,128 @@
+//! Is the directory one that can be written, with room in it?
+
+use nix::errno::Errno;
+
+use super::driver;
+use super::look::Seen;
+use crate::diagnosis::CauseId;
+use crate::facts::filesystem;
+use crate::host::{FileKind, HostError};
+use crate::step::Finding;
+
+/// Below this dockerd does not even start (its databases and containerd's take some MiB).
+const HARDLY_ANYTHING: u64 = 8 << 20;
+
+/// What keeps anything from being stored.
+pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
+    if seen.kind != FileKind::Dir {
+        let what = format!("{} is no directory, and {} must be one", seen.base.display(), seen.dir.display());
+        return vec![about(seen, Finding::fail(CauseId::new("data-root-not-writable"), what))];
+    }
+    let plain = ["directory", "write"];
+    let attempts = seen.trial.attempts.iter().filter(|attempt| plain.contains(&attempt.name.as_str()));
+    if let Some(error) = attempts.filter_map(|attempt| attempt.error.as_ref()).next() {
+        return vec![refusal(seen, error)];
+    }
+    [space(seen), inodes(seen)].into_iter().flatten().collect()
+}
+
+/// Why nothing can be written.
+fn refusal(seen: &Seen, error: &HostError) -> Finding {
+    let base = seen.base.display();
+    let read_only = seen.mount.as_ref().map(|mount| (mount.is_read_only(), mount.is_super_read_only()));
+    let (cause, what) = match (error.errno(), read_only) {
+        (Errno::EROFS, Some((true, false))) => {
+            ("data-root-read-only", format!("{base} is mounted read-only; its file system is not"))
+        }
+        (Errno::EROFS, _) => ("data-root-read-only", format!("the file system of {base} is read-only")),
+        (Errno::ENOSPC, _) => ("disk-full", format!("{base} is full: no file of 8 KiB fits")),
+        (Errno::EDQUOT, _) => ("disk-full", format!("the quota of {base} is used up")),
+        _ => ("data-root-not-writable", format!("nothing can be written to {base}: {error}")),
+    };
+    let finding =
+        about(seen, Finding::fail(CauseId::new(cause), what)).with("errno", format!("{:?}", error.errno()));
+    match read_only {
+        Some((true, false)) => finding.hint(format!("mount -o remount,bind,rw {}", target(seen))),
+        _ => finding,
+    }
+}
+
+/// Free space against the profile.
+fn space(seen: &Seen) -> Option<Finding> {
+    let wanted = seen.wanted.min_free_mib;
+    let free = filesystem::free(&seen.fs);
+    let (dir, base) = (seen.dir.display(), seen.base.display());
+    if seen.fs.free < HARDLY_ANYTHING {
+        let what = format!("{dir} has {free} free: dockerd itself needs more");
+        return Some(
+            about(seen, Finding::fail(CauseId::new("disk-full"), what)).with("free_bytes", seen.fs.free),
+        );
+    }
+    (seen.fs.free >> 20 < wanted).then(|| {
+        let what = format!("{dir} has {free} free, and the profile wants {wanted} MiB");
+        about(seen, Finding::warn(CauseId::new("low-disk-space"), what))
+            .with("free_bytes", seen.fs.free)
+            .hint(format!("free space below {base}, or mount a larger volume there"))
+    })
+}
+
+/// Free inodes against the profile, where the file system counts them.
+fn inodes(seen: &Seen) -> Option<Finding> {
+    let (free, wanted) = (seen.fs.inodes_free, seen.wanted.min_free_inodes);
+    (seen.fs.inodes > 0 && free < wanted).then(|| {
+        let what = format!("{} has {free} inodes free, and the profile wants {wanted}", seen.dir.display());
+        about(seen, Finding::warn(CauseId::new("low-inodes"), what))
+    })
+}
+
+/// What the mount forbids. Overlay does not pass `noexec`, `nodev` and `nosuid` on to the containers' root
+/// file systems, but volumes lie on the mount itself; vfs and native bind the root file system from there
+/// (measured: 26.1.5, kernel 6.18).
+pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
+    let Some(mount) = &seen.mount else { return Vec::new() };
+    let copies = driver::copies_layers(seen);
+    let mut findings = Vec::new();
+    if mount.options.contains("noexec") {
+        let cause = CauseId::new("data-root-noexec");
+        findings.push(if copies {
+            Finding::fail(
+                cause,
+                format!("{} is mounted noexec, and so are the containers' programs", target(seen)),
+            )
+        } else {
+            Finding::warn(
+                cause,
+                format!("{} is mounted noexec: programs on volumes do not run", target(seen)),
+            )
+        });
+    }
+    for (flag, cause, breaks) in [
+        ("nodev", CauseId::new("data-root-nodev"), "device nodes of images do not work"),
+        (
+            "nosuid",
+            CauseId::new("data-root-nosuid"),
+            "setuid programs such as sudo do not work in containers",
+        ),
+    ] {
+        if copies && mount.options.contains(flag) {
+            findings.push(Finding::warn(cause, format!("{} is mounted {flag}: {breaks}", target(seen))));
+        }
+    }
+    let remount = || format!("mount -o remount,bind,exec,dev,suid {}", target(seen));
+    findings.into_iter().map(|finding| about(seen, finding).hint(remount())).collect()
+}
+
+/// Where the directory is mounted.
+fn target(seen: &Seen) -> String {
+    seen.mount.as_ref().map_or_else(|| "/".to_owned(), |mount| mount.target.display().to_string())
+}
+
+/// The evidence that every finding about the directory has.
+pub(super) fn about(seen: &Seen, finding: Finding) -> Finding {
+    let finding =
+        finding.with("path", seen.base.display()).with("filesystem", filesystem::name(seen.fs.magic));
+    match &seen.mount {
+        Some(mount) => finding.with("mount", mount.target.display()),
+        None => finding,
+    }
+}
