@@ -88,6 +88,9 @@ pub const WARNING: Fault = Fault { level: Level::Warn, real: Real::Survives, ..F
 /// All engines, where the version matters.
 pub const EVERY_ENGINE: &[Suite] = &[Suite::Bookworm, Suite::Trixie, Suite::Forky];
 
+/// For an engine that waits for what never comes.
+pub const IMPATIENT: &str = "daemon: {start_timeout: 4s, stop_timeout: 1s}\ncontainer: {timeout: 5s}";
+
 /// Where a row's own files are in its world: below none of the places that must not change.
 const PROFILE: &str = "/opt/row.yaml";
 const SKIPPING: &str = "/opt/row-skipping.yaml";

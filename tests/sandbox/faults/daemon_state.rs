@@ -1,6 +1,6 @@
 //! Faults of `daemon-state`: what an earlier daemon, another one, or the outer one left.
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, Repair, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Repair, WARNING};
 
 const STATE: Fault = Fault { step: "daemon-state", ..FAULT };
 const WARNED: Fault = Fault { step: "daemon-state", ..WARNING };
@@ -34,7 +34,8 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "pid-file-names-another-process", breaks: "echo 1 >/run/docker.pid", cause: "stale-docker-pid-file", repair: Repair::Repaired, suites: EVERY_ENGINE, ..STATE },
     Fault {
         name: "containerd-pid-file-names-another-process",
-        breaks: "mkdir -p /run/docker/containerd; echo 1 >/run/docker/containerd/containerd.pid",
+        breaks: "mkdir -p /run/docker/containerd; sleep 300 & echo $! >/run/docker/containerd/containerd.pid",
+        profile: IMPATIENT,
         cause: "stale-containerd-pid-file",
         repair: Repair::Repaired,
         suites: EVERY_ENGINE,
@@ -50,13 +51,13 @@ pub const FAULTS: &[Fault] = &[
         ..STATE
     },
     Fault { name: "socket-path-bind-mounted", breaks: ": >/opt/file; : >/run/docker.sock; mount --bind /opt/file /run/docker.sock", cause: "docker-socket-path-bind-mounted", ..STATE },
-    Fault { name: "containerd-socket-dead", breaks: dead_socket!("/run/containerd/containerd.sock"), profile: "daemon: {start_timeout: 10s}\ncontainer: {timeout: 10s}", cause: "containerd-socket-not-answering", suites: EVERY_ENGINE, ..STATE },
+    Fault { name: "containerd-socket-dead", breaks: dead_socket!("/run/containerd/containerd.sock"), profile: IMPATIENT, cause: "containerd-socket-not-answering", suites: EVERY_ENGINE, ..STATE },
     Fault { name: "port-in-use", breaks: "perl -MIO::Socket::INET -e 'my $l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:2375\", Listen => 1) or die; exit if fork; sleep 300' </dev/null >/dev/null 2>&1", dockerd: &["--host=tcp://127.0.0.1:2375", "--tls=false"], cause: "listen-port-in-use", suites: EVERY_ENGINE, ..STATE },
     Fault { name: "daemon-runs-already", breaks: daemon!(""), cause: "daemon-already-running", suites: EVERY_ENGINE, ..STATE },
     Fault {
         name: "another-daemon-on-the-data-root",
         breaks: daemon!("--exec-root /run/other --pidfile /run/other.pid --host unix:///run/other.sock --bridge none --iptables=false"),
-        profile: "daemon: {start_timeout: 20s}",
+        profile: IMPATIENT,
         cause: "data-root-shared-by-two-daemons",
         ..STATE
     },

@@ -24,7 +24,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "sys-read-only", breaks: "mount -o remount,bind,ro /sys", cause: "sys-read-only", ..WARNED },
     Fault {
         name: "proc-masked",
-        breaks: "mount --bind /dev/null /proc/kcore; mount --bind /dev/null /proc/timer_list; mount -t tmpfs -o ro none /proc/scsi",
+        breaks: "for f in keys timer_list interrupts; do mount --bind /dev/null /proc/$f; done; mount -t tmpfs -o ro none /proc/acpi",
         cause: "proc-masked",
         ..WARNED
     },

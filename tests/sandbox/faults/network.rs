@@ -2,7 +2,7 @@
 
 use nix::libc::{AF_NETLINK, ENOENT, EPROTONOSUPPORT, SYS_getsockopt, SYS_socket};
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, Repair, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Repair, WARNING};
 use crate::seccomp::Refusal;
 use crate::world::Suite;
 
@@ -29,9 +29,8 @@ pub const FAULTS: &[Fault] = &[
         suites: EVERY_ENGINE,
         ..NETWORK
     },
-    Fault { name: "forwarding-off-with-nftables", env: &[("DOCKER_FIREWALL_BACKEND", "nftables")], cause: "ip-forward-disabled", repair: Repair::Repaired, suites: &[Suite::Forky], ..NETWORK },
     Fault { name: "rules-of-both-kinds", breaks: "iptables-legacy -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE", cause: "iptables-backends-mixed", ..WARNED },
-    Fault { name: "xtables-lock-held", breaks: concat!("for t in iptables ip6tables; do ln -sf /usr/sbin/$t-legacy /etc/alternatives/$t; done; ", "setsid flock /run/xtables.lock sleep 300 >/dev/null 2>&1 & sleep 0.2"), profile: "daemon: {start_timeout: 5s}", cause: "iptables-resource-busy", ..NETWORK },
+    Fault { name: "xtables-lock-held", breaks: concat!("for t in iptables ip6tables; do ln -sf /usr/sbin/$t-legacy /etc/alternatives/$t; done; ", "setsid flock /run/xtables.lock sleep 300 >/dev/null 2>&1 & sleep 0.2"), profile: IMPATIENT, cause: "iptables-resource-busy", ..NETWORK },
     Fault { name: "outer-mtu-1400", breaks: "ip link set eth0 mtu 1400", cause: "mtu-mismatch", ..WARNED },
     Fault { name: "mtu-given-above-the-outer", dockerd: &["--mtu=9000"], cause: "mtu-mismatch", ..WARNED },
     Fault { name: "resolver-on-the-loopback", breaks: "echo nameserver 127.0.0.53 >/etc/resolv.conf", cause: "resolv-conf-unusable", ..WARNED },

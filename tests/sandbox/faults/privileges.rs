@@ -8,7 +8,7 @@ use crate::fault::{EVERY_ENGINE, FAULT, Fault, WARNING};
 use crate::seccomp::Refusal;
 
 const PRIVILEGES: Fault = Fault { step: "privileges", ..FAULT };
-const LACKS_ONE: Fault = Fault { cause: "capability-missing-for-container", ..PRIVILEGES };
+const LACKS_ONE: Fault = Fault { cause: "engine-lacks-capability", ..PRIVILEGES };
 
 /// `setpriv` without one capability.
 macro_rules! without {
@@ -34,7 +34,7 @@ pub const FAULTS: &[Fault] = &[
         ..PRIVILEGES
     },
     Fault { name: "no-capability-at-all", under: &["setpriv", "--bounding-set", "-all"], cause: "outer-container-not-privileged", ..PRIVILEGES },
-    Fault { name: "without-sys-admin", under: without!("sys_admin"), cause: "outer-container-not-privileged", ..PRIVILEGES },
+    Fault { name: "without-sys-admin", under: without!("sys_admin"), cause: "cap-sys-admin-missing", ..PRIVILEGES },
     Fault { name: "without-net-admin", under: without!("net_admin"), cause: "net-admin-capability-missing", suites: EVERY_ENGINE, ..PRIVILEGES },
     Fault { name: "without-chown", under: without!("chown"), ..LACKS_ONE },
     Fault { name: "without-dac-override", under: without!("dac_override"), ..LACKS_ONE },
@@ -50,8 +50,8 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "without-mknod", under: without!("mknod"), ..LACKS_ONE },
     Fault { name: "without-audit-write", under: without!("audit_write"), ..LACKS_ONE },
     Fault { name: "without-setfcap", under: without!("setfcap"), ..LACKS_ONE },
-    Fault { name: "not-root", under: &["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"], cause: "not-root", suites: EVERY_ENGINE, ..PRIVILEGES },
-    Fault { name: "without-sys-time", under: without!("sys_time"), level: WARNING.level, real: WARNING.real, ..LACKS_ONE },
+    Fault { name: "not-root", under: &["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"], cause: "not-root", ..PRIVILEGES },
+    Fault { name: "without-sys-time", under: without!("sys_time"), cause: "capability-not-effective", step: "privileges", ..WARNING },
     Fault { name: "without-sys-resource", under: without!("sys_resource"), cause: "cap-sys-resource-missing", step: "privileges", ..WARNING },
     Fault { name: "no-new-privileges", under: &["setpriv", "--no-new-privs"], cause: "no-new-privileges", step: "privileges", ..WARNING },
     Fault { name: "filter-refuses-mount", refuses: &[refused(SYS_mount)], cause: "seccomp-filter-active", ..PRIVILEGES },

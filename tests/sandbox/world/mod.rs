@@ -93,11 +93,10 @@ pub struct World {
     outputs: AtomicU32,
 }
 
-/// Something that the world's thread is to start.
-struct Order {
-    line: Line,
-    streams: (File, File),
-    started: Sender<std::io::Result<Child>>,
+/// Something that the world's thread is to do.
+enum Order {
+    Start { line: Line, streams: (File, File), started: Sender<std::io::Result<Child>> },
+    Write { path: PathBuf, bytes: Vec<u8>, done: Sender<std::io::Result<()>> },
 }
 
 impl World {
@@ -108,23 +107,12 @@ impl World {
         let name = format!("{}-{}", std::process::id(), next(&WORLDS));
         let dir = bed().join("sandbox").join(&name);
         let tree = bed().join("trees").join(suite.name());
-        ensure!(
-            tree.join("usr/bin/dockerd").exists() || tree.join("usr/sbin/dockerd").exists(),
-            "{} is missing: tests/bed/tree.sh {}",
-            tree.display(),
-            suite.name()
-        );
+        ensure!(tree.join("usr/bin/dockerd").exists() || tree.join("usr/sbin/dockerd").exists(), "{} is missing: tests/bed/tree.sh {}", tree.display(), suite.name());
         let cgroups = Cgroups::make(&format!("{PREFIX}{name}"))?;
         let mut world = Self { dir, orders: None, thread: None, cgroups, outputs: AtomicU32::new(0) };
         let (orders, inbox) = channel();
         let (built, is_built) = channel();
-        let mut site = Site {
-            dir: world.dir.clone(),
-            tree,
-            tools: tools()?,
-            cgroups: world.cgroups.clone(),
-            outside: None,
-        };
+        let mut site = Site { dir: world.dir.clone(), tree, tools: tools()?, cgroups: world.cgroups.clone(), outside: None };
         world.thread = Some(std::thread::Builder::new().name(name).spawn(move || match site.build() {
             Ok(init) => {
                 let _ = built.send(Ok(()));
@@ -144,6 +132,13 @@ impl World {
         played.stdout
     }
 
+    /// Writes a file of the root file system.
+    pub fn write(&self, path: &str, bytes: &[u8]) {
+        let (done, is_done) = channel();
+        self.order(Order::Write { path: path.into(), bytes: bytes.to_vec(), done });
+        is_done.recv().expect("the world is up").unwrap_or_else(|error| panic!("write {path}: {error}"));
+    }
+
     /// Runs a command to its end.
     pub fn run(&self, line: Line) -> Played {
         let stem = self.dir.join(format!("output-{}", next(&self.outputs)));
@@ -152,13 +147,16 @@ impl World {
         let (started, is_started) = channel();
         let begin = Instant::now();
         let said = format!("{:?}", line.words);
-        self.orders.as_ref().unwrap().send(Order { line, streams, started }).expect("the world is up");
-        let mut child =
-            is_started.recv().expect("the world is up").unwrap_or_else(|error| panic!("{said}: {error}"));
+        self.order(Order::Start { line, streams, started });
+        let mut child = is_started.recv().expect("the world is up").unwrap_or_else(|error| panic!("{said}: {error}"));
         let code = wait(&mut child).unwrap_or_else(|| panic!("{said} did not end in {DEADLINE:?}"));
         let took = begin.elapsed();
         let text = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
         Played { code, stdout: text(&files.0), stderr: text(&files.1), took }
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.as_ref().and_then(|orders| orders.send(order).ok()).expect("the world is up");
     }
 }
 
@@ -202,8 +200,7 @@ impl Site {
     /// Makes the world around this thread and starts its first process.
     fn build(&mut self) -> anyhow::Result<Child> {
         use nix::sched::{CloneFlags, unshare};
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)
-            .context("unshare")?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC).context("unshare")?;
         mounts::detach()?;
         self.cgroups.open()?;
         let root = mounts::root(&self.dir, &self.tree, &self.tools)?;
@@ -214,15 +211,20 @@ impl Site {
         // The next child is its first process, and it lives as long as that one.
         unshare(CloneFlags::CLONE_NEWPID).context("unshare the pid namespace")?;
         let init = self.start(&Line::new(["/bin/sh", "-ec", INIT]), (Stdio::null(), Stdio::null()))?;
+        self.play(STANDS).context("wait for the first process")?;
         self.play(network::ADDRESSES).context("addresses")?;
         Ok(init)
     }
 
     /// Starts what is asked for until nobody can ask any more, then ends the world.
     fn serve(&self, mut init: Child, inbox: &Receiver<Order>) {
-        for Order { line, streams, started } in inbox {
-            let child = self.start(&line, (streams.0.into(), streams.1.into()));
-            let _ = started.send(child);
+        for order in inbox {
+            match order {
+                Order::Start { line, streams, started } => {
+                    drop(started.send(self.start(&line, (streams.0.into(), streams.1.into()))));
+                }
+                Order::Write { path, bytes, done } => drop(done.send(std::fs::write(path, bytes))),
+            }
         }
         let _ = init.kill().and_then(|()| init.wait());
     }
@@ -230,8 +232,8 @@ impl Site {
     /// Starts a command in the world and in its cgroups.
     fn start(&self, line: &Line, streams: (Stdio, Stdio)) -> std::io::Result<Child> {
         let mut command = Command::new("/bin/sh");
-        // It waits until it is in its cgroups.
-        command.args(["-c", "read -r _ && exec \"$@\" </dev/null", "sh"]).args(&line.words);
+        // It waits until it is in its cgroups; then its input ends.
+        command.args(["-c", "read -r _ && exec \"$@\"", "sh"]).args(&line.words);
         command.env_clear().envs([("PATH", PATH), ("HOME", "/root"), ("HOSTNAME", "sandbox")]);
         command.envs(line.env.iter().map(|(key, value)| (key, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(streams.0).stderr(streams.1).spawn()?;
@@ -243,8 +245,7 @@ impl Site {
 
     /// Runs a script of the builder to its end, in the world.
     fn play(&self, script: &str) -> anyhow::Result<()> {
-        let status =
-            self.start(&Line::new(["/bin/sh", "-ec", script]), (Stdio::null(), Stdio::inherit()))?.wait()?;
+        let status = self.start(&Line::new(["/bin/sh", "-ec", script]), (Stdio::null(), Stdio::inherit()))?.wait()?;
         ensure!(status.success(), "{script}: {status}");
         Ok(())
     }
@@ -252,8 +253,9 @@ impl Site {
 
 /// The first process: a proc file system can be mounted only from within its pid namespace. tini reaps, and is killed
 /// when the thread that started it ends.
-const INIT: &str =
-    "mount -t proc -o nosuid,nodev,noexec proc /proc; exec tini-static -p SIGKILL -- sleep infinity";
+const INIT: &str = "mount -t proc -o nosuid,nodev,noexec proc /proc; exec tini-static -p SIGKILL -- sleep infinity";
+/// Waits until it has come so far.
+const STANDS: &str = "until grep -qsx sleep /proc/[0-9]*/comm; do :; done";
 
 /// Counts worlds, so that each has a name of its own.
 static WORLDS: AtomicU32 = AtomicU32::new(0);
@@ -300,9 +302,7 @@ fn sweep() {
 /// Removes a directory with all that is in it.
 fn remove(dir: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| dir.display().to_string())
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| dir.display().to_string()),
         _ => Ok(()),
     }
 }
