@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn ordinary_texts_are_read() {
-        let value = read("a:\n  - b: {c: [1, 2]}\n    d: '[[[[[[[[[['\n  - \"{{{{{{{{{\\\"{{\"\n# [[[[[[[[[[[[\n");
+        let value =
+            read("a:\n  - b: {c: [1, 2]}\n    d: '[[[[[[[[[['\n  - \"{{{{{{{{{\\\"{{\"\n# [[[[[[[[[[[[\n");
         assert!(value.is_ok(), "{value:?}");
     }
 

@@ -5,7 +5,11 @@ use crate::diagnosis::{self, Diagnosis};
 
 /// temporary
 pub fn diagnose(path: &str) -> io::Result<Diagnosis> {
-    if path == "-" { diagnosis::diagnose(io::stdin().lock()) } else { diagnosis::diagnose(std::fs::File::open(path)?) }
+    if path == "-" {
+        diagnosis::diagnose(io::stdin().lock())
+    } else {
+        diagnosis::diagnose(std::fs::File::open(path)?)
+    }
 }
 
 /// temporary

@@ -65,7 +65,8 @@ fn wsl1(ledger: &Ledger) -> Option<Found> {
 fn root(ledger: &Ledger) -> Option<Found> {
     let named = |cause: &usize, evidence: &Evidence| Some((*cause, evidence.loud.clone()?));
     let all = ledger.evidence.iter().filter_map(|(cause, evidence)| named(cause, evidence));
-    let (cause, line) = all.filter(|(cause, _)| counts(ledger, *cause)).min_by_key(|(cause, line)| (line.line, *cause))?;
+    let (cause, line) =
+        all.filter(|(cause, _)| counts(ledger, *cause)).min_by_key(|(cause, line)| (line.line, *cause))?;
     let cause = overruled(ledger, cause, &line);
     Some((cause, earliest(ledger, cause, line)))
 }
@@ -94,7 +95,10 @@ fn overruled(ledger: &Ledger, cause: usize, line: &LogLine) -> usize {
 fn earliest(ledger: &Ledger, cause: usize, line: LogLine) -> LogLine {
     let Some(evidence) = ledger.evidence.get(&cause) else { return line };
     let seen = [&evidence.loud, &evidence.quiet].into_iter().flatten();
-    seen.cloned().chain([line]).min_by_key(|line| line.line).unwrap_or_else(|| LogLine { line: 0, text: String::new() })
+    seen.cloned()
+        .chain([line])
+        .min_by_key(|line| line.line)
+        .unwrap_or_else(|| LogLine { line: 0, text: String::new() })
 }
 
 /// What came of a failure that the log does not name.
@@ -118,7 +122,14 @@ fn failure(ledger: &Ledger, cause: &'static Cause, first: LogLine) -> Diagnosis 
     let mut consequences: Vec<LogLine> = later.cloned().collect();
     consequences.dedup();
     let last_error = ledger.last_error.clone().or_else(|| Some(first.clone()));
-    Diagnosis { cause, hint: hint(cause), first_error: Some(first), last_error, consequences, ignored_noise: ledger.noise.clone() }
+    Diagnosis {
+        cause,
+        hint: hint(cause),
+        first_error: Some(first),
+        last_error,
+        consequences,
+        ignored_noise: ledger.noise.clone(),
+    }
 }
 
 fn hint(cause: &Cause) -> Option<String> {
@@ -129,5 +140,12 @@ fn hint(cause: &Cause) -> Option<String> {
 fn healthy(ledger: &Ledger) -> Diagnosis {
     let cause = vocabulary::cause(NO_ERROR_FOUND);
     let ignored_noise = ledger.noise.clone();
-    Diagnosis { cause, first_error: None, last_error: None, consequences: Vec::new(), ignored_noise, hint: None }
+    Diagnosis {
+        cause,
+        first_error: None,
+        last_error: None,
+        consequences: Vec::new(),
+        ignored_noise,
+        hint: None,
+    }
 }

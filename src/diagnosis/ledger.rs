@@ -114,7 +114,9 @@ impl Ledger {
         if let Some(kind) = noise::name(record) {
             if refine::takes_back(&record.text) {
                 self.take_back(line.line);
-            } else if let Some(meaning) = signatures::meaning(&record.text).filter(|_| refine::is_mount(&record.text)) {
+            } else if let Some(meaning) =
+                signatures::meaning(&record.text).filter(|_| refine::is_mount(&record.text))
+            {
                 self.evidence.entry(meaning.cause).or_default().quiet.get_or_insert_with(|| line.clone());
             }
             if record.level >= Level::Warning {
@@ -174,7 +176,10 @@ impl Ledger {
 
     /// A refused mount that the next line explains as harmless is forgotten.
     fn take_back(&mut self, number: u64) {
-        let Some(index) = vocabulary::all().iter().position(|cause| cause.id == refine::NOT_PRIVILEGED) else { return };
+        let Some(index) = vocabulary::all().iter().position(|cause| cause.id == refine::NOT_PRIVILEGED)
+        else {
+            return;
+        };
         let Some(evidence) = self.evidence.get_mut(&index) else { return };
         if let Some(line) = evidence.loud.take_if(|line| line.line + 1 == number) {
             evidence.quiet.get_or_insert_with(|| line.clone());

@@ -61,7 +61,11 @@ fn structured(rest: &str) -> Option<Record> {
     if rest.starts_with('{') {
         return json(rest);
     }
-    logfmt::read(rest).map(|fields| Record { level: fields.level, text: free(&fields.text).into_owned(), formed: true })
+    logfmt::read(rest).map(|fields| Record {
+        level: fields.level,
+        text: free(&fields.text).into_owned(),
+        formed: true,
+    })
 }
 
 /// JSON of the json-file driver, of journald's export, or of a logger.
@@ -244,7 +248,11 @@ mod tests {
     fn json_is_opened() {
         says(r#"{"log":"level=error msg=\"x \\\"y\\\"\"\n","stream":"stderr"}"#, Level::Error, r#"x "y""#);
         says(r#"{"level":"warn","msg":"a","error":"b"}"#, Level::Warning, "a error=b");
-        says(r#"{"MESSAGE":"failed to start daemon: z","PRIORITY":"6"}"#, Level::Unmarked, "failed to start daemon: z");
+        says(
+            r#"{"MESSAGE":"failed to start daemon: z","PRIORITY":"6"}"#,
+            Level::Unmarked,
+            "failed to start daemon: z",
+        );
         says(r#"{"broken": "#, Level::Unmarked, r#"{"broken":"#);
     }
 }

@@ -101,18 +101,30 @@ mod tests {
     #[test]
     fn message_first_then_the_fields() {
         let fields = read(r#"time="x" level=warning msg="a b" error="c \"d\"" module=e"#);
-        assert_eq!(fields, Some(Fields { level: Level::Warning, text: r#"a b error=c \"d\" module=e"#.into() }));
+        assert_eq!(
+            fields,
+            Some(Fields { level: Level::Warning, text: r#"a b error=c \"d\" module=e"#.into() })
+        );
     }
 
     #[test]
     fn inner_quotes_that_nobody_escaped_stay_inside() {
         let fields = read(r#"level=error msg="failed" error="exec: "shim": not found: unknown""#);
-        assert_eq!(fields.map(|fields| fields.text), Some(r#"failed error=exec: "shim": not found: unknown"#.into()));
+        assert_eq!(
+            fields.map(|fields| fields.text),
+            Some(r#"failed error=exec: "shim": not found: unknown"#.into())
+        );
     }
 
     #[test]
     fn cut_lines_are_read_as_far_as_they_go() {
-        for line in ["level=error msg=\"x", "evel=warning msg=\"x\" a=\"\\", "level=", "level=error msg=", "level=\u{e9}"] {
+        for line in [
+            "level=error msg=\"x",
+            "evel=warning msg=\"x\" a=\"\\",
+            "level=",
+            "level=error msg=",
+            "level=\u{e9}",
+        ] {
             let _ = read(line);
         }
         assert_eq!(read("level=error msg=\"x y").map(|fields| fields.text), Some("x y".into()));
