@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
-use memchr::{memchr, memchr_iter, memrchr};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 /// What of a line is read.
 pub const LINE_LIMIT: usize = 16 * 1024;
@@ -110,17 +110,71 @@ const WORDS: &[&str] = &[
     "no chain",
     "starttransient",
     "connect to ",
+    "subnetted",
+    "not installed",
     "no matching",
     "handshake",
     "child's pid",
 ];
 
-static FILTER: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasickBuilder::new().ascii_case_insensitive(true).build(WORDS).ok());
+static FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(WORDS));
+
+/// Words without which a line that calls itself debug or info does not matter.
+const LOUD_WORDS: &[&str] = &[
+    "fail",
+    "denied",
+    "permitted",
+    "cannot",
+    "can't",
+    "couldn",
+    "could not",
+    "unable",
+    "not found",
+    "no such",
+    "not support",
+    "refuse",
+    "timed out",
+    "i/o timeout",
+    "timeout waiting",
+    "deadline exceeded",
+    "read-only",
+    "resource busy",
+    "no space",
+    "quota exceeded",
+    "invalid argument",
+    "still running",
+    "unavailable",
+    "is disabled:",
+    "panic",
+    "rootless",
+    "completed initialization",
+    "docker daemon\"",
+    "4.4.0-",
+    "x509",
+    "in use",
+    "handshake",
+    "unknown",
+    "missing",
+];
+
+static LOUD_FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(LOUD_WORDS));
+
+fn automaton(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasickBuilder::new().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words).ok()
+}
+
+/// Whether a line says itself that it is no complaint, and holds nothing that speaks against it.
+fn is_dull(line: &[u8]) -> bool {
+    static QUIET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" level="));
+    let head = &line[..line.len().min(160)];
+    let level = QUIET.find(head).map(|at| &line[at + " level=".len()..]);
+    level.is_some_and(|level| level.starts_with(b"info ") || level.starts_with(b"debug "))
+        && LOUD_FILTER.as_ref().is_some_and(|filter| !filter.is_match(line))
+}
 
 /// Whether a line has a word of failures.
 pub(super) fn is_candidate(line: &[u8]) -> bool {
-    FILTER.as_ref().is_none_or(|filter| filter.is_match(line))
+    FILTER.as_ref().is_none_or(|filter| filter.is_match(line)) && !is_dull(line)
 }
 
 /// Takes the lines that pass; says whether it wants the next line too, whatever it says.
@@ -189,7 +243,7 @@ impl Lines {
             let end = memchr(b'\n', &block[start..]).map_or(block.len(), |length| start + length);
             self.number += 1;
             let line = &block[start..end.min(start + LINE_LIMIT)];
-            self.wants_next = sink.line(self.number, line);
+            self.wants_next = (self.wants_next || !is_dull(line)) && sink.line(self.number, line);
             at = end + 1;
         }
     }

@@ -12,6 +12,7 @@ mod ledger;
 mod lines;
 pub mod log;
 mod logfmt;
+mod matcher;
 mod noise;
 mod refine;
 mod signatures;

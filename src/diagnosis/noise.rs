@@ -4,10 +4,8 @@
 
 use std::sync::LazyLock;
 
-use regex::bytes::RegexSet;
-
 use super::log::{Level, Record};
-use super::signatures;
+use super::matcher::Matcher;
 
 /// A kind of harmless message.
 struct Kind {
@@ -144,15 +142,15 @@ const KINDS: &[Kind] = &[
     ),
 ];
 
-static SET: LazyLock<RegexSet> = LazyLock::new(|| signatures::set(KINDS.iter().map(|kind| kind.text)));
+static MATCHER: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(KINDS.iter().map(|kind| kind.text)));
 
 /// The name of the kind of harmless message that this is.
 pub(super) fn name(record: &Record) -> Option<&'static str> {
     if is_verdict(&record.text) {
         return None;
     }
-    let fitting = SET.matches(record.text.as_bytes());
-    let mut kinds = fitting.iter().map(|index| &KINDS[index]).filter(|kind| record.level <= kind.up_to);
+    let fitting = MATCHER.fitting(record.text.as_bytes());
+    let mut kinds = fitting.map(|index| &KINDS[index]).filter(|kind| record.level <= kind.up_to);
     kinds.next().map(|kind| kind.name)
 }
 
@@ -172,12 +170,12 @@ fn is_verdict(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::KINDS;
-    use crate::diagnosis::signatures::regex;
+    use crate::diagnosis::matcher::Pattern;
 
     #[test]
     fn every_kind_compiles_and_has_a_name_of_its_own() {
         let mut names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-        assert!(KINDS.iter().all(|kind| regex(kind.text).is_some()));
+        assert!(KINDS.iter().all(|kind| Pattern::new(kind.text).regex().is_some()));
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), KINDS.len());

@@ -1,11 +1,7 @@
 //! What does a line count for, given what stands around it?
 
-use std::sync::LazyLock;
-
-use regex::bytes::Regex;
-
 use super::log::{Level, Record};
-use super::signatures;
+use super::matcher::Pattern;
 use super::vocabulary::{self, CauseId};
 
 /// Refused mounts and rules.
@@ -14,14 +10,6 @@ pub(super) const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-pri
 pub(super) const IN_USER_NAMESPACE: CauseId = CauseId::new("overlay-in-user-namespace-unsupported");
 const ON_OVERLAY: CauseId = CauseId::new("overlay-on-overlay-data-root");
 const FILESYSTEM: CauseId = CauseId::new("data-root-filesystem-unsupported");
-
-fn pattern(text: &str) -> Option<Regex> {
-    signatures::regex(text)
-}
-
-fn fits(regex: &LazyLock<Option<Regex>>, text: &str) -> bool {
-    regex.as_ref().is_some_and(|regex| regex.is_match(text.as_bytes()))
-}
 
 pub(super) fn index(id: CauseId) -> usize {
     vocabulary::all().iter().position(|cause| cause.id == id).unwrap_or(0)
@@ -38,48 +26,46 @@ pub(super) fn is_rootless(text: &str) -> bool {
     ["rootless", "/.local/share/docker", "/run/user/"].iter().any(|word| text.contains(word))
 }
 
-static VERDICT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r"failed to start daemon|error starting daemon|error response from daemon"));
+static VERDICT: Pattern =
+    Pattern::new(r"failed to start daemon|error starting daemon|error response from daemon");
 
 /// Whether the line is a failure by its own account; a bare line counts, since nobody prints it otherwise.
 pub(super) fn is_loud(record: &Record) -> bool {
     match record.level {
         Level::Error | Level::Fatal => true,
-        Level::Unmarked => !fits(&WARNS, &record.text),
-        Level::Warning | Level::Quiet => fits(&VERDICT, &record.text),
+        Level::Unmarked => !WARNS.fits(record.text.as_bytes()),
+        Level::Warning | Level::Quiet => VERDICT.fits(record.text.as_bytes()),
     }
 }
 
-static WARNS: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"^\[?(warn(ing)?|notice|info|debug)[\]:]"));
+static WARNS: Pattern = Pattern::new(r"^\[?(warn(ing)?|notice|info|debug)[\]:]");
 
-static DAEMON: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(concat!(
-        r"failed to start daemon|error starting daemon|failed to load listeners|error response from daemon|",
-        r"^panic: |^fatal error: |oci runtime|runc create failed|returned error|daemon.*exited with|",
-        r"\[rootlesskit:[a-z]+\] error|^dockerd: |\bdockerd\b.*(failed|error|cannot)"
-    ))
-});
+static DAEMON: Pattern = Pattern::new(concat!(
+    r"failed to start daemon|error starting daemon|failed to load listeners|error response from daemon|",
+    r"^panic: |^fatal error: |oci runtime|runc create failed|returned error|daemon.*exited with|",
+    r"\[rootlesskit:[a-z]+\] error|^dockerd: |\bdockerd\b.*(failed|error|cannot)"
+));
 
 /// An error of dockerd and its helpers, or of a request to it.
 pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
     match record.level {
         Level::Error | Level::Fatal => true,
-        Level::Unmarked | Level::Warning | Level::Quiet => is_loud(record) && fits(&DAEMON, &record.text),
+        Level::Unmarked | Level::Warning | Level::Quiet => {
+            is_loud(record) && DAEMON.fits(record.text.as_bytes())
+        }
     }
 }
 
-static COMPLAINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(concat!(
-        r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|cannot |can.t |couldn.t |could not |unable to )|",
-        r"\berror: |: (error|failed|fatal|cannot|can.t|unable)\b|",
-        r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
-        r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
-    ))
-});
+static COMPLAINT: Pattern = Pattern::new(concat!(
+    r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|cannot |can.t |couldn.t |could not |unable to )|",
+    r"\berror: |: (error|failed|fatal|cannot|can.t|unable)\b|",
+    r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
+    r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
+));
 
 /// Something that reads like an error of whatever program.
 pub(super) fn is_complaint(record: &Record) -> bool {
-    record.level == Level::Unmarked && is_loud(record) && fits(&COMPLAINT, &record.text)
+    record.level == Level::Unmarked && is_loud(record) && COMPLAINT.fits(record.text.as_bytes())
 }
 
 /// A message that plainly goes on in the next line: it ends in a colon, or quotes iptables, whose last
@@ -101,14 +87,13 @@ pub(super) fn is_mount(text: &str) -> bool {
     text.starts_with("mount: ")
 }
 
-static DRIVER: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r"(?:storage-driver|graphdriver(?:\(s\))?)=([a-z0-9-]+)"));
+static DRIVER: Pattern = Pattern::new(r"(?:storage-driver|graphdriver(?:\(s\))?)=([a-z0-9-]+)");
 
 /// The storage driver with which the daemon says that it runs.
 pub(super) fn chosen_driver(text: &str) -> Option<String> {
     if !text.starts_with("Docker daemon") {
         return None;
     }
-    let found = DRIVER.as_ref()?.captures(text.as_bytes())?.get(1)?;
+    let found = DRIVER.regex()?.captures(text.as_bytes())?.get(1)?;
     String::from_utf8(found.as_bytes().to_vec()).ok()
 }

@@ -3,14 +3,10 @@
 //! All signatures are searched for at once; of those that fit, the first of the vocabulary wins whose
 //! exception does not fit as well.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
-
+use super::matcher::{Matcher, Pattern};
 use super::vocabulary::{self, Signature};
-
-/// The most memory that a search may use for its automaton.
-const AUTOMATON: usize = 4 << 20;
 
 /// A message that means a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,77 +19,57 @@ pub(super) struct Meaning {
     pub(super) quiet: bool,
 }
 
-struct Compiled {
+struct Entry {
     meaning: Meaning,
-    unless: Option<(&'static str, OnceLock<Option<Regex>>)>,
+    unless: Option<Pattern>,
 }
 
 struct Signatures {
-    set: RegexSet,
-    entries: Vec<Compiled>,
+    matcher: Matcher,
+    entries: Vec<Entry>,
 }
 
 static SIGNATURES: LazyLock<Signatures> = LazyLock::new(|| {
     let causes = vocabulary::all().iter().enumerate();
     let all =
         || causes.clone().flat_map(|(index, cause)| cause.signatures.iter().map(move |one| (index, one)));
-    let entries = all().map(|(index, signature)| Compiled::new(index, signature)).collect();
-    Signatures { set: set(all().map(|(_, signature)| signature.text.as_str())), entries }
+    let entries = all().map(|(index, signature)| Entry::new(index, signature)).collect();
+    Signatures { matcher: Matcher::new(all().map(|(_, signature)| signature.text.as_str())), entries }
 });
 
-impl Compiled {
+impl Entry {
     fn new(cause: usize, signature: &'static Signature) -> Self {
-        let unless = signature.unless.as_deref().map(|text| (text, OnceLock::new()));
-        Self { meaning: Meaning { cause, weak: signature.weak, quiet: signature.quiet }, unless }
+        let meaning = Meaning { cause, weak: signature.weak, quiet: signature.quiet };
+        Self { meaning, unless: signature.unless.as_deref().map(Pattern::new) }
     }
 
     fn is_excepted(&self, text: &[u8]) -> bool {
-        let Some((pattern, compiled)) = &self.unless else { return false };
-        compiled.get_or_init(|| regex(pattern)).as_ref().is_some_and(|unless| unless.is_match(text))
+        self.unless.as_ref().is_some_and(|unless| unless.fits(text))
     }
 }
 
 /// What a message means, if a signature fits.
 pub(super) fn meaning(text: &str) -> Option<Meaning> {
     let text = text.as_bytes();
-    let signatures = &*SIGNATURES;
-    let fitting = signatures.set.matches(text);
-    let mut entries =
-        fitting.iter().map(|index| &signatures.entries[index]).filter(|entry| !entry.is_excepted(text));
-    entries.next().map(|entry| entry.meaning)
-}
-
-/// A pattern that does not compile never fits; a test compiles every one.
-pub(super) fn regex(pattern: &str) -> Option<Regex> {
-    RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build().ok()
-}
-
-/// Many patterns, searched for at once.
-pub(super) fn set<'a>(patterns: impl Iterator<Item = &'a str>) -> RegexSet {
-    let patterns: Vec<&str> = patterns.collect();
-    RegexSetBuilder::new(patterns)
-        .case_insensitive(true)
-        .unicode(false)
-        .dfa_size_limit(AUTOMATON)
-        .build()
-        .unwrap_or_else(|_| RegexSet::empty())
+    let Signatures { matcher, entries } = &*SIGNATURES;
+    let mut fitting =
+        matcher.fitting(text).map(|index| &entries[index]).filter(|entry| !entry.is_excepted(text));
+    fitting.next().map(|entry| entry.meaning)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{meaning, regex};
+    use super::meaning;
+    use crate::diagnosis::matcher::Pattern;
     use crate::diagnosis::{lines, log, vocabulary};
 
     #[test]
     fn every_pattern_compiles() {
         for cause in vocabulary::all() {
             for signature in &cause.signatures {
-                assert!(regex(&signature.text).is_some(), "{}: {}", cause.id, signature.text);
-                assert!(
-                    signature.unless.as_deref().is_none_or(|unless| regex(unless).is_some()),
-                    "{}",
-                    cause.id
-                );
+                for text in [&signature.text].into_iter().chain(&signature.unless) {
+                    assert!(Pattern::new(text).regex().is_some(), "{}: {text}", cause.id);
+                }
             }
         }
         assert!(meaning("Devices cgroup isn't mounted").is_some());
@@ -108,7 +84,7 @@ mod tests {
                 continue; // described, not quoted: no program names them
             }
             assert_eq!(found, Some(cause.id), "{shows}");
-            assert!(lines::is_candidate(shows.as_bytes()), "{shows}");
+            assert!(lines::is_candidate(shows.as_bytes()), "not a candidate: {shows}");
         }
     }
 }
