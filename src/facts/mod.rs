@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod executable;
 pub mod filesystem;
 pub mod ipv4;
+pub mod kernel;
 pub mod mounts;
 pub mod programs;
 pub mod routes;

@@ -306,6 +306,7 @@ impl Host for Fake {
     }
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
+        self.fault("try", Path::new("/"))?;
         let answer = self.trials.borrow_mut().pop_front();
         answer.ok_or_else(|| HostError::new(format!("try {trial:?} with"), "/", Errno::ENOSYS))
     }

@@ -1,17 +1,198 @@
-//! Kernel features.
+//! Does the kernel have what containers are made of?
+//!
+//! What can be seen is looked at: namespaces, file systems, quotas. What only a module would bring is asked for in
+//! a child, as dockerd would ask. The kernel's build options are evidence, never the judge: a kernel for nf_tables
+//! alone lacks half of the options that lists of requirements name, and Docker works on it.
 
-use crate::step::{Cx, Finding, Phase, Step};
+use std::path::Path;
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::{self, Daemon, Store};
+use crate::facts::kernel::{Built, Config, Release};
+use crate::host::{Host, HostResult};
+use crate::modules;
+use crate::step::{Cx, Finding, Level, Phase, Reach, Repair, Step};
+use crate::trial::Trial;
+
+mod limits;
+
+const TOO_OLD: CauseId = CauseId::new("kernel-too-old");
+const WSL1: CauseId = CauseId::new("wsl1-kernel-unsupported");
+const NO_NAMESPACES: CauseId = CauseId::new("kernel-lacks-namespaces");
+const NO_FILESYSTEM: CauseId = CauseId::new("kernel-lacks-filesystem");
+const NO_OVERLAY: CauseId = CauseId::new("kernel-lacks-overlayfs");
+const NO_SECCOMP: CauseId = CauseId::new("kernel-lacks-seccomp");
+const NO_USER_NAMESPACES: CauseId = CauseId::new("user-namespaces-disabled");
+
+/// The oldest that dockerd accepts (moby daemon/daemon_unix.go, `checkKernel`).
+const OLDEST: (u32, u32) = (3, 10);
+/// What runc unshares for every container.
+const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "uts"];
+/// What runc mounts in every container, and what brings it (config-linux.md of the OCI runtime-spec).
+const FILESYSTEMS: &[(&str, &str)] = &[
+    ("proc", "PROC_FS"),
+    ("sysfs", "SYSFS"),
+    ("tmpfs", "TMPFS"),
+    ("devpts", "UNIX98_PTYS"),
+    ("mqueue", "POSIX_MQUEUE"),
+];
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "kernel",
     title: "Kernel features",
-    why: "The inner daemon uses the host's kernel: what that kernel lacks, no container can add.",
+    why: "Containers are made of namespaces, overlay and kernel keys; what the host's kernel does not offer, no container can have.",
     phase: Phase::Environment,
     check,
-    repair: None,
+    repair: Some(Repair {
+        title: "Load the missing modules into the host's kernel",
+        reach: Reach::Host,
+        apply: |cx, hands| {
+            let failed = check(cx)?.into_iter().filter(|finding| finding.level == Level::Fail);
+            for cause in failed.filter_map(|finding| finding.cause) {
+                let behind = modules::behind(cause);
+                anyhow::ensure!(!behind.is_empty(), "nothing here can repair {}", cause.as_str());
+                modules::load(cx, hands, behind)?;
+            }
+            Ok(())
+        },
+    }),
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let release = Release::read(cx.host)?;
+    cx.learned.borrow_mut().kernel = Some(release.text.clone());
+    let config = Config::read(cx.host, &release.text)?;
+    let mut findings = Vec::new();
+    findings.extend(version(&release));
+    findings.extend(namespaces(cx.host)?);
+    findings.extend(filesystems(cx, config.as_ref())?);
+    findings.extend(seccomp(cx.host)?);
+    findings.extend(limits::judge(cx.host)?);
+    findings.extend(user_namespaces(cx.host)?);
+    findings.push(told(&release, config.as_ref()));
+    Ok(findings)
 }
+
+fn version(release: &Release) -> Option<Finding> {
+    let finding = if release.text.ends_with("-Microsoft") {
+        Finding::fail(WSL1, "this is WSL 1, which has no kernel that containers could use")
+    } else if release.version.is_some_and(|version| version < OLDEST) {
+        Finding::fail(TOO_OLD, format!("the kernel is {}, and Docker needs 3.10 or later", release.text))
+    } else {
+        return None;
+    };
+    Some(finding.with("release", &release.text))
+}
+
+/// A kind that the kernel was built without has no file; one with a limit of 0 is as good as none.
+fn namespaces(host: &dyn Host) -> HostResult<Option<Finding>> {
+    let mut lacking = Vec::new();
+    for kind in NAMESPACES {
+        let limit = host.read_if_there(Path::new(&format!("/proc/sys/user/max_{kind}_namespaces")))?;
+        if limit.is_some_and(|limit| limit.trim() == "0") {
+            lacking.push(format!("{kind} (user.max_{kind}_namespaces is 0)"));
+        } else if host
+            .read_link(Path::new(&format!("/proc/self/ns/{kind}")))
+            .is_err_and(|error| error.is_absent())
+        {
+            lacking.push((*kind).to_owned());
+        }
+    }
+    Ok((!lacking.is_empty()).then(|| {
+        Finding::fail(
+            NO_NAMESPACES,
+            format!("the kernel makes no namespace of these kinds: {}", lacking.join(", ")),
+        )
+        .with("path", "/proc/self/ns")
+    }))
+}
+
+/// By /proc/filesystems; overlay is tried too, since asking for it may load its module.
+fn filesystems(cx: &Cx<'_>, config: Option<&Config>) -> anyhow::Result<Vec<Finding>> {
+    let table = cx.host.read_text(Path::new("/proc/filesystems"))?;
+    let known = |name: &str| table.lines().any(|line| line.trim_start_matches("nodev").trim() == name);
+    let mut findings = Vec::new();
+    for (name, option) in FILESYSTEMS.iter().filter(|(name, _)| !known(name)) {
+        let what = format!("the kernel has no {name}, which every inner container has mounted");
+        findings.push(
+            built(Finding::fail(NO_FILESYSTEM, what), config, option).with("path", "/proc/filesystems"),
+        );
+    }
+    if !known("overlay") {
+        let tried = cx.host.trial(&Trial::Filesystem { name: "overlay".to_owned() })?;
+        if let Some(error) = tried.first_failed().and_then(|attempt| attempt.error.as_ref()) {
+            let finding = without_overlay(cx).hint(modules::hint(NO_OVERLAY)).with("tried", error);
+            findings.push(built(finding, config, "OVERLAY_FS"));
+        }
+    }
+    Ok(findings)
+}
+
+/// A graphdriver that is not named falls back to another; what names overlay fails.
+fn without_overlay(cx: &Cx<'_>) -> Finding {
+    let what = "the kernel has no overlay, and asking for it brings none";
+    let store = Daemon::read(cx.host, cx.plan).ok().map(|daemon| daemon.settings.store);
+    match store {
+        Some(Store::Graph(Some(driver))) if !driver.starts_with("overlay") => {
+            Finding::pass(format!("{what}; the storage driver is {driver}"))
+        }
+        Some(Store::Graph(None)) => {
+            Finding::warn(NO_OVERLAY, format!("{what}: dockerd falls back to vfs, which copies every layer"))
+        }
+        Some(Store::Snapshotter { name, .. }) if name != "overlayfs" => {
+            Finding::pass(format!("{what}; the snapshotter is {name}"))
+        }
+        _ => Finding::fail(NO_OVERLAY, what),
+    }
+}
+
+/// Says how an option was built: a module can be loaded, what is not set takes another kernel.
+fn built(finding: Finding, config: Option<&Config>, option: &str) -> Finding {
+    let Some(config) = config else { return finding };
+    let how = match config.option(option) {
+        Built::In => "y",
+        Built::Module => "m",
+        Built::Not => "not set",
+    };
+    finding.with("config", format!("CONFIG_{option} is {how} in {}", config.path))
+}
+
+/// Without it the default profile of inner containers is left out (moby pkg/sysinfo).
+fn seccomp(host: &dyn Host) -> HostResult<Option<Finding>> {
+    let path = "/proc/self/status";
+    let told = host.read_text(Path::new(path))?.lines().any(|line| line.starts_with("Seccomp:"));
+    Ok((!told).then(|| {
+        Finding::warn(
+            NO_SECCOMP,
+            "the kernel has no seccomp: inner containers run without a filter of system calls",
+        )
+        .with("path", path)
+    }))
+}
+
+/// Only a rootless daemon makes user namespaces; Debian and Ubuntu have a switch of their own for them.
+fn user_namespaces(host: &dyn Host) -> HostResult<Option<Finding>> {
+    if !daemon::is_rootless(host) {
+        return Ok(None);
+    }
+    for path in ["/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/unprivileged_userns_clone"] {
+        if host.read_if_there(Path::new(path))?.is_some_and(|value| value.trim() == "0") {
+            let what = "a rootless daemon makes user namespaces, and the kernel is told to make none";
+            return Ok(Some(Finding::fail(NO_USER_NAMESPACES, what).with("path", path).with("value", 0)));
+        }
+    }
+    Ok(None)
+}
+
+/// What was looked at.
+fn told(release: &Release, config: Option<&Config>) -> Finding {
+    let finding = Finding::pass(format!("the kernel is {}", release.text));
+    match config {
+        Some(config) => finding.with("config", &config.path),
+        None => finding.with("config", "its build options are not visible here"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(forwarding::judge(cx.host, &facts)?);
     findings.extend(addresses::judge(cx.host, &facts)?);
     findings.extend(resolver::judge(cx.host, &facts)?);
+    findings.extend(resolver::proxy(cx.host));
     findings.append(&mut good);
     Ok(findings)
 }
@@ -137,6 +138,7 @@ fn repair(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
     for cause in failed.filter_map(|finding| finding.cause) {
         match (cause.as_str(), modules::behind(cause)) {
             ("ip-forward-disabled", _) => forwarding::switch_on(cx.host, hands)?,
+            ("ip-forward-not-writable", _) => forwarding::make_writable(cx.host, hands)?,
             (_, []) => bail!("nothing here can repair {}", cause.as_str()),
             (_, modules) => modules::load(cx, hands, modules)?,
         }

@@ -6,6 +6,8 @@
 //! need. Where a system-call filter or a security module is at work, capabilities say too little, and the
 //! calls that runc makes are tried in a child.
 
+use nix::errno::Errno;
+
 use crate::diagnosis::CauseId;
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::confinement::{Label, UserNamespace};
@@ -56,14 +58,15 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let label = Label::read(cx.host)?;
     let confined = status.seccomp != Seccomp::Off || !matches!(label, Label::None | Label::Unconfined);
     let worth_trying = confined && held(&status).has(Cap::SYS_ADMIN);
-    let facts = Facts {
-        identity: cx.host.identity(),
-        status,
-        label,
-        user_namespace: UserNamespace::read(cx.host)?,
-        calls: worth_trying.then(|| cx.host.trial(&Trial::ContainerCalls)).transpose()?,
+    let tried = worth_trying.then(|| cx.host.trial(&Trial::ContainerCalls)).transpose();
+    let calls = match tried {
+        Err(error) if status.seccomp != Seccomp::Off && error.errno() == Errno::EPERM => {
+            return Ok(vec![calls::nothing_starts(&error)]);
+        }
+        tried => tried?,
     };
-    Ok(judge(&facts))
+    let user_namespace = UserNamespace::read(cx.host)?;
+    Ok(judge(&Facts { identity: cx.host.identity(), status, label, user_namespace, calls }))
 }
 
 /// What a program started from here holds.
@@ -76,7 +79,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     findings.extend(root(facts));
     findings.extend(capabilities(facts));
     if let Some(report) = &facts.calls {
-        findings.extend(calls::judge(report, &facts.label));
+        findings.extend(calls::judge(report, &facts.label, facts.status.seccomp != Seccomp::Off));
     }
     findings.extend(no_new_privileges(&facts.status));
     findings.extend(user_namespace(&facts.user_namespace));

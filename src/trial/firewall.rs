@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use super::network::{Firewall, RUN};
 use super::{TrialReport, own_network};
 use crate::host::live::Live;
 use crate::host::{Host, HostError, HostResult, Ran};
 
+/// An iptables that works holds its lock for milliseconds.
+const LOCK_TRIES: u32 = 5;
 /// For each program start.
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -84,6 +87,28 @@ pub(super) fn read_rules_of_other_kind(program: &Path, others: &[PathBuf], repor
         report.attempt("nft-rules", Ok(()));
         report.detail(rules.to_string());
     }
+}
+
+/// Whether someone holds the lock of the legacy iptables, for which dockerd waits without end. Attempt `lock`; a lock
+/// that is free is held for an instant.
+pub(super) fn look_at_lock(program: &Path, report: &mut TrialReport) {
+    if is_nft(program) {
+        return;
+    }
+    let path = Path::new(RUN).join("xtables.lock");
+    let mut held = Ok(());
+    for _ in 0..LOCK_TRIES {
+        let Ok(file) = std::fs::OpenOptions::new().read(true).open(&path) else { return };
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((_, Errno::EWOULDBLOCK)) => held = Err(HostError::new("lock", &path, Errno::EWOULDBLOCK)),
+            _ => {
+                held = Ok(());
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    report.attempt("lock", held);
 }
 
 /// Whether an iptables is of the nf_tables kind: by the name of the file behind its links, else by its own word.

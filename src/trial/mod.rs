@@ -25,6 +25,11 @@ pub enum Trial {
     /// The calls that runc makes for every container: do a system-call filter and a security module let them
     /// through?
     ContainerCalls,
+    /// Whether the kernel knows a file system, once it was asked for it: that may load its module.
+    Filesystem {
+        /// Its type.
+        name: String,
+    },
     /// The interfaces and firewall rules of a Docker network.
     Network(network::Wanted),
     /// A file system below a directory: new files, and an overlay on them.
@@ -98,6 +103,7 @@ pub fn perform(trial: &Trial) -> TrialReport {
     match trial {
         Trial::Namespaces => namespaces(),
         Trial::ContainerCalls => calls::perform(),
+        Trial::Filesystem { name } => calls::filesystem(name),
         Trial::Network(wanted) => network::perform(wanted),
         Trial::Storage { dir, overlay, userxattr } => overlay::perform(dir, *overlay, *userxattr),
     }

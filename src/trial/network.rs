@@ -71,6 +71,7 @@ pub(super) fn perform(wanted: &Wanted) -> TrialReport {
     report.attempt("conntrack-netlink", offers(SockProtocol::NetlinkNetFilter, "netfilter"));
     if let Some(Firewall::Iptables { program, others, .. }) = &wanted.firewall {
         firewall::read_rules_of_other_kind(program, others, &mut report);
+        firewall::look_at_lock(program, &mut report);
     }
     if report.attempt("network-namespace", own_network()) {
         links(&mut report);

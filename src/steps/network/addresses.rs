@@ -8,11 +8,15 @@ use super::resolver::servers;
 use crate::diagnosis::CauseId;
 use crate::facts::ipv4::Net;
 use crate::facts::routes::Route;
+use crate::facts::version::Version;
 use crate::host::{Host, HostResult};
 use crate::step::Finding;
 
 const NO_POOL: CauseId = CauseId::new("no-free-address-pool");
 const OVERLAP: CauseId = CauseId::new("bridge-subnet-overlaps");
+const NO_BRIDGE: CauseId = CauseId::new("docker0-bridge-missing");
+const NO_IPV6_SUBNET: CauseId = CauseId::new("ipv6-subnet-not-configured");
+const NO_WAY_OUT: CauseId = CauseId::new("container-outbound-network-unreachable");
 const MTU: CauseId = CauseId::new("mtu-mismatch");
 const RP_FILTER: CauseId = CauseId::new("rp-filter-asymmetric-route");
 const HOST_NAMESPACE: CauseId = CauseId::new("network-namespace-is-host");
@@ -31,12 +35,66 @@ const POOLS: &[(&str, u8)] = &[
 
 pub(super) fn judge(host: &dyn Host, facts: &Facts) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
+    findings.extend(missing_bridge(host, facts)?);
     findings.extend(subnet(host, facts)?);
+    findings.extend(ipv6_subnet(facts));
+    findings.extend(way_out(facts));
     findings.extend(mtu(host, facts)?);
     findings.extend(reverse_path(host, facts)?);
     findings.extend(shared_bridge(host, facts)?);
     findings.extend(open_listener(facts));
     Ok(findings)
+}
+
+/// dockerd makes docker0 alone; a bridge of another name must be there (libnetwork bridge/setup_device.go).
+fn missing_bridge(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+    let Some(name) = facts.settings.values.text("bridge").filter(|name| !["none", "docker0"].contains(name))
+    else {
+        return Ok(None);
+    };
+    let path = Path::new("/sys/class/net").join(name);
+    Ok((!host.exists(&path)?).then(|| {
+        Finding::fail(
+            NO_BRIDGE,
+            format!(
+                "dockerd is told to use the bridge {name}, which is not there and which it does not make"
+            ),
+        )
+        .with("path", path.display())
+        .hint(format!(
+            "ip link add {name} type bridge; ip link set {name} up, or start dockerd without --bridge"
+        ))
+    }))
+}
+
+/// Before 27.0 dockerd has no IPv6 pools of its own.
+fn ipv6_subnet(facts: &Facts) -> Option<Finding> {
+    let lacks = facts.settings.ipv6
+        && facts.version < Version::new(27, 0, 0)
+        && !facts.settings.values.has("fixed-cidr-v6")
+        && facts.settings.bridge != "none";
+    lacks.then(|| {
+        Finding::fail(
+            NO_IPV6_SUBNET,
+            format!(
+                "IPv6 is on for the default bridge, and Docker {} has no IPv6 subnet of its own",
+                facts.version
+            ),
+        )
+        .hint("give it one: --fixed-cidr-v6 fd00:dead:beef::/64, or leave --ipv6 out")
+    })
+}
+
+/// With no interface at all (`--network none`) that is what was wanted.
+fn way_out(facts: &Facts) -> Option<Finding> {
+    let connected = facts.routes.0.iter().any(|route| route.device != facts.settings.bridge);
+    (connected && facts.routes.defaults().is_empty()).then(|| {
+        Finding::warn(
+            NO_WAY_OUT,
+            "there is no default route: dockerd and its containers reach the outer network's own subnet only",
+        )
+        .with("path", "/proc/net/route")
+    })
 }
 
 /// The subnet of the default bridge: the one that is asked for, or the first of the pools that is free.
@@ -136,10 +194,15 @@ fn mtu(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
 }
 
 /// A strict filter (1) drops a packet that comes in by another way than its answer would go out (ip-sysctl,
-/// `rp_filter`); with one default route there is but one way.
+/// `rp_filter`); with routers behind one interface only there is but one way.
 fn reverse_path(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
-    let defaults = facts.routes.defaults();
-    if defaults.iter().all(|route| route.device == defaults[0].device) {
+    let mut ways: Vec<&str> = Vec::new();
+    for route in facts.routes.0.iter().filter(|route| route.gateway.is_some()) {
+        if !ways.contains(&route.device.as_str()) {
+            ways.push(&route.device);
+        }
+    }
+    if ways.len() < 2 {
         return Ok(None);
     }
     let read = |of: &str| -> HostResult<u8> {
@@ -147,15 +210,15 @@ fn reverse_path(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
         Ok(host.read_if_there(Path::new(&path))?.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
     };
     let all = read("all")?;
-    for route in defaults {
-        if all.max(read(&route.device)?) == 1 {
+    for device in ways {
+        if all.max(read(device)?) == 1 {
             return Ok(Some(
                 Finding::warn(
                     RP_FILTER,
-                    format!("there are several default routes, and {} filters strictly: answers to containers by another way are dropped", route.device),
+                    format!("routers are behind several interfaces, and {device} filters strictly: answers to containers by another way are dropped"),
                 )
-                .with("path", format!("/proc/sys/net/ipv4/conf/{}/rp_filter", route.device))
-                .hint(format!("sysctl -w net.ipv4.conf.{}.rp_filter=2", route.device)),
+                .with("path", format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"))
+                .hint(format!("sysctl -w net.ipv4.conf.{device}.rp_filter=2")),
             ));
         }
     }

@@ -18,6 +18,7 @@ const NO_NF_TABLES: CauseId = CauseId::new("kernel-lacks-nf-tables");
 const NO_LEGACY: CauseId = CauseId::new("kernel-lacks-legacy-iptables-nat");
 const NO_RAW: CauseId = CauseId::new("kernel-lacks-iptables-raw");
 const NO_SIX: CauseId = CauseId::new("kernel-lacks-ip6tables-nat");
+const BUSY: CauseId = CauseId::new("iptables-resource-busy");
 const MIXED: CauseId = CauseId::new("iptables-backends-mixed");
 
 /// The kernel's legacy tables that are in use in this network namespace.
@@ -102,6 +103,8 @@ fn refused(attempt: &Attempt, facts: &Facts, lacking: CauseId) -> Option<Finding
             Finding::warn(NO_SIX, "ip6tables does not take the chains and rules of a Docker network: dockerd goes on with IPv4 alone")
                 .hint(format!("{}, or set \"ip6tables\": false in daemon.json", modules::hint(NO_SIX)))
         }
+        "lock" => Finding::fail(BUSY, "another process holds the lock of iptables and does not let go: dockerd waits for it without end")
+            .hint("find it: fuser /run/xtables.lock"),
         _ => return None,
     };
     Some(said(finding, attempt))

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::{Facts, is_host_namespace};
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::{Daemon, Firewall};
+use crate::facts::mounts::Mounts;
 use crate::facts::version::Version;
 use crate::hands::Hands;
 use crate::host::Host;
@@ -105,4 +106,13 @@ pub(super) fn switch_on(host: &dyn Host, hands: &mut Hands<'_>) -> anyhow::Resul
     let path = Path::new(IP_FORWARD);
     let before = host.read_line(path)?;
     hands.write(path, "1", &before).context("switch IP forwarding on")
+}
+
+/// The other repair: dockerd then writes the sysctl itself.
+pub(super) fn make_writable(host: &dyn Host, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+    let mounts = Mounts::read(host)?;
+    let mount = mounts.holding(Path::new(IP_FORWARD)).context("no mount holds the sysctl")?;
+    ensure!(mount.is_read_only(), "the file system below {} is read-only as a whole", mount.target.display());
+    hands.remount_writable(&mount.target, mount.kept_flags()).context("make the sysctl writable")?;
+    Ok(())
 }

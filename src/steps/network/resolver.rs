@@ -10,6 +10,13 @@ use crate::host::{Host, HostResult};
 use crate::step::Finding;
 
 const UNUSABLE: CauseId = CauseId::new("resolv-conf-unusable");
+const EMBEDDED_DNS: CauseId = CauseId::new("embedded-dns-unreachable");
+const PROXY: CauseId = CauseId::new("proxy-required");
+
+const EMBEDDED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
+/// What libnetwork puts in (resolvconf, `defaultIPv4NSs`).
+const INSTEAD: &str = "on the default bridge inner containers get 8.8.8.8 and 8.8.4.4 instead";
+const HINT: &str = "start dockerd with --dns and an address that containers reach";
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Where dockerd looks instead where systemd-resolved is the only server (moby resolvconf/path.go).
@@ -30,27 +37,48 @@ pub(super) fn servers(host: &dyn Host) -> HostResult<Vec<IpAddr>> {
 
 /// Loopback addresses are taken out for containers on the default bridge, and public servers take their place
 /// where none is left. That is only said where there is a way out at all.
-pub(super) fn judge(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+pub(super) fn judge(host: &dyn Host, facts: &Facts) -> HostResult<Vec<Finding>> {
     let given = facts.settings.values.list("dns");
     if !given.is_empty() {
-        return Ok(Some(Finding::pass(format!(
+        return Ok(vec![Finding::pass(format!(
             "containers get the name servers of --dns: {}",
             given.join(", ")
-        ))));
+        ))]);
     }
     let servers = servers(host)?;
     let names: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    let reachable = servers.iter().any(|server| !server.is_loopback());
-    let finding = if reachable {
-        Finding::pass(format!("containers get the name servers {}", names.join(", ")))
-    } else if servers.is_empty() || facts.routes.defaults().is_empty() {
-        return Ok(None);
-    } else {
-        Finding::warn(
-            UNUSABLE,
-            format!("the only name server is {}, which inner containers do not reach: on the default bridge they get 8.8.8.8 and 8.8.4.4 instead", names.join(", ")),
+    let finding = match servers.as_slice() {
+        some if some.iter().any(|server| !server.is_loopback()) => {
+            Finding::pass(format!("containers get the name servers {}", names.join(", ")))
+        }
+        _ if facts.routes.defaults().is_empty() => return Ok(Vec::new()),
+        [] => Finding::warn(UNUSABLE, format!("there is no name server here: {INSTEAD}")).hint(HINT),
+        [EMBEDDED] => Finding::warn(
+            EMBEDDED_DNS,
+            format!("the only name server is Docker's embedded one, 127.0.0.11, which answers in this container alone: {INSTEAD}"),
         )
-        .hint("start dockerd with --dns and an address that containers reach")
+        .hint(HINT),
+        _ => Finding::warn(
+            UNUSABLE,
+            format!("every name server is an address of the loopback ({}), which means nothing in a container: {INSTEAD}", names.join(", ")),
+        )
+        .hint(HINT),
     };
-    Ok(Some(finding.with("path", RESOLV_CONF)))
+    Ok(vec![finding.with("path", RESOLV_CONF)])
+}
+
+/// dockerd itself has the variables of dindcheck; containers get none of them.
+pub(super) fn proxy(host: &dyn Host) -> Option<Finding> {
+    let set = |name: &&&str| host.env(name).is_some_and(|value| !value.is_empty());
+    let name = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].iter().find(set)?;
+    Some(
+        Finding::warn(
+            PROXY,
+            format!(
+                "{name} is set: dockerd pulls images by that proxy, and its containers are not told of it"
+            ),
+        )
+        .with("variable", name)
+        .hint("tell containers by \"proxies\" in ~/.docker/config.json, or by -e"),
+    )
 }

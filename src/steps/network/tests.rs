@@ -214,7 +214,9 @@ fn a_smaller_outer_mtu_is_a_warning() {
 #[test]
 fn a_loopback_resolver_is_a_warning_where_there_is_a_way_out() {
     let only = |server: &str| quiet("28.5.2").file("/etc/resolv.conf", &format!("nameserver {server}\n"));
-    assert_eq!(seen(only("127.0.0.11"), all_taken("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
+    assert_eq!(seen(only("127.0.0.11"), all_taken("nft"), &[]), [(Level::Warn, "embedded-dns-unreachable")]);
+    assert_eq!(seen(only("127.0.0.53"), all_taken("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
+    assert_eq!(seen(only("none"), all_taken("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
     assert_eq!(seen(only("127.0.0.11"), all_taken("nft"), &["--dns=10.0.0.2"]), []);
     let resolved = only("127.0.0.53").file("/run/systemd/resolve/resolv.conf", "nameserver 10.0.0.2\n");
     assert_eq!(seen(resolved, all_taken("nft"), &[]), []);
@@ -323,4 +325,47 @@ fn modules_that_do_not_come_are_an_error() {
     let (end, changes) = repaired(&host, Grant::Host);
     assert!(end.unwrap_err().to_string().starts_with("none of nf_tables"));
     assert!(changes.is_empty());
+}
+
+#[test]
+fn what_the_options_ask_for_must_be_there() {
+    let found = |version, args: &[&str]| seen(quiet(version), all_taken("nft"), args);
+    assert_eq!(found("26.1.5", &["--bridge=br9"]), [(Level::Fail, "docker0-bridge-missing")]);
+    let there = quiet("26.1.5").dir("/sys/class/net/br9");
+    assert_eq!(seen(there, all_taken("nft"), &["--bridge=br9"]), []);
+    assert_eq!(found("26.1.5", &["--ipv6"]), [(Level::Fail, "ipv6-subnet-not-configured")]);
+    assert_eq!(found("26.1.5", &["--ipv6", "--fixed-cidr-v6=fd00::/64"]), []);
+    assert_eq!(found("28.5.2", &["--ipv6"]), []);
+}
+
+#[test]
+fn a_way_out_is_missed_where_there_is_a_network() {
+    let on_link = ROUTES.lines().filter(|line| !line.contains("010011AC")).collect::<Vec<_>>().join("\n");
+    let host = quiet("28.5.2").file("/proc/net/route", &on_link);
+    assert_eq!(seen(host, all_taken("nft"), &[]), [(Level::Warn, "container-outbound-network-unreachable")]);
+}
+
+#[test]
+fn a_proxy_is_named() {
+    let host = || quiet("28.5.2").variable("https_proxy", "http://10.0.0.9:3128");
+    assert_eq!(seen(host(), all_taken("nft"), &[]), [(Level::Warn, "proxy-required")]);
+    let findings = check_with(&STEP, &host().answers_trial(all_taken("nft")), &[]).unwrap();
+    assert!(!format!("{findings:?}").contains("3128"), "its value may hold a password");
+}
+
+#[test]
+fn a_lock_that_is_held_stops_dockerd() {
+    let mut tried = all_taken("legacy");
+    tried.attempt("lock", Err(HostError::new("lock", "/run/xtables.lock", Errno::EWOULDBLOCK)));
+    assert_eq!(seen(quiet("26.1.5"), tried, &[]), [(Level::Fail, "iptables-resource-busy")]);
+}
+
+#[test]
+fn a_read_only_sysctl_is_made_writable() {
+    let table = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /proc rw - proc proc rw\n\
+        3 2 0:2 /sys/net/ipv4/ip_forward /proc/sys/net/ipv4/ip_forward ro,nosuid - proc proc rw\n";
+    let host = read_only(quiet("26.1.5")).file("/proc/self/mountinfo", table).answers_trial(all_taken("nft"));
+    let (end, changes) = crate::testing::repair(&STEP, &host);
+    assert!(end.is_ok(), "{end:?}");
+    assert_eq!(changes[0].undo.to_string(), "mount -o remount,bind,ro /proc/sys/net/ipv4/ip_forward");
 }

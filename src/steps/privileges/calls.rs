@@ -4,21 +4,32 @@ use nix::errno::Errno;
 
 use crate::diagnosis::CauseId;
 use crate::facts::confinement::Label;
+use crate::host::HostError;
 use crate::step::Finding;
 use crate::trial::{Attempt, TrialReport};
 
+const BLOCKS_CLONE3: CauseId = CauseId::new("seccomp-blocks-clone3");
 const BLOCKS_KEYCTL: CauseId = CauseId::new("seccomp-blocks-keyctl");
 const FILTER: CauseId = CauseId::new("seccomp-filter-active");
 const APPARMOR: CauseId = CauseId::new("apparmor-confined");
 const NESTED_PROFILE: CauseId = CauseId::new("apparmor-denies-nested-profile");
 const SELINUX: CauseId = CauseId::new("selinux-confined");
 
+const UNCONFINED: &str =
+    "start the outer container with --privileged, or with --security-opt seccomp=unconfined";
+
 /// One finding for what was tried although `CAP_SYS_ADMIN` is held.
-pub(super) fn judge(report: &TrialReport, label: &Label) -> Vec<Finding> {
+pub(super) fn judge(report: &TrialReport, label: &Label, filtered: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     match report.first_failed() {
         Some(attempt) => findings.push(refused(attempt, label)),
-        None => findings.push(Finding::pass("mount(2), unshare(2) and pivot_root(2) are let through")),
+        None => findings.extend(filtered.then(|| {
+            Finding::warn(
+                FILTER,
+                "a seccomp filter is active; it lets through what runc calls most, and may refuse more",
+            )
+            .with("path", "/proc/self/status")
+        })),
     }
     if let (Label::AppArmor(profile, true), None) = (label, report.first_failed()) {
         findings.push(
@@ -32,9 +43,15 @@ pub(super) fn judge(report: &TrialReport, label: &Label) -> Vec<Finding> {
     findings
 }
 
+/// A filter older than clone3(2) that answers EPERM instead of ENOSYS: no C library then starts a thread or process.
+pub(super) fn nothing_starts(error: &HostError) -> Finding {
+    Finding::fail(BLOCKS_CLONE3, "the seccomp filter refuses to start a process: it knows no clone3(2)")
+        .with("tried", error)
+}
+
 /// Security modules answer EACCES, filters as a rule EPERM.
 fn refused(attempt: &Attempt, label: &Label) -> Finding {
-    let errno = attempt.error.as_ref().map_or(Errno::UnknownErrno, crate::host::HostError::errno);
+    let errno = attempt.error.as_ref().map_or(Errno::UnknownErrno, HostError::errno);
     let finding = match (label, errno, attempt.name.as_str()) {
         (Label::AppArmor(profile, true), Errno::EACCES, call) => {
             Finding::fail(APPARMOR, format!("the AppArmor profile {profile} denies {}", said(call)))
@@ -43,15 +60,13 @@ fn refused(attempt: &Attempt, label: &Label) -> Finding {
         (Label::Context(context), Errno::EACCES, call) => {
             Finding::fail(SELINUX, format!("SELinux denies {} to {context}", said(call)))
         }
-        // Every default profile that refuses pivot_root refuses keyctl, which runc calls earlier; what is seen of
-        // it is the session keyring.
-        (_, _, "pivot-root") => Finding::fail(
+        (_, _, "keyctl") => Finding::fail(
             BLOCKS_KEYCTL,
-            "the seccomp filter refuses pivot_root(2), as the default profiles do that refuse keyctl(2) as well",
+            "the seccomp filter refuses keyctl(2), by which runc makes the session keyring of every container",
         )
-        .hint("start the outer container with --privileged, or with --security-opt seccomp=unconfined"),
+        .hint(UNCONFINED),
         (_, _, call) => {
-            Finding::fail(FILTER, format!("{} is refused although CAP_SYS_ADMIN is held", said(call)))
+            Finding::fail(FILTER, format!("{} is refused although CAP_SYS_ADMIN is held", said(call))).hint(UNCONFINED)
         }
     };
     match &attempt.error {
@@ -65,6 +80,7 @@ fn said(attempt: &str) -> &'static str {
     match attempt {
         "mount" => "mount(2)",
         "mount-namespace" => "unshare(2) of the mount namespace",
+        "pivot-root" => "pivot_root(2)",
         "network-namespace" => "unshare(2) of the network namespace",
         _ => "a call that runc makes",
     }

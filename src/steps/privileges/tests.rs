@@ -135,8 +135,8 @@ fn tried(label: Label, refused: Option<(&str, Errno)>) -> Facts {
 }
 
 #[test]
-fn a_filter_that_lets_all_through_passes() {
-    assert_eq!(seen(&tried(Label::None, None)), (Level::Pass, vec![]));
+fn a_filter_that_lets_all_through_is_a_warning() {
+    assert_eq!(seen(&tried(Label::None, None)), (Level::Warn, vec!["seccomp-filter-active"]));
 }
 
 #[test]
@@ -144,7 +144,8 @@ fn refused_calls_are_told_apart() {
     let profile = || Label::AppArmor("docker-default".into(), true);
     let context = || Label::Context("u:r:container_t:s0".into());
     for (facts, cause) in [
-        (tried(Label::None, Some(("pivot-root", Errno::EPERM))), "seccomp-blocks-keyctl"),
+        (tried(Label::None, Some(("keyctl", Errno::EPERM))), "seccomp-blocks-keyctl"),
+        (tried(Label::None, Some(("pivot-root", Errno::EPERM))), "seccomp-filter-active"),
         (tried(Label::None, Some(("mount", Errno::EPERM))), "seccomp-filter-active"),
         (tried(profile(), Some(("mount", Errno::EACCES))), "apparmor-confined"),
         (tried(profile(), Some(("mount", Errno::EPERM))), "seccomp-filter-active"),
@@ -156,7 +157,8 @@ fn refused_calls_are_told_apart() {
 
 #[test]
 fn an_enforced_profile_that_allows_mounts_is_a_warning() {
-    let facts = tried(Label::AppArmor("lxc-container-default".into(), true), None);
+    let mut facts = tried(Label::AppArmor("lxc-container-default".into(), true), None);
+    facts.status.seccomp = Seccomp::Off;
     assert_eq!(seen(&facts), (Level::Warn, vec!["apparmor-denies-nested-profile"]));
 }
 
@@ -186,4 +188,16 @@ fn the_calls_are_tried_only_where_something_might_forbid_them() {
     let filtered = Fake::new().file("/proc/self/status", &STATUS.replace("Seccomp:\t0", "Seccomp:\t2"));
     let error = checked(&filtered).unwrap_err();
     assert!(format!("{error:#}").contains("ContainerCalls"), "{error:#}");
+}
+
+#[test]
+fn a_filter_under_which_no_process_starts_is_named() {
+    let host = Fake::new().file("/proc/self/status", &STATUS.replace("Seccomp:\t0", "Seccomp:\t2")).fails(
+        "try",
+        "/",
+        Errno::EPERM,
+        None,
+    );
+    let findings = checked(&host).unwrap();
+    assert_eq!(findings[0].cause.unwrap().as_str(), "seccomp-blocks-clone3");
 }

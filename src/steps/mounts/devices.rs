@@ -1,0 +1,109 @@
+//! Are the device nodes there, and can they be opened?
+
+use std::path::Path;
+
+use nix::sys::stat::{major, minor};
+
+use crate::diagnosis::CauseId;
+use crate::facts::mounts::Mounts;
+use crate::host::{FileKind, Host, HostResult};
+use crate::step::Finding;
+
+const MISSING: CauseId = CauseId::new("dev-node-missing");
+
+/// A character device that every container engine makes (OCI runtime-spec, default devices; Documentation/admin-guide/
+/// devices.txt).
+pub(super) struct Node {
+    pub(super) path: &'static str,
+    pub(super) major: u32,
+    pub(super) minor: u32,
+    pub(super) mode: u32,
+}
+
+/// Those that dockerd or what it runs may open.
+pub(super) const NODES: &[Node] = &[
+    Node { path: "/dev/null", major: 1, minor: 3, mode: 0o666 },
+    Node { path: "/dev/zero", major: 1, minor: 5, mode: 0o666 },
+    Node { path: "/dev/full", major: 1, minor: 7, mode: 0o666 },
+    Node { path: "/dev/random", major: 1, minor: 8, mode: 0o666 },
+    Node { path: "/dev/urandom", major: 1, minor: 9, mode: 0o666 },
+    Node { path: "/dev/tty", major: 5, minor: 0, mode: 0o666 },
+];
+/// Only where the kernel has FUSE.
+const FUSE: Node = Node { path: "/dev/fuse", major: 10, minor: 229, mode: 0o666 };
+/// Directories that programs beside containers use.
+const DIRS: &[&str] = &["/dev/shm", "/dev/pts"];
+
+/// How a node is found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Good,
+    Absent,
+    /// Something else has its name.
+    Wrong,
+}
+
+pub(super) fn state(host: &dyn Host, node: &Node) -> HostResult<State> {
+    Ok(match host.stat(Path::new(node.path)) {
+        Ok(stat) if stat.kind != FileKind::Char => State::Wrong,
+        Ok(stat) if (major(stat.rdev), minor(stat.rdev)) != (node.major.into(), node.minor.into()) => {
+            State::Wrong
+        }
+        Ok(_) => State::Good,
+        Err(error) if error.is_absent() => State::Absent,
+        Err(error) => return Err(error),
+    })
+}
+
+pub(super) fn judge(host: &dyn Host, mounts: &Mounts) -> HostResult<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if let Some(mount) =
+        mounts.holding(Path::new("/dev/null")).filter(|mount| mount.options.contains("nodev"))
+    {
+        let what =
+            "device nodes below /dev cannot be opened (nodev): no program starts with its output thrown away";
+        findings.push(Finding::fail(MISSING, what).with("mount", mount.target.display()));
+    }
+    for node in NODES {
+        findings.extend(lack(node, &state(host, node)?));
+    }
+    let fuse = host.read_if_there(Path::new("/proc/filesystems"))?.unwrap_or_default();
+    if fuse.lines().any(|line| line.trim_start_matches("nodev").trim() == "fuse")
+        && state(host, &FUSE)? != State::Good
+    {
+        let what = "/dev/fuse is missing: fuse-overlayfs and FUSE in inner containers do not work";
+        findings.push(Finding::warn(MISSING, what).with("path", FUSE.path));
+    }
+    for dir in DIRS {
+        let there = host.stat(Path::new(dir)).is_ok_and(|stat| stat.kind == FileKind::Dir);
+        let mounted = *dir != "/dev/pts" || mounts.at(Path::new(dir)).is_some();
+        if !(there && mounted) {
+            let what =
+                format!("{dir} is missing: inner containers have their own, programs beside them do not");
+            findings.push(Finding::warn(MISSING, what).with("path", dir));
+        }
+    }
+    Ok(findings)
+}
+
+/// dockerd opens /dev/null for every program that it starts (Go os/exec).
+fn lack(node: &Node, state: &State) -> Option<Finding> {
+    let path = node.path;
+    let finding = match state {
+        State::Good => return None,
+        State::Absent if path == "/dev/null" => Finding::fail(
+            MISSING,
+            "/dev/null is missing: dockerd cannot start containerd, nor any other program",
+        ),
+        State::Absent => Finding::warn(
+            MISSING,
+            format!("{path} is missing: inner containers have their own, programs beside them do not"),
+        ),
+        State::Wrong => Finding::warn(
+            MISSING,
+            format!("{path} is not the device {}:{} but something else", node.major, node.minor),
+        ),
+    };
+    let Node { major, minor, mode, .. } = node;
+    Some(finding.with("path", path).hint(format!("rm -f {path}; mknod -m {mode:o} {path} c {major} {minor}")))
+}

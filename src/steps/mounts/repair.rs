@@ -1,0 +1,56 @@
+//! How is a mount made writable, or a device node made, for this container alone?
+
+use std::path::Path;
+
+use anyhow::Context;
+use nix::mount::MsFlags;
+
+use super::devices::{NODES, State, state};
+use super::{PROC_SYS, SECURITYFS, lacks_securityfs};
+use crate::facts::mounts::{Mount, Mounts};
+use crate::facts::programs::{Place, find, path_dirs};
+use crate::hands::{Hands, Undo};
+use crate::host::{HostResult, MountCall};
+use crate::step::Cx;
+
+pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+    let mounts = Mounts::read(cx.host)?;
+    if let Some(mount) = mounts.holding(Path::new(PROC_SYS)).filter(|mount| mount.is_read_only()) {
+        hands.remount_writable(&mount.target, mount.kept_flags()).context("make /proc/sys writable")?;
+    }
+    if let Some(mount) =
+        mounts.holding(Path::new("/dev/null")).filter(|mount| mount.options.contains("nodev"))
+    {
+        allow_devices(mount, hands).context("let device nodes below /dev be opened")?;
+    }
+    for node in NODES {
+        if state(cx.host, node)? == State::Absent {
+            hands.make_char_device(Path::new(node.path), node.mode, node.major, node.minor)?;
+        }
+    }
+    // Without its parser AppArmor is better not seen: dockerd would refuse every container.
+    let parser = find(cx.host, "apparmor_parser", &path_dirs(cx.host))?;
+    if matches!(parser, Place::At(_)) && lacks_securityfs(cx.host, &mounts)? {
+        hands.mount("securityfs", "none", Path::new(SECURITYFS), "")?;
+    }
+    Ok(())
+}
+
+/// A bind remount with every flag of the mount but `nodev`.
+fn allow_devices(mount: &Mount, hands: &mut Hands<'_>) -> HostResult<()> {
+    let read_only = if mount.is_read_only() { MsFlags::MS_RDONLY } else { MsFlags::empty() };
+    let flags = (mount.kept_flags() | read_only.bits()) & !MsFlags::MS_NODEV.bits();
+    hands.scaffold().mount(&MountCall {
+        source: None,
+        target: mount.target.clone(),
+        fstype: None,
+        flags: (MsFlags::MS_REMOUNT | MsFlags::MS_BIND).bits() | flags,
+        data: None,
+    })?;
+    let target = mount.target.display();
+    hands.note(
+        format!("let device nodes below {target} be opened"),
+        Undo::Manual(format!("mount -o remount,bind,nodev {target}")),
+    );
+    Ok(())
+}

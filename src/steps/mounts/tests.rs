@@ -1,0 +1,191 @@
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use nix::sys::stat::makedev;
+
+use super::devices::NODES;
+use super::*;
+use crate::facts::daemon::tests::machine;
+use crate::host::FileKind;
+use crate::host::fake::Fake;
+use crate::step::Level;
+use crate::testing::{check, problems, repair};
+
+const TABLE: &str = "\
+1 0 0:1 / / rw,relatime - overlay overlay rw
+2 1 0:2 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+3 1 0:3 / /dev rw,nosuid - tmpfs tmpfs rw
+4 3 0:4 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw
+5 1 0:5 / /sys rw,nosuid,nodev,noexec,relatime - sysfs sysfs rw
+6 3 0:6 / /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw
+";
+
+/// A device node with its number.
+fn with_node(host: Fake, node: &devices::Node) -> Fake {
+    host.node(node.path, FileKind::Char)
+        .stat_of(node.path, |stat| stat.rdev = makedev(node.major.into(), node.minor.into()))
+}
+
+/// A privileged outer container, with these lines at the end of its mount table, and without these nodes.
+fn world(version: &str, lines: &str, without: &[&str]) -> Fake {
+    let mut host = machine(version)
+        .file("/proc/self/mountinfo", &format!("{TABLE}{lines}"))
+        .file("/proc/self/uid_map", "0 0 4294967295\n")
+        .file("/proc/sys/net/ipv4/ip_forward", "0\n")
+        .dir("/dev/pts")
+        .dir("/dev/shm");
+    for node in NODES.iter().filter(|node| !without.contains(&node.path)) {
+        host = with_node(host, node);
+    }
+    host
+}
+
+fn seen(host: &Fake) -> Vec<(Level, &'static str)> {
+    problems(&check(&STEP, host).unwrap())
+}
+
+const READ_ONLY_PROC_SYS: &str = "7 2 0:2 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw\n";
+
+#[test]
+fn a_privileged_container_passes() {
+    for version in ["20.10.24", "26.1.5", "28.5.2", "29.0.0"] {
+        assert_eq!(seen(&world(version, "", &[])), []);
+    }
+}
+
+#[test]
+fn without_a_mount_table_nothing_is_known() {
+    assert!(check(&STEP, &machine("26.1.5")).is_err());
+    let host = world("26.1.5", "", &[]).fails("stat", "/dev/null", Errno::EACCES, None);
+    assert!(check(&STEP, &host).is_err());
+}
+
+#[test]
+fn a_read_only_proc_sys_fails() {
+    let fails = [(Level::Fail, "proc-sys-read-only")];
+    assert_eq!(seen(&world("28.5.2", READ_ONLY_PROC_SYS, &[])), fails);
+    let whole = "7 1 0:2 / /proc ro,nosuid,nodev,noexec,relatime - proc proc rw\n";
+    let host = world("28.5.2", "", &[]).file("/proc/self/mountinfo", &TABLE.replace("/proc rw", "/proc ro"));
+    assert_eq!(seen(&host), fails, "{whole}");
+}
+
+#[test]
+fn an_old_engine_gets_along_where_packets_are_forwarded() {
+    let level = |version| {
+        let host = world(version, READ_ONLY_PROC_SYS, &[]).file("/proc/sys/net/ipv4/ip_forward", "1\n");
+        seen(&host)[0].0
+    };
+    assert_eq!([level("20.10.24"), level("26.1.5")], [Level::Warn, Level::Fail]);
+    assert_eq!(seen(&world("20.10.24", READ_ONLY_PROC_SYS, &[]))[0].0, Level::Fail);
+}
+
+#[test]
+fn a_read_only_proc_sys_is_made_writable() {
+    let host = world("28.5.2", READ_ONLY_PROC_SYS, &[]);
+    let (end, changes) = repair(&STEP, &host);
+    assert!(end.is_ok());
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].undo.to_string(), "mount -o remount,bind,ro /proc/sys");
+    let kept = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RELATIME;
+    let flags = (MsFlags::MS_REMOUNT | MsFlags::MS_BIND | kept).bits();
+    assert_eq!(host.changes(), [format!("mount /proc/sys - - {flags:#x} -")]);
+}
+
+#[test]
+fn a_mount_that_cannot_be_remounted_is_the_repairs_error() {
+    let host = world("28.5.2", READ_ONLY_PROC_SYS, &[]).fails("mount", "/proc/sys", Errno::EPERM, None);
+    let (end, changes) = repair(&STEP, &host);
+    assert!(format!("{:#}", end.unwrap_err()).contains("EPERM"));
+    assert!(changes.is_empty());
+}
+
+const MASKS: &str = "8 2 0:3 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n9 2 0:9 / /proc/acpi ro - tmpfs tmpfs ro\n\
+    10 2 0:2 /bus /proc/bus ro - proc proc rw\n11 2 0:11 / /proc/cpuinfo rw - fuse.lxcfs lxcfs rw\n";
+
+#[test]
+fn covered_parts_of_proc_matter_in_a_user_namespace() {
+    let host = world("26.1.5", MASKS, &[]);
+    assert_eq!(seen(&host), [(Level::Warn, "proc-masked")]);
+    let findings = check(&STEP, &host).unwrap();
+    let covered = &findings.iter().find(|f| f.level == Level::Warn).unwrap().evidence[0].1;
+    assert_eq!(covered, "/proc/keys, /proc/acpi, /proc/bus");
+    let mapped = world("26.1.5", MASKS, &[]).file("/proc/self/uid_map", "0 100000 65536\n");
+    assert_eq!(seen(&mapped), [(Level::Fail, "masked-proc-blocks-proc-mount")]);
+}
+
+#[test]
+fn a_read_only_sys_is_a_warning() {
+    let host = world("26.1.5", "", &[]).file("/proc/self/mountinfo", &TABLE.replace("/sys rw", "/sys ro"));
+    assert_eq!(seen(&host), [(Level::Warn, "sys-read-only")]);
+}
+
+/// A kernel with `AppArmor` on.
+fn with_apparmor(lines: &str) -> Fake {
+    world("26.1.5", lines, &["/dev/null"]).file(APPARMOR, "Y\n").dir(SECURITYFS)
+}
+
+#[test]
+fn securityfs_is_missed_only_with_apparmor() {
+    let missed = (Level::Warn, "securityfs-not-mounted");
+    assert!(seen(&with_apparmor("")).contains(&missed));
+    let mounted = "7 5 0:7 / /sys/kernel/security rw - securityfs none rw\n";
+    assert!(!seen(&with_apparmor(mounted)).contains(&missed));
+    assert!(!seen(&with_apparmor("").file(APPARMOR, "N\n")).contains(&missed));
+}
+
+#[test]
+fn securityfs_is_mounted_only_where_its_profiles_can_be_loaded() {
+    let mounted = |host: &Fake| host.changes().iter().any(|change| change.contains("securityfs"));
+    let host = with_apparmor("");
+    repair(&STEP, &host).0.unwrap();
+    assert!(!mounted(&host));
+    let host = with_apparmor("").program("/usr/bin/apparmor_parser --version", 0, "");
+    repair(&STEP, &host).0.unwrap();
+    assert!(mounted(&host));
+}
+
+#[test]
+fn only_dev_null_stops_the_engine() {
+    assert_eq!(seen(&world("26.1.5", "", &["/dev/null"])), [(Level::Fail, "dev-node-missing")]);
+    for node in &NODES[1..] {
+        assert_eq!(seen(&world("26.1.5", "", &[node.path])), [(Level::Warn, "dev-node-missing")]);
+    }
+    let file = world("26.1.5", "", &["/dev/null"]).file("/dev/null", "");
+    assert_eq!(seen(&file), [(Level::Warn, "dev-node-missing")]);
+}
+
+#[test]
+fn fuse_is_missed_where_the_kernel_has_it() {
+    let host = |text| world("26.1.5", "", &[]).file("/proc/filesystems", text);
+    assert_eq!(seen(&host("nodev\tfuse\n\tfuseblk\n")), [(Level::Warn, "dev-node-missing")]);
+    assert_eq!(seen(&host("\tfuseblk\n")), []);
+}
+
+#[test]
+fn missing_nodes_are_made() {
+    let host = world("26.1.5", "", &["/dev/null", "/dev/tty"]);
+    let (end, changes) = repair(&STEP, &host);
+    assert!(end.is_ok());
+    assert_eq!(host.changes(), ["mknod /dev/null 666 1:3", "mknod /dev/tty 666 5:0"]);
+    assert_eq!(changes[0].undo.to_string(), "rm /dev/null");
+}
+
+#[test]
+fn nodev_below_dev_is_taken_off() {
+    let host = world("26.1.5", "", &[])
+        .file("/proc/self/mountinfo", &TABLE.replace("/dev rw,nosuid", "/dev rw,nosuid,nodev"));
+    assert_eq!(seen(&host), [(Level::Fail, "dev-node-missing")]);
+    let (end, changes) = repair(&STEP, &host);
+    assert!(end.is_ok());
+    let flags = (MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NOSUID).bits();
+    assert_eq!(host.changes(), [format!("mount /dev - - {flags:#x} -")]);
+    assert_eq!(changes[0].undo.to_string(), "mount -o remount,bind,nodev /dev");
+}
+
+#[test]
+fn scratch_directories_must_be_writable() {
+    let run = "7 1 0:7 / /run ro - tmpfs tmpfs rw\n";
+    assert_eq!(seen(&world("26.1.5", run, &[])), [(Level::Fail, "tmp-not-writable")]);
+    let tmp = "7 1 0:7 / /tmp rw - tmpfs tmpfs ro\n";
+    assert_eq!(seen(&world("26.1.5", tmp, &[])), [(Level::Warn, "tmp-not-writable")]);
+    assert_eq!(seen(&world("29.0.0", tmp, &[])), [(Level::Fail, "tmp-not-writable")]);
+}
