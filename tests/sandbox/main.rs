@@ -7,6 +7,9 @@
 mod fault;
 mod faults;
 mod matrix;
+mod pairs;
+#[cfg(test)]
+mod registry;
 mod seccomp;
 mod snapshot;
 mod world;
@@ -15,6 +18,12 @@ mod world;
 #[ignore = "needs root and the bed"]
 fn every_fault_is_seen_by_its_step_first() {
     matrix::run(&matrix::rows(&faults::all()));
+}
+
+#[test]
+#[ignore = "needs root and the bed"]
+fn of_two_faults_the_earlier_step_speaks() {
+    matrix::look_only(&pairs::all());
 }
 
 #[test]

@@ -47,6 +47,19 @@ pub fn run(rows: &[(&Fault, Suite)]) {
     assert_eq!(bad, 0, "rows that do not hold");
 }
 
+/// Looks at each without repairs, and at nothing else.
+pub fn look_only(faults: &[Fault]) {
+    let mut bad = Vec::new();
+    for fault in faults {
+        let world = fault.world(Suite::Trixie).expect("a world");
+        let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
+        let said = json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
+        println!("{:<100} {:<20} {}", fault.name, fault.step, said.as_deref().unwrap_or("holds"));
+        bad.extend(said.map(|_| fault.name));
+    }
+    assert!(bad.is_empty(), "{} of {} pairs do not hold: {bad:?}", bad.len(), faults.len());
+}
+
 fn print(row: &Seen) {
     let Seen { name, expected, seen, milliseconds, seconds, complaints } = row;
     println!("{name:<52} {expected:<70} {seen:<40} {milliseconds:>6.1} ms {seconds:>5.1} s");
