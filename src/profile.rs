@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::host::Host;
 use crate::step::{Level, Reach};
 use crate::yaml::{self, Limits};
+use raw::Raw;
+
+mod layers;
+mod raw;
 
 /// The built-in profiles, so that the binary stands alone.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -202,93 +206,6 @@ fn as_human<S: serde::Serializer>(duration: &Duration, out: S) -> Result<S::Ok, 
     out.collect_str(&humantime::format_duration(*duration))
 }
 
-/// A duration in a profile: `60s`, `1m 30s`.
-#[derive(Debug, Clone, Copy)]
-struct Span(Duration);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(input)?;
-        humantime::parse_duration(&text).map(Self).map_err(|error| {
-            serde::de::Error::custom(format!("`{text}` is no duration such as `60s` or `1m 30s`: {error}"))
-        })
-    }
-}
-
-/// A profile as it is written: everything may be left out.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    extends: Option<String>,
-    description: Option<String>,
-    #[serde(default)]
-    steps: BTreeMap<String, Mode>,
-    #[serde(default)]
-    causes: BTreeMap<String, Weight>,
-    repair: Option<Grant>,
-    #[serde(default)]
-    controllers: RawControllers,
-    #[serde(default)]
-    storage: RawStorage,
-    #[serde(default)]
-    network: RawNetwork,
-    #[serde(default)]
-    daemon: RawDaemon,
-    #[serde(default)]
-    image: RawImage,
-    #[serde(default)]
-    container: RawContainer,
-    format: Option<Format>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawControllers {
-    required: Option<Vec<String>>,
-    wanted: Option<Vec<String>>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawStorage {
-    min_free_mib: Option<u64>,
-    min_free_inodes: Option<u64>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawNetwork {
-    names: Option<Vec<String>>,
-    endpoints: Option<Vec<String>>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDaemon {
-    command: Option<String>,
-    args: Option<Vec<String>>,
-    data_root: Option<PathBuf>,
-    debug: Option<bool>,
-    start_timeout: Option<Span>,
-    stop_timeout: Option<Span>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawImage {
-    reference: Option<String>,
-    timeout: Option<Span>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawContainer {
-    command: Option<Vec<String>>,
-    exit_code: Option<i64>,
-    output: Option<String>,
-    timeout: Option<Span>,
-}
-
 /// The names of the built-in profiles, with what each is for.
 pub fn built_in() -> Vec<(&'static str, String)> {
     let describe = |text| {
@@ -318,7 +235,7 @@ pub fn load(host: &dyn Host, name: &str) -> anyhow::Result<Profile> {
         next = raw.extends.clone();
         layers.push(raw);
     }
-    Profile::from_layers(name, layers)
+    Profile::from_layers(name, &layers)
 }
 
 /// Parses one layer; errors name the file, the line and the column.
@@ -346,56 +263,7 @@ fn names() -> Vec<&'static str> {
     BUILT_IN.iter().map(|(name, _)| *name).collect()
 }
 
-/// The first layer that answers a question.
-fn first<T: Clone>(layers: &[Raw], pick: impl Fn(&Raw) -> Option<T>) -> Option<T> {
-    layers.iter().find_map(pick)
-}
-
-/// The maps of all layers in one; nearer layers win.
-fn merged<V: Clone>(layers: &[Raw], pick: impl Fn(&Raw) -> &BTreeMap<String, V>) -> BTreeMap<String, V> {
-    layers.iter().rev().flat_map(|raw| pick(raw).clone()).collect()
-}
-
 impl Profile {
-    /// Answers every question from the nearest layer that does, else as `default` would.
-    fn from_layers(name: &str, layers: Vec<Raw>) -> anyhow::Result<Self> {
-        let l = &layers[..];
-        let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let profile = Self {
-            name: name.to_owned(),
-            description: first(l, |r| r.description.clone()).unwrap_or_default(),
-            steps: merged(l, |r| &r.steps),
-            causes: merged(l, |r| &r.causes),
-            repair: first(l, |r| r.repair).unwrap_or(Grant::Container),
-            controllers: Controllers {
-                required: first(l, |r| r.controllers.required.clone()).unwrap_or_else(|| words(&["devices"])),
-                wanted: first(l, |r| r.controllers.wanted.clone()).unwrap_or_else(|| words(WANTED)),
-            },
-            storage: Storage {
-                min_free_mib: first(l, |r| r.storage.min_free_mib).unwrap_or(256),
-                min_free_inodes: first(l, |r| r.storage.min_free_inodes).unwrap_or(4096),
-            },
-            network: Network {
-                names: first(l, |r| r.network.names.clone()).unwrap_or_default(),
-                endpoints: first(l, |r| r.network.endpoints.clone()).unwrap_or_default(),
-            },
-            daemon: Daemon::from_layers(l),
-            image: Image {
-                reference: first(l, |r| r.image.reference.clone()).unwrap_or_else(|| "builtin".into()),
-                timeout: span(first(l, |r| r.image.timeout), 120),
-            },
-            container: Container {
-                command: first(l, |r| r.container.command.clone()).unwrap_or_default(),
-                exit_code: first(l, |r| r.container.exit_code).unwrap_or(0),
-                output: first(l, |r| r.container.output.clone()),
-                timeout: span(first(l, |r| r.container.timeout), 60),
-            },
-            format: first(l, |r| r.format).unwrap_or(Format::Human),
-        };
-        profile.validate()?;
-        Ok(profile)
-    }
-
     /// Refuses what the types cannot.
     fn validate(&self) -> anyhow::Result<()> {
         let name = &self.name;
@@ -416,26 +284,5 @@ impl Profile {
             ensure!(!value.is_zero(), "profile {name}: {key} is zero");
         }
         Ok(())
-    }
-}
-
-/// Controllers whose limits people use.
-const WANTED: &[&str] = &["memory", "cpu", "cpuacct", "cpuset", "pids", "blkio", "freezer"];
-
-/// A duration of a layer, or so many seconds.
-fn span(given: Option<Span>, seconds: u64) -> Duration {
-    given.map_or(Duration::from_secs(seconds), |span| span.0)
-}
-
-impl Daemon {
-    fn from_layers(l: &[Raw]) -> Self {
-        Self {
-            command: first(l, |r| r.daemon.command.clone()).unwrap_or_else(|| "dockerd".into()),
-            args: first(l, |r| r.daemon.args.clone()).unwrap_or_default(),
-            data_root: first(l, |r| r.daemon.data_root.clone()),
-            debug: first(l, |r| r.daemon.debug).unwrap_or(true),
-            start_timeout: span(first(l, |r| r.daemon.start_timeout), 60),
-            stop_timeout: span(first(l, |r| r.daemon.stop_timeout), 15),
-        }
     }
 }
