@@ -372,10 +372,9 @@ impl Machine for Fake {
 
     fn remove_file(&self, path: &Path) -> HostResult<()> {
         self.fault("remove_file", path)?;
-        self.nodes
-            .borrow_mut()
-            .remove(path)
-            .ok_or_else(|| HostError::new("remove_file", path, Errno::ENOENT))?;
+        let at = self.resolved(path, false);
+        let removed = self.nodes.borrow_mut().remove(&at);
+        removed.ok_or_else(|| HostError::new("remove_file", path, Errno::ENOENT))?;
         self.changed(format!("remove_file {}", path.display()));
         Ok(())
     }
