@@ -87,16 +87,18 @@ impl World {
         bed("engine.sh", &args)
     }
 
-    /// The report, and below `changed` what differs in the world afterwards.
+    /// The report. Where nothing may be repaired, the world is as it was.
     fn report(&self) -> Value {
         let Self { broken, steps, options, .. } = self;
         let script = format!(
-            "exec 3>&1 >&2; {{ {broken}; }}; world() {{ cat /proc/self/mountinfo; find /var/lib /run /tmp /etc/docker | sort; }}; \
-             world >/share/before.$$; /share/dindcheck verify --only {steps} --keep-going --format json {options} >&3; \
-             world >/share/after.$$; diff /share/before.$$ /share/after.$$ >&2; rm -f /share/before.$$ /share/after.$$; true"
+            "exec 3>&1 >&2; {{ {broken}; }}; world() {{ cut -d' ' -f3- /proc/self/mountinfo; find /var/lib /run /tmp /etc/docker | sort; }}; \
+             before=$(world); /share/dindcheck verify --only {steps} --keep-going --format json {options} >&3; \
+             after=$(world); printf '\\n---\\n' >&3; diff <(echo \"$before\") <(echo \"$after\") >&3"
         );
         let said = self.script(&script);
-        serde_json::from_str(&said).unwrap_or_else(|error| panic!("no report ({error}): {said}"))
+        let (report, changed) = said.split_once("\n---\n").unwrap_or((&said, ""));
+        assert!(changed.is_empty() || !options.contains("--repair none"), "{broken}: {changed}");
+        serde_json::from_str(report).unwrap_or_else(|error| panic!("no report ({error}): {said}"))
     }
 
     /// What the steps found that is not as it should be: `step level cause`.
@@ -241,4 +243,163 @@ fn configurations_are_judged_as_dockerd_judges_them() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The four steps.
+const ALL: &str = "binaries,daemon-config,storage,daemon-state";
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn a_healthy_outer_container_has_nothing_wrong() {
+    for (suite, engine) in SUITES {
+        let report = World::new(suite, ALL).report();
+        assert_eq!(problems(&report), Vec::<String>::new(), "{engine}");
+        assert_eq!(report["verdict"], "sound");
+        assert!(report["environment"]["engine"].as_str().is_some_and(|version| version.starts_with(engine)));
+        assert_eq!(report["environment"]["storage_driver"], "overlay2");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn the_data_root_on_the_containers_overlay_counts_by_what_dockerd_makes_of_it() {
+    for (suite, engine) in SUITES {
+        let world = || World::new(suite, "storage").without_volume();
+        assert_eq!(world().problems(), ["storage warn overlay-on-overlay-data-root"], "{engine}");
+        let named = world().options("--repair none -- --storage-driver=overlay2");
+        assert_eq!(named.problems(), ["storage fail overlay-on-overlay-data-root"], "{engine}");
+        let vfs = world().options("--repair none -- -s vfs");
+        assert_eq!(vfs.problems(), Vec::<String>::new(), "{engine}");
+    }
+    let flag = "mkdir -p /etc/docker; echo '{\"features\": {\"containerd-snapshotter\": true}}' >/etc/docker/daemon.json";
+    let world = World::new(NEWEST, "storage").without_volume().broken(flag);
+    assert_eq!(world.problems(), ["storage fail data-root-containerd-snapshotter-on-overlay"]);
+    let system = World::new(NEWEST, "storage").broken(&format!(
+        "{flag}; mkdir -p /run/containerd; python3 -c 1 2>/dev/null; touch /run/containerd/containerd.sock"
+    ));
+    assert_eq!(
+        system.problems(),
+        ["storage fail data-root-containerd-snapshotter-on-overlay"],
+        "the system's containerd"
+    );
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn a_bad_place_for_data_is_named() {
+    for (broken, docker, expected) in [
+        ("mount -o remount,bind,ro /var/lib/docker", "", "storage fail data-root-read-only"),
+        ("rm -rf /data; touch /data", "", "storage fail data-root-not-writable"),
+        (
+            "mount -o remount,size=16k /small; head -c 99999 /dev/zero >/small/x",
+            "--tmpfs /small",
+            "storage fail disk-full",
+        ),
+        ("true", "--tmpfs /small:exec,size=100m", "storage warn low-disk-space"),
+        ("true", "--tmpfs /small:exec,nr_inodes=100", "storage warn low-inodes"),
+        (
+            "mkdir -p /var/lib/docker/overlay2/x /var/lib/docker/btrfs/x",
+            "",
+            "storage fail several-graphdrivers-in-data-root",
+        ),
+        ("mkdir -p /var/lib/docker/aufs/x", "", "storage warn prior-storage-driver-unavailable"),
+        ("true", "-e DOCKER_DRIVER=aufs", "storage fail daemon-removed-storage-driver"),
+        ("true", "-e DOCKER_DRIVER=btrfs", "storage fail data-root-filesystem-unsupported"),
+    ] {
+        let options = match (docker.contains("/small"), broken.contains("/data")) {
+            (true, _) => "--repair none -- --data-root=/small",
+            (_, true) => "--repair none -- --data-root=/data",
+            _ => "--repair none",
+        };
+        let mut world = World::new(NEWEST, "storage").broken(broken).options(options);
+        if !docker.is_empty() {
+            world = world.docker(docker);
+        }
+        assert_eq!(world.problems(), [expected], "{broken} {docker}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn missing_and_broken_programs_are_told_apart() {
+    let away = |name: &str| format!("mv $(command -v {name}) /root/");
+    let spoil = |name: &str, how: &str| format!("f=$(readlink -f $(command -v {name})); {how} \"$f\"");
+    let cases = [
+        (away("dockerd"), "fail docker-program-missing", "fail docker-program-missing"),
+        (away("containerd"), "fail containerd-program-missing", "fail containerd-program-missing"),
+        (
+            away("containerd-shim-runc-v2"),
+            "fail containerd-shim-program-missing",
+            "fail containerd-shim-program-missing",
+        ),
+        (away("runc"), "fail runc-program-missing", "fail runc-program-missing"),
+        (away("docker-proxy"), "warn docker-proxy-program-missing", "fail docker-proxy-program-missing"),
+        (away("docker-init"), "warn docker-init-program-missing", "warn docker-init-program-missing"),
+        (away("iptables"), "fail iptables-program-missing", "fail iptables-program-missing"),
+        (spoil("runc", "chmod -x"), "fail binary-not-runnable", "fail binary-not-runnable"),
+        (spoil("runc", "truncate -s 0"), "fail binary-not-runnable", "fail binary-not-runnable"),
+        (spoil("dockerd", "truncate -s 99999"), "fail binary-not-runnable", "fail binary-not-runnable"),
+        (
+            spoil("runc", "printf '#!/no/shell\\n' | tee"),
+            "fail binary-not-runnable",
+            "fail binary-not-runnable",
+        ),
+    ];
+    for (broken, old, new) in cases {
+        for (suite, expected) in [("bookworm", old), (NEWEST, new)] {
+            let found = World::new(suite, "binaries").broken(&broken).problems();
+            assert_eq!(found, [format!("binaries {expected}")], "{suite}: {broken}");
+        }
+    }
+}
+
+/// dockerd in the outer container, as an ordinary script starts it.
+const START: &str = "dockerd >/dev/null 2>&1 & until curl -s --unix-socket /run/docker.sock x/_ping >/dev/null 2>&1 || \
+    docker version >/dev/null 2>&1; do sleep 0.1; done";
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn traces_of_other_daemons_are_named() {
+    let sleeper = "sleep 999 & sleep 0.1";
+    let cases = [
+        (format!("echo 99999 >/run/docker.pid; {sleeper}"), "", vec![]),
+        (format!("touch -d '1 hour ago' /run/docker.pid; {sleeper}; echo $! >/x; cp /x /run/docker.pid; touch -d '1 hour ago' /run/docker.pid"), "", vec!["fail stale-docker-pid-file"]),
+        (format!("mkdir -p /run/docker/containerd; {sleeper}; echo $! >/run/docker/containerd/containerd.pid"), "", vec!["fail stale-containerd-pid-file"]),
+        ("mkdir /run/docker.sock".to_owned(), "", vec!["fail docker-socket-is-a-directory"]),
+        ("true".to_owned(), "-v /run/bed/docker.sock:/var/run/docker.sock", vec!["fail docker-socket-is-the-outer-daemons"]),
+        ("mkdir -p /run/containerd; touch /run/containerd/containerd.sock".to_owned(), "", vec!["fail containerd-socket-not-answering"]),
+        (START.to_owned(), "", vec!["fail daemon-already-running"]),
+        (format!("mkdir -p /var/lib/docker; {START}; kill -9 %1; wait %1"), "", vec![]),
+        ("mkdir -p /var/lib/docker/volumes; touch /var/lib/docker/volumes/metadata.db; flock /var/lib/docker/volumes/metadata.db sleep 99 & sleep 0.3".to_owned(), "", vec!["fail data-root-shared-by-two-daemons"]),
+        ("mkdir -p /var/lib/docker/.dindcheck-0001".to_owned(), "", vec!["warn leftovers-remain"]),
+    ];
+    for (broken, docker, expected) in cases {
+        let mut world = World::new("trixie", "daemon-state").broken(&broken);
+        if !docker.is_empty() {
+            world = world.docker(docker);
+        }
+        let expected: Vec<_> = expected.into_iter().map(|what| format!("daemon-state {what}")).collect();
+        assert_eq!(world.problems(), expected, "{broken} {docker}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn stale_pid_files_are_removed_and_the_daemon_starts() {
+    for (suite, engine) in SUITES {
+        let broken = "sleep 999 & mkdir -p /run/docker/containerd; \
+             for file in /run/docker.pid /run/docker/containerd/containerd.pid; do echo $! >$file; touch -d '1 hour ago' $file; done";
+        let world =
+            World::new(suite, "daemon-state,daemon-start").broken(broken).options("--repair container");
+        let report = world.report();
+        let step = |id: &str| {
+            let steps = report["steps"].as_array().expect("steps");
+            steps.iter().find(|step| step["id"] == id).expect("the step").clone()
+        };
+        assert_eq!(step("daemon-state")["outcome"], "repaired", "{engine}: {report:#}");
+        let changes = step("daemon-state")["repair"]["changes"].clone();
+        assert_eq!(changes[0]["did"], "removed /var/run/docker.pid");
+        assert_eq!(changes.as_array().map(Vec::len), Some(2), "{changes}");
+        assert_eq!(step("daemon-start")["outcome"], "passed", "{engine}: {report:#}");
+    }
 }

@@ -80,7 +80,7 @@ pub fn nearest(host: &dyn Host, path: &Path) -> HostResult<(PathBuf, bool)> {
                 ahead.extend(parts(&target));
             }
             Ok(_) => real = next,
-            Err(error) if error.errno() == Errno::ENOENT => return Ok((real, false)),
+            Err(error) if error.is_absent() => return Ok((real, false)),
             Err(error) => return Err(error),
         }
     }
@@ -114,7 +114,7 @@ mod tests {
             (name(OVERLAY).as_str(), name(0xef53).as_str(), name(0x1234).as_str()),
             ("overlay", "ext4", "0x1234")
         );
-        assert_eq!(name(i64::from(0x9123_683e_u32 as i32)), "btrfs");
+        assert_eq!(name(i64::from(0x9123_683e_u32.cast_signed())), "btrfs");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod filesystem;
 pub mod ipv4;
 pub mod kernel;
 pub mod mounts;
+pub mod pidfile;
 pub mod programs;
 pub mod routes;
 pub mod status;

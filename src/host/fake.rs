@@ -4,7 +4,7 @@
 //! Mount calls are written down and, where a test asks for it, change `/proc/self/mountinfo` by a closure.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub struct Fake {
     env: BTreeMap<String, String>,
     identity: Identity,
     runs: RefCell<BTreeMap<String, Ran>>,
+    locked: BTreeSet<PathBuf>,
     trials: RefCell<VecDeque<TrialReport>>,
     faults: RefCell<Vec<Fault>>,
     log: RefCell<Vec<String>>,
@@ -53,6 +54,7 @@ impl Default for Fake {
             env: BTreeMap::new(),
             identity: Identity { euid: 0, pid: 4242 },
             runs: RefCell::default(),
+            locked: BTreeSet::new(),
             trials: RefCell::default(),
             faults: RefCell::default(),
             log: RefCell::default(),
@@ -136,6 +138,14 @@ impl Fake {
         }
         let ran = Ran { code, stdout: stdout.into(), stderr: String::new() };
         self.runs.borrow_mut().insert(command.into(), ran);
+        self
+    }
+
+    /// A file on which somebody holds a lock.
+    #[must_use]
+    pub fn locked(mut self, path: &str) -> Self {
+        self.set(path, "");
+        self.locked.insert(path.into());
         self
     }
 
@@ -305,6 +315,11 @@ impl Host for Fake {
         self.find("connect to", socket, true).map(drop)
     }
 
+    fn is_locked(&self, path: &Path) -> HostResult<bool> {
+        self.find("lock", path, true)?;
+        Ok(self.locked.contains(path))
+    }
+
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
         self.fault("try", Path::new("/"))?;
         let answer = self.trials.borrow_mut().pop_front();
@@ -357,10 +372,9 @@ impl Machine for Fake {
 
     fn remove_file(&self, path: &Path) -> HostResult<()> {
         self.fault("remove_file", path)?;
-        self.nodes
-            .borrow_mut()
-            .remove(path)
-            .ok_or_else(|| HostError::new("remove_file", path, Errno::ENOENT))?;
+        let at = self.resolved(path, false);
+        let removed = self.nodes.borrow_mut().remove(&at);
+        removed.ok_or_else(|| HostError::new("remove_file", path, Errno::ENOENT))?;
         self.changed(format!("remove_file {}", path.display()));
         Ok(())
     }

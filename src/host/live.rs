@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -133,7 +134,27 @@ impl Host for Live {
     }
 
     fn connect(&self, socket: &Path) -> HostResult<()> {
-        std::os::unix::net::UnixStream::connect(socket).map(drop).map_err(on("connect to", socket))
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket as open};
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let connected = UnixAddr::new(socket).and_then(|address| {
+            let client = open(AddressFamily::Unix, SockType::Stream, flags, None)?;
+            connect(client.as_raw_fd(), &address)
+        });
+        match connected {
+            // Somebody listens and is too busy to accept: a plain connect(2) would wait for that.
+            Ok(()) | Err(Errno::EAGAIN) => Ok(()),
+            Err(errno) => Err(HostError::new("connect to", socket, errno)),
+        }
+    }
+
+    fn is_locked(&self, path: &Path) -> HostResult<bool> {
+        use nix::fcntl::{Flock, FlockArg};
+        let file = std::fs::File::open(path).map_err(on("open", path))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(_) => Ok(false),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(true),
+            Err((_, errno)) => Err(HostError::new("lock", path, errno)),
+        }
     }
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {

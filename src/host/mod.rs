@@ -170,6 +170,8 @@ pub trait Host {
     fn ask_ahead(&self, _program: &Path, _args: &[&str]) {}
     /// Whether something accepts connections on a unix socket (`ECONNREFUSED`: nobody does).
     fn connect(&self, socket: &Path) -> HostResult<()>;
+    /// Whether somebody holds a flock(2) on a file, in whatever namespace: a database in use.
+    fn is_locked(&self, path: &Path) -> HostResult<bool>;
     /// What can only be learned by trying, tried in a child with namespaces of its own.
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport>;
 

@@ -79,7 +79,8 @@ fn d_type(dir: &Path) -> Tried {
     Ok(())
 }
 
-/// The mount, as dockerd tries it.
+/// The mount, as dockerd tries it; `volatile` beside it, which kernels before 5.10 refuse: without it each copy-up
+/// waits for the disk, and the unmount writes out all that is dirty on the whole file system.
 fn mount(dir: &Path, userxattr: bool) -> Tried {
     let at = |name: &str| dir.join(name).display().to_string();
     let mut data =
@@ -89,8 +90,14 @@ fn mount(dir: &Path, userxattr: bool) -> Tried {
     }
     let target = dir.join("merged");
     #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
-    nix::mount::mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(data.as_str()))
-        .map_err(|errno| HostError::new("mount overlay on", target, errno))
+    let mount = |data: &str| {
+        nix::mount::mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(data))
+            .map_err(|errno| HostError::new("mount overlay on", &target, errno))
+    };
+    match mount(&format!("{data},volatile")) {
+        Err(error) if error.errno() == Errno::EINVAL => mount(&data),
+        done => done,
+    }
 }
 
 /// The lower file is seen through the mount.

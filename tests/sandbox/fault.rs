@@ -119,7 +119,8 @@ impl Fault {
     }
 
     fn started(&self, profile: &str, args: &[&str]) -> Line {
-        let filter: &[&str] = if self.refuses.is_empty() { &[] } else { &["setpriv", "--seccomp-filter", FILTER] };
+        let filter: &[&str] =
+            if self.refuses.is_empty() { &[] } else { &["setpriv", "--seccomp-filter", FILTER] };
         let mut words = [self.under, filter, &["dindcheck"], args, &["--profile", profile]].concat();
         let only = std::env::var("DINDCHECK_BUILT").unwrap_or_default(); // TODO goes when all steps are there
         if !only.is_empty() && profile == PROFILE {

@@ -41,9 +41,15 @@ fn a_healthy_world_is_sound_with_every_engine() {
 fn by_hand() {
     use world::{Line, Suite, World};
     let begin = std::time::Instant::now();
-    let world = World::new(match std::env::var("SUITE").as_deref() { Ok("bookworm") => Suite::Bookworm, Ok("forky") => Suite::Forky, _ => Suite::Trixie }).unwrap();
+    let world = World::new(match std::env::var("SUITE").as_deref() {
+        Ok("bookworm") => Suite::Bookworm,
+        Ok("forky") => Suite::Forky,
+        _ => Suite::Trixie,
+    })
+    .unwrap();
     println!("up in {:?}", begin.elapsed());
-    let script = std::env::var("SCRIPT").unwrap_or_else(|_| "cat /proc/self/mountinfo /proc/self/cgroup; ip a; ip r".into());
+    let script = std::env::var("SCRIPT")
+        .unwrap_or_else(|_| "cat /proc/self/mountinfo /proc/self/cgroup; ip a; ip r".into());
     let played = world.run(Line::new(["/bin/sh", "-c", &script]));
     println!("{}\n{:?}", played.said(), played.took);
     let begin = std::time::Instant::now();

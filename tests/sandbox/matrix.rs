@@ -72,9 +72,11 @@ fn print(row: &Seen) {
 fn row(fault: &Fault, suite: Suite) -> Seen {
     let begin = Instant::now();
     let mut complaints = Vec::new();
-    let looked = std::panic::catch_unwind(|| look(fault, suite)).unwrap_or_else(|panic| Looked::failed(&panicked(&*panic)));
+    let looked = std::panic::catch_unwind(|| look(fault, suite))
+        .unwrap_or_else(|panic| Looked::failed(&panicked(&*panic)));
     complaints.extend(looked.complaints);
-    let real = std::panic::catch_unwind(|| reality(fault, suite)).unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let real =
+        std::panic::catch_unwind(|| reality(fault, suite)).unwrap_or_else(|panic| Err(panicked(&*panic)));
     let real = real.unwrap_or_else(|complaint| {
         complaints.push(complaint);
         "?".into()
@@ -92,7 +94,8 @@ fn row(fault: &Fault, suite: Suite) -> Seen {
 
 /// A panic's words.
 fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panicked: {}", text.unwrap_or("without words"))
 }
 
@@ -127,7 +130,11 @@ fn look(fault: &Fault, suite: Suite) -> Looked {
     complaints.extend(judge(fault, &report, played.code));
     let (repair, complaint) = repaired(fault, &world);
     complaints.extend(complaint);
-    Looked { repair: format!("{repair:?}").to_lowercase(), milliseconds: report["duration_ms"].as_f64().unwrap_or_default(), complaints }
+    Looked {
+        repair: format!("{repair:?}").to_lowercase(),
+        milliseconds: report["duration_ms"].as_f64().unwrap_or_default(),
+        complaints,
+    }
 }
 
 /// Whether the first step that says something is the expected one, for the expected cause.
@@ -189,14 +196,21 @@ fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
     }
     let world = fault.world(suite).expect("a world");
     let played = world.run(fault.line_without_environment(&["verify", "--repair", "none"]));
-    let report = json(&played).ok_or_else(|| format!("no report without the environment phase: {}", played.said()))?;
+    let report =
+        json(&played).ok_or_else(|| format!("no report without the environment phase: {}", played.said()))?;
     let first = &report["first_failure"];
-    let said = format!("{} {}", first["step"].as_str().unwrap_or("sound"), first["cause"].as_str().unwrap_or_default());
+    let said = format!(
+        "{} {}",
+        first["step"].as_str().unwrap_or("sound"),
+        first["cause"].as_str().unwrap_or_default()
+    );
     match (fault.real, played.code) {
         (Real::Breaks, 1) | (Real::Survives, 0) => Ok(said.trim().to_owned()),
         // Some faults keep even dindcheck from starting a daemon.
         (Real::Breaks, 2) if first["step"] == "daemon-start" => Ok("daemon-start cannot begin".to_owned()),
-        (expected, code) => Err(format!("reality: {expected:?} was expected, seen: exit code {code}, {first}")),
+        (expected, code) => {
+            Err(format!("reality: {expected:?} was expected, seen: exit code {code}, {first}"))
+        }
     }
 }
 

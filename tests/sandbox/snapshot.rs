@@ -30,10 +30,11 @@ impl Snapshot {
     /// What is different later: lines that went, and lines that came.
     pub fn differences(&self, later: &Self) -> Vec<String> {
         let without = |lines: &[String], others: &[String], sign: &str| {
-            let mut others: std::collections::BTreeMap<&str, usize> = others.iter().fold(Default::default(), |mut all, line| {
-                *all.entry(line).or_default() += 1;
-                all
-            });
+            let mut others: std::collections::BTreeMap<&str, usize> =
+                others.iter().fold(Default::default(), |mut all, line| {
+                    *all.entry(line).or_default() += 1;
+                    all
+                });
             let mut left = Vec::new();
             for line in lines {
                 match others.get_mut(line.as_str()) {

@@ -186,7 +186,7 @@ pub(crate) mod tests {
             machine("26.1.5").file("/etc/docker/daemon.json", r#"{"hosts": ["unix:///x"], "runtimes": {}}"#);
         let found = daemon(&host, &["-H", "tcp://x:1", "--add-runtime=a=b"]).problems;
         assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!(found[0].cause.map(|cause| cause.as_str()), Some("daemon-json-flag-conflict"));
+        assert_eq!(found[0].cause.map(CauseId::as_str), Some("daemon-json-flag-conflict"));
         assert!(found[0].what.starts_with("hosts: given both"));
     }
 

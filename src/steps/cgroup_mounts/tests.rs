@@ -32,7 +32,10 @@ fn machine(own: &str, mountinfo: &str, magic: i64) -> Fake {
 
 /// One mountinfo line of a v1 hierarchy.
 fn mounted(root: &str, target: &str, options: &str, controllers: &str) -> String {
-    format!("5{} 40 0:30 {root} /sys/fs/cgroup/{target} {options} - cgroup cgroup rw,{controllers}\n", target.len())
+    format!(
+        "5{} 40 0:30 {root} /sys/fs/cgroup/{target} {options} - cgroup cgroup rw,{controllers}\n",
+        target.len()
+    )
 }
 
 const TMPFS: &str = "40 20 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n";

@@ -89,9 +89,24 @@ pub const FAULTS: &[Fault] = &[
         repair: Repair::Repaired,
         ..MOUNTS
     },
-    Fault { name: "memory-not-mounted", breaks: "umount /sys/fs/cgroup/memory", cause: V1_CONTROLLER, ..MOUNTS_WARNING },
-    Fault { name: "cpu-not-mounted", breaks: "umount /sys/fs/cgroup/cpu", cause: V1_CONTROLLER, ..MOUNTS_WARNING },
-    Fault { name: "freezer-not-mounted", breaks: "umount /sys/fs/cgroup/freezer", cause: V1_CONTROLLER, ..MOUNTS_WARNING },
+    Fault {
+        name: "memory-not-mounted",
+        breaks: "umount /sys/fs/cgroup/memory",
+        cause: V1_CONTROLLER,
+        ..MOUNTS_WARNING
+    },
+    Fault {
+        name: "cpu-not-mounted",
+        breaks: "umount /sys/fs/cgroup/cpu",
+        cause: V1_CONTROLLER,
+        ..MOUNTS_WARNING
+    },
+    Fault {
+        name: "freezer-not-mounted",
+        breaks: "umount /sys/fs/cgroup/freezer",
+        cause: V1_CONTROLLER,
+        ..MOUNTS_WARNING
+    },
     Fault {
         name: "systemd-hierarchy-not-mounted",
         breaks: "umount /sys/fs/cgroup/systemd",

@@ -8,7 +8,13 @@ const WARNED: Fault = Fault { step: "daemon-state", ..WARNING };
 /// A socket that nobody listens on any more.
 macro_rules! dead_socket {
     ($path:literal) => {
-        concat!("mkdir -p $(dirname ", $path, "); perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"", $path, "\", Listen => 1) or die'")
+        concat!(
+            "mkdir -p $(dirname ",
+            $path,
+            "); perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"",
+            $path,
+            "\", Listen => 1) or die'"
+        )
     };
 }
 
@@ -31,7 +37,14 @@ macro_rules! daemon {
 }
 
 pub const FAULTS: &[Fault] = &[
-    Fault { name: "pid-file-names-another-process", breaks: "echo 1 >/run/docker.pid", cause: "stale-docker-pid-file", repair: Repair::Repaired, suites: EVERY_ENGINE, ..STATE },
+    Fault {
+        name: "pid-file-names-another-process",
+        breaks: "echo 1 >/run/docker.pid",
+        cause: "stale-docker-pid-file",
+        repair: Repair::Repaired,
+        suites: EVERY_ENGINE,
+        ..STATE
+    },
     Fault {
         name: "containerd-pid-file-names-another-process",
         breaks: "mkdir -p /run/docker/containerd; sleep 300 & echo $! >/run/docker/containerd/containerd.pid",
@@ -41,22 +54,68 @@ pub const FAULTS: &[Fault] = &[
         suites: EVERY_ENGINE,
         ..STATE
     },
-    Fault { name: "pid-file-names-nobody", breaks: "echo 99999 >/run/docker.pid", cause: "stale-docker-pid-file", ..WARNED },
-    Fault { name: "socket-of-a-daemon-that-is-gone", breaks: dead_socket!("/run/docker.sock"), cause: "stale-socket", ..WARNED },
-    Fault { name: "socket-is-a-directory", breaks: "mkdir -p /run/docker.sock", cause: "docker-socket-is-a-directory", suites: EVERY_ENGINE, ..STATE },
+    Fault {
+        name: "pid-file-names-nobody",
+        breaks: "echo 99999 >/run/docker.pid",
+        cause: "stale-docker-pid-file",
+        ..WARNED
+    },
+    Fault {
+        name: "socket-of-a-daemon-that-is-gone",
+        breaks: dead_socket!("/run/docker.sock"),
+        cause: "stale-socket",
+        ..WARNED
+    },
+    Fault {
+        name: "socket-is-a-directory",
+        breaks: "mkdir -p /run/docker.sock",
+        cause: "docker-socket-is-a-directory",
+        suites: EVERY_ENGINE,
+        ..STATE
+    },
     Fault {
         name: "socket-of-the-outer-daemon",
-        breaks: concat!(live_socket!("/opt/outer.sock"), "; : >/run/docker.sock; mount --bind /opt/outer.sock /run/docker.sock"),
+        breaks: concat!(
+            live_socket!("/opt/outer.sock"),
+            "; : >/run/docker.sock; mount --bind /opt/outer.sock /run/docker.sock"
+        ),
         cause: "docker-socket-is-the-outer-daemons",
         ..STATE
     },
-    Fault { name: "socket-path-bind-mounted", breaks: ": >/opt/file; : >/run/docker.sock; mount --bind /opt/file /run/docker.sock", cause: "docker-socket-path-bind-mounted", ..STATE },
-    Fault { name: "containerd-socket-dead", breaks: dead_socket!("/run/containerd/containerd.sock"), profile: IMPATIENT, cause: "containerd-socket-not-answering", suites: EVERY_ENGINE, ..STATE },
-    Fault { name: "port-in-use", breaks: "perl -MIO::Socket::INET -e 'my $l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:2375\", Listen => 1) or die; exit if fork; sleep 300' </dev/null >/dev/null 2>&1", dockerd: &["--host=tcp://127.0.0.1:2375", "--tls=false"], cause: "listen-port-in-use", suites: EVERY_ENGINE, ..STATE },
-    Fault { name: "daemon-runs-already", breaks: daemon!(""), cause: "daemon-already-running", suites: EVERY_ENGINE, ..STATE },
+    Fault {
+        name: "socket-path-bind-mounted",
+        breaks: ": >/opt/file; : >/run/docker.sock; mount --bind /opt/file /run/docker.sock",
+        cause: "docker-socket-path-bind-mounted",
+        ..STATE
+    },
+    Fault {
+        name: "containerd-socket-dead",
+        breaks: dead_socket!("/run/containerd/containerd.sock"),
+        profile: IMPATIENT,
+        cause: "containerd-socket-not-answering",
+        suites: EVERY_ENGINE,
+        ..STATE
+    },
+    Fault {
+        name: "port-in-use",
+        breaks: "perl -MIO::Socket::INET -e 'my $l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:2375\", Listen => 1) or die; exit if fork; sleep 300' </dev/null >/dev/null 2>&1",
+        dockerd: &["--host=tcp://127.0.0.1:2375", "--tls=false"],
+        cause: "listen-port-in-use",
+        suites: EVERY_ENGINE,
+        ..STATE
+    },
+    Fault {
+        name: "daemon-runs-already",
+        breaks: daemon!(""),
+        cause: "daemon-already-running",
+        suites: EVERY_ENGINE,
+        ..STATE
+    },
     Fault {
         name: "another-daemon-on-the-data-root",
-        breaks: daemon!("--exec-root /run/other --pidfile /run/other.pid --host unix:///run/other.sock --bridge none --iptables=false"),
+        breaks: daemon!(
+            "--exec-root /run/other --pidfile /run/other.pid --host unix:///run/other.sock --bridge none --iptables=false"
+        ),
         profile: IMPATIENT,
         cause: "data-root-shared-by-two-daemons",
         ..STATE

@@ -11,14 +11,21 @@ const WARNED: Fault = Fault { step: "kernel", ..WARNING };
 /// No socket of that netlink family.
 const fn without_netlink(family: i32) -> Refusal {
     match family {
-        NETLINK_ROUTE => Refusal { call: SYS_socket, with: &[(0, AF_NETLINK as u32), (2, 0)], errno: EPROTONOSUPPORT },
+        NETLINK_ROUTE => {
+            Refusal { call: SYS_socket, with: &[(0, AF_NETLINK as u32), (2, 0)], errno: EPROTONOSUPPORT }
+        }
         _ => Refusal { call: SYS_socket, with: &[(0, AF_NETLINK as u32), (2, 12)], errno: EPROTONOSUPPORT },
     }
 }
 
 pub const FAULTS: &[Fault] = &[
     Fault { name: "kernel-says-2.6", under: &["setarch", "--uname-2.6"], cause: "kernel-too-old", ..KERNEL },
-    Fault { name: "no-route-netlink", refuses: &[without_netlink(NETLINK_ROUTE)], cause: "netlink-handle-unavailable", ..KERNEL },
+    Fault {
+        name: "no-route-netlink",
+        refuses: &[without_netlink(NETLINK_ROUTE)],
+        cause: "netlink-handle-unavailable",
+        ..KERNEL
+    },
     Fault {
         name: "root-may-have-few-keys",
         breaks: "echo 200 >/opt/few; mount --bind /opt/few /proc/sys/kernel/keys/root_maxkeys",

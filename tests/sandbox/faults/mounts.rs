@@ -21,7 +21,12 @@ pub const FAULTS: &[Fault] = &[
         repair: Repair::Repaired,
         ..MOUNTS
     },
-    Fault { name: "sys-read-only", breaks: "mount -o remount,bind,ro /sys", cause: "sys-read-only", ..WARNED },
+    Fault {
+        name: "sys-read-only",
+        breaks: "mount -o remount,bind,ro /sys",
+        cause: "sys-read-only",
+        ..WARNED
+    },
     Fault {
         name: "proc-masked",
         breaks: "for f in keys timer_list interrupts; do mount --bind /dev/null /proc/$f; done; mount -t tmpfs -o ro none /proc/acpi",
@@ -29,13 +34,50 @@ pub const FAULTS: &[Fault] = &[
         ..WARNED
     },
     Fault { name: "no-dev-null", breaks: "rm /dev/null", ..NODE },
-    Fault { name: "dev-null-is-a-file", breaks: "rm /dev/null; : >/dev/null", repair: Repair::None, real: Real::Survives, level: WARNING.level, ..NODE },
-    Fault { name: "no-dev-zero", breaks: "rm /dev/zero", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
-    Fault { name: "no-dev-urandom", breaks: "rm /dev/urandom", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
-    Fault { name: "no-dev-fuse", breaks: "rm /dev/fuse", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
+    Fault {
+        name: "dev-null-is-a-file",
+        breaks: "rm /dev/null; : >/dev/null",
+        repair: Repair::None,
+        real: Real::Survives,
+        level: WARNING.level,
+        ..NODE
+    },
+    Fault {
+        name: "no-dev-zero",
+        breaks: "rm /dev/zero",
+        ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE }
+    },
+    Fault {
+        name: "no-dev-urandom",
+        breaks: "rm /dev/urandom",
+        ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE }
+    },
+    Fault {
+        name: "no-dev-fuse",
+        breaks: "rm /dev/fuse",
+        ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE }
+    },
     Fault { name: "dev-nodev", breaks: "mount -o remount,nodev /dev", ..NODE },
-    Fault { name: "no-dev-shm", breaks: "umount /dev/shm; rmdir /dev/shm", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
-    Fault { name: "no-dev-pts", breaks: "umount /dev/pts", ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE } },
-    Fault { name: "tmp-read-only", breaks: "mount -t tmpfs -o ro none /tmp", cause: "tmp-not-writable", ..WARNED },
-    Fault { name: "root-read-only", breaks: "mount -o remount,bind,ro /", cause: "tmp-not-writable", ..MOUNTS },
+    Fault {
+        name: "no-dev-shm",
+        breaks: "umount /dev/shm; rmdir /dev/shm",
+        ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE }
+    },
+    Fault {
+        name: "no-dev-pts",
+        breaks: "umount /dev/pts",
+        ..Fault { level: WARNING.level, real: Real::Survives, repair: Repair::None, ..NODE }
+    },
+    Fault {
+        name: "tmp-read-only",
+        breaks: "mount -t tmpfs -o ro none /tmp",
+        cause: "tmp-not-writable",
+        ..WARNED
+    },
+    Fault {
+        name: "root-read-only",
+        breaks: "mount -o remount,bind,ro /",
+        cause: "tmp-not-writable",
+        ..MOUNTS
+    },
 ];

@@ -45,7 +45,8 @@ impl Cgroups {
     /// Opens the way in; to be done before the machine's mounts are left behind.
     pub fn open(&mut self) -> anyhow::Result<()> {
         let open = |dir: PathBuf| OpenOptions::new().write(true).open(dir.join("cgroup.procs")).map(Arc::new);
-        self.doors = self.dirs().into_iter().map(open).collect::<Result<_, _>>().context("open cgroup.procs")?;
+        self.doors =
+            self.dirs().into_iter().map(open).collect::<Result<_, _>>().context("open cgroup.procs")?;
         Ok(())
     }
 
@@ -70,7 +71,8 @@ fn hierarchies() -> anyhow::Result<Vec<(PathBuf, String)>> {
     let cgroups = table.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         let (target, fstype) = (words.next()?, words.next()?);
-        (target.starts_with(ROOT) && fstype.starts_with("cgroup")).then(|| (PathBuf::from(target), fstype.to_owned()))
+        (target.starts_with(ROOT) && fstype.starts_with("cgroup"))
+            .then(|| (PathBuf::from(target), fstype.to_owned()))
     });
     Ok(cgroups.collect())
 }
@@ -84,7 +86,9 @@ fn remove(dir: &Path) -> anyhow::Result<()> {
         }
         match std::fs::remove_dir(dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if Instant::now() > end => return Err(error).with_context(|| dir.display().to_string()),
+            Err(error) if Instant::now() > end => {
+                return Err(error).with_context(|| dir.display().to_string());
+            }
             Ok(()) => return Ok(()),
             Err(_) => std::thread::sleep(Duration::from_millis(2)),
         }

@@ -107,12 +107,23 @@ impl World {
         let name = format!("{}-{}", std::process::id(), next(&WORLDS));
         let dir = bed().join("sandbox").join(&name);
         let tree = bed().join("trees").join(suite.name());
-        ensure!(tree.join("usr/bin/dockerd").exists() || tree.join("usr/sbin/dockerd").exists(), "{} is missing: tests/bed/tree.sh {}", tree.display(), suite.name());
+        ensure!(
+            tree.join("usr/bin/dockerd").exists() || tree.join("usr/sbin/dockerd").exists(),
+            "{} is missing: tests/bed/tree.sh {}",
+            tree.display(),
+            suite.name()
+        );
         let cgroups = Cgroups::make(&format!("{PREFIX}{name}"))?;
         let mut world = Self { dir, orders: None, thread: None, cgroups, outputs: AtomicU32::new(0) };
         let (orders, inbox) = channel();
         let (built, is_built) = channel();
-        let mut site = Site { dir: world.dir.clone(), tree, tools: tools()?, cgroups: world.cgroups.clone(), outside: None };
+        let mut site = Site {
+            dir: world.dir.clone(),
+            tree,
+            tools: tools()?,
+            cgroups: world.cgroups.clone(),
+            outside: None,
+        };
         world.thread = Some(std::thread::Builder::new().name(name).spawn(move || match site.build() {
             Ok(init) => {
                 let _ = built.send(Ok(()));
@@ -148,7 +159,8 @@ impl World {
         let begin = Instant::now();
         let said = format!("{:?}", line.words);
         self.order(Order::Start { line, streams, started });
-        let mut child = is_started.recv().expect("the world is up").unwrap_or_else(|error| panic!("{said}: {error}"));
+        let mut child =
+            is_started.recv().expect("the world is up").unwrap_or_else(|error| panic!("{said}: {error}"));
         let code = wait(&mut child).unwrap_or_else(|| panic!("{said} did not end in {DEADLINE:?}"));
         let took = begin.elapsed();
         let text = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
@@ -200,7 +212,8 @@ impl Site {
     /// Makes the world around this thread and starts its first process.
     fn build(&mut self) -> anyhow::Result<Child> {
         use nix::sched::{CloneFlags, unshare};
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC).context("unshare")?;
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC)
+            .context("unshare")?;
         mounts::detach()?;
         self.cgroups.open()?;
         let root = mounts::root(&self.dir, &self.tree, &self.tools)?;
@@ -245,7 +258,8 @@ impl Site {
 
     /// Runs a script of the builder to its end, in the world.
     fn play(&self, script: &str) -> anyhow::Result<()> {
-        let status = self.start(&Line::new(["/bin/sh", "-ec", script]), (Stdio::null(), Stdio::inherit()))?.wait()?;
+        let status =
+            self.start(&Line::new(["/bin/sh", "-ec", script]), (Stdio::null(), Stdio::inherit()))?.wait()?;
         ensure!(status.success(), "{script}: {status}");
         Ok(())
     }
@@ -253,7 +267,8 @@ impl Site {
 
 /// The first process: a proc file system can be mounted only from within its pid namespace. tini reaps, and is killed
 /// when the thread that started it ends.
-const INIT: &str = "mount -t proc -o nosuid,nodev,noexec proc /proc; exec tini-static -p SIGKILL -- sleep infinity";
+const INIT: &str =
+    "mount -t proc -o nosuid,nodev,noexec proc /proc; exec tini-static -p SIGKILL -- sleep infinity";
 /// Waits until it has come so far.
 const STANDS: &str = "until grep -qsx sleep /proc/[0-9]*/comm; do :; done";
 
@@ -302,7 +317,9 @@ fn sweep() {
 /// Removes a directory with all that is in it.
 fn remove(dir: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| dir.display().to_string()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| dir.display().to_string())
+        }
         _ => Ok(()),
     }
 }

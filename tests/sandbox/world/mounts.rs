@@ -14,7 +14,8 @@ const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsF
 
 /// Nothing that is mounted from here on reaches the machine.
 pub fn detach() -> anyhow::Result<()> {
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).context("make / private")
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .context("make / private")
 }
 
 /// An overlay like Docker's: the tree and the program under test, with a layer to write to.
@@ -24,7 +25,13 @@ pub fn root(dir: &Path, tree: &Path, tools: &Path) -> anyhow::Result<PathBuf> {
         std::fs::create_dir_all(dir.join(sub)).with_context(|| format!("make {}/{sub}", dir.display()))?;
     }
     let shown = |path: PathBuf| path.display().to_string();
-    let layers = format!("lowerdir={}:{},upperdir={},workdir={}", tools.display(), tree.display(), shown(dir.join("upper")), shown(dir.join("work")));
+    let layers = format!(
+        "lowerdir={}:{},upperdir={},workdir={}",
+        tools.display(),
+        tree.display(),
+        shown(dir.join("upper")),
+        shown(dir.join("work"))
+    );
     made("overlay", "overlay", &root, MsFlags::empty(), &layers)?;
     Ok(root)
 }
@@ -53,13 +60,25 @@ fn device_nodes(root: &Path) -> anyhow::Result<()> {
     let nodes = copy_nodes(Path::new("/dev"), &dev).context("device nodes");
     umask(before);
     nodes?;
-    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")] {
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
         symlink(target, dev.join(name)).with_context(|| format!("link /dev/{name}"))?;
     }
     for sub in ["pts", "shm", "mqueue"] {
         std::fs::create_dir(dev.join(sub))?;
     }
-    made("devpts", "devpts", &dev.join("pts"), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, "newinstance,gid=5,mode=620,ptmxmode=666")?;
+    made(
+        "devpts",
+        "devpts",
+        &dev.join("pts"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+        "newinstance,gid=5,mode=620,ptmxmode=666",
+    )?;
     made("mqueue", "mqueue", &dev.join("mqueue"), KERNEL_FS, "")?;
     made("tmpfs", "shm", &dev.join("shm"), KERNEL_FS, "mode=1777,size=65536k")
 }
@@ -67,7 +86,10 @@ fn device_nodes(root: &Path) -> anyhow::Result<()> {
 /// Makes the nodes of one directory, and of /dev/net.
 fn copy_nodes(from: &Path, to: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(from)? {
-        let (path, name) = { let entry = entry?; (entry.path(), entry.file_name()) };
+        let (path, name) = {
+            let entry = entry?;
+            (entry.path(), entry.file_name())
+        };
         let meta = std::fs::symlink_metadata(&path)?;
         if name == "net" {
             std::fs::create_dir(to.join(&name))?;
@@ -81,7 +103,8 @@ fn copy_nodes(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 fn is_node(kind: FileType, name: &str) -> bool {
-    (kind.is_char_device() && name != "ptmx" && name != "console") || (kind.is_block_device() && name.starts_with("loop"))
+    (kind.is_char_device() && name != "ptmx" && name != "console")
+        || (kind.is_block_device() && name.starts_with("loop"))
 }
 
 /// The files that Docker writes into a container.
@@ -116,5 +139,6 @@ fn bind(from: &Path, to: &Path, flags: MsFlags) -> anyhow::Result<()> {
 }
 
 fn made(fstype: &str, source: &str, target: &Path, flags: MsFlags, data: &str) -> anyhow::Result<()> {
-    mount(Some(source), target, Some(fstype), flags, Some(data)).with_context(|| format!("mount {fstype} on {}", target.display()))
+    mount(Some(source), target, Some(fstype), flags, Some(data))
+        .with_context(|| format!("mount {fstype} on {}", target.display()))
 }

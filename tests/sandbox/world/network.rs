@@ -32,13 +32,18 @@ pub fn connect(root: &Path) -> anyhow::Result<File> {
     let world = own("the world's network namespace")?;
     let handle = root.join("run/world");
     File::create(&handle)?;
-    mount(Some("/proc/thread-self/ns/net"), &handle, None::<&str>, MsFlags::MS_BIND, None::<&str>).context("name it")?;
+    mount(Some("/proc/thread-self/ns/net"), &handle, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .context("name it")?;
     unshare(CloneFlags::CLONE_NEWNET).context("a second network namespace")?;
     let outside = own("the outside's network namespace")?;
     sysctl("ip_forward", "1")?;
     sysctl("icmp_ratelimit", "0")?;
     sysctl("icmp_msgs_per_sec", "100000").ok();
-    let played = Command::new("chroot").arg(root).args(["/bin/sh", "-ec", OUTSIDE]).output().context("start chroot")?;
+    let played = Command::new("chroot")
+        .arg(root)
+        .args(["/bin/sh", "-ec", OUTSIDE])
+        .output()
+        .context("start chroot")?;
     ensure!(played.status.success(), "the outside: {}", String::from_utf8_lossy(&played.stderr));
     setns(&world, CloneFlags::CLONE_NEWNET).context("return to the world's network namespace")?;
     umount2(&handle, MntFlags::MNT_DETACH)?;

@@ -1,0 +1,120 @@
+//! Whom does a pid file name: the program that wrote it, another one of the same number, or nobody?
+
+use std::path::{Path, PathBuf};
+
+use crate::engine::process;
+use crate::host::{Host, HostResult};
+
+/// Clock ticks in a second, as /proc counts them on every Linux (`USER_HZ`).
+const TICKS: i64 = 100;
+/// A file is written a moment after its writer started, and clocks are corrected now and then.
+const SLACK_SECONDS: i64 = 10;
+
+/// A pid file that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PidFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
+    /// Whom it names.
+    pub names: Named,
+}
+
+/// Whom it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// It holds no number.
+    Nobody,
+    /// A number that no process here has.
+    Dead(i32),
+    /// A process.
+    Process {
+        /// Its number.
+        pid: i32,
+        /// Its name (comm).
+        name: String,
+        /// It has ended, and its parent has not taken notice yet: the number is still taken.
+        zombie: bool,
+        /// It started after the file was written, so that the file means another.
+        later: bool,
+    },
+}
+
+impl PidFile {
+    /// Reads it; `None` where there is none.
+    pub fn read(host: &dyn Host, path: &Path) -> HostResult<Option<Self>> {
+        let Some(text) = host.read_if_there(path)? else { return Ok(None) };
+        let written = host.stat(path)?.mtime / 1_000_000_000;
+        let names = match text.trim().parse::<i32>() {
+            Ok(pid) if pid > 0 => named(host, pid, written)?,
+            _ => Named::Nobody,
+        };
+        Ok(Some(Self { path: path.to_owned(), text, names }))
+    }
+}
+
+/// The process of that number, held against the time at which the file was written.
+fn named(host: &dyn Host, pid: i32, written: i64) -> HostResult<Named> {
+    let Some(name) = name(host, pid)? else { return Ok(Named::Dead(pid)) };
+    let process = process::find(host, pid);
+    let started = process.as_ref().and_then(|process| {
+        let ticks = i64::try_from(process.id.start).ok()?;
+        Some(boot(host)? + ticks / TICKS)
+    });
+    Ok(Named::Process {
+        pid,
+        name,
+        zombie: process.is_some_and(|process| process.zombie),
+        later: started.is_some_and(|started| started > written - SLACK_SECONDS),
+    })
+}
+
+/// The name of a process; `None` where there is no such process.
+pub fn name(host: &dyn Host, pid: i32) -> HostResult<Option<String>> {
+    let comm = host.read_if_there(Path::new(&format!("/proc/{pid}/comm")));
+    match comm {
+        // It ended between open(2) and read(2).
+        Err(error) if error.errno() == nix::errno::Errno::ESRCH => Ok(None),
+        comm => Ok(comm?.map(|name| name.trim().to_owned())),
+    }
+}
+
+/// When the machine was started, in seconds since 1970 (`btime` of proc_stat(5)).
+fn boot(host: &dyn Host) -> Option<i64> {
+    let stat = host.read_text(Path::new("/proc/stat")).ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    /// A machine that was started at 1000 s, with process 7, which started 500 s later.
+    fn world(name: &str, state: char) -> Fake {
+        let stat = format!("7 ({name}) {state} 1 7 1 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 50000 0 0\n");
+        Fake::new()
+            .file("/proc/stat", "cpu 1\nbtime 1000\n")
+            .file("/proc/7/comm", &format!("{name}\n"))
+            .file("/proc/7/stat", &stat)
+    }
+
+    fn names(host: Fake, text: &str, written: i64) -> Named {
+        let host =
+            host.file("/run/x.pid", text).stat_of("/run/x.pid", |stat| stat.mtime = written * 1_000_000_000);
+        PidFile::read(&host, Path::new("/run/x.pid")).unwrap().unwrap().names
+    }
+
+    #[test]
+    fn tells_whom_it_names() {
+        let process = |later, zombie| Named::Process { pid: 7, name: "sleep".into(), zombie, later };
+        assert_eq!(names(world("sleep", 'S'), "7\n", 1200), process(true, false));
+        assert_eq!(names(world("sleep", 'S'), "7", 9000), process(false, false));
+        assert_eq!(names(world("sleep", 'Z'), "7", 1501), process(true, true));
+        assert_eq!(names(world("sleep", 'S'), "8", 1200), Named::Dead(8));
+        assert_eq!(names(world("sleep", 'S'), "junk", 1200), Named::Nobody);
+        assert_eq!(names(world("sleep", 'S'), "-7", 1200), Named::Nobody);
+        assert_eq!(PidFile::read(&Fake::new(), Path::new("/run/x.pid")).unwrap(), None);
+    }
+}

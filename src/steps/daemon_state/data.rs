@@ -1,0 +1,56 @@
+//! Data: does another daemon use the data root, and is something of an earlier dindcheck there?
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::{Containerd, Daemon, store};
+use crate::facts::filesystem;
+use crate::step::{Cx, Finding};
+
+/// What a trial of a dindcheck that was killed leaves in a data root.
+const OURS: &str = ".dindcheck-";
+
+/// Looks at the databases that a daemon keeps locked while it runs, and for our own leftovers.
+pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
+    let (host, settings) = (cx.host, &daemon.settings);
+    let mut databases = vec![settings.data_root.join("volumes/metadata.db")];
+    if settings.containerd == Containerd::Managed {
+        let root = store::containerd_root(host, daemon.version, settings);
+        databases.push(root.join("io.containerd.metadata.v1.bolt/meta.db"));
+    }
+    let mut findings = Vec::new();
+    for database in databases {
+        match host.is_locked(&database) {
+            Ok(true) => {
+                let root = settings.data_root.display();
+                let what = format!("another daemon uses {root}: it holds a lock on {}", database.display());
+                let finding = Finding::fail(CauseId::new("data-root-shared-by-two-daemons"), what);
+                findings.push(finding.with("path", database.display()));
+                break;
+            }
+            Ok(false) => {}
+            Err(error) if error.is_absent() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    findings.extend(leftovers(cx, daemon)?);
+    Ok(findings)
+}
+
+/// Directories of earlier runs; a check removes only its own.
+fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
+    let (base, _) = filesystem::nearest(cx.host, &daemon.settings.data_root)?;
+    let names = match cx.host.list(&base) {
+        Ok(names) => names,
+        Err(error) if error.errno() == nix::errno::Errno::ENOTDIR => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let left: Vec<_> =
+        names.iter().filter(|name| name.starts_with(OURS)).map(|name| base.join(name)).collect();
+    let Some(first) = left.first() else { return Ok(None) };
+    let what = format!("{} is left of a dindcheck that was killed", first.display());
+    let paths = left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    Ok(Some(
+        Finding::warn(CauseId::new("leftovers-remain"), what)
+            .with("paths", &paths)
+            .hint(format!("rm -r {paths}")),
+    ))
+}

@@ -1,0 +1,103 @@
+//! Ports: is one taken at which dockerd is to listen?
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::Settings;
+use crate::facts::daemon::hosts::Listen;
+use crate::host::Host;
+use crate::step::Finding;
+
+/// State `TCP_LISTEN` (include/net/tcp_states.h).
+const LISTEN: &str = "0A";
+
+/// Each TCP address against those that are listened at.
+pub(super) fn check(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
+    let wanted: Vec<_> = settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut taken = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        taken.extend(parse(&host.read_if_there(Path::new(table))?.unwrap_or_default()));
+    }
+    Ok(wanted.into_iter().filter_map(|listen| judge(listen, &taken)).collect())
+}
+
+/// One address.
+fn judge(listen: &Listen, taken: &[(IpAddr, u16)]) -> Option<Finding> {
+    let Listen::Tcp(host, port) = listen else { return None };
+    let own = match host.as_str() {
+        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        host => host.parse().ok(),
+    };
+    // Everything collides with "every address"; a name is one of this machine's, and unknown here.
+    let collides = |other: &IpAddr| {
+        other.is_unspecified() || own.is_some_and(|own| own.is_unspecified() || own == *other)
+    };
+    let (other, _) = taken.iter().find(|(other, used)| used == port && collides(other))?;
+    let what = format!("dockerd is to listen at {listen}, and port {port} is taken at {other}");
+    Some(
+        Finding::fail(CauseId::new("listen-port-in-use"), what)
+            .with("host", listen)
+            .hint(format!("`ss -ltnp 'sport = :{port}'` names the program that has it")),
+    )
+}
+
+/// Listening addresses of a table of proc_pid_net(5).
+fn parse(table: &str) -> Vec<(IpAddr, u16)> {
+    let rows = table.lines().skip(1).filter_map(|row| {
+        let mut fields = row.split_whitespace().skip(1);
+        let (local, state) = (fields.next()?, fields.nth(1)?);
+        let (address, port) = local.split_once(':')?;
+        (state == LISTEN).then_some((self::address(address)?, u16::from_str_radix(port, 16).ok()?))
+    });
+    rows.collect()
+}
+
+/// Words of 32 bits, each in the machine's own byte order.
+fn address(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
+    match hex.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?].concat();
+            let address = Ipv6Addr::from(<[u8; 16]>::try_from(words).ok()?);
+            Some(address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "  sl  local_address rem_address   st tx_queue rx_queue
+   0: 0100007F:0947 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1
+   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 2 1
+   2: 0100007F:0948 0100007F:1234 01 00000000:00000000 00:00000000 00000000 0 0 3 1
+";
+
+    #[test]
+    fn reads_what_is_listened_at() {
+        assert_eq!(parse(TABLE), [(Ipv4Addr::LOCALHOST.into(), 2375), (Ipv4Addr::UNSPECIFIED.into(), 22)]);
+        let any = "sl\n 0: 00000000000000000000000000000000:0947 0:0 0A";
+        assert_eq!(parse(any), [(Ipv6Addr::UNSPECIFIED.into(), 2375)]);
+    }
+
+    #[test]
+    fn an_address_collides_with_itself_and_with_every_address() {
+        let collides = |text: &str| judge(&Listen::parse(text, false).unwrap(), &parse(TABLE)).is_some();
+        assert!(
+            collides("tcp://127.0.0.1:2375")
+                && collides("tcp://localhost:2375")
+                && collides("tcp://0.0.0.0:2375")
+        );
+        assert!(
+            !collides("tcp://10.0.0.1:2375") && collides("tcp://10.0.0.1:22") && collides("tcp://name:22")
+        );
+        assert!(!collides("tcp://127.0.0.1:2376"));
+    }
+}

@@ -1,0 +1,147 @@
+//! Sockets: does something answer where dockerd wants to listen, and whose is it? Does the containerd answer that
+//! it will use?
+
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::hosts::Listen;
+use crate::facts::daemon::{Containerd, Settings};
+use crate::facts::filesystem;
+use crate::facts::mounts::{Mount, Mounts};
+use crate::host::{FileKind, Host};
+use crate::step::Finding;
+
+/// What is at a path where dockerd wants to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Socket {
+    path: PathBuf,
+    kind: FileKind,
+    /// Something accepts connections.
+    answers: bool,
+    /// It is a mount by itself: bound from elsewhere.
+    bound: Option<Mount>,
+}
+
+/// Looks at each path; what is not there is left out.
+pub(super) fn read(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<Socket>> {
+    let mut sockets = Vec::new();
+    for path in settings.hosts.iter().filter_map(|listen| match listen {
+        Listen::Unix(path) => Some(path),
+        _ => None,
+    }) {
+        let (real, exists) = filesystem::nearest(host, path)?;
+        if exists {
+            let kind = host.stat(&real)?.kind;
+            let answers = kind == FileKind::Socket && listens(host, &real)?;
+            let bound = Mounts::read(host)?.at(&real).cloned();
+            sockets.push(Socket { path: path.clone(), kind, answers, bound });
+        }
+    }
+    Ok(sockets)
+}
+
+/// Whether anybody does; that nobody does is an answer, too.
+fn listens(host: &dyn Host, path: &Path) -> anyhow::Result<bool> {
+    match host.connect(path) {
+        Ok(()) => Ok(true),
+        // EPROTOTYPE: it is a datagram socket. ENOENT: it has just gone.
+        Err(error) if matches!(error.errno(), Errno::ECONNREFUSED | Errno::ENOENT | Errno::EPROTOTYPE) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether something answers at any of them.
+pub(super) fn answers(sockets: &[Socket]) -> bool {
+    sockets.iter().any(|socket| socket.answers)
+}
+
+/// What is in the way. `running`: the daemon that the pid file names, in this container.
+pub(super) fn judge(sockets: &[Socket], running: Option<i32>) -> Vec<Finding> {
+    sockets.iter().filter_map(|socket| one(socket, running)).collect()
+}
+
+fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
+    let path = socket.path.display();
+    let about = |finding: Finding| finding.with("path", &path);
+    let leave_out =
+        format!("leave out `-v {path}:{path}`: with it, docker commands here act on the outer daemon");
+    match (socket.kind, socket.answers, &socket.bound, running) {
+        (FileKind::Dir, ..) => {
+            let what = format!("{path} is a directory, which dockerd cannot replace by its socket");
+            let made = "docker makes one where a bind mount's source does not exist";
+            Some(
+                about(Finding::fail(CauseId::new("docker-socket-is-a-directory"), what).with("why", made))
+                    .hint(format!("rmdir {path}")),
+            )
+        }
+        (_, true, Some(mount), _) => {
+            let what = format!(
+                "{path} is bind-mounted, and an outer daemon answers there: that is no Docker-in-Docker"
+            );
+            let finding = Finding::fail(CauseId::new("docker-socket-is-the-outer-daemons"), what);
+            Some(
+                about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
+                    .hint(leave_out),
+            )
+        }
+        (_, false, Some(mount), _) => {
+            let what = format!("{path} is bind-mounted, so that dockerd cannot put its own socket there");
+            let finding = Finding::fail(CauseId::new("docker-socket-path-bind-mounted"), what);
+            Some(
+                about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
+                    .hint(leave_out),
+            )
+        }
+        (_, true, None, Some(pid)) => {
+            let what = format!("dockerd runs already as process {pid}, and answers at {path}");
+            let finding = Finding::fail(CauseId::new("daemon-already-running"), what).with("pid", pid);
+            Some(about(finding).hint("use it with `dindcheck --attach`, or stop it first"))
+        }
+        (_, true, None, None) => {
+            let what = format!(
+                "a daemon answers at {path} that no pid file here names: the outer one, or one with other options"
+            );
+            Some(about(Finding::fail(CauseId::new("daemon-already-running"), what)).hint(
+                "use it with `dindcheck --attach`, stop it, or leave out the mount of its directory if it is the outer one's",
+            ))
+        }
+        (FileKind::Socket, false, None, _) => Some(about(Finding::pass(format!(
+            "{path} is left over: nobody answers, and dockerd replaces it"
+        )))),
+        _ => None,
+    }
+}
+
+/// A containerd that dockerd does not start itself must answer. (20.10 waits 60 s for it, 28 starts and fails
+/// at the first request, 29 fails at once.)
+pub(super) fn containerd(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+    let Some(path) = settings.containerd.socket() else { return Ok(None) };
+    let cause = CauseId::new("containerd-socket-not-answering");
+    let (error, hint) = match (host.connect(path), &settings.containerd) {
+        (Ok(()), _) => return Ok(None),
+        (Err(error), Containerd::System(_)) => (
+            error,
+            format!("start that containerd, or rm {}: dockerd then starts one of its own", path.display()),
+        ),
+        (Err(error), _) => (error, "start that containerd, or remove the option containerd".to_owned()),
+    };
+    if error.errno() == Errno::EACCES {
+        return Err(error.into());
+    }
+    let what = match settings.containerd {
+        Containerd::System(_) => {
+            format!("{} is there, so that dockerd will use it, and nobody answers", path.display())
+        }
+        _ => format!("dockerd is to use the containerd at {}, and nobody answers", path.display()),
+    };
+    Ok(Some(
+        Finding::fail(cause, what)
+            .with("path", path.display())
+            .with("errno", format!("{:?}", error.errno()))
+            .hint(hint),
+    ))
+}
