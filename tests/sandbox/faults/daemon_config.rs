@@ -42,21 +42,7 @@ pub const FAULTS: &[Fault] = &[
         ..CONFIG
     },
     Fault { name: "an-unknown-default-runtime", breaks: json!("{\"default-runtime\": \"kata\"}"), cause: "oci-runtime-not-registered", ..CONFIG },
-    Fault {
-        name: "docker-driver-says-vfs",
-        env: &[("DOCKER_DRIVER", "vfs")],
-        cause: "environment-variable-misleads-daemon",
-        ..WARNED
-    },
     Fault { name: "docker-ramdisk", env: &[("DOCKER_RAMDISK", "1")], cause: "environment-variable-misleads-daemon", ..WARNED },
-    Fault {
-        name: "a-driver-of-the-store-that-is-not-used",
-        breaks: json!("{\"features\": {\"containerd-snapshotter\": true}}"),
-        env: &[("DOCKER_DRIVER", "overlay2")],
-        cause: "containerd-snapshotter-not-available",
-        suites: &[Suite::Forky],
-        ..CONFIG
-    },
     Fault {
         name: "tcp-without-tls",
         dockerd: &["--host=tcp://0.0.0.0:2375", "--host=unix:///var/run/docker.sock", "--tls=false"],
@@ -72,6 +58,4 @@ pub const FAULTS: &[Fault] = &[
         ..CONFIG
     },
     Fault { name: "storage-option-of-another-driver", dockerd: &["--storage-opt=dm.basesize=20G"], cause: "storage-option-unknown-to-driver", suites: EVERY_ENGINE, ..CONFIG },
-    Fault { name: "a-driver-that-was-removed", dockerd: &["--storage-driver=aufs"], cause: "daemon-removed-storage-driver", suites: &[Suite::Trixie, Suite::Forky], ..CONFIG },
-    Fault { name: "devicemapper-after-25", dockerd: &["--storage-driver=devicemapper"], cause: "daemon-removed-storage-driver", suites: &[Suite::Trixie, Suite::Forky], ..CONFIG },
 ];

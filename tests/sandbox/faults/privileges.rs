@@ -1,7 +1,7 @@
 //! Faults of `privileges`: capabilities, users, system calls that are refused.
 
 use nix::libc::{
-    EPERM, SYS_acct, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare,
+    EPERM, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare,
 };
 
 use crate::fault::{EVERY_ENGINE, FAULT, Fault, WARNING};
@@ -51,6 +51,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "without-audit-write", under: without!("audit_write"), ..LACKS_ONE },
     Fault { name: "without-setfcap", under: without!("setfcap"), ..LACKS_ONE },
     Fault { name: "not-root", under: &["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"], cause: "not-root", ..PRIVILEGES },
+    Fault { name: "a-user-namespace-of-one-id", under: &["unshare", "--user", "--map-root-user"], cause: "image-uid-outside-mapped-range", ..PRIVILEGES },
     Fault { name: "without-sys-time", under: without!("sys_time"), cause: "capability-not-effective", step: "privileges", ..WARNING },
     Fault { name: "without-sys-resource", under: without!("sys_resource"), cause: "cap-sys-resource-missing", step: "privileges", ..WARNING },
     Fault { name: "no-new-privileges", under: &["setpriv", "--no-new-privs"], cause: "no-new-privileges", step: "privileges", ..WARNING },
@@ -59,5 +60,4 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "filter-refuses-pivot-root", refuses: &[refused(SYS_pivot_root)], cause: "seccomp-blocks-keyctl", ..PRIVILEGES },
     Fault { name: "filter-refuses-keyctl", refuses: &[refused(SYS_keyctl)], cause: "seccomp-blocks-keyctl", ..PRIVILEGES },
     Fault { name: "filter-refuses-clone3", refuses: &[refused(SYS_clone3)], cause: "seccomp-blocks-clone3", ..PRIVILEGES },
-    Fault { name: "filter-refuses-nothing-needed", refuses: &[refused(SYS_acct)], cause: "seccomp-filter-active", step: "privileges", ..WARNING },
 ];
