@@ -24,6 +24,9 @@ const REASONS: &[(&str, &[&str])] = &[
             "sysfs-mount-denied-in-user-namespace",
             "masked-proc-blocks-proc-mount",
             "user-namespaces-disabled",
+            "user-namespace",
+            "cgroup-v1-not-delegated",
+            "cgroup-v2-not-delegated",
         ],
     ),
     (
@@ -35,8 +38,8 @@ const REASONS: &[(&str, &[&str])] = &[
         &["kernel-lacks-bridge", "kernel-lacks-iptables-raw", "kernel-lacks-namespaces", "kernel-lacks-overlayfs", "kernel-lacks-seccomp", "kernel-lacks-veth"],
     ),
     (
-        "it is a limit of the whole machine, which a test must not use up",
-        &["keyring-quota-exceeded", "memory-cgroup-ids-exhausted", "loop-devices-unavailable"],
+        "it is the machine's own: its limits, which a test must not use up, and its network",
+        &["keyring-quota-exceeded", "network-namespace-is-host", "memory-cgroup-ids-exhausted", "loop-devices-unavailable"],
     ),
     (
         "this machine is not of that kind: WSL, Sysbox, a kernel of 2.6.32, a FUSE below /proc/sys, systemd as the host's init",
@@ -97,7 +100,8 @@ const REASONS: &[(&str, &[&str])] = &[
             "could-not-try",
         ],
     ),
-    ("it takes a file system that this machine cannot make: NFS, 9p, a desktop share", &["data-root-filesystem-unsupported", "data-root-refuses-metadata-changes"]),
+    ("it takes a file system that this machine cannot make: NFS, 9p, a desktop share", &["data-root-refuses-metadata-changes"]),
+    ("it cannot be told from inside without reaching out", &["container-outbound-network-unreachable", "embedded-dns-unreachable", "proxy-required"]),
 ];
 
 /// Whether a cause is shown by a row.

@@ -164,6 +164,18 @@ pub const FAULTS: &[Fault] = &[
         ..DELEGATION
     },
     Fault {
+        name: "cpuset-of-another-sub-tree-is-empty",
+        breaks: "mkdir /sys/fs/cgroup/cpuset/other; mount --bind /sys/fs/cgroup/cpuset/other /mnt; umount /sys/fs/cgroup/cpuset; mount --move /mnt /sys/fs/cgroup/cpuset",
+        cause: "cgroup-v1-cpuset-not-initialised",
+        ..DELEGATION
+    },
+    Fault {
+        name: "devices-of-the-outer-container-denied",
+        breaks: "cd /sys/fs/cgroup/devices; echo a >devices.deny; for d in 'c *:* m' 'b *:* m' 'c 1:3 rwm' 'c 1:5 rwm' 'c 1:7 rwm' 'c 1:8 rwm' 'c 1:9 rwm' 'c 5:0 rwm' 'c 5:2 rwm' 'c 136:* rwm'; do echo \"$d\" >devices.allow; done",
+        cause: "outer-device-cgroup-denies-device",
+        ..DELEGATION
+    },
+    Fault {
         name: "v2-view-of-the-host",
         breaks: "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup /sys/fs/cgroup",
         profile: "controllers: {wanted: []}",
