@@ -50,3 +50,26 @@ host_packages() {
 }
 
 apt_install() { apt-get -qq -y --no-install-recommends install "$@" </dev/null >/dev/null; }
+
+# find_mirror SUITE: the archive this machine itself installs from, first one that has the suite. DINDCHECK_MIRROR overrides it.
+find_mirror() {
+    local suite=$1 uri file
+    file=$(mktemp)
+    for uri in ${DINDCHECK_MIRROR:-$(archives)}; do
+        if /usr/lib/apt/apt-helper -qq download-file "${uri%/}/dists/$suite/Release" "$file" >/dev/null 2>&1 &&
+            grep -qxE 'Origin: Debian( Backports)?' "$file" && grep -qx "Codename: $suite" "$file"; then
+            rm -f "$file"
+            echo "${uri%/}"
+            return
+        fi
+    done
+    rm -f "$file"
+    die "no archive in this machine's apt sources has the suite $suite (DINDCHECK_MIRROR=URI names one)"
+}
+
+# apt reads both formats of its sources better than we could. Suites that hold only a part of Debian do not serve.
+archives() {
+    # shellcheck disable=SC2016  # expanded by apt
+    apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$2 == "main" && $1 !~ /-(security|updates|backports)/ && !seen[$3]++ { print $3 }'
+}

@@ -38,7 +38,7 @@ build() {
     rm -rf "$new"
     mkdir -p "$new/etc/dpkg/dpkg.cfg.d"
     trap 'rm -rf "$BED/trees/.$suite.new"' EXIT
-    mirror=$(find_mirror)
+    mirror=$(find_mirror "$suite")
     log "building the $suite tree (about a minute)"
 
     # What nobody reads in a test is not unpacked, and no package is synced to disk.
@@ -80,28 +80,5 @@ strip() {
 }
 
 engine_version() { dpkg-query --admindir="$tree/var/lib/dpkg" -f '${Version}' -W docker.io; }
-
-# The archive this machine itself installs from, first one that has the suite. DINDCHECK_MIRROR overrides it.
-find_mirror() {
-    local uri file
-    file=$(mktemp)
-    for uri in ${DINDCHECK_MIRROR:-$(archives)}; do
-        if /usr/lib/apt/apt-helper -qq download-file "${uri%/}/dists/$suite/Release" "$file" >/dev/null 2>&1 &&
-            grep -qx 'Origin: Debian' "$file" && grep -qx "Codename: $suite" "$file"; then
-            rm -f "$file"
-            echo "${uri%/}"
-            return
-        fi
-    done
-    rm -f "$file"
-    die "no archive in this machine's apt sources has the suite $suite (DINDCHECK_MIRROR=URI names one)"
-}
-
-# apt reads both formats of its sources better than we could. Suites that hold only a part of Debian do not serve.
-archives() {
-    # shellcheck disable=SC2016  # expanded by apt
-    apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk '$2 == "main" && $1 !~ /-(security|updates|backports)/ && !seen[$3]++ { print $3 }'
-}
 
 main
