@@ -170,6 +170,10 @@ fn repair(
     };
     let mut hands = Hands::new(doors.machine);
     let mut error = (repair.apply)(cx, &mut hands).err().map(|error| format!("{error:#}"));
+    if error.is_none() && hands.changes().is_empty() {
+        // Nothing of what failed is this repair's to mend.
+        return false;
+    }
     if error.is_some() {
         hands.take_back();
     }

@@ -169,6 +169,17 @@ fn a_repair_beyond_its_grant_is_not_applied() {
 }
 
 #[test]
+fn a_repair_that_finds_nothing_to_mend_is_none() {
+    const STEP: Step = Step {
+        repair: Some(Repair { title: "mend nothing", reach: Reach::Container, apply: |_, _| Ok(()) }),
+        ..step("a", Phase::Environment, fails)
+    };
+    let report = run(&[&STEP]);
+    assert_eq!(outcomes(&report), ["failed"]);
+    assert!(report.steps[0].repair.is_none() && report.steps[0].findings.len() == 1);
+}
+
+#[test]
 fn a_repair_that_fails_half_way_is_taken_back() {
     let host = Fake::new();
     let report = run_on(&host, &[(&HALF, Mode::Require)], |_| {}, &Interrupt::default());

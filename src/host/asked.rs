@@ -4,13 +4,12 @@
 //! belongs to a file and not to a path, so that a program which a repair replaced is asked anew.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use nix::errno::Errno;
-
-use super::{ASK_DEADLINE, HostError, HostResult, Ran, live};
+use super::{ASK_DEADLINE, HostResult, Ran, live};
 
 /// What is asked of which file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,7 +30,7 @@ pub(super) struct Asked(Mutex<HashMap<Question, Answer>>);
 #[derive(Debug)]
 enum Answer {
     Awaited(JoinHandle<HostResult<Ran>>),
-    Known(HostResult<Ran>),
+    Known(Ran),
 }
 
 impl Asked {
@@ -39,7 +38,12 @@ impl Asked {
     pub(super) fn begin(&self, question: Question) {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = question.clone();
-        answers.entry(question).or_insert_with(|| Answer::Awaited(std::thread::spawn(move || put(&asked))));
+        if let Entry::Vacant(free) = answers.entry(question) {
+            // Where no thread can be started, the question waits until its answer is needed.
+            if let Ok(running) = std::thread::Builder::new().spawn(move || put(&asked)) {
+                free.insert(Answer::Awaited(running));
+            }
+        }
     }
 
     /// The answer, waited for where it is not there yet.
@@ -47,15 +51,14 @@ impl Asked {
         self.begin(question.clone());
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = match answers.remove(question) {
-            Some(Answer::Awaited(running)) => {
-                let ended = running.join();
-                ended.unwrap_or_else(|_| Err(HostError::new("run", &question.program, Errno::EIO)))
-            }
-            Some(Answer::Known(answer)) => answer,
-            None => put(question),
+            // What failed ahead of need may have been repaired meanwhile.
+            Some(Answer::Awaited(running)) => running.join().ok().and_then(Result::ok),
+            Some(Answer::Known(answer)) => Some(answer),
+            None => None,
         };
+        let answer = answer.map_or_else(|| put(question), Ok)?;
         answers.insert(question.clone(), Answer::Known(answer.clone()));
-        answer
+        Ok(answer)
     }
 }
 

@@ -50,9 +50,7 @@ pub const STEP: Step = Step {
         apply: |cx, hands| {
             let failed = check(cx)?.into_iter().filter(|finding| finding.level == Level::Fail);
             for cause in failed.filter_map(|finding| finding.cause) {
-                let behind = modules::behind(cause);
-                anyhow::ensure!(!behind.is_empty(), "nothing here can repair {}", cause.as_str());
-                modules::load(cx, hands, behind)?;
+                modules::load(cx, hands, modules::behind(cause))?;
             }
             Ok(())
         },

@@ -5,8 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-
 use crate::facts::daemon::{self, Daemon, Settings};
 use crate::facts::programs::{Place, find, path_dirs};
 use crate::facts::routes::Routes;
@@ -139,7 +137,6 @@ fn repair(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
         match (cause.as_str(), modules::behind(cause)) {
             ("ip-forward-disabled", _) => forwarding::switch_on(cx.host, hands)?,
             ("ip-forward-not-writable", _) => forwarding::make_writable(cx.host, hands)?,
-            (_, []) => bail!("nothing here can repair {}", cause.as_str()),
             (_, modules) => modules::load(cx, hands, modules)?,
         }
     }

@@ -69,15 +69,15 @@ pub(super) fn perform(wanted: &Wanted) -> TrialReport {
         }
     }
     report.attempt("conntrack-netlink", offers(SockProtocol::NetlinkNetFilter, "netfilter"));
+    if wanted.br_netfilter {
+        report.attempt("br-netfilter", br_netfilter());
+    }
     if let Some(Firewall::Iptables { program, others, .. }) = &wanted.firewall {
         firewall::read_rules_of_other_kind(program, others, &mut report);
         firewall::look_at_lock(program, &mut report);
     }
     if report.attempt("network-namespace", own_network()) {
         links(&mut report);
-        if wanted.br_netfilter {
-            report.attempt("br-netfilter", br_netfilter());
-        }
         if let Some(firewall) = &wanted.firewall {
             // Where no mount is allowed, the lock file in the real /run is the lesser evil.
             let own_run = own_mounts().and_then(|()| own_run()).is_ok();

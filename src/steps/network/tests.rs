@@ -306,8 +306,7 @@ fn without_nf_tables() -> Fake {
 #[test]
 fn modules_are_loaded_only_where_the_host_may_be_changed() {
     let (end, changes) = repaired(&without_nf_tables(), Grant::Container);
-    assert!(end.unwrap_err().to_string().contains("--repair host is not granted"));
-    assert!(changes.is_empty());
+    assert!(end.is_ok() && changes.is_empty());
     let (end, changes) = repaired(&without_nf_tables(), Grant::Host);
     assert!(end.is_ok(), "{end:?}");
     assert_eq!(changes.len(), 3);
