@@ -62,7 +62,7 @@ pub fn load(cx: &Cx<'_>, hands: &mut Hands<'_>, modules: &[&str]) -> anyhow::Res
     for name in &missing {
         hands.request_module(name)?;
         if let (false, Some(modprobe)) = (is_seen(cx.host, name), &modprobe) {
-            said = hands.execute(modprobe, &[name], WITHIN)?.stderr.trim().to_owned();
+            said = hands.execute(modprobe, &[name], WITHIN)?.stderr;
         }
         if is_seen(cx.host, name) {
             hands.note(
@@ -72,7 +72,7 @@ pub fn load(cx: &Cx<'_>, hands: &mut Hands<'_>, modules: &[&str]) -> anyhow::Res
         }
     }
     if missing.iter().all(|name| !is_seen(cx.host, name)) {
-        bail!("none of {} could be loaded from here: {said}", missing.join(", "));
+        bail!("none of {} could be loaded from here: {}", missing.join(", "), said.trim());
     }
     Ok(())
 }

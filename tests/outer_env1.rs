@@ -1,5 +1,6 @@
 //! Do the first environment steps see real outer containers as they are? Needs root and the test bed
 //! (tests/bed); `DINDCHECK_ENGINE` names its engine.
+#![allow(clippy::disallowed_methods, reason = "tests look at the machine themselves")]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -47,11 +48,13 @@ struct World {
     docker: Vec<String>,
     broken: &'static str,
     options: &'static str,
+    /// A script whose failure fails the test: what must hold after the look.
+    after: &'static str,
 }
 
 impl World {
     fn new(suite: &'static str) -> Self {
-        Self { suite, docker: Vec::new(), broken: "true", options: "--repair none" }
+        Self { suite, docker: Vec::new(), broken: "true", options: "--repair none", after: "true" }
     }
 
     /// `docker run --privileged`.
@@ -87,12 +90,17 @@ impl World {
         self
     }
 
+    fn after(mut self, script: &'static str) -> Self {
+        self.after = script;
+        self
+    }
+
     /// The report of one step.
     fn step(&self, id: &str) -> Value {
         share();
         let command = format!(
-            "{{ {}; }} >/dev/null 2>&1; /share/dindcheck verify --only {id} --format json {} 2>/dev/null; true",
-            self.broken, self.options
+            "{{ {}; }} >/tmp/said 2>&1; /share/dindcheck verify --only {id} --format json {} 2>>/tmp/said; {}",
+            self.broken, self.options, self.after
         );
         let image = format!("dindcheck-base:{}", self.suite);
         let mut args = vec!["docker", "run", "--rm", "-v", "/share:/share:ro", "-v", "/var/lib/docker"];
@@ -188,4 +196,79 @@ fn no_new_privileges_is_a_warning_in_a_real_container() {
 fn without_proc_the_step_could_not_look() {
     let step = World::privileged("trixie").broken("umount -l /proc").step("privileges");
     assert_eq!(step["outcome"], "errored", "{step:#}");
+}
+
+/// Every engine of the bed.
+const SUITES: [&str; 3] = ["bookworm", "trixie", "forky"];
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn kernel_mounts_and_network_of_a_privileged_container_hold() {
+    for suite in SUITES {
+        for step in ["kernel", "mounts", "network"] {
+            expect(&World::privileged(suite).step(step), "passed", &[]);
+        }
+    }
+    for network in ["none", "host"] {
+        // The bed's engine has no name server to hand on.
+        let world =
+            World::privileged("trixie").docker(&format!("--network={network}")).docker("--dns=10.0.0.2");
+        let step = world.step("network");
+        expect(&step, "passed", &[]);
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn trying_a_network_leaves_no_trace() {
+    let clean = "test ! -e /run/xtables.lock && test \"$(ls /sys/class/net | tr '\\n' ' ')\" = 'eth0 lo ' \
+        && test -z \"$(iptables-nft-save; iptables-legacy-save; cat /proc/net/ip_tables_names)\"";
+    // iptables-legacy-save itself brings its tables in, so it is asked last.
+    let clean =
+        clean.replace("iptables-nft-save; iptables-legacy-save; cat", "iptables-nft-save; cat").leak();
+    for kind in ["true", "update-alternatives --set iptables /usr/sbin/iptables-legacy"] {
+        let step = World::privileged("forky").broken(kind).after(clean).step("network");
+        expect(&step, "passed", &[]);
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn network_faults_of_a_real_container_are_seen() {
+    let legacy_rules = "iptables-legacy -t nat -A POSTROUTING -j MASQUERADE";
+    let no_iptables = "rm /usr/sbin/iptables";
+    for (broken, outcome, cause) in [
+        (legacy_rules, "warned", "iptables-backends-mixed"),
+        (no_iptables, "failed", "iptables-program-missing"),
+        ("ip link set eth0 mtu 1400", "warned", "mtu-mismatch"),
+        ("echo nameserver 127.0.0.11 >/etc/resolv.conf", "warned", "embedded-dns-unreachable"),
+        ("ip route del default", "warned", "container-outbound-network-unreachable"),
+    ] {
+        expect(&World::privileged("trixie").broken(broken).step("network"), outcome, &[cause]);
+    }
+}
+
+const READ_ONLY_PROC_SYS: &str = "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys";
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn mounts_that_stop_the_engine_are_seen_and_mended() {
+    for (broken, cause) in [(READ_ONLY_PROC_SYS, "proc-sys-read-only"), ("rm /dev/null", "dev-node-missing")]
+    {
+        let world = || World::privileged("trixie").broken(broken);
+        expect(&world().step("mounts"), "failed", &[cause]);
+        let mended = "test -c /dev/null && test ! -e /tmp/x && echo 1 >/proc/sys/net/ipv4/ip_forward";
+        let step = world().options("--repair container").after(mended).step("mounts");
+        assert_eq!(step["outcome"], "repaired", "{step:#}");
+        assert_eq!(step["repair"]["changes"].as_array().map(Vec::len), Some(1), "{step:#}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn mounts_of_a_container_that_is_not_privileged_fail() {
+    let (outcome, causes) = seen(&World::new("trixie").step("mounts"));
+    assert_eq!(outcome, "failed");
+    assert_eq!(causes.first().map(String::as_str), Some("proc-sys-read-only"), "{causes:?}");
+    assert!(causes.contains(&"proc-masked".to_owned()), "{causes:?}");
 }

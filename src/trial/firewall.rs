@@ -99,13 +99,11 @@ pub(super) fn look_at_lock(program: &Path, report: &mut TrialReport) {
     let mut held = Ok(());
     for _ in 0..LOCK_TRIES {
         let Ok(file) = std::fs::OpenOptions::new().read(true).open(&path) else { return };
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((_, Errno::EWOULDBLOCK)) => held = Err(HostError::new("lock", &path, Errno::EWOULDBLOCK)),
-            _ => {
-                held = Ok(());
-                break;
-            }
-        }
+        let Err((_, Errno::EWOULDBLOCK)) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+            held = Ok(());
+            break;
+        };
+        held = Err(HostError::new("lock", &path, Errno::EWOULDBLOCK));
         std::thread::sleep(Duration::from_millis(10));
     }
     report.attempt("lock", held);
@@ -165,7 +163,7 @@ fn restore_text(rules: &[Rule]) -> String {
             })
             .collect();
         if !lines.is_empty() {
-            text += &format!("*{table}\n{}COMMIT\n", lines.concat());
+            text.extend(["*", table, "\n", &lines.concat(), "COMMIT\n"]);
         }
     }
     text

@@ -58,15 +58,18 @@ const PEER: &str = "dindcheck2";
 /// of the firewall.
 pub(super) fn perform(wanted: &Wanted) -> TrialReport {
     let mut report = TrialReport::default();
-    let outer = Route::open();
-    let admin = outer.as_ref().map_err(Clone::clone).map(Route::may_configure);
-    if !report.attempt("netlink", outer.as_ref().map(drop).map_err(Clone::clone)) {
-        return report;
-    }
-    if let Ok(admin) = admin {
-        if !report.attempt("net-admin", admin) {
+    let admin = match Route::open() {
+        Ok(outer) => {
+            report.attempt("netlink", Ok(()));
+            outer.may_configure()
+        }
+        Err(error) => {
+            report.attempt("netlink", Err(error));
             return report;
         }
+    };
+    if !report.attempt("net-admin", admin) {
+        return report;
     }
     report.attempt("conntrack-netlink", offers(SockProtocol::NetlinkNetFilter, "netfilter"));
     if wanted.br_netfilter {
