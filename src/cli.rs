@@ -121,6 +121,14 @@ pub struct Verify {
     /// Also write the report to a file, after every step.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
     pub output: Vec<(Format, PathBuf)>,
+    /// Save what the checks saw, for `--replay`; passwords, keys and most of the environment are left out.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Play the environment phase of a recording: needs no root, touches nothing, takes its options from there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "profile", "repair", "until", "only", "keep_going", "attach", "keep_daemon", "image", "record", "daemon_args",
+    ])]
+    pub replay: Option<PathBuf>,
     /// Further arguments of dockerd.
     #[arg(last = true, value_name = "DOCKERD ARGS")]
     pub daemon_args: Vec<String>,

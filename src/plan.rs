@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Endpoint;
 use crate::host::Host;
@@ -13,7 +14,8 @@ use crate::step::{Phase, Step};
 use crate::steps;
 
 /// What was typed, as far as it shapes a plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Wishes {
     /// `--profile`.
     pub profile: Option<String>,

@@ -1,6 +1,12 @@
 //! Do the steps about the engine itself see real outer containers as they are? Needs root and the test bed
 //! (tests/bed); `DINDCHECK_ENGINE` names its engine.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test drives real worlds and shows its table"
+)]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;

@@ -5,6 +5,7 @@ pub mod explain;
 pub mod list;
 pub mod plan;
 pub mod profile;
+pub mod recording;
 pub mod trial;
 pub mod verify;
 

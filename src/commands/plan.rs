@@ -6,19 +6,34 @@
 use crate::cli;
 use crate::engine::{command_line, fake::FakeEngine};
 use crate::host::live::Live;
+use crate::host::{Host, Machine};
 use crate::interrupt::Interrupt;
-use crate::plan::{ImageChoice, Plan, Planned};
+use crate::plan::{ImageChoice, Plan, Planned, Wishes};
 use crate::profile::{Format, Grant};
 use crate::report::{Report, StepReport, exit};
 use crate::runner::{self, Doors};
 use crate::step::{Outcome, Phase};
 
+use super::recording;
 use super::verify::wishes;
 
 /// Prints the plan.
 pub fn plan(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
-    let plan = Plan::new(host, &wishes(args))?;
-    let seen = look(host, args)?;
+    match &args.replay {
+        None => tell(host, host, &wishes(args), None),
+        Some(file) => {
+            let replay = recording::load(file)?;
+            let recorded = replay.recording();
+            let wishes = Wishes { format: args.format.or(recorded.wishes.format), ..recorded.wishes.clone() };
+            tell(&replay, &replay, &wishes, Some(&recorded.run))
+        }
+    }
+}
+
+/// Looks through these doors, and tells. `run` is the id that the questions of a recording carry.
+fn tell(host: &dyn Host, machine: &dyn Machine, wishes: &Wishes, run: Option<&str>) -> anyhow::Result<u8> {
+    let plan = Plan::new(host, wishes)?;
+    let seen = look(host, machine, wishes, run)?;
     match plan.profile.format {
         Format::Human => human(host, &plan, &seen),
         Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(host, &plan, &seen))?),
@@ -27,14 +42,20 @@ pub fn plan(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
 }
 
 /// Every check of the environment phase that the plan runs, with nothing granted.
-fn look(host: &Live, args: &cli::Verify) -> anyhow::Result<Report> {
-    let mut wishes = wishes(args);
+fn look(
+    host: &dyn Host,
+    machine: &dyn Machine,
+    wishes: &Wishes,
+    run: Option<&str>,
+) -> anyhow::Result<Report> {
+    let mut wishes = wishes.clone();
     wishes.repair = Some(Grant::None);
     wishes.keep_going = true;
     wishes.environment_only = true;
-    let plan = Plan::new(host, &wishes)?;
+    let mut plan = Plan::new(host, &wishes)?;
+    plan.run = run.map_or(plan.run, ToOwned::to_owned);
     let engine = FakeEngine::default();
-    let doors = Doors { host, machine: host, engine: &engine, interrupt: &Interrupt::default() };
+    let doors = Doors { host, machine, engine: &engine, interrupt: &Interrupt::default() };
     Ok(runner::run(&plan, &doors, &mut |_| {}))
 }
 
@@ -100,7 +121,7 @@ impl<'p> Row<'p> {
 }
 
 /// For people.
-fn human(host: &Live, plan: &Plan, seen: &Report) {
+fn human(host: &dyn Host, plan: &Plan, seen: &Report) {
     anstream::println!("profile {}: {}", plan.profile.name, plan.profile.description);
     if plan.reaches(Phase::Daemon) {
         anstream::println!("daemon  {}", daemon(host, plan));
@@ -113,7 +134,7 @@ fn human(host: &Live, plan: &Plan, seen: &Report) {
 }
 
 /// For programs.
-fn json(host: &Live, plan: &Plan, seen: &Report) -> serde_json::Value {
+fn json(host: &dyn Host, plan: &Plan, seen: &Report) -> serde_json::Value {
     let steps = plan.steps.iter().map(|planned| Row::new(plan, planned, seen).json());
     serde_json::json!({
         "schema_version": 1,
@@ -125,7 +146,7 @@ fn json(host: &Live, plan: &Plan, seen: &Report) -> serde_json::Value {
 }
 
 /// How the daemon comes to be.
-fn daemon(host: &Live, plan: &Plan) -> String {
+fn daemon(host: &dyn Host, plan: &Plan) -> String {
     match &plan.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
         None => command_line(host, plan).join(" "),

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::cli;
+use crate::engine::fake::FakeEngine;
 use crate::engine::live::LiveEngine;
 use crate::host::live::Live;
+use crate::host::recorded::Replay;
+use crate::host::{Host, Machine};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Wishes};
 use crate::profile::Format;
@@ -15,18 +18,44 @@ use crate::report::{Report, human};
 use crate::runner::{self, Doors, Event};
 use crate::step::Phase;
 
+use super::recording;
+
 /// Runs it; the exit code is the verdict's.
 pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
-    let plan = Plan::new(host, &wishes(args))?;
-    let mut outputs = Outputs::open(&args.output)?;
+    if let Some(file) = &args.replay {
+        return replay(&recording::load(file)?, args);
+    }
+    let recorder = args.record.as_deref().map(|file| recording::Saved::open(file, host)).transpose()?;
+    let (seen, machine) =
+        recorder.as_ref().map_or((host as &dyn Host, host as &dyn Machine), recording::Saved::doors);
+    let plan = Plan::new(seen, &wishes(args))?;
+    let outputs = Outputs::open(&args.output)?;
     let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
     let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
     if plan.reaches(Phase::Daemon) {
         engine.recover();
     }
-    let doors = Doors { host, machine: host, engine: &engine, interrupt: &interrupt };
+    let doors = Doors { host: seen, machine, engine: &engine, interrupt: &interrupt };
+    let code = carry_out(&plan, &doors, outputs)?;
+    if let Some(recorder) = recorder {
+        recorder.save(&plan.run, &wishes(args))?;
+    }
+    Ok(code)
+}
+
+/// Plays the environment phase of a recording.
+fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
+    let plan = recording::plan(replay, args.format)?;
+    let outputs = Outputs::open(&args.output)?;
+    let engine = FakeEngine::default();
+    let doors = Doors { host: replay, machine: replay, engine: &engine, interrupt: &Interrupt::default() };
+    carry_out(&plan, &doors, outputs)
+}
+
+/// Runs the plan, and reports.
+fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs) -> anyhow::Result<u8> {
     let talk = plan.profile.format != Format::Human || std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let report = runner::run(&plan, &doors, &mut |event| match event {
+    let report = runner::run(plan, doors, &mut |event| match event {
         Event::Concluded(report) => {
             outputs.write(report);
             if let Some(step) = report.steps.last().filter(|_| talk) {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 
+/// The headers of a program, and the name of its loader, stand at its beginning.
+const HEAD: usize = 4096;
+
 /// What kind of file it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executable {
@@ -111,7 +114,7 @@ pub fn machine_name(machine: u16) -> String {
 
 /// What keeps the kernel from running the file, where its first bytes tell.
 pub fn fault(host: &dyn Host, path: &Path) -> Option<String> {
-    let bytes = host.read(path).ok()?;
+    let bytes = host.read_head(path, HEAD).ok()?;
     let absent = |interpreter: &Path| !host.exists(interpreter).unwrap_or(true);
     match kind(&bytes) {
         Executable::Empty => Some("it is an empty file".to_owned()),

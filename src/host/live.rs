@@ -76,6 +76,14 @@ impl Host for Live {
         Ok(bytes)
     }
 
+    fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(on("open", path))?;
+        let most = u64::try_from(most).unwrap_or(MAX_FILE).min(MAX_FILE);
+        file.take(most).read_to_end(&mut bytes).map_err(on("read", path))?;
+        Ok(bytes)
+    }
+
     fn list(&self, path: &Path) -> HostResult<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path).map_err(on("list", path))? {

@@ -15,6 +15,8 @@ use crate::trial::{Trial, TrialReport};
 mod asked;
 pub mod fake;
 pub mod live;
+pub mod recorded;
+pub mod recording;
 
 /// A program that is asked for its version and does not answer in this time hangs.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(10);
@@ -145,6 +147,12 @@ pub struct Identity {
 pub trait Host {
     /// The whole file, at most 4 MiB of it.
     fn read(&self, path: &Path) -> HostResult<Vec<u8>>;
+    /// The first bytes of a file.
+    fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
+        let mut bytes = self.read(path)?;
+        bytes.truncate(most);
+        Ok(bytes)
+    }
     /// The names in a directory, sorted.
     fn list(&self, path: &Path) -> HostResult<Vec<String>>;
     /// stat(2): follows links.

@@ -116,9 +116,10 @@ fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<
         let given = settings.and_then(|s| s.values.text("userland-proxy-path"));
         let name = given.unwrap_or("docker-proxy").to_owned();
         let dirs = programs::helper_dirs(host, "docker-proxy", version);
-        let (level, breaks) = match version >= Version::new(28, 0, 0) {
-            true => (Level::Fail, "dockerd does not start"),
-            false => (Level::Warn, "no port can be published"),
+        let (level, breaks) = if version >= Version::new(28, 0, 0) {
+            (Level::Fail, "dockerd does not start")
+        } else {
+            (Level::Warn, "no port can be published")
         };
         needs.push(Need {
             name,

@@ -53,7 +53,8 @@ pub fn look_only(faults: &[Fault]) {
     for fault in faults {
         let world = fault.world(Suite::Trixie).expect("a world");
         let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
-        let said = json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
+        let said =
+            json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
         println!("{:<100} {:<20} {}", fault.name, fault.step, said.as_deref().unwrap_or("holds"));
         bad.extend(said.map(|_| fault.name));
     }

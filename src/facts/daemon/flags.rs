@@ -91,7 +91,10 @@ impl Flags {
             }
             Kind::Int => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
             Kind::Text | Kind::Size | Kind::FlagOnly(false) => Value::from(text),
-            Kind::List => return self.add(option, text),
+            Kind::List => {
+                self.add(option, text);
+                return Ok(());
+            }
             Kind::Pools => Value::Array(vec![Value::from(text)]),
             Kind::Map(_) => return self.put(option, text).ok_or_else(|| wrong("key=value")),
         };
@@ -100,12 +103,11 @@ impl Flags {
     }
 
     /// One more of a list.
-    fn add(&mut self, option: &'static Opt, text: &str) -> Result<(), String> {
+    fn add(&mut self, option: &'static Opt, text: &str) {
         if let Value::Array(list) = self.values.entry(option.key).or_insert_with(|| Value::Array(Vec::new()))
         {
             list.push(Value::from(text));
         }
-        Ok(())
     }
 
     /// One more of a map. `--feature name` stands for `name=true`.

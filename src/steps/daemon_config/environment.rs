@@ -114,7 +114,7 @@ fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<
 
 /// `xxx.slice`.
 fn is_slice(name: &str) -> bool {
-    name.len() > ".slice".len() && name.ends_with(".slice")
+    name.strip_suffix(".slice").is_some_and(|rest| !rest.is_empty())
 }
 
 /// `fd://`, copied from a systemd unit: nobody hands sockets over here.

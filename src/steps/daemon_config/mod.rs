@@ -60,10 +60,8 @@ fn summary(daemon: &Daemon) -> Finding {
         (true, Firewall::Iptables) => "iptables",
         (true, Firewall::Nftables) => "nftables",
     };
-    let config = match daemon.config_found {
-        true => daemon.config.display().to_string(),
-        false => format!("{} (absent)", daemon.config.display()),
-    };
+    let absent = if daemon.config_found { "" } else { " (absent)" };
+    let config = format!("{}{absent}", daemon.config.display());
     Finding::pass(format!(
         "dockerd {} will keep its data in {}",
         daemon.version,

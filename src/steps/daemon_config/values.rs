@@ -1,7 +1,5 @@
 //! Would dockerd take each value by itself? (`Validate` of daemon/config/config.go, by version.)
 
-use serde_json::Value;
-
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::Daemon;
 use crate::facts::version::Version;
@@ -24,13 +22,12 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
 /// A value that dockerd refuses, at the place where it was given.
 pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Finding {
     let what = what.into();
-    match daemon.file.values.contains_key(key) {
-        true => {
-            Finding::fail(CauseId::new("daemon-json-invalid"), format!("{}: {what}", daemon.config.display()))
-                .with("path", daemon.config.display())
-                .with("key", key)
-        }
-        false => Finding::fail(CauseId::new("daemon-option-invalid"), what).with("option", key),
+    if daemon.file.values.contains_key(key) {
+        Finding::fail(CauseId::new("daemon-json-invalid"), format!("{}: {what}", daemon.config.display()))
+            .with("path", daemon.config.display())
+            .with("key", key)
+    } else {
+        Finding::fail(CauseId::new("daemon-option-invalid"), what).with("option", key)
     }
 }
 
@@ -124,7 +121,7 @@ fn hosts(daemon: &Daemon) -> Vec<Finding> {
 
 /// What dockerd still reads, only to refuse it.
 fn gone(daemon: &Daemon) -> Vec<Finding> {
-    let given = |key: &str| daemon.settings.values.get(key).is_some_and(|value| *value != Value::from(""));
+    let given = |key: &str| daemon.settings.values.get(key).is_some_and(|value| value.as_str() != Some(""));
     let mut wrong = Vec::new();
     if daemon.version.major == 28 && given("api-cors-header") {
         wrong.push(refused(daemon, "api-cors-header", "api-cors-header was removed in 28.0"));

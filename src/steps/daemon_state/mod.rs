@@ -27,7 +27,7 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.plan.attach {
-        return attached(cx, endpoint);
+        return Ok(vec![attached(cx, endpoint)]);
     }
     let daemon = Daemon::read(cx.host, cx.plan)?;
     let (host, settings) = (cx.host, &daemon.settings);
@@ -48,11 +48,11 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Where a running daemon is to be used, it has to be there.
-fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> anyhow::Result<Vec<Finding>> {
+fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> Finding {
     let Endpoint::Unix(path) = endpoint else {
-        return Ok(vec![Finding::pass(format!("the daemon to use is at {endpoint}"))]);
+        return Finding::pass(format!("the daemon to use is at {endpoint}"));
     };
-    Ok(vec![match cx.host.connect(path) {
+    match cx.host.connect(path) {
         Ok(()) => Finding::pass(format!("something listens at {endpoint}")).with("path", path.display()),
         Err(error) => {
             let what = format!("no daemon listens at {endpoint}");
@@ -61,5 +61,5 @@ fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> anyhow::Result<Vec<Finding>> {
                 .with("path", path.display())
                 .with("errno", format!("{:?}", error.errno()))
         }
-    }])
+    }
 }

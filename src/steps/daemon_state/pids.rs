@@ -28,10 +28,8 @@ pub(super) struct Pids {
 pub(super) fn read(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Pids> {
     let settings = &daemon.settings;
     let own = settings.exec_root.join("containerd");
-    let docker = match settings.pidfile.as_os_str().is_empty() {
-        true => None,
-        false => PidFile::read(host, &settings.pidfile)?,
-    };
+    let named = Some(&settings.pidfile).filter(|path| !path.as_os_str().is_empty());
+    let docker = named.map(|path| PidFile::read(host, path)).transpose()?.flatten();
     let containerd = match settings.containerd {
         Containerd::Managed => PidFile::read(host, &own.join("containerd.pid"))?,
         _ => None,

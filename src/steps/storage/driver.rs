@@ -44,13 +44,12 @@ fn first(seen: &Seen) -> &'static str {
 }
 
 /// What `docker info` will say.
-pub(super) fn expected(seen: &Seen) -> Option<&str> {
+pub(super) fn expected(seen: &Seen) -> &str {
     match &seen.store {
-        Store::Graph(Some(driver)) => Some(driver),
-        Store::Graph(None) if !wants_overlay(seen) => Some(first(seen)),
-        Store::Graph(None) if overlay_error(seen).is_none() => Some(first(seen)),
-        Store::Graph(None) => Some(fallback(seen)),
-        Store::Snapshotter { name, .. } => Some(name),
+        Store::Graph(Some(driver)) => driver,
+        Store::Graph(None) if !wants_overlay(seen) || overlay_error(seen).is_none() => first(seen),
+        Store::Graph(None) => fallback(seen),
+        Store::Snapshotter { name, .. } => name,
     }
 }
 
@@ -69,7 +68,7 @@ fn fallback(seen: &Seen) -> &'static str {
 
 /// Whether a container's root file system will be a plain copy, bound from the data root.
 pub(super) fn copies_layers(seen: &Seen) -> bool {
-    matches!(expected(seen), Some("vfs" | "native"))
+    matches!(expected(seen), "vfs" | "native")
 }
 
 /// What is wrong with the driver.

@@ -33,9 +33,8 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let daemon = Daemon::read(cx.host, cx.plan)?;
     let seen = look::look(cx, &daemon)?;
     let findings = judge(&seen);
-    if let Some(driver) = driver::expected(&seen).filter(|_| findings.iter().all(|f| f.level != Level::Fail))
-    {
-        cx.learned.borrow_mut().storage_driver = Some(driver.to_owned());
+    if findings.iter().all(|finding| finding.level != Level::Fail) {
+        cx.learned.borrow_mut().storage_driver = Some(driver::expected(&seen).to_owned());
     }
     Ok(findings)
 }
@@ -56,7 +55,7 @@ fn judge(seen: &Seen) -> Vec<Finding> {
 /// What it is, and how much of it.
 fn summary(seen: &Seen) -> Finding {
     let (kind, free) = (filesystem::name(seen.fs.magic), filesystem::free(&seen.fs));
-    let driver = driver::expected(seen).unwrap_or("another driver");
+    let driver = driver::expected(seen);
     let what = format!("{} is on {kind} with {free} free: {driver} works there", seen.dir.display());
     let mut finding = Finding::pass(what).with("tried", seen.base.display()).with("driver", driver);
     if seen.fs.inodes > 0 {

@@ -19,8 +19,8 @@ pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
         return vec![about(seen, Finding::fail(CauseId::new("data-root-not-writable"), what))];
     }
     let plain = ["directory", "write"];
-    let attempts = seen.trial.attempts.iter().filter(|attempt| plain.contains(&attempt.name.as_str()));
-    if let Some(error) = attempts.filter_map(|attempt| attempt.error.as_ref()).next() {
+    let mut attempts = seen.trial.attempts.iter().filter(|attempt| plain.contains(&attempt.name.as_str()));
+    if let Some(error) = attempts.find_map(|attempt| attempt.error.as_ref()) {
         return vec![refusal(seen, error)];
     }
     [space(seen), inodes(seen)].into_iter().flatten().collect()

@@ -120,9 +120,9 @@ fn the_fall_back_is_named() {
     let mut seen = sound();
     (seen.fs, seen.trial) = (fs(OVERLAY), fails_at("mount", Errno::EINVAL));
     assert!(judge(&seen).iter().any(|finding| finding.what.contains("vfs, slow, copies every layer")));
-    assert_eq!(driver::expected(&seen), Some("vfs"));
+    assert_eq!(driver::expected(&seen), "vfs");
     seen.lacks.clear();
-    assert_eq!(driver::expected(&seen), Some("fuse-overlayfs"));
+    assert_eq!(driver::expected(&seen), "fuse-overlayfs");
 }
 
 #[test]
@@ -213,9 +213,9 @@ fn data_of_other_drivers_is_seen() {
 fn an_own_file_system_has_its_own_driver() {
     let mut seen = sound();
     (seen.version, seen.fs) = (Version::new(20, 10, 24), fs(BTRFS));
-    assert_eq!(driver::expected(&seen), Some("btrfs"));
+    assert_eq!(driver::expected(&seen), "btrfs");
     seen.version = Version::new(28, 5, 2);
-    assert_eq!(driver::expected(&seen), Some("overlay2"));
+    assert_eq!(driver::expected(&seen), "overlay2");
 }
 
 /// A machine whose data root does not exist yet.

@@ -1,0 +1,203 @@
+//! What did the checks of a run see? The file of `--record`: every question at the door, and its answers in order.
+//!
+//! A repair comes between two looks, so that a question has a sequence of answers. Secrets are left out before
+//! anything is kept: values of the environment other than a short list, passwords in addresses, keys and
+//! certificates, arguments of other programs.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use anyhow::{Context, ensure};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Identity;
+use crate::plan::Wishes;
+
+/// The format of the file.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What is kept of the environment: variables that dockerd or dindcheck obey, none of them a secret.
+const KEPT_VARIABLES: &[&str] = &[
+    "PATH",
+    "HOME",
+    "DOCKER_DRIVER",
+    "DOCKER_RAMDISK",
+    "DOCKER_TMPDIR",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_TLS_CERTDIR",
+    "DOCKER_MIN_API_VERSION",
+    "DOCKER_FIREWALL_BACKEND",
+    "DOCKER_CONTAINERD_ROOT",
+    "DOCKER_IPTABLES_LEGACY",
+    "DOCKER_IGNORE_BR_NETFILTER_ERROR",
+    "DOCKER_INSECURE_NO_IPTABLES_RAW",
+    "ROOTLESSKIT_STATE_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+    "container",
+];
+/// What stands for a value that was left out.
+const WITHHELD: &str = "withheld";
+
+/// A run, as its checks saw the machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// The format.
+    pub schema_version: u32,
+    /// The version of dindcheck.
+    pub tool: String,
+    /// The id of the run, which is part of some questions.
+    pub run: String,
+    /// What was typed.
+    pub wishes: Wishes,
+    /// Who asked.
+    pub identity: Identity,
+    /// The answers to each question, in order; the last one stands for all that follow.
+    pub answers: BTreeMap<String, Vec<Value>>,
+}
+
+impl Recording {
+    /// One without answers yet.
+    pub fn new(
+        run: &str,
+        wishes: &Wishes,
+        identity: Identity,
+        mut answers: BTreeMap<String, Vec<Value>>,
+    ) -> Self {
+        for sequence in answers.values_mut() {
+            // Most answers never change.
+            if sequence.iter().all(|answer| Some(answer) == sequence.first()) {
+                sequence.truncate(1);
+            }
+        }
+        let mut wishes = wishes.clone();
+        for argument in &mut wishes.daemon_args {
+            *argument = without_passwords(argument);
+        }
+        let tool = env!("CARGO_PKG_VERSION").to_owned();
+        Self { schema_version: SCHEMA_VERSION, tool, run: run.to_owned(), wishes, identity, answers }
+    }
+
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let json: Value = serde_json::from_str(text).context("it is no recording of dindcheck")?;
+        let version = json.get("schema_version").and_then(Value::as_u64);
+        ensure!(
+            version == Some(SCHEMA_VERSION.into()),
+            "it is a recording of another kind (schema_version {}, and this dindcheck plays {SCHEMA_VERSION})",
+            version.map_or_else(|| "missing".to_owned(), |version| version.to_string())
+        );
+        serde_json::from_value(json).context("it is no recording of dindcheck")
+    }
+}
+
+/// The value of a variable, as far as it is kept.
+pub(super) fn variable(name: &str, value: String) -> String {
+    if KEPT_VARIABLES.contains(&name) { value } else { WITHHELD.to_owned() }
+}
+
+/// The content of a file, as far as it is kept.
+pub(super) fn content(path: &str, bytes: &[u8]) -> Vec<u8> {
+    if path.starts_with("/proc/") && path.ends_with("/cmdline") {
+        // The program is of use, its arguments are its own.
+        return bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+    }
+    if path.starts_with("/proc/") && path.ends_with("/environ") {
+        return WITHHELD.into();
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains("-----BEGIN ") => WITHHELD.into(),
+        Ok(text) => without_passwords(text).into_bytes(),
+        Err(_) => bytes.to_vec(),
+    }
+}
+
+/// A text in which the user and the password of every address are covered, letter by letter: a place in a file
+/// stays that place.
+pub(super) fn without_passwords(text: &str) -> String {
+    static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^/\s"'@]+@"#).ok());
+    let cover = |found: &regex::Captures<'_>| {
+        let login = found.get(0).map_or("", |login| login.as_str());
+        format!("://{}@", "x".repeat(login.chars().count().saturating_sub("://@".len())))
+    };
+    match LOGIN.as_ref() {
+        Some(login) => login.replace_all(text, cover).into_owned(),
+        None => WITHHELD.to_owned(),
+    }
+}
+
+/// Bytes of a file: as text where they are text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Content {
+    Text(String),
+    Hex { hex: String },
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(
+            |error| Self::Hex { hex: error.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect() },
+            Self::Text,
+        )
+    }
+}
+
+impl From<Content> for Vec<u8> {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Text(text) => text.into_bytes(),
+            Content::Hex { hex } => {
+                let pairs = hex.as_bytes().chunks_exact(2);
+                let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+                pairs.filter_map(byte).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_and_places_stay() {
+        let kept = |path: &str, text: &str| String::from_utf8(content(path, text.as_bytes())).unwrap();
+        let json = r#"{"http-proxy": "http://sam:p%40ss@proxy:3128", "mtu": 1}"#;
+        let covered = kept("/etc/docker/daemon.json", json);
+        assert_eq!(covered, r#"{"http-proxy": "http://xxxxxxxxxx@proxy:3128", "mtu": 1}"#);
+        assert_eq!(covered.len(), json.len());
+        assert_eq!(kept("/certs/key.pem", "-----BEGIN PRIVATE KEY-----\nabc"), WITHHELD);
+        assert_eq!(kept("/proc/7/cmdline", "mysql\0--password=x\0"), "mysql");
+        assert_eq!(kept("/proc/1/environ", "TOKEN=x\0"), WITHHELD);
+        assert_eq!(kept("/proc/self/cgroup", "0::/a@b\n"), "0::/a@b\n");
+    }
+
+    #[test]
+    fn only_known_variables_keep_their_values() {
+        assert_eq!(variable("DOCKER_DRIVER", "vfs".into()), "vfs");
+        assert_eq!(variable("GITHUB_TOKEN", "ghp_1".into()), WITHHELD);
+        assert_eq!(variable("HTTP_PROXY", "http://a:b@c".into()), WITHHELD);
+    }
+
+    #[test]
+    fn bytes_survive_whether_text_or_not() {
+        for bytes in [b"text".to_vec(), vec![0xff, 0, 0x80], Vec::new()] {
+            let json = serde_json::to_string(&Content::from(bytes.clone())).unwrap();
+            assert_eq!(Vec::from(serde_json::from_str::<Content>(&json).unwrap()), bytes);
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        assert!(Recording::parse("{}").unwrap_err().to_string().contains("another kind"));
+        assert!(Recording::parse("nothing").is_err());
+        assert!(Recording::parse(r#"{"schema_version": 99}"#).unwrap_err().to_string().contains("99"));
+    }
+}
