@@ -53,7 +53,8 @@ pub fn look_only(faults: &[Fault]) {
     for fault in faults {
         let world = fault.world(Suite::Trixie).expect("a world");
         let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
-        let said = json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
+        let said =
+            json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
         println!("{:<100} {:<20} {}", fault.name, fault.step, said.as_deref().unwrap_or("holds"));
         bad.extend(said.map(|_| fault.name));
     }
@@ -222,7 +223,9 @@ pub fn json(played: &Played) -> Option<Value> {
 /// Every fault with every engine it is about; `DINDCHECK_FAULT` picks those whose name contains it.
 pub fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
     let wanted = std::env::var("DINDCHECK_FAULT").unwrap_or_default();
-    let picked = faults.iter().filter(|fault| wanted.split(',').any(|part| fault.name.contains(part) || fault.step == part));
+    let picked = faults
+        .iter()
+        .filter(|fault| wanted.split(',').any(|part| fault.name.contains(part) || fault.step == part));
     picked.flat_map(|fault| fault.suites.iter().map(|suite| (*fault, *suite))).collect()
 }
 

@@ -9,14 +9,27 @@ use crate::world::Suite;
 pub fn all() -> Vec<Fault> {
     let rows = crate::faults::all();
     let of = |step: &str| -> Vec<&Fault> {
-        rows.iter().copied().filter(|row| row.step == step && row.level == Level::Fail && row.suites.contains(&Suite::Trixie)).collect()
+        rows.iter()
+            .copied()
+            .filter(|row| row.step == step && row.level == Level::Fail && row.suites.contains(&Suite::Trixie))
+            .collect()
     };
-    let tables: Vec<_> = steps::ALL.iter().map(|step| of(step.id)).filter(|table| !table.is_empty()).collect();
+    let tables: Vec<_> =
+        steps::ALL.iter().map(|step| of(step.id)).filter(|table| !table.is_empty()).collect();
     let mut pairs = Vec::new();
     for (index, earlier) in tables.iter().enumerate() {
         for (turn, later) in tables[index + 1..].iter().enumerate() {
             let candidates = earlier.iter().cycle().skip(turn).take(earlier.len());
-            let found = candidates.flat_map(|first| later.iter().cycle().skip(index).take(later.len()).filter_map(|second| both(first, second))).next();
+            let found = candidates
+                .flat_map(|first| {
+                    later
+                        .iter()
+                        .cycle()
+                        .skip(index)
+                        .take(later.len())
+                        .filter_map(|second| both(first, second))
+                })
+                .next();
             pairs.extend(found);
         }
     }
@@ -26,7 +39,8 @@ pub fn all() -> Vec<Fault> {
 /// Both faults in one world, where they can be combined. The later step's is made first: it may need what the
 /// earlier one's takes away.
 fn both(first: &Fault, second: &Fault) -> Option<Fault> {
-    let clash = !first.under.is_empty() && !second.under.is_empty() || !first.profile.is_empty() && !second.profile.is_empty();
+    let clash = !first.under.is_empty() && !second.under.is_empty()
+        || !first.profile.is_empty() && !second.profile.is_empty();
     // A filter is loaded by what the other row may forbid.
     let filtered = !first.refuses.is_empty() || !second.refuses.is_empty();
     if clash || filtered {

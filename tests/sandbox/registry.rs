@@ -9,7 +9,8 @@ use crate::fault::{Level, Real};
 use crate::faults;
 
 /// The stages of the vocabulary that the environment phase answers for.
-const STAGES: &[&str] = &["privileges", "kernel", "mounts", "cgroup", "storage", "network", "binaries", "daemon"];
+const STAGES: &[&str] =
+    &["privileges", "kernel", "mounts", "cgroup", "storage", "network", "binaries", "daemon"];
 
 /// Causes without a row, by the reason.
 const REASONS: &[(&str, &[&str])] = &[
@@ -31,15 +32,34 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "this kernel has neither AppArmor nor SELinux",
-        &["apparmor-confined", "apparmor-denies-nested-profile", "apparmor-parser-missing", "runc-sysctl-denied-by-lxc-apparmor", "selinux-confined", "securityfs-not-mounted"],
+        &[
+            "apparmor-confined",
+            "apparmor-denies-nested-profile",
+            "apparmor-parser-missing",
+            "runc-sysctl-denied-by-lxc-apparmor",
+            "selinux-confined",
+            "securityfs-not-mounted",
+        ],
     ),
     (
         "it is built into this kernel, and no filter of system calls can take it away",
-        &["kernel-lacks-bridge", "kernel-lacks-iptables-raw", "kernel-lacks-namespaces", "kernel-lacks-overlayfs", "kernel-lacks-seccomp", "kernel-lacks-veth"],
+        &[
+            "kernel-lacks-bridge",
+            "kernel-lacks-iptables-raw",
+            "kernel-lacks-namespaces",
+            "kernel-lacks-overlayfs",
+            "kernel-lacks-seccomp",
+            "kernel-lacks-veth",
+        ],
     ),
     (
         "it is the machine's own: its limits, which a test must not use up, and its network",
-        &["keyring-quota-exceeded", "network-namespace-is-host", "memory-cgroup-ids-exhausted", "loop-devices-unavailable"],
+        &[
+            "keyring-quota-exceeded",
+            "network-namespace-is-host",
+            "memory-cgroup-ids-exhausted",
+            "loop-devices-unavailable",
+        ],
     ),
     (
         "this machine is not of that kind: WSL, Sysbox, a kernel of 2.6.32, a FUSE below /proc/sys, systemd as the host's init",
@@ -66,10 +86,21 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "every hierarchy is mounted on this machine already, in its only grouping and with its options; no process may enter an empty cpuset",
-        &["cgroup-v1-wrong-grouping", "cpuset-mounted-noprefix", "cpuset-not-initialized", "cgroup-not-mounted"],
+        &[
+            "cgroup-v1-wrong-grouping",
+            "cpuset-mounted-noprefix",
+            "cpuset-not-initialized",
+            "cgroup-not-mounted",
+        ],
     ),
-    ("the engines of the bed are newer", &["cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"]),
-    ("only Docker 29 has it, which Debian does not", &["erofs-snapshotter-mkfs-missing", "ip-forward-disabled", "nft-tool-missing"]),
+    (
+        "the engines of the bed, and the kernel, are newer",
+        &["kernel-too-old", "cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
+    ),
+    (
+        "only Docker 29 has it, which Debian does not",
+        &["erofs-snapshotter-mkfs-missing", "ip-forward-disabled", "nft-tool-missing"],
+    ),
     (
         "it shows in a log only, while the environment is as it should be",
         &[
@@ -100,8 +131,14 @@ const REASONS: &[(&str, &[&str])] = &[
             "could-not-try",
         ],
     ),
-    ("it takes a file system that this machine cannot make: NFS, 9p, a desktop share", &["data-root-refuses-metadata-changes"]),
-    ("it cannot be told from inside without reaching out", &["container-outbound-network-unreachable", "embedded-dns-unreachable", "proxy-required"]),
+    (
+        "it takes a file system that this machine cannot make: NFS, 9p, a desktop share",
+        &["data-root-refuses-metadata-changes"],
+    ),
+    (
+        "it cannot be told from inside without reaching out",
+        &["container-outbound-network-unreachable", "embedded-dns-unreachable", "proxy-required"],
+    ),
 ];
 
 /// Whether a cause is shown by a row.
@@ -111,7 +148,8 @@ fn shown() -> BTreeSet<&'static str> {
 
 #[test]
 fn every_environment_step_has_a_fault_that_it_sees_first() {
-    let seen: BTreeSet<_> = faults::all().iter().filter(|fault| fault.level == Level::Fail).map(|fault| fault.step).collect();
+    let seen: BTreeSet<_> =
+        faults::all().iter().filter(|fault| fault.level == Level::Fail).map(|fault| fault.step).collect();
     for step in steps::ALL.iter().filter(|step| step.phase == Phase::Environment) {
         assert!(seen.contains(step.id), "no fault fails first at {}", step.id);
     }
@@ -122,7 +160,10 @@ fn every_cause_of_the_environment_has_a_row_or_a_reason() {
     let shown = shown();
     let excused: BTreeSet<_> = REASONS.iter().flat_map(|(_, causes)| causes.iter().copied()).collect();
     let wanted = diagnosis::all().iter().filter(|cause| STAGES.contains(&cause.stage.as_str()));
-    let lacking: Vec<_> = wanted.map(|cause| cause.id.as_str()).filter(|id| !shown.contains(id) && !excused.contains(id)).collect();
+    let lacking: Vec<_> = wanted
+        .map(|cause| cause.id.as_str())
+        .filter(|id| !shown.contains(id) && !excused.contains(id))
+        .collect();
     assert!(lacking.is_empty(), "no row and no reason: {lacking:?}");
 }
 
