@@ -223,7 +223,9 @@ pub fn json(played: &Played) -> Option<Value> {
 /// Every fault with every engine it is about; `DINDCHECK_FAULT` picks those whose name contains it.
 pub fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
     let wanted = std::env::var("DINDCHECK_FAULT").unwrap_or_default();
-    let picked = faults.iter().filter(|fault| wanted.split(',').any(|part| fault.name.contains(part) || fault.step == part));
+    let picked = faults
+        .iter()
+        .filter(|fault| wanted.split(',').any(|part| fault.name.contains(part) || fault.step == part));
     picked.flat_map(|fault| fault.suites.iter().map(|suite| (*fault, *suite))).collect()
 }
 

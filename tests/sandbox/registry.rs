@@ -25,6 +25,9 @@ const REASONS: &[(&str, &[&str])] = &[
             "sysfs-mount-denied-in-user-namespace",
             "masked-proc-blocks-proc-mount",
             "user-namespaces-disabled",
+            "user-namespace",
+            "cgroup-v1-not-delegated",
+            "cgroup-v2-not-delegated",
         ],
     ),
     (
@@ -50,8 +53,13 @@ const REASONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "it is a limit of the whole machine, which a test must not use up",
-        &["keyring-quota-exceeded", "memory-cgroup-ids-exhausted", "loop-devices-unavailable"],
+        "it is the machine's own: its limits, which a test must not use up, and its network",
+        &[
+            "keyring-quota-exceeded",
+            "network-namespace-is-host",
+            "memory-cgroup-ids-exhausted",
+            "loop-devices-unavailable",
+        ],
     ),
     (
         "this machine is not of that kind: WSL, Sysbox, a kernel of 2.6.32, a FUSE below /proc/sys, systemd as the host's init",
@@ -86,8 +94,8 @@ const REASONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "the engines of the bed are newer",
-        &["cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
+        "the engines of the bed, and the kernel, are newer",
+        &["kernel-too-old", "cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
     ),
     (
         "only Docker 29 has it, which Debian does not",
@@ -125,7 +133,11 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "it takes a file system that this machine cannot make: NFS, 9p, a desktop share",
-        &["data-root-filesystem-unsupported", "data-root-refuses-metadata-changes"],
+        &["data-root-refuses-metadata-changes"],
+    ),
+    (
+        "it cannot be told from inside without reaching out",
+        &["container-outbound-network-unreachable", "embedded-dns-unreachable", "proxy-required"],
     ),
 ];
 

@@ -9,11 +9,11 @@ find /sys/fs/cgroup -type d -not -path '*/dindcheck-sandbox-*' -not -path '*/din
 find /sys/fs/cgroup \( -name cgroup.subtree_control -o -name cgroup.type -o -name cpuset.cpus -o -name cpuset.mems \) -exec grep -H . {} +
 cd /proc/sys
 find net/ipv4 net/bridge kernel/keys -type f -perm /444 -exec grep -sH . {} +
-find /run/ /etc /tmp /root /home /var/lib/docker/ /var/lib/containerd /var/tmp /var/log /usr/local /lib/modules \( -type d -printf '%p %y %m %U:%G\n' -o -printf '%p %y %m %U:%G %s %T@ %l\n' \) 2>/dev/null
+find /run/ /etc /tmp /root /home /var/lib/docker/ /var/lib/containerd /var/tmp /var/log /usr/local /lib/modules \( -type d -printf '%p %y %m %U:%G\n' -o -printf '%p %y %m %U:%G %s %T@ %l\n' \) 2>&-
 find /dev -not -path '/dev/pts/*' -printf '%p %y %m %l\n'
 ip -o link; ip -o -4 address; ip route show table all type unicast; ip rule
 nft list ruleset 2>&1; iptables-legacy-save 2>&1; ip6tables-legacy-save 2>&1; cat /proc/1/net/ip_tables_names
-cat /proc/[0-9]*/comm 2>/dev/null
+cat /proc/[0-9]*/comm 2>&-
 "#;
 
 /// The facts of a world that hold now.

@@ -20,20 +20,65 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "json-with-a-trailing-comma", breaks: json!("{\n  \"debug\": true,\n}"), ..INVALID },
     Fault { name: "json-is-no-object", breaks: json!("[]"), ..INVALID },
     Fault { name: "json-cut-short", breaks: json!("{\"debug\": tr"), ..INVALID },
-    Fault { name: "json-with-an-unknown-key", breaks: json!("{\"storage-drivers\": \"overlay2\"}"), suites: EVERY_ENGINE, ..INVALID },
-    Fault { name: "json-with-a-key-of-a-later-version", breaks: json!("{\"firewall-backend\": \"iptables\"}"), suites: &[Suite::Bookworm, Suite::Trixie], ..INVALID },
+    Fault {
+        name: "json-with-an-unknown-key",
+        breaks: json!("{\"storage-drivers\": \"overlay2\"}"),
+        suites: EVERY_ENGINE,
+        ..INVALID
+    },
+    Fault {
+        name: "json-with-a-key-of-a-later-version",
+        breaks: json!("{\"firewall-backend\": \"iptables\"}"),
+        suites: &[Suite::Bookworm, Suite::Trixie],
+        ..INVALID
+    },
     Fault { name: "json-with-a-wrong-type", breaks: json!("{\"debug\": \"yes\"}"), ..INVALID },
-    Fault { name: "json-with-a-wrong-list", breaks: json!("{\"hosts\": \"unix:///var/run/docker.sock\"}"), ..INVALID },
+    Fault {
+        name: "json-with-a-wrong-list",
+        breaks: json!("{\"hosts\": \"unix:///var/run/docker.sock\"}"),
+        ..INVALID
+    },
     Fault { name: "json-is-a-directory", breaks: "mkdir -p /etc/docker/daemon.json", ..INVALID },
     Fault { name: "json-with-a-wrong-address", breaks: json!("{\"bip\": \"172.30.0.1\"}"), ..INVALID },
-    Fault { name: "storage-driver-in-both", breaks: json!("{\"storage-driver\": \"overlay2\"}"), dockerd: &["--storage-driver=overlay2"], suites: EVERY_ENGINE, ..CONFLICT },
-    Fault { name: "hosts-in-both", breaks: json!("{\"hosts\": [\"unix:///run/x.sock\"]}"), dockerd: &["--host=unix:///run/y.sock"], ..CONFLICT },
-    Fault { name: "data-root-in-both", breaks: json!("{\"data-root\": \"/var/lib/docker\"}"), profile: "daemon: {data_root: /var/lib/docker}", ..CONFLICT },
-    Fault { name: "log-level-in-both", breaks: json!("{\"log-level\": \"info\"}"), dockerd: &["--log-level=info"], ..CONFLICT },
-    Fault { name: "icc-off-without-iptables", dockerd: &["--icc=false", "--iptables=false"], ..CONTRADICTORY },
+    Fault {
+        name: "storage-driver-in-both",
+        breaks: json!("{\"storage-driver\": \"overlay2\"}"),
+        dockerd: &["--storage-driver=overlay2"],
+        suites: EVERY_ENGINE,
+        ..CONFLICT
+    },
+    Fault {
+        name: "hosts-in-both",
+        breaks: json!("{\"hosts\": [\"unix:///run/x.sock\"]}"),
+        dockerd: &["--host=unix:///run/y.sock"],
+        ..CONFLICT
+    },
+    Fault {
+        name: "data-root-in-both",
+        breaks: json!("{\"data-root\": \"/var/lib/docker\"}"),
+        profile: "daemon: {data_root: /var/lib/docker}",
+        ..CONFLICT
+    },
+    Fault {
+        name: "log-level-in-both",
+        breaks: json!("{\"log-level\": \"info\"}"),
+        dockerd: &["--log-level=info"],
+        ..CONFLICT
+    },
+    Fault {
+        name: "icc-off-without-iptables",
+        dockerd: &["--icc=false", "--iptables=false"],
+        ..CONTRADICTORY
+    },
     Fault { name: "bridge-and-bip", dockerd: &["--bridge=br9", "--bip=172.30.0.1/16"], ..CONTRADICTORY },
     Fault { name: "an-unknown-flag", dockerd: &["--no-such-flag"], cause: "daemon-option-invalid", ..CONFIG },
-    Fault { name: "tls-without-its-files", dockerd: &["--host=tcp://127.0.0.1:2376", "--tlsverify"], cause: "daemon-tls-config-invalid", suites: EVERY_ENGINE, ..CONFIG },
+    Fault {
+        name: "tls-without-its-files",
+        dockerd: &["--host=tcp://127.0.0.1:2376", "--tlsverify"],
+        cause: "daemon-tls-config-invalid",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
     Fault {
         name: "systemd-cgroup-driver-without-systemd",
         breaks: json!("{\"exec-opts\": [\"native.cgroupdriver=systemd\"]}"),
@@ -41,8 +86,18 @@ pub const FAULTS: &[Fault] = &[
         suites: EVERY_ENGINE,
         ..CONFIG
     },
-    Fault { name: "an-unknown-default-runtime", breaks: json!("{\"default-runtime\": \"kata\"}"), cause: "oci-runtime-not-registered", ..CONFIG },
-    Fault { name: "docker-ramdisk", env: &[("DOCKER_RAMDISK", "1")], cause: "environment-variable-misleads-daemon", ..WARNED },
+    Fault {
+        name: "an-unknown-default-runtime",
+        breaks: json!("{\"default-runtime\": \"kata\"}"),
+        cause: "oci-runtime-not-registered",
+        ..CONFIG
+    },
+    Fault {
+        name: "docker-ramdisk",
+        env: &[("DOCKER_RAMDISK", "1")],
+        cause: "environment-variable-misleads-daemon",
+        ..WARNED
+    },
     Fault {
         name: "tcp-without-tls",
         dockerd: &["--host=tcp://0.0.0.0:2375", "--host=unix:///var/run/docker.sock", "--tls=false"],
@@ -57,5 +112,11 @@ pub const FAULTS: &[Fault] = &[
         real: Real::NotTried("it works; the profile forbids it"),
         ..CONFIG
     },
-    Fault { name: "storage-option-of-another-driver", dockerd: &["--storage-opt=dm.basesize=20G"], cause: "storage-option-unknown-to-driver", suites: EVERY_ENGINE, ..CONFIG },
+    Fault {
+        name: "storage-option-of-another-driver",
+        dockerd: &["--storage-opt=dm.basesize=20G"],
+        cause: "storage-option-unknown-to-driver",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
 ];

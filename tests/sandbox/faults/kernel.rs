@@ -2,29 +2,25 @@
 
 use nix::libc::{AF_NETLINK, EPROTONOSUPPORT, NETLINK_ROUTE, SYS_socket};
 
-use crate::fault::{FAULT, Fault, Real, WARNING};
+use crate::fault::{FAULT, Fault, WARNING};
 use crate::seccomp::Refusal;
 
-const KERNEL: Fault = Fault { step: "kernel", ..FAULT };
 const WARNED: Fault = Fault { step: "kernel", ..WARNING };
 
-/// No socket of that netlink family.
-const fn without_netlink(family: i32) -> Refusal {
-    match family {
-        NETLINK_ROUTE => {
-            Refusal { call: SYS_socket, with: &[(0, AF_NETLINK as u32), (2, 0)], errno: EPROTONOSUPPORT }
-        }
-        _ => Refusal { call: SYS_socket, with: &[(0, AF_NETLINK as u32), (2, 12)], errno: EPROTONOSUPPORT },
-    }
-}
+/// No socket to configure interfaces by.
+const NO_ROUTE_NETLINK: &[Refusal] = &[Refusal {
+    call: SYS_socket,
+    with: &[(0, AF_NETLINK as u32), (2, NETLINK_ROUTE as u32)],
+    errno: EPROTONOSUPPORT,
+}];
 
 pub const FAULTS: &[Fault] = &[
-    Fault { name: "kernel-says-2.6", under: &["setarch", "--uname-2.6"], cause: "kernel-too-old", ..KERNEL },
     Fault {
         name: "no-route-netlink",
-        refuses: &[without_netlink(NETLINK_ROUTE)],
+        refuses: NO_ROUTE_NETLINK,
         cause: "netlink-handle-unavailable",
-        ..KERNEL
+        step: "network",
+        ..FAULT
     },
     Fault {
         name: "root-may-have-few-keys",
@@ -43,7 +39,7 @@ pub const FAULTS: &[Fault] = &[
         breaks: "rm /.dockerenv; mount -t tmpfs none /proc/sys/net/bridge",
         dockerd: &["--icc=false"],
         cause: "br-netfilter-unavailable",
-        real: Real::Breaks,
-        ..KERNEL
+        step: "network",
+        ..FAULT
     },
 ];

@@ -78,6 +78,7 @@ pub const FAULTS: &[Fault] = &[
         name: "root-read-only",
         breaks: "mount -o remount,bind,ro /",
         cause: "tmp-not-writable",
+        repair: Repair::Helpless,
         ..MOUNTS
     },
 ];

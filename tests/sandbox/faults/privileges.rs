@@ -1,8 +1,6 @@
 //! Faults of `privileges`: capabilities, users, system calls that are refused.
 
-use nix::libc::{
-    EPERM, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare,
-};
+use nix::libc::{EPERM, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare};
 
 use crate::fault::{EVERY_ENGINE, FAULT, Fault, WARNING};
 use crate::seccomp::Refusal;
@@ -33,9 +31,25 @@ pub const FAULTS: &[Fault] = &[
         suites: EVERY_ENGINE,
         ..PRIVILEGES
     },
-    Fault { name: "no-capability-at-all", under: &["setpriv", "--bounding-set", "-all"], cause: "outer-container-not-privileged", ..PRIVILEGES },
-    Fault { name: "without-sys-admin", under: without!("sys_admin"), cause: "cap-sys-admin-missing", ..PRIVILEGES },
-    Fault { name: "without-net-admin", under: without!("net_admin"), cause: "net-admin-capability-missing", suites: EVERY_ENGINE, ..PRIVILEGES },
+    Fault {
+        name: "no-capability-at-all",
+        under: &["setpriv", "--bounding-set", "-all"],
+        cause: "outer-container-not-privileged",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "without-sys-admin",
+        under: without!("sys_admin"),
+        cause: "cap-sys-admin-missing",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "without-net-admin",
+        under: without!("net_admin"),
+        cause: "net-admin-capability-missing",
+        suites: EVERY_ENGINE,
+        ..PRIVILEGES
+    },
     Fault { name: "without-chown", under: without!("chown"), ..LACKS_ONE },
     Fault { name: "without-dac-override", under: without!("dac_override"), ..LACKS_ONE },
     Fault { name: "without-fowner", under: without!("fowner"), ..LACKS_ONE },
@@ -50,14 +64,67 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "without-mknod", under: without!("mknod"), ..LACKS_ONE },
     Fault { name: "without-audit-write", under: without!("audit_write"), ..LACKS_ONE },
     Fault { name: "without-setfcap", under: without!("setfcap"), ..LACKS_ONE },
-    Fault { name: "not-root", under: &["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"], cause: "not-root", ..PRIVILEGES },
-    Fault { name: "a-user-namespace-of-one-id", under: &["unshare", "--user", "--map-root-user"], cause: "image-uid-outside-mapped-range", ..PRIVILEGES },
-    Fault { name: "without-sys-time", under: without!("sys_time"), cause: "capability-not-effective", step: "privileges", ..WARNING },
-    Fault { name: "without-sys-resource", under: without!("sys_resource"), cause: "cap-sys-resource-missing", step: "privileges", ..WARNING },
-    Fault { name: "no-new-privileges", under: &["setpriv", "--no-new-privs"], cause: "no-new-privileges", step: "privileges", ..WARNING },
-    Fault { name: "filter-refuses-mount", refuses: &[refused(SYS_mount)], cause: "seccomp-filter-active", ..PRIVILEGES },
-    Fault { name: "filter-refuses-unshare", refuses: &[refused(SYS_unshare)], cause: "seccomp-filter-active", ..PRIVILEGES },
-    Fault { name: "filter-refuses-pivot-root", refuses: &[refused(SYS_pivot_root)], cause: "seccomp-blocks-keyctl", ..PRIVILEGES },
-    Fault { name: "filter-refuses-keyctl", refuses: &[refused(SYS_keyctl)], cause: "seccomp-blocks-keyctl", ..PRIVILEGES },
-    Fault { name: "filter-refuses-clone3", refuses: &[refused(SYS_clone3)], cause: "seccomp-blocks-clone3", ..PRIVILEGES },
+    Fault {
+        name: "not-root",
+        under: &["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"],
+        cause: "not-root",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "a-user-namespace-of-one-id",
+        under: &["unshare", "--user", "--map-root-user"],
+        cause: "image-uid-outside-mapped-range",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "without-sys-time",
+        under: without!("sys_time"),
+        cause: "capability-not-effective",
+        step: "privileges",
+        ..WARNING
+    },
+    Fault {
+        name: "without-sys-resource",
+        under: without!("sys_resource"),
+        cause: "cap-sys-resource-missing",
+        step: "privileges",
+        ..WARNING
+    },
+    Fault {
+        name: "no-new-privileges",
+        under: &["setpriv", "--no-new-privs"],
+        cause: "no-new-privileges",
+        step: "privileges",
+        ..WARNING
+    },
+    Fault {
+        name: "filter-refuses-mount",
+        refuses: &[refused(SYS_mount)],
+        cause: "seccomp-filter-active",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "filter-refuses-unshare",
+        refuses: &[refused(SYS_unshare)],
+        cause: "seccomp-filter-active",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "filter-refuses-pivot-root",
+        refuses: &[refused(SYS_pivot_root)],
+        cause: "seccomp-blocks-keyctl",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "filter-refuses-keyctl",
+        refuses: &[refused(SYS_keyctl)],
+        cause: "seccomp-blocks-keyctl",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "filter-refuses-clone3",
+        refuses: &[refused(SYS_clone3)],
+        cause: "seccomp-blocks-clone3",
+        ..PRIVILEGES
+    },
 ];
