@@ -32,4 +32,5 @@ pub mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trial;
+pub mod workload;
 pub mod yaml;

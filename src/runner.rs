@@ -12,6 +12,7 @@ use crate::profile::Mode;
 use crate::report::{Environment, Report, StepReport};
 use crate::step::{Cx, Finding, Level, Outcome, RepairRecord, Step};
 use crate::steps;
+use crate::workload::Seen;
 
 /// What happens during a run, for those who watch.
 pub enum Event<'e> {
@@ -45,7 +46,8 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     let watch = RefCell::new(watch);
     let tell = |event: &Event<'_>| (watch.borrow_mut())(event);
     let say = |text: &str| tell(&Event::Said(text));
-    let cx = Cx { host: doors.host, engine: doors.engine, plan, learned: &learned, say: &say, holds: &holds };
+    let (host, engine, seen) = (doors.host, doors.engine, Seen::default());
+    let cx = Cx { host, engine, plan, learned: &learned, say: &say, holds: &holds, seen: &seen };
     let mut report = Report {
         run: plan.run.clone(),
         profile: plan.profile.name.clone(),

@@ -13,6 +13,7 @@ use crate::hands::{Change, Hands};
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::report::Environment;
+use crate::workload::Seen;
 
 /// When a step runs. The phases follow each other: a failed phase is never followed by the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -186,6 +187,8 @@ pub struct Cx<'a> {
     pub say: &'a dyn Fn(&str),
     /// Whether every step so far held: `teardown` keeps a daemon only then.
     pub holds: &'a Cell<bool>,
+    /// What the containers of this run showed, for the steps that judge it.
+    pub seen: &'a Seen,
 }
 
 /// A repair as the report keeps it.

@@ -8,6 +8,7 @@ use crate::host::fake::Fake;
 use crate::plan::{Plan, Wishes};
 use crate::report::Environment;
 use crate::step::{Cx, Finding, Level, Step};
+use crate::workload::Seen;
 
 /// Calls `with` with a context of this machine.
 fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
@@ -18,9 +19,11 @@ fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environmen
 fn wishing<T>(host: &Fake, wishes: &Wishes, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
     let plan = Plan::new(&Fake::new(), wishes).expect("the default profile");
     let learned = RefCell::new(Environment::default());
-    let (engine, holds) = (FakeEngine::default(), Cell::new(true));
-    let result =
-        with(&Cx { host, engine: &engine, plan: &plan, learned: &learned, holds: &holds, say: &|_| {} });
+    let (engine, holds, seen) = (FakeEngine::default(), Cell::new(true), Seen::default());
+    let (learned_here, say) = (&learned, &|_: &str| {});
+    let cx =
+        Cx { host, engine: &engine, plan: &plan, learned: learned_here, holds: &holds, say, seen: &seen };
+    let result = with(&cx);
     (result, learned.into_inner())
 }
 

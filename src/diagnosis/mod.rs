@@ -49,6 +49,12 @@ pub struct Diagnosis {
     pub hint: Option<String>,
 }
 
+/// The cause that a single message means by itself.
+pub fn of_message(text: &str) -> Option<CauseId> {
+    let meaning = signatures::meaning(text).filter(|meaning| !meaning.weak)?;
+    all().get(meaning.cause).map(|cause| cause.id)
+}
+
 impl Diagnosis {
     /// Whether a failure was found.
     pub fn is_failure(&self) -> bool {

@@ -1,4 +1,4 @@
-//! How is a container run to its end? Created, attached to, started, waited for.
+//! How is a container run to its end? Created, attached to, started, visited, waited for.
 //!
 //! The attachment comes before the start, so that the output depends on no log driver and misses no byte. A
 //! code other than 0 is a result, and no error.
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, WaitContainerOptions,
@@ -18,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::docker::of_bollard;
 use super::error::{EngineError, EngineResult};
+use super::visit::{self, Visit};
 use super::{Endpoint, LABEL};
 use crate::host::Host;
 
@@ -25,7 +26,7 @@ use crate::host::Host;
 const MAX_OUTPUT: usize = 1 << 20;
 
 /// A container that is wanted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerSpec {
     /// What follows `dindcheck-<run>-` in its name.
     pub role: &'static str,
@@ -33,6 +34,10 @@ pub struct ContainerSpec {
     pub body: Value,
     /// It prints a line and waits for one (the probe's `hold`): meanwhile it is looked at from outside.
     pub hold: bool,
+    /// Its TCP port that is visited meanwhile, at its own address and wherever it is published.
+    pub visit: Option<u16>,
+    /// It is not removed at its end, so that it can be started again.
+    pub keep: bool,
 }
 
 /// How far a container came.
@@ -61,6 +66,8 @@ pub struct ContainerRun {
     pub stderr: Vec<u8>,
     /// /proc/PID/cgroup of its first process as seen from here, where it was held.
     pub outside: Option<String>,
+    /// What came of visiting it, where it was held.
+    pub visits: Vec<Visit>,
     /// What the daemon said against the request while it carried it out (limits that it drops).
     pub warnings: Vec<String>,
     /// Whether the kernel killed it for memory.
@@ -79,6 +86,7 @@ impl ContainerRun {
             stdout: Vec::new(),
             stderr: Vec::new(),
             outside: None,
+            visits: Vec::new(),
             warnings: Vec::new(),
             oom_killed: false,
             took: Duration::ZERO,
@@ -111,46 +119,77 @@ pub async fn run(
 ) -> EngineResult<i64> {
     let start = Instant::now();
     let name = door.create(id, spec, run).await?;
-    run.stage = Stage::Start;
-    let options = AttachContainerOptionsBuilder::default()
-        .stream(true)
-        .stdin(spec.hold)
-        .stdout(true)
-        .stderr(true)
-        .build();
-    let mut attached = door
-        .docker
-        .attach_container(&name, Some(options))
-        .await
-        .map_err(|error| of_bollard(door.endpoint, "attach to the container", &error))?;
-    door.docker
-        .start_container(&name, None)
-        .await
-        .map_err(|error| of_bollard(door.endpoint, "start the container", &error))?;
-    run.stage = Stage::Run;
-    let mut held = spec.hold;
-    while let Some(piece) = attached.output.next().await {
-        let piece =
-            piece.map_err(|error| of_bollard(door.endpoint, "read what the container prints", &error))?;
-        match piece {
-            LogOutput::StdErr { message } => keep(&mut run.stderr, &message),
-            LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut run.stdout, &message),
-            LogOutput::StdIn { .. } => {}
-        }
-        if held && run.stdout.contains(&b'\n') {
-            held = false;
-            run.outside = door.look_from_outside(&name).await;
-            // A container that ended meanwhile does not read it.
-            let _ = attached.input.write_all(b"\n").await;
-            let _ = attached.input.flush().await;
-        }
+    let mut alive = door.begin(&name, spec, run).await?;
+    if spec.hold {
+        alive.until_it_told(door, run).await?;
+        door.look_from_outside(&name, spec, run).await;
     }
-    let code = door.exit_code(&name).await?;
+    let code = alive.end(door, &name, run).await?;
     run.took = start.elapsed();
     Ok(code)
 }
 
+/// A container that was started.
+pub struct Alive {
+    attached: AttachContainerResults,
+    held: bool,
+}
+
+impl Alive {
+    /// Reads until it has printed a line, or ended.
+    pub async fn until_it_told(&mut self, door: &Door<'_>, run: &mut ContainerRun) -> EngineResult<()> {
+        while !run.stdout.contains(&b'\n') && self.read(door, run).await? {}
+        Ok(())
+    }
+
+    /// Takes in a piece of its output; false at the end.
+    async fn read(&mut self, door: &Door<'_>, run: &mut ContainerRun) -> EngineResult<bool> {
+        let Some(piece) = self.attached.output.next().await else { return Ok(false) };
+        let doing = "read what the container prints";
+        match piece.map_err(|error| of_bollard(door.endpoint, doing, &error))? {
+            LogOutput::StdErr { message } => keep(&mut run.stderr, &message),
+            LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut run.stdout, &message),
+            LogOutput::StdIn { .. } => {}
+        }
+        Ok(true)
+    }
+
+    /// Lets it go, reads the rest, and waits for its end.
+    pub async fn end(mut self, door: &Door<'_>, name: &str, run: &mut ContainerRun) -> EngineResult<i64> {
+        if self.held {
+            // A container that ended meanwhile does not read it.
+            let _ = self.attached.input.write_all(b"\n").await;
+            let _ = self.attached.input.flush().await;
+        }
+        while self.read(door, run).await? {}
+        door.exit_code(name).await
+    }
+}
+
 impl Door<'_> {
+    /// Attaches to a container that is there, and starts it.
+    pub async fn begin(
+        &self,
+        name: &str,
+        spec: &ContainerSpec,
+        run: &mut ContainerRun,
+    ) -> EngineResult<Alive> {
+        run.stage = Stage::Start;
+        let options = AttachContainerOptionsBuilder::default()
+            .stream(true)
+            .stdin(spec.hold)
+            .stdout(true)
+            .stderr(true)
+            .build();
+        let attached = self.docker.attach_container(name, Some(options)).await;
+        let attached =
+            attached.map_err(|error| of_bollard(self.endpoint, "attach to the container", &error))?;
+        let started = self.docker.start_container(name, None).await;
+        started.map_err(|error| of_bollard(self.endpoint, "start the container", &error))?;
+        run.stage = Stage::Run;
+        Ok(Alive { attached, held: spec.hold })
+    }
+
     /// Creates it.
     async fn create(&self, id: &str, spec: &ContainerSpec, run: &mut ContainerRun) -> EngineResult<String> {
         let doing = "create the container";
@@ -171,11 +210,15 @@ impl Door<'_> {
         Ok(name)
     }
 
-    /// The cgroups of its first process. `None` where that process is not in our process namespace.
-    async fn look_from_outside(&self, name: &str) -> Option<String> {
-        let seen = self.docker.inspect_container(name, None).await.ok()?;
-        let pid = seen.state?.pid.filter(|pid| *pid > 0)?;
-        self.host.read_text(Path::new(&format!("/proc/{pid}/cgroup"))).ok()
+    /// The cgroups of its first process, where that is in our process namespace, and what its port answers.
+    async fn look_from_outside(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
+        let Ok(seen) = self.docker.inspect_container(name, None).await else { return };
+        let pid = seen.state.as_ref().and_then(|state| state.pid).filter(|pid| *pid > 0);
+        let cgroup = |pid: i64| self.host.read_text(Path::new(&format!("/proc/{pid}/cgroup"))).ok();
+        run.outside = pid.and_then(cgroup);
+        if let (Some(port), Some(network)) = (spec.visit, seen.network_settings) {
+            run.visits = visit::all(visit::places(&network, port, visit::own_address(self.host))).await;
+        }
     }
 
     /// Waits for its end.

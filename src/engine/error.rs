@@ -13,7 +13,7 @@ use crate::step::Finding;
 pub type EngineResult<T> = Result<T, EngineError>;
 
 /// An operation on Docker that did not come to its end. `doing` is a phrase such as `load the image`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
     /// The user asked for the end.
     #[error("interrupted by {0}")]

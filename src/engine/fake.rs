@@ -39,6 +39,9 @@ impl Engine for FakeEngine {
     fn run(&self, _: &Plan, _: &super::ContainerSpec, _: Duration) -> super::ContainerRun {
         super::ContainerRun::new()
     }
+    fn run_together(&self, _: &Plan, _: &super::Pair, _: Duration) -> super::Together {
+        super::Together::default()
+    }
     fn tear_down(&self, _: &Plan, _: bool) -> TornDown {
         TornDown::default()
     }

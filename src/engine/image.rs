@@ -14,6 +14,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::LABEL;
+use crate::probe::layers::{LOWER_DIR, OPAQUE_DIR};
 
 /// The name of the built-in image; its tag is the run's id.
 pub const NAME: &str = "dindcheck-probe";
@@ -139,19 +140,28 @@ impl Iterator for Archive {
 fn small_files() -> io::Result<Vec<u8>> {
     let mut bytes = header("layers/", tar::EntryType::Directory, 0, 0o755)?;
     bytes.extend(header("tmp/", tar::EntryType::Directory, 0, 0o1777)?);
+    for dir in [LOWER_DIR, OPAQUE_DIR] {
+        bytes.extend(header(&format!("{dir}/"), tar::EntryType::Directory, 0, 0o755)?);
+        bytes.extend(entry(&format!("{dir}/one"), b"one\n", 0o644)?);
+        bytes.extend(entry(&format!("{dir}/two"), b"two\n", 0o644)?);
+    }
     bytes.extend(entry(LOWER, LOWER_TEXT, 0o644)?);
     bytes.extend(entry(REPLACED, b"old\n", 0o644)?);
     bytes.extend(entry(REMOVED, b"gone\n", 0o644)?);
     Ok(bytes)
 }
 
-/// The second layer: it replaces a file of the first, and removes one (image-spec `layer.md`, whiteouts).
+/// The second layer: it replaces a file of the first, removes one, and hides a directory's content (image-spec
+/// `layer.md`, whiteouts and opaque whiteouts).
 fn second_layer() -> io::Result<Vec<u8>> {
     let mut bytes = entry(REPLACED, b"new\n", 0o644)?;
     let removed = Path::new(REMOVED);
     let whiteout =
         removed.with_file_name(format!(".wh.{}", removed.file_name().unwrap_or_default().to_string_lossy()));
     bytes.extend(entry(&whiteout.to_string_lossy(), b"", 0o644)?);
+    bytes.extend(header(&format!("{OPAQUE_DIR}/"), tar::EntryType::Directory, 0, 0o755)?);
+    bytes.extend(entry(&format!("{OPAQUE_DIR}/.wh..wh..opq"), b"", 0o644)?);
+    bytes.extend(entry(&format!("{OPAQUE_DIR}/two"), b"new\n", 0o644)?);
     bytes.extend([0; 1024]);
     Ok(bytes)
 }

@@ -23,12 +23,15 @@ pub mod objects;
 pub mod options;
 pub mod process;
 pub mod rundir;
+pub mod together;
+pub mod visit;
 pub mod wait;
 
 pub use crate::facts::daemon::command_line;
 pub use container::{ContainerRun, ContainerSpec, Stage};
 pub use endpoint::{DEFAULT_SOCKET, Endpoint};
 pub use error::{Death, EngineError, EngineResult};
+pub use together::{Pair, Together};
 
 /// What everything that dindcheck makes carries, with the run's id as its value.
 pub const LABEL: &str = "dindcheck.run";
@@ -56,6 +59,8 @@ pub trait Engine {
     fn pull(&self, reference: &str, within: Duration, say: &dyn Fn(&str)) -> EngineResult<()>;
     /// Runs a container to its end and removes it. An error is in the result, with how far it came.
     fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun;
+    /// Starts a container again that was kept, and others beside it; then removes them all.
+    fn run_together(&self, plan: &Plan, pair: &Pair, within: Duration) -> Together;
     /// Removes what is ours; stops the daemon that we started unless it is to be kept.
     fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown;
 }

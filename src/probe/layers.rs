@@ -7,8 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::engine::image::{LOWER, LOWER_TEXT, REMOVED, REPLACED};
 use crate::host::Host;
 
+/// A directory that only the first layer has.
+pub const LOWER_DIR: &str = "layers/dir";
+/// A file in it.
+pub const IN_DIR: &str = "layers/dir/one";
+/// A directory of both layers: the second one hides what the first has in it.
+pub const OPAQUE_DIR: &str = "layers/opaque";
+
 /// What of the layers is to be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 pub struct Layers {
     /// A file of the lower layer shows through.
     pub lower_shows: bool,
@@ -16,6 +24,9 @@ pub struct Layers {
     pub replaced: bool,
     /// A file that the upper layer removes is gone.
     pub removed: bool,
+    /// A directory that the upper layer makes opaque shows nothing of the lower one.
+    #[serde(default)]
+    pub opaque: bool,
 }
 
 /// Looks.
@@ -25,6 +36,7 @@ pub fn look(host: &dyn Host) -> Layers {
         lower_shows: read(LOWER).is_ok_and(|bytes| bytes == LOWER_TEXT),
         replaced: read(REPLACED).is_ok_and(|bytes| bytes == b"new\n"),
         removed: read(REMOVED).is_err_and(|error| error.is_absent()),
+        opaque: host.list(&Path::new("/").join(OPAQUE_DIR)).is_ok_and(|names| names == ["two"]),
     }
 }
 
@@ -35,6 +47,7 @@ impl Layers {
             (self.lower_shows, "a file of the lower layer does not show"),
             (self.replaced, "a replaced file shows its old content"),
             (self.removed, "a removed file is still there"),
+            (self.opaque, "a replaced directory shows its old content"),
         ];
         holds.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words).collect()
     }

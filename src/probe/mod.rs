@@ -1,7 +1,8 @@
 //! What does a container get? This program, run as the only one of the built-in image, looks around and tells.
 //!
-//! It prints one JSON document on one line ([`Document`]) and ends. With the word `hold` it waits for a line on
-//! its standard input first, so that whoever started it can look at it from outside.
+//! It prints one JSON document on one line ([`Document`]) and ends. What else it does is in its [`Orders`]: to run
+//! against its limits, to read and write, to reach others, and to wait for a line on its standard input before it
+//! ends, so that whoever started it can look at it from outside.
 
 use std::io::{BufRead, Write};
 
@@ -12,14 +13,21 @@ use crate::host::live::Live;
 use crate::report::exit;
 
 pub mod cgroup;
+pub mod dns;
 pub mod identity;
 pub mod layers;
+pub mod limits;
 pub mod net;
+pub mod orders;
+pub mod privileged;
+pub mod reach;
+pub mod serve;
+pub mod storage;
+
+pub use orders::Orders;
 
 /// The version of the document; it counts up when a field changes its meaning.
 pub const PROTOCOL: u32 = 1;
-/// The word that makes it wait.
-pub const HOLD: &str = "hold";
 
 /// What a container sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +46,18 @@ pub struct Document {
     pub layers: layers::Layers,
     /// Milliseconds since 1970.
     pub clock_ms: u64,
+    /// What came of running against the limits.
+    #[serde(default)]
+    pub limits: Option<limits::Limits>,
+    /// What came of reading and writing.
+    #[serde(default)]
+    pub storage: Option<storage::Storage>,
+    /// What was reached.
+    #[serde(default)]
+    pub reached: Option<reach::Reached>,
+    /// What came of a privilege.
+    #[serde(default)]
+    pub privileged: Option<privileged::Privileged>,
 }
 
 /// Looks around.
@@ -50,7 +70,30 @@ pub fn look(host: &dyn Host) -> Document {
         network: net::look(host),
         layers: layers::look(host),
         clock_ms: now_ms(),
+        limits: None,
+        storage: None,
+        reached: None,
+        privileged: None,
     }
+}
+
+/// Looks around and does what it is ordered. The network is waited for while the rest is done.
+pub fn carry_out(host: &Live, orders: &Orders) -> Document {
+    let mut document = look(host);
+    // A container that is started again is to show what it still has; the rest it has shown.
+    let second =
+        orders.storage.as_ref().is_some_and(|places| storage::life(host, places) == storage::Life::Second);
+    let others = orders.reach.clone().filter(|_| !second).map(|wanted| {
+        let host = host.clone();
+        std::thread::spawn(move || reach::reach(&host, &wanted))
+    });
+    document.storage = orders.storage.as_ref().map(|places| storage::try_out(host, places));
+    document.privileged = orders.privileged.then(|| privileged::try_out(host));
+    document.reached = others.and_then(|thread| thread.join().ok());
+    // The last, since it is a danger to everything else in here.
+    document.limits =
+        orders.limits.as_ref().filter(|_| !second).map(|wanted| limits::run_against(host, wanted));
+    document
 }
 
 /// The mounts, short.
@@ -73,13 +116,20 @@ fn now_ms() -> u64 {
 
 /// Runs it; the exit code.
 pub fn main(words: &[String]) -> u8 {
-    let host = Live::default();
-    let document = serde_json::to_string(&look(&host)).unwrap_or_default();
+    if words.first().is_some_and(|word| word == limits::EAT) {
+        return limits::eat(&words[1..]);
+    }
+    let Ok(orders) = Orders::read(words) else { return exit::USAGE };
+    if let Some(port) = orders.serve {
+        // Whoever comes will notice; the document is worth more than this.
+        let _ = serve::greet(port);
+    }
+    let document = serde_json::to_string(&carry_out(&Live::default(), &orders)).unwrap_or_default();
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{document}").and_then(|()| out.flush()).is_err() {
         return exit::UNKNOWN;
     }
-    if words.iter().any(|word| word == HOLD) {
+    if orders.hold {
         let _ = std::io::stdin().lock().read_line(&mut String::new());
     }
     exit::SOUND

@@ -49,7 +49,7 @@ pub fn look(host: &dyn Host) -> Network {
 }
 
 /// The addresses of an interface.
-fn addresses(name: &str) -> Vec<String> {
+pub fn addresses(name: &str) -> Vec<String> {
     let Ok(all) = nix::ifaddrs::getifaddrs() else {
         return Vec::new();
     };

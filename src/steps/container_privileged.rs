@@ -1,17 +1,168 @@
-//! An inner privileged container.
+//! Does an inner `--privileged` container start, and has it what that promises?
 
+use crate::diagnosis::CauseId;
+use crate::engine::{ContainerRun, EngineError, Stage};
+use crate::facts::caps::{Cap, CapSet, names};
+use crate::facts::status::Status;
+use crate::facts::version::Version;
 use crate::step::{Cx, Finding, Phase, Step};
+use crate::workload;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-privileged",
-    title: "An inner privileged container",
-    why: "Builders and nested engines start with --privileged, which asks for every capability that this container holds.",
+    title: "A privileged inner container",
+    why: "A third level of containers, and many a build tool, need `--privileged` inside as well.",
     phase: Phase::Workload,
     check,
     repair: None,
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+const FAILED: CauseId = CauseId::new("inner-privileged-container-failed");
+const CAPS: CauseId = CauseId::new("capability-missing-for-container");
+/// From here on `--privileged` gives what the daemon holds, and no more (moby 485cf38d).
+const GIVES_WHAT_IT_HAS: Version = Version::new(23, 0, 0);
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let alone;
+    let beside = workload::together(cx).and_then(|together| together.others.first());
+    let run = if let Some(run) = beside {
+        run
+    } else {
+        alone = workload::privileged(cx);
+        &alone
+    };
+    let held = Status::read(cx.host)?.effective;
+    let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
+    judge(run, held, engine)
+}
+
+/// `held` is what this container, and so its daemon, holds.
+fn judge(run: &ContainerRun, held: CapSet, engine: Option<Version>) -> anyhow::Result<Vec<Finding>> {
+    if let Err(error) = &run.end {
+        return Ok(vec![judge_refusal(run.stage, error, held, engine)?]);
+    }
+    let document = match workload::read(run) {
+        Ok(document) => document,
+        Err(finding) => return Ok(vec![finding]),
+    };
+    let Some(privileged) = &document.privileged else {
+        return Ok(vec![Finding::fail(FAILED, "the probe did not use its privileges")]);
+    };
+    let given = CapSet::parse(&document.identity.capabilities).unwrap_or_default();
+    let lacks: Vec<Cap> = (0..64).map(Cap).filter(|cap| held.has(*cap) && !given.has(*cap)).collect();
+    let known = engine.is_some_and(|engine| engine < GIVES_WHAT_IT_HAS);
+    let lacks: Vec<Cap> = lacks.into_iter().filter(|cap| !known || *cap <= Cap::LAST_OF_20_10).collect();
+    let wrong = [
+        (!lacks.is_empty(), format!("lacks {}, which this container holds", names(&lacks))),
+        (document.identity.seccomp == "2", "has a system-call filter".to_owned()),
+        (!privileged.sys_writable, "cannot write to /sys".to_owned()),
+    ];
+    let mut findings: Vec<_> = privileged
+        .mount
+        .iter()
+        .map(|error| {
+            Finding::fail(FAILED, format!("a privileged inner container cannot mount: {error}"))
+                .with("errno", error.errno)
+        })
+        .collect();
+    findings.extend(
+        wrong
+            .into_iter()
+            .filter(|(wrong, _)| *wrong)
+            .map(|(_, words)| Finding::fail(FAILED, format!("a privileged inner container {words}"))),
+    );
+    findings.push(
+        Finding::pass("an inner --privileged container starts, mounts, and has what this container has")
+            .with("capabilities", given)
+            .with("devices", privileged.devices),
+    );
+    Ok(findings)
+}
+
+/// It did not run. Docker 20.10 asks for every capability that it knows: where this container lacks one, that is the
+/// world's doing, and every other container runs.
+fn judge_refusal(
+    stage: Stage,
+    error: &EngineError,
+    held: CapSet,
+    engine: Option<Version>,
+) -> anyhow::Result<Finding> {
+    let finding = workload::failure(stage, error.clone(), FAILED)?;
+    let lacks = held.lacks_up_to(Cap::LAST_OF_20_10);
+    let old = engine.is_some_and(|engine| engine < GIVES_WHAT_IT_HAS);
+    if finding.cause != Some(CAPS) || !old || lacks.is_empty() {
+        return Ok(finding);
+    }
+    let lacks = names(&lacks);
+    let what = format!(
+        "an inner --privileged container does not start: Docker 20.10 asks for {lacks}, which this container lacks"
+    );
+    let message =
+        finding.evidence.iter().find(|(key, _)| *key == "message").map(|(_, message)| message.clone());
+    Ok(Finding::warn(CAPS, what)
+        .with("lacks", &lacks)
+        .with("message", message.unwrap_or_default())
+        .hint("give the outer container that capability, or use Docker 23.0 or later inside"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::HostError;
+    use crate::probe::privileged::Privileged;
+    use crate::step::Level;
+    use crate::testing::problems;
+    use nix::errno::Errno;
+
+    const ALL: CapSet = CapSet(0x01ff_ffff_ffff);
+    const NO_RESOURCE: CapSet = CapSet(0x01ff_feff_ffff);
+
+    fn ran(caps: CapSet, change: impl FnOnce(&mut Privileged)) -> ContainerRun {
+        let mut document = crate::probe::look(&crate::host::fake::Fake::new());
+        document.identity.capabilities = caps.to_string();
+        let mut privileged = Privileged { mount: None, devices: 150, sys_writable: true };
+        change(&mut privileged);
+        document.privileged = Some(privileged);
+        ContainerRun { stdout: serde_json::to_vec(&document).unwrap(), ..ContainerRun::new() }
+    }
+
+    fn refused(message: &str) -> ContainerRun {
+        let error = EngineError::Refused { doing: "start".into(), status: 500, message: message.into() };
+        ContainerRun { stage: Stage::Start, end: Err(error), ..ContainerRun::new() }
+    }
+
+    fn seen(run: &ContainerRun, held: CapSet, engine: &str) -> Vec<(Level, &'static str)> {
+        problems(&judge(run, held, Version::find(engine)).unwrap())
+    }
+
+    #[test]
+    fn it_has_what_this_container_has() {
+        assert_eq!(seen(&ran(NO_RESOURCE, |_| {}), NO_RESOURCE, "28.5.2"), []);
+        assert_eq!(seen(&ran(CapSet(0x003f_ffff_ffff), |_| {}), ALL, "20.10.24"), []);
+        let poor = seen(&ran(CapSet(0xa804_25fb), |_| {}), ALL, "28.5.2");
+        assert_eq!(poor, [(Level::Fail, "inner-privileged-container-failed")]);
+        let denied = ran(ALL, |had| had.mount = Some(HostError::new("mount", "/x", Errno::EPERM)));
+        assert_eq!(seen(&denied, ALL, "28.5.2"), [(Level::Fail, "inner-privileged-container-failed")]);
+    }
+
+    #[test]
+    fn an_old_engine_that_asks_for_more_than_there_is_is_a_warning() {
+        let message = "OCI runtime create failed: unable to apply caps: operation not permitted: unknown";
+        assert_eq!(
+            seen(&refused(message), NO_RESOURCE, "20.10.24"),
+            [(Level::Warn, "capability-missing-for-container")]
+        );
+        // Where nothing is lacking, or the engine is not of that kind, it is a failure like any other.
+        assert_eq!(
+            seen(&refused(message), ALL, "20.10.24"),
+            [(Level::Fail, "capability-missing-for-container")]
+        );
+        assert_eq!(
+            seen(&refused(message), NO_RESOURCE, "28.5.2"),
+            [(Level::Fail, "capability-missing-for-container")]
+        );
+        let other = seen(&refused("something new"), NO_RESOURCE, "20.10.24");
+        assert_eq!(other, [(Level::Fail, "inner-privileged-container-failed")]);
+    }
 }

@@ -11,9 +11,10 @@ use crate::engine::image::Archive;
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
 use crate::facts::cgroup::{Cgroups, Hierarchy};
 use crate::plan::{ImageChoice, Plan};
-use crate::probe::{Document, HOLD, PROTOCOL};
+use crate::probe::Document;
 use crate::profile::Container;
 use crate::step::{Cx, Finding, Phase, Step};
+use crate::workload::{self, spec};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -26,61 +27,57 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let (spec, probes) = wanted(cx.plan);
+    let Some(spec) = wanted(cx.plan) else { return probe(cx) };
     let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
     if let Err(error) = run.end {
         return Ok(vec![judge_failure(run.stage, error, &run.stderr)?]);
     }
-    let mut findings = Vec::new();
-    if probes {
-        findings.extend(judge_document(&run, &Cgroups::read(cx.host)?));
-    }
-    // The headline of a passed step is its last finding.
-    findings.extend(judge_end(&cx.plan.profile.container, &run));
-    Ok(findings)
+    Ok(judge_end(&cx.plan.profile.container, &run))
 }
 
-/// The container of the plan, and whether it is the probe.
-fn wanted(plan: &Plan) -> (ContainerSpec, bool) {
-    let mut body = json!({});
+/// The container of the profile; `None` where that is the probe.
+fn wanted(plan: &Plan) -> Option<ContainerSpec> {
     let command = &plan.profile.container.command;
-    let probes = command.is_empty() && plan.image == ImageChoice::Builtin;
-    body["Image"] = match &plan.image {
-        ImageChoice::Builtin => json!(Archive::reference(&plan.run)),
-        ImageChoice::Reference(reference) => json!(reference),
+    let image = match &plan.image {
+        ImageChoice::Builtin if command.is_empty() => return None,
+        ImageChoice::Builtin => Archive::reference(&plan.run),
+        ImageChoice::Reference(reference) => reference.clone(),
     };
-    if probes {
-        body["Cmd"] = json!([HOLD]);
-    } else if !command.is_empty() {
+    let mut body = json!({ "Image": image });
+    if !command.is_empty() {
         body["Cmd"] = json!(command);
     }
-    (ContainerSpec { role: "run", body, hold: probes }, probes)
+    Some(ContainerSpec { role: "run", body, ..ContainerSpec::default() })
 }
 
-/// Messages of the runtime that have a cause of their own. The first row that fits counts.
-const START: &[(&str, &[&str])] = &[
-    ("disk-full", &["no space left on device", "disk quota exceeded"]),
-    ("image-for-other-architecture", &["exec format error"]),
-    (
-        "entrypoint-not-executable",
-        &[
-            "\": permission denied: unknown",
-            "executable file not found",
-            "no such file or directory: unknown",
-        ],
-    ),
-];
+/// The probe, with everything that later steps judge. What the daemon refuses of that is their matter, as long as a
+/// container without any of it runs.
+fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let plain;
+    let all = workload::first(cx);
+    let mut run = all;
+    if let Err(EngineError::Refused { .. }) = &all.end {
+        plain = cx.engine.run(cx.plan, &spec::container(cx, "plain", &[]), cx.plan.profile.container.timeout);
+        run = &plain;
+    }
+    if let Err(error) = &run.end {
+        return Ok(vec![judge_failure(run.stage, error.clone(), &run.stderr)?]);
+    }
+    let mut findings = Vec::new();
+    if let Err(error) = &all.end {
+        let what = "a container with limits, a volume and a port was refused; one without them runs";
+        findings.push(Finding::warn(CauseId::new("container-start-failed"), what).with("refused", error));
+    }
+    findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
+    // The headline of a passed step is its last finding.
+    findings.extend(judge_end(&cx.plan.profile.container, run));
+    Ok(findings)
+}
 
 /// A container that did not come to its end.
 fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Result<Finding> {
     let refused = if stage == Stage::Create { "container-create-failed" } else { "container-start-failed" };
-    let mut refused = refused;
-    if let EngineError::Refused { message, .. } = &error {
-        let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-        refused = row.map_or(refused, |(cause, _)| cause);
-    }
-    let finding = error.into_finding(CauseId::new(refused), CauseId::new("container-timeout"))?;
-    Ok(with_text(finding, "stderr", stderr))
+    Ok(with_text(workload::failure(stage, error, CauseId::new(refused))?, "stderr", stderr))
 }
 
 /// Its exit code and its output against what the profile expects.
@@ -123,17 +120,9 @@ fn with_text(finding: Finding, key: &'static str, bytes: &[u8]) -> Finding {
 
 /// What the probe saw, and where it was seen.
 fn judge_document(run: &ContainerRun, outer: &Cgroups) -> Vec<Finding> {
-    let document = match serde_json::from_slice::<Document>(&run.stdout) {
-        Ok(document) if document.protocol == PROTOCOL => document,
-        Ok(other) => {
-            let what = format!("the probe speaks protocol {}, not {PROTOCOL}", other.protocol);
-            return vec![Finding::fail(CauseId::new("container-wrong-output"), what)];
-        }
-        Err(error) => {
-            let what = format!("the probe's output did not arrive as it was written: {error}");
-            let finding = Finding::fail(CauseId::new("container-wrong-output"), what);
-            return vec![with_text(finding, "stdout", &run.stdout)];
-        }
+    let document = match workload::read(run) {
+        Ok(document) => document,
+        Err(finding) => return vec![finding],
     };
     let own = run.outside.clone().unwrap_or_else(|| document.cgroup.own.join("\n"));
     let mut findings = vec![judge_inside(&document), judge_place(&own, outer)];

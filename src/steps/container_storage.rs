@@ -1,17 +1,210 @@
-//! File system of an inner container.
+//! Does an inner container's file system do what a root file system, a volume and a tmpfs must, over a restart?
+//!
+//! See `probe/storage.rs` for what is tried in which life.
 
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::diagnosis::CauseId;
+use crate::engine::{EngineError, Together};
+use crate::probe::Document;
+use crate::probe::storage::Storage;
+use crate::step::{Cx, Finding, Level, Phase, Step};
+use crate::trial::Attempt;
+use crate::workload::{self, Part, Shown};
+use nix::errno::Errno;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-storage",
     title: "File system of an inner container",
-    why: "Copy-up, whiteouts and volumes are where a storage driver that seems to work goes wrong.",
+    why: "An image can load and a container start, and yet files change wrongly, vanish, or are never on the disk.",
     phase: Phase::Workload,
     check,
     repair: None,
 };
 
-fn check(_cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    anyhow::bail!("not built yet")
+const REFUSED: CauseId = CauseId::new("container-start-failed");
+const VOLUME: CauseId = CauseId::new("volume-not-working");
+const NEVER_TRIED: &str = "the probe did not try the file system";
+
+fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let shown = match workload::shown(cx, Part::Storage, VOLUME)? {
+        Ok(shown) => shown,
+        Err(finding) => return Ok(vec![finding]),
+    };
+    let mut findings = judge(shown.document());
+    if let (Shown::First(..), Some(together)) = (&shown, workload::together(cx)) {
+        findings.extend(judge_later(together)?);
+    }
+    if findings.iter().all(|finding| finding.level == Level::Pass) {
+        findings.push(Finding::pass(headline(&shown)));
+    }
+    Ok(findings)
+}
+
+/// What the first life tried.
+fn judge(document: &Document) -> Vec<Finding> {
+    let Some(storage) = &document.storage else { return vec![Finding::fail(REFUSED, NEVER_TRIED)] };
+    let root = document.mounts.iter().rfind(|line| line.starts_with("/ "));
+    let mut findings = judge_tried(storage);
+    let us = |time: Option<u64>| time.map_or_else(|| "unknown".to_owned(), millis);
+    let times = format!(
+        "a small file is on the disk {} after its fsync in the root, {} in a volume",
+        us(storage.sync_root_us),
+        us(storage.sync_volume_us)
+    );
+    findings.push(
+        Finding::pass(times)
+            .with("root", root.map_or("?", String::as_str))
+            .with("tried", storage.tried.attempts.iter().map(said).collect::<Vec<_>>().join("; ")),
+    );
+    findings
+}
+
+/// What each failed attempt means; nothing where all succeeded.
+fn judge_tried(storage: &Storage) -> Vec<Finding> {
+    let failed = storage.tried.attempts.iter().filter_map(|attempt| Some((attempt, attempt.error.as_ref()?)));
+    let finding = |(attempt, error): (&Attempt, &crate::host::HostError)| {
+        let (cause, words) = meaning(&attempt.name);
+        let full = matches!(error.errno(), Errno::ENOSPC | Errno::EDQUOT);
+        let cause = CauseId::new(if full { "disk-full" } else { cause });
+        Finding::fail(cause, format!("in a container {words}: {error}"))
+            .with("tried", &attempt.name)
+            .with("path", error.path.display())
+            .with("errno", error.errno)
+    };
+    failed.map(finding).collect()
+}
+
+/// Cause and words of an attempt that failed.
+fn meaning(attempt: &str) -> (&'static str, &'static str) {
+    let wrong = "container-filesystem-wrong";
+    let lost = "container-data-lost-on-restart";
+    match attempt {
+        "copy-up" => (wrong, "a file of the image cannot be changed"),
+        "whiteout" => (wrong, "a file of the image cannot be removed"),
+        "opaque" => (wrong, "a directory of the image cannot be replaced"),
+        "rename" => (wrong, "a file of the image cannot be renamed"),
+        "rename-directory" => (wrong, "a directory can be neither renamed nor copied"),
+        "hard-link" => (wrong, "a file cannot be linked"),
+        "attribute" => (wrong, "an extended attribute is not kept"),
+        "root-write" => (wrong, "the root file system does not take a file"),
+        "tmpfs-mounted" | "tmpfs-write" => (wrong, "a tmpfs does not work"),
+        "tmpfs-emptied" => (wrong, "a tmpfs kept its content over a restart"),
+        "root-read-only" => (wrong, "a root that is to be read-only is not"),
+        "root-kept" => (lost, "a new file is not there after a restart"),
+        "change-kept" => (lost, "a changed file has not its content after a restart"),
+        "removal-kept" => (lost, "a removed file is back after a restart"),
+        "volume-kept" => ("volume-not-working", "the volume's content is not there after a restart"),
+        "volume-seen" => ("volume-not-working", "a volume does not show what another container wrote"),
+        _ => ("volume-not-working", "a volume does not work"),
+    }
+}
+
+/// An attempt in short.
+fn said(attempt: &Attempt) -> String {
+    let end = attempt.error.as_ref().map(ToString::to_string).or_else(|| attempt.detail.clone());
+    end.map_or_else(|| attempt.name.clone(), |end| format!("{}: {end}", attempt.name))
+}
+
+/// Microseconds in words.
+fn millis(us: u64) -> String {
+    format!("{}.{} ms", us / 1000, us % 1000 / 100)
+}
+
+/// What the second life, the neighbour and the volume without either of them showed.
+fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
+    if let Err(error) = &together.first.end {
+        return Ok(vec![workload::failure(together.first.stage, error.clone(), REFUSED)?]);
+    }
+    let mut findings = match workload::read(&together.first) {
+        Ok(document) => document.storage.as_ref().map(judge_tried).unwrap_or_default(),
+        Err(finding) => vec![finding],
+    };
+    // A neighbour that did not run is the matter of later steps.
+    let neighbour = together.others.iter().find(|run| run.end.is_ok());
+    findings.extend(neighbour.into_iter().flat_map(|run| match workload::read(run) {
+        Ok(document) => document.storage.as_ref().map(judge_tried).unwrap_or_default(),
+        Err(finding) => vec![finding],
+    }));
+    match &together.volume {
+        Some(Ok(false)) => {
+            findings.push(Finding::fail(VOLUME, "a named volume went away with its containers"));
+        }
+        Some(Err(error @ (EngineError::Interrupted(_) | EngineError::Died(_)))) => {
+            findings.push(error.clone().into_finding(VOLUME, CauseId::new("daemon-hangs"))?);
+        }
+        _ => {}
+    }
+    Ok(findings)
+}
+
+/// What holds.
+fn headline(shown: &Shown<'_>) -> String {
+    let what = "files of an image are changed, replaced and removed as they should, and a volume holds";
+    match shown {
+        Shown::First(..) => format!("{what}, over a restart as well"),
+        Shown::Alone(..) => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ContainerRun;
+    use crate::host::HostError;
+    use crate::probe::storage::Life;
+    use crate::testing::problems;
+    use crate::trial::TrialReport;
+
+    fn lived(life: Life, failed: &[(&str, Errno)]) -> Document {
+        let mut tried = TrialReport::default();
+        tried.attempt("copy-up", Ok(()));
+        for (name, errno) in failed {
+            tried.attempt(name, Err(HostError::new("touch", "/x", *errno)));
+        }
+        let mut document = crate::probe::look(&crate::host::fake::Fake::new());
+        document.storage = Some(Storage { life, tried, sync_root_us: Some(1250), sync_volume_us: None });
+        document
+    }
+
+    fn ran(document: &Document) -> ContainerRun {
+        ContainerRun { stdout: serde_json::to_vec(document).unwrap(), ..ContainerRun::new() }
+    }
+
+    #[test]
+    fn a_sound_first_life_tells_its_latency() {
+        let findings = judge(&lived(Life::First, &[]));
+        assert_eq!(problems(&findings), []);
+        assert!(
+            findings[0].what.contains("1.2 ms") && findings[0].what.contains("unknown"),
+            "{}",
+            findings[0].what
+        );
+    }
+
+    #[test]
+    fn every_attempt_has_its_cause() {
+        for (name, cause) in [
+            ("whiteout", "container-filesystem-wrong"),
+            ("root-kept", "container-data-lost-on-restart"),
+            ("volume-seen", "volume-not-working"),
+        ] {
+            assert_eq!(problems(&judge(&lived(Life::First, &[(name, Errno::EIO)]))), [(Level::Fail, cause)]);
+        }
+        let full = judge(&lived(Life::First, &[("root-write", Errno::ENOSPC)]));
+        assert_eq!(problems(&full), [(Level::Fail, "disk-full")]);
+    }
+
+    #[test]
+    fn a_restart_that_loses_a_file_and_a_volume_that_goes_are_told() {
+        let mut together = Together {
+            first: ran(&lived(Life::Second, &[("root-kept", Errno::ENOENT)])),
+            others: vec![ran(&lived(Life::Visitor, &[]))],
+            volume: Some(Ok(false)),
+            ..Together::default()
+        };
+        let causes = ["container-data-lost-on-restart", "volume-not-working"];
+        assert_eq!(problems(&judge_later(&together).unwrap()), causes.map(|cause| (Level::Fail, cause)));
+        together.first.end = Err(EngineError::Interrupted("SIGINT"));
+        assert!(judge_later(&together).is_err());
+    }
 }

@@ -32,6 +32,8 @@ pub enum Trial {
     },
     /// The interfaces and firewall rules of a Docker network.
     Network(network::Wanted),
+    /// What this container itself reaches, for what an inner one does not. Nothing is changed by it.
+    Reach(crate::probe::reach::Wanted),
     /// A file system below a directory: new files, and an overlay on them.
     Storage {
         /// A directory that is not there yet. It is made for the trial and removed after it.
@@ -105,6 +107,9 @@ pub fn perform(trial: &Trial) -> TrialReport {
         Trial::ContainerCalls => calls::perform(),
         Trial::Filesystem { name } => calls::filesystem(name),
         Trial::Network(wanted) => network::perform(wanted),
+        Trial::Reach(wanted) => {
+            crate::probe::reach::reach(&crate::host::live::Live::default(), wanted).into_report()
+        }
         Trial::Storage { dir, overlay, userxattr } => overlay::perform(dir, *overlay, *userxattr),
     }
 }

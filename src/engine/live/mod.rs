@@ -10,7 +10,9 @@ use super::dockerd::Dockerd;
 use super::error::{EngineError, EngineResult};
 use super::rundir::RunDir;
 use super::wait::Watch;
-use super::{ContainerRun, ContainerSpec, Endpoint, Engine, Started, TornDown, Versions, docker};
+use super::{
+    ContainerRun, ContainerSpec, Endpoint, Engine, Pair, Started, Together, TornDown, Versions, docker,
+};
 use crate::diagnosis::Diagnosis;
 use crate::host::HostResult;
 use crate::host::live::Live;
@@ -20,6 +22,7 @@ use crate::plan::Plan;
 mod daemon;
 mod state;
 mod teardown;
+mod together;
 mod workload;
 
 use state::{Ghost, State};
@@ -65,6 +68,10 @@ enum Made {
     Container(String),
     /// The built-in image, by reference.
     Builtin(String),
+    /// A network, by name.
+    Network(String),
+    /// A volume, by name.
+    Volume(String),
     /// An image that was not there before and that we pulled; it carries no label.
     Pulled(String),
 }
@@ -178,6 +185,10 @@ impl Engine for LiveEngine {
 
     fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun {
         self.run_container(plan, spec, within)
+    }
+
+    fn run_together(&self, plan: &Plan, pair: &Pair, within: Duration) -> Together {
+        self.run_pair(plan, pair, within)
     }
 
     fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {

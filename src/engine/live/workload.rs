@@ -92,15 +92,29 @@ impl LiveEngine {
             }
         };
         let name = container::name(&plan.run, spec.role);
-        self.made.borrow_mut().push(Made::Container(name.clone()));
+        self.note(Made::Container(name.clone()));
+        for mount in spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten() {
+            if let Some(name) = mount["Source"].as_str() {
+                self.note(Made::Volume(name.to_owned()));
+            }
+        }
         let door = container::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
         run.end = self.wait("run the container", within, container::run(&door, &plan.run, spec, &mut run));
         let interrupted = matches!(run.end, Err(EngineError::Interrupted(_) | EngineError::Died(_)));
-        if run.id.is_some() && !interrupted {
+        let kept = spec.keep && run.end.is_ok();
+        if run.id.is_some() && !interrupted && !kept {
             let _ =
                 self.remove(&Object { kind: Kind::Container, id: name.clone(), name, run: plan.run.clone() });
         }
         run
+    }
+
+    /// Writes down what is about to be made.
+    pub(super) fn note(&self, made: Made) {
+        let mut all = self.made.borrow_mut();
+        if !all.contains(&made) {
+            all.push(made);
+        }
     }
 
     /// Removes one thing of ours.
@@ -117,13 +131,22 @@ impl Made {
     /// Its name in the daemon.
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::Container(name) | Self::Builtin(name) | Self::Pulled(name) => name,
+            Self::Container(name)
+            | Self::Network(name)
+            | Self::Volume(name)
+            | Self::Builtin(name)
+            | Self::Pulled(name) => name,
         }
     }
 
     /// As the daemon addresses it.
     pub(super) fn object(&self, run: &str) -> Object {
-        let kind = if matches!(self, Self::Container(_)) { Kind::Container } else { Kind::Image };
+        let kind = match self {
+            Self::Container(_) => Kind::Container,
+            Self::Network(_) => Kind::Network,
+            Self::Volume(_) => Kind::Volume,
+            Self::Builtin(_) | Self::Pulled(_) => Kind::Image,
+        };
         Object { kind, id: self.name().to_owned(), name: self.name().to_owned(), run: run.to_owned() }
     }
 }

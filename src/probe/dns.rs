@@ -1,0 +1,133 @@
+//! How is a name resolved without a C library's help? The probe is the only file of its image: neither NSS nor a
+//! shared library is there. One question over UDP, one answer (RFC 1035).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use crate::host::{HostError, HostResult};
+
+/// The question's number; each socket asks one.
+const ID: [u8; 2] = [0xd1, 0xc4];
+/// A record of an IPv4 address.
+const A: u16 = 1;
+/// A name server; the root has some, whatever else a resolver knows.
+const NS: u16 = 2;
+const INTERNET: u16 = 1;
+const HEADER: usize = 12;
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// 0 good, 2 the server failed, 3 no such name, 5 refused.
+    pub code: u8,
+    /// The IPv4 addresses in it.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// Asks for the IPv4 address of a name; for the root's name servers where the name is empty.
+pub fn ask(server: IpAddr, name: &str, within: Duration) -> HostResult<Answer> {
+    let to = SocketAddr::new(server, 53);
+    let failed =
+        |op: &'static str| move |error: std::io::Error| HostError::io(op, to.to_string(), &timed(error));
+    let from: IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((from, 0)).map_err(failed("open a socket to"))?;
+    socket.set_read_timeout(Some(within)).map_err(failed("bound the waiting on"))?;
+    socket.connect(to).map_err(failed("connect to"))?;
+    let question = question(name).ok_or_else(|| HostError::new("ask for the name", name, Errno::EINVAL))?;
+    socket.send(&question).map_err(failed("ask"))?;
+    let mut answer = [0; 1500];
+    let length = socket.recv(&mut answer).map_err(failed("wait for an answer of"))?;
+    parse(&answer[..length])
+        .ok_or_else(|| HostError::new("understand the answer of", to.to_string(), Errno::EPROTO))
+}
+
+/// std's read timeout is EAGAIN.
+fn timed(error: std::io::Error) -> std::io::Error {
+    match error.kind() {
+        std::io::ErrorKind::WouldBlock => std::io::Error::from_raw_os_error(Errno::ETIMEDOUT as i32),
+        _ => error,
+    }
+}
+
+/// The bytes of a question; `None` for what is no name.
+fn question(name: &str) -> Option<Vec<u8>> {
+    let (kind, name) = if name.is_empty() { (NS, "") } else { (A, name.trim_end_matches('.')) };
+    let mut bytes = [&ID[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    for label in name.split('.').filter(|_| !name.is_empty()) {
+        bytes.push(u8::try_from(label.len()).ok().filter(|length| (1..64).contains(length))?);
+        bytes.extend_from_slice(label.as_bytes());
+    }
+    bytes.push(0);
+    bytes.extend([kind.to_be_bytes(), INTERNET.to_be_bytes()].concat());
+    Some(bytes)
+}
+
+/// Takes an answer apart.
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let number = |at: usize| Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let is_answer = bytes.get(..2)? == ID && bytes.get(2)? & 0x80 != 0;
+    let code = bytes.get(3).filter(|_| is_answer)? & 0xf;
+    let mut at = HEADER;
+    for _ in 0..number(4)? {
+        at = after_name(bytes, at)? + 4;
+    }
+    let mut addresses = Vec::new();
+    for _ in 0..number(6)? {
+        let record = after_name(bytes, at)?;
+        let length = usize::from(number(record + 8)?);
+        let data = bytes.get(record + 10..record + 10 + length)?;
+        if number(record)? == A {
+            addresses.push(Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?));
+        }
+        at = record + 10 + length;
+    }
+    Some(Answer { code, addresses })
+}
+
+/// Where a name ends that begins here; a pointer ends it.
+fn after_name(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *bytes.get(at)? {
+            0 => return Some(at + 1),
+            length if length & 0xc0 == 0xc0 => return Some(at + 2),
+            length => at += usize::from(length) + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn questions_are_written_as_the_standard_has_them() {
+        let bytes = question("a.bc.").unwrap();
+        assert_eq!(&bytes[HEADER..], b"\x01a\x02bc\0\0\x01\0\x01");
+        assert_eq!(&question("").unwrap()[HEADER..], b"\0\0\x02\0\x01");
+        assert!(question("a..b").is_none() && question(&"x".repeat(64)).is_none());
+    }
+
+    #[test]
+    fn answers_are_taken_apart() {
+        let head = [0xd1, 0xc4, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
+        let asked = b"\x01a\0\0\x01\0\x01";
+        let alias = b"\xc0\x0c\0\x05\0\x01\0\0\0\x05\0\x02\xc0\x0c";
+        let address = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\0\0\x07";
+        let bytes = [&head[..], asked, alias, address].concat();
+        assert_eq!(parse(&bytes), Some(Answer { code: 0, addresses: vec![Ipv4Addr::new(10, 0, 0, 7)] }));
+        assert_eq!(parse(&[0xd1, 0xc4, 0x81, 0x83, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().code, 3);
+        assert_eq!(parse(&bytes[..20]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_breaks_the_parser(tail in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = parse(&[&[0xd1, 0xc4, 0x81, 0x80][..], &tail].concat());
+        }
+    }
+}

@@ -1,0 +1,135 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::*;
+use crate::engine::{ContainerRun, EngineError, Together};
+use crate::host::HostError;
+use crate::probe::net::{Interface, Network};
+use crate::probe::reach::PathMtu;
+use crate::testing::problems;
+
+fn attempt(kind: Kind, error: Option<Errno>) -> Attempt {
+    let to = "10.0.0.1".to_owned();
+    let error = error.map(|errno| HostError::new("connect to", &to, errno));
+    Attempt { kind, to, error, answer: "refuses".into(), took_us: 1 }
+}
+
+fn document(addresses: &[&str], gateway: Option<&str>, gateway_answers: bool) -> Document {
+    let mut document = crate::probe::look(&crate::host::fake::Fake::new());
+    let addresses = addresses.iter().map(ToString::to_string).collect();
+    let eth0 = Interface { name: "eth0".into(), mtu: 1500, addresses };
+    document.network =
+        Network { interfaces: vec![eth0], gateway: gateway.map(Into::into), resolvers: Vec::new() };
+    let error = (!gateway_answers).then_some(Errno::EHOSTUNREACH);
+    document.reached = Some(Reached { attempts: vec![attempt(Kind::Gateway, error)], mtu: None });
+    document
+}
+
+fn visit(way: Way, to: &str, error: Option<Errno>) -> Visit {
+    let to: SocketAddr = to.parse().unwrap();
+    let end =
+        error.map_or(Ok(Duration::ZERO), |errno| Err(HostError::new("connect to", to.to_string(), errno)));
+    Visit { way, to, end }
+}
+
+#[test]
+fn address_and_gateway_must_be_there() {
+    let seen = |addresses: &[&str], gateway, answers| {
+        problems(&judge_inside(&document(addresses, gateway, answers)))
+    };
+    assert_eq!(seen(&["172.18.0.2"], Some("172.18.0.1"), true), []);
+    for broken in [
+        seen(&["fe80::1"], Some("172.18.0.1"), true),
+        seen(&["172.18.0.2"], None, true),
+        seen(&["172.18.0.2"], Some("172.18.0.1"), false),
+    ] {
+        assert_eq!(broken, [(Level::Fail, "container-no-network")]);
+    }
+}
+
+#[test]
+fn each_way_to_a_published_port_counts() {
+    let direct = |error| visit(Way::Container, "172.18.0.2:7009", error);
+    let loopback = |error| visit(Way::Loopback, "127.0.0.1:32768", error);
+    let own = |error| visit(Way::Own, "10.0.0.2:32768", error);
+    assert_eq!(problems(&judge_visits(&[direct(None), loopback(None), own(None)])), []);
+    let blocked = judge_visits(&[direct(None), loopback(Some(Errno::ETIMEDOUT)), own(None)]);
+    assert_eq!(problems(&blocked), [(Level::Fail, "published-port-unreachable")]);
+    let down =
+        judge_visits(&[direct(Some(Errno::EHOSTUNREACH)), loopback(Some(Errno::ECONNRESET)), own(None)]);
+    assert_eq!(problems(&down), [(Level::Fail, "container-no-network")]);
+    assert_eq!(problems(&judge_visits(&[direct(None)])), [(Level::Fail, "published-port-unreachable")]);
+}
+
+#[test]
+fn ipv6_that_is_off_is_no_fault() {
+    let six = |errno| visit(Way::Loopback, "[::1]:32768", Some(errno));
+    let four = || visit(Way::Loopback, "127.0.0.1:32768", None);
+    assert_eq!(problems(&judge_visits(&[four(), six(Errno::EADDRNOTAVAIL)])), []);
+    let refused = judge_visits(&[four(), six(Errno::ECONNREFUSED)]);
+    assert_eq!(problems(&refused), [(Level::Fail, "published-port-unreachable")]);
+}
+
+fn out(attempts: Vec<Attempt>, mtu: Option<PathMtu>, compared: &Compared) -> Vec<(Level, &'static str)> {
+    problems(&way_out::judge(&Reached { attempts, mtu }, compared))
+}
+
+#[test]
+fn what_nobody_reaches_is_not_held_against_the_inner_container() {
+    let lost = || {
+        vec![attempt(Kind::Outer, Some(Errno::ETIMEDOUT)), attempt(Kind::Resolver, Some(Errno::ETIMEDOUT))]
+    };
+    assert_eq!(out(lost(), None, &Compared::default()), []);
+    let compared = Compared { outer: true, resolver: true };
+    let causes = ["container-outbound-network-unreachable", "container-dns-broken"];
+    assert_eq!(out(lost(), None, &compared), causes.map(|cause| (Level::Fail, cause)));
+    let one_answers = vec![attempt(Kind::Resolver, Some(Errno::ETIMEDOUT)), attempt(Kind::Resolver, None)];
+    assert_eq!(out(one_answers, None, &compared), []);
+}
+
+#[test]
+fn sizes_are_told_apart() {
+    let mtu = |path, small, large| Some(PathMtu { own: 1500, path, small, large });
+    let seen = |mtu| out(Vec::new(), mtu, &Compared::default());
+    assert_eq!(seen(mtu(1500, true, true)), []);
+    assert_eq!(seen(mtu(1500, false, false)), []);
+    assert_eq!(seen(mtu(1400, true, false)), [(Level::Warn, "mtu-mismatch")]);
+    assert_eq!(seen(mtu(1500, true, false)), [(Level::Fail, "mtu-mismatch")]);
+}
+
+#[test]
+fn what_a_profile_names_must_be_reached() {
+    let wanted =
+        vec![attempt(Kind::Name, Some(Errno::ENOENT)), attempt(Kind::Endpoint, Some(Errno::ECONNREFUSED))];
+    let causes = ["container-dns-broken", "container-outbound-network-unreachable"];
+    assert_eq!(out(wanted, None, &Compared::default()), causes.map(|cause| (Level::Fail, cause)));
+}
+
+#[test]
+fn neighbours_must_find_each_other() {
+    let met = |attempts: Vec<Attempt>| {
+        let mut document = document(&[], None, true);
+        document.reached = Some(Reached { attempts, mtu: None });
+        let run = ContainerRun { stdout: serde_json::to_vec(&document).unwrap(), ..ContainerRun::new() };
+        let together = Together { network: Some(Ok(())), others: vec![run], ..Together::default() };
+        problems(&neighbour::judge(&together).unwrap())
+    };
+    assert_eq!(met(vec![attempt(Kind::PeerName, None), attempt(Kind::Peer, None)]), []);
+    let unnamed = met(vec![attempt(Kind::PeerName, Some(Errno::ETIMEDOUT))]);
+    assert_eq!(unnamed, [(Level::Fail, "container-name-resolution-broken")]);
+    let silent = met(vec![attempt(Kind::PeerName, None), attempt(Kind::Peer, Some(Errno::ETIMEDOUT))]);
+    assert_eq!(silent, [(Level::Fail, "container-no-network")]);
+}
+
+#[test]
+fn a_network_that_is_refused_is_told_in_the_daemons_words() {
+    let refused = |message: &str| {
+        let error =
+            EngineError::Refused { doing: "make a network".into(), status: 500, message: message.into() };
+        let together = Together { network: Some(Err(error)), ..Together::default() };
+        problems(&neighbour::judge(&together).unwrap())
+    };
+    let pool = "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network";
+    assert_eq!(refused(pool), [(Level::Fail, "no-free-address-pool")]);
+    assert_eq!(refused("something new"), [(Level::Fail, "container-no-network")]);
+}

@@ -1,0 +1,146 @@
+//! Which containers are run, so that the steps of the workload phase have what they judge?
+//!
+//! Starting a container is what takes time, so one container brings the evidence of several steps: it is given
+//! limits, a volume, a tmpfs and a port, and its probe tries them all. Started again, with another container beside
+//! it, it brings the rest. Where the daemon refuses so much at once, each step runs a container that has only what
+//! that step needs: the failure is then told by the step that it belongs to.
+
+use std::cell::OnceCell;
+
+use crate::diagnosis::{self, CauseId};
+use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::plan::ImageChoice;
+use crate::probe::{Document, PROTOCOL};
+use crate::step::{Cx, Finding};
+
+pub mod spec;
+
+pub use spec::Part;
+
+/// What the containers of this run showed; each is run when the first step asks.
+#[derive(Default)]
+pub struct Seen {
+    first: OnceCell<ContainerRun>,
+    together: OnceCell<Together>,
+}
+
+/// The first container, with everything.
+pub fn first<'a>(cx: &Cx<'a>) -> &'a ContainerRun {
+    cx.seen.first.get_or_init(|| run(cx, "run", &Part::ALL))
+}
+
+/// Its second life and its neighbour; where the first was refused there is none.
+pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
+    first(cx).end.as_ref().ok()?;
+    let within = cx.plan.profile.container.timeout;
+    Some(cx.seen.together.get_or_init(|| cx.engine.run_together(cx.plan, &spec::pair(cx.plan), within)))
+}
+
+/// A container that is privileged and has nothing else.
+pub fn privileged(cx: &Cx<'_>) -> ContainerRun {
+    cx.engine.run(cx.plan, &spec::privileged(cx.plan), cx.plan.profile.container.timeout)
+}
+
+/// Runs a container of the built-in image with some of the parts.
+fn run(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerRun {
+    // The profile's own image was brought in by the step `image`; the probe comes in the built-in one.
+    let missing = cx.plan.image != ImageChoice::Builtin && role == "run";
+    if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.plan).err()).flatten() {
+        return ContainerRun { end: Err(error), ..ContainerRun::new() };
+    }
+    let spec = spec::container(cx, role, parts);
+    cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout)
+}
+
+/// What a step judges: the run that shows its part, with the probe's document.
+pub enum Shown<'a> {
+    /// The first container's.
+    First(&'a ContainerRun, Box<Document>),
+    /// That of a container which had only this part.
+    Alone(Box<ContainerRun>, Box<Document>),
+}
+
+impl Shown<'_> {
+    /// The run.
+    pub fn run(&self) -> &ContainerRun {
+        match self {
+            Self::First(run, _) => run,
+            Self::Alone(run, _) => run,
+        }
+    }
+
+    /// What the probe saw.
+    pub fn document(&self) -> &Document {
+        match self {
+            Self::First(_, document) | Self::Alone(_, document) => document,
+        }
+    }
+}
+
+/// What shows this part, else the finding that says why nothing does.
+pub fn shown<'a>(cx: &Cx<'a>, part: Part, refused: CauseId) -> anyhow::Result<Result<Shown<'a>, Finding>> {
+    let run_of_all = first(cx);
+    match &run_of_all.end {
+        Ok(_) => return Ok(read(run_of_all).map(|document| Shown::First(run_of_all, Box::new(document)))),
+        Err(EngineError::Refused { .. }) => {}
+        Err(error) => return Ok(Err(failure(run_of_all.stage, error.clone(), refused)?)),
+    }
+    let alone = run(cx, part.role(), &[part]);
+    Ok(match alone.end {
+        Ok(_) => read(&alone).map(|document| Shown::Alone(Box::new(alone), Box::new(document))),
+        Err(error) => Err(failure(alone.stage, error, refused)?),
+    })
+}
+
+/// The probe's document, or the finding that there is none.
+pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
+    let wrong = |what: String| {
+        let cause = if run.end.as_ref().is_ok_and(|code| *code == 137) {
+            "oom-killed"
+        } else {
+            "container-wrong-output"
+        };
+        let text: String = String::from_utf8_lossy(&run.stdout).trim().chars().take(400).collect();
+        Err(Finding::fail(CauseId::new(cause), what).with("stdout", text))
+    };
+    match serde_json::from_slice::<Document>(&run.stdout) {
+        Ok(document) if document.protocol == PROTOCOL => Ok(document),
+        Ok(other) => wrong(format!("the probe speaks protocol {}, not {PROTOCOL}", other.protocol)),
+        Err(error) => wrong(format!("the probe's output did not arrive as it was written: {error}")),
+    }
+}
+
+/// Messages of the runtime that mean something else than in a log. The first row that fits counts.
+const START: &[(&str, &[&str])] = &[
+    ("disk-full", &["no space left on device", "disk quota exceeded"]),
+    ("image-for-other-architecture", &["exec format error"]),
+    (
+        "docker-proxy-program-missing",
+        &[
+            "exec: \"docker-proxy\"",
+            "docker-proxy: no such file",
+            "docker-proxy\": executable file not found",
+        ],
+    ),
+    ("docker-iptables-chains-flushed", &["No chain/target/match by that name"]),
+    (
+        "entrypoint-not-executable",
+        &[
+            "\": permission denied: unknown",
+            "executable file not found",
+            "no such file or directory: unknown",
+        ],
+    ),
+];
+
+/// A container that did not come to its end. `refused` is the cause where the words have none of their own.
+pub fn failure(stage: Stage, error: EngineError, refused: CauseId) -> anyhow::Result<Finding> {
+    let mut cause = refused;
+    if let EngineError::Refused { message, .. } = &error {
+        let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
+        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| diagnosis::of_message(message));
+        cause = known.unwrap_or(refused);
+    }
+    let late = if stage == Stage::Create { "daemon-hangs" } else { "container-timeout" };
+    error.into_finding(cause, CauseId::new(late))
+}

@@ -1,0 +1,168 @@
+//! What are the containers given? The bodies of their requests, and the orders of their probes.
+
+use serde_json::{Value, json};
+
+use crate::engine::image::Archive;
+use crate::engine::{ContainerSpec, Pair, container};
+use crate::facts::routes::Routes;
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::probe::{Orders, limits, reach, storage};
+use crate::step::Cx;
+
+/// Bytes: what runc needs while it starts a container fits, and it is eaten up in a moment.
+pub const MEMORY: u64 = 32 << 20;
+/// Processes and threads: a probe with its threads has a dozen.
+pub const PIDS: u64 = 64;
+/// Hundredths of a processor.
+pub const CPU_PERCENT: u64 = 50;
+/// The quota's period in microseconds: short, so that a short look shows whether it holds.
+const PERIOD: u64 = 20_000;
+/// Where the volume is.
+const VOLUME: &str = "/volume";
+/// Where the tmpfs is.
+const SCRATCH: &str = "/scratch";
+/// Where the probe listens.
+pub const PORT: u16 = 7009;
+
+/// What a container can be given, each the matter of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Limits of memory, processes and processor.
+    Limits,
+    /// A volume and a tmpfs.
+    Storage,
+    /// A published port, and somewhere to go.
+    Network,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Limits, Self::Storage, Self::Network];
+
+    /// What follows the run's id in the name of a container that has only this.
+    pub const fn role(self) -> &'static str {
+        match self {
+            Self::Limits => "limits",
+            Self::Storage => "storage",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// The name of the volume.
+pub fn volume(plan: &Plan) -> String {
+    container::name(&plan.run, "volume")
+}
+
+/// A container of the built-in image with these parts.
+pub fn container(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerSpec {
+    let mut orders = Orders { hold: true, ..Orders::default() };
+    let mut body = json!({ "Image": Archive::reference(&cx.plan.run), "HostConfig": {} });
+    for part in parts {
+        match part {
+            Part::Limits => limited(&mut body, &mut orders),
+            Part::Storage => stored(cx.plan, &mut body, &mut orders, false),
+            Part::Network => connected(cx, &mut body, &mut orders),
+        }
+    }
+    body["Cmd"] = json!([orders.word()]);
+    ContainerSpec { role, body, hold: true, visit: orders.serve, keep: parts.len() > 1 }
+}
+
+/// The first container again, and its neighbour: privileged, else plain.
+pub fn pair(plan: &Plan) -> Pair {
+    let first = ContainerSpec { role: "run", body: Value::Null, hold: true, visit: None, keep: true };
+    let others = vec![neighbour(plan, "privileged", true), neighbour(plan, "neighbour", false)];
+    Pair { first, others, network: container::name(&plan.run, "network"), volume: volume(plan) }
+}
+
+/// A container that looks for the first one by name, and for what it wrote, with a root that is read-only.
+fn neighbour(plan: &Plan, role: &'static str, privileged: bool) -> ContainerSpec {
+    let peer = Some((container::name(&plan.run, "run"), PORT));
+    let reach = Some(reach::Wanted { peer, ..reach::Wanted::default() });
+    let mut orders = Orders { reach, privileged, ..Orders::default() };
+    let mut body = json!({
+        "Image": Archive::reference(&plan.run),
+        "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true },
+    });
+    stored(plan, &mut body, &mut orders, true);
+    body["Cmd"] = json!([orders.word()]);
+    ContainerSpec { role, body, hold: false, visit: None, keep: false }
+}
+
+/// A container that is privileged and has nothing else.
+pub fn privileged(plan: &Plan) -> ContainerSpec {
+    let orders = Orders { privileged: true, ..Orders::default() };
+    let body = json!({
+        "Image": Archive::reference(&plan.run),
+        "HostConfig": { "Privileged": true },
+        "Cmd": [orders.word()],
+    });
+    ContainerSpec { role: "privileged", body, ..ContainerSpec::default() }
+}
+
+/// Gives it limits. `NanoCpus` would be refused where the controller is missing, a quota is dropped with a warning
+/// (moby daemon_unix.go, `verifyPlatformContainerResources`).
+fn limited(body: &mut Value, orders: &mut Orders) {
+    let host = &mut body["HostConfig"];
+    host["Memory"] = json!(MEMORY);
+    host["MemorySwap"] = json!(MEMORY);
+    host["PidsLimit"] = json!(PIDS);
+    host["CpuPeriod"] = json!(PERIOD);
+    host["CpuQuota"] = json!(PERIOD * CPU_PERCENT / 100);
+    orders.limits = Some(limits::Wanted { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
+}
+
+/// Gives it a volume, which is made on the way, and a tmpfs.
+fn stored(plan: &Plan, body: &mut Value, orders: &mut Orders, visitor: bool) {
+    let labels = json!({ crate::engine::LABEL: plan.run });
+    body["HostConfig"]["Mounts"] = json!([{
+        "Type": "volume",
+        "Source": volume(plan),
+        "Target": VOLUME,
+        "VolumeOptions": { "Labels": labels },
+    }]);
+    body["HostConfig"]["Tmpfs"] = json!({ SCRATCH: "size=1m,mode=1777" });
+    orders.storage = Some(storage::Places { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
+}
+
+/// Publishes its port at whichever is free, and says what it is to reach.
+fn connected(cx: &Cx<'_>, body: &mut Value, orders: &mut Orders) {
+    let port = format!("{PORT}/tcp");
+    body["ExposedPorts"] = json!({ &port: {} });
+    body["HostConfig"]["PortBindings"] = json!({ port: [{ "HostPort": "" }] });
+    orders.serve = Some(PORT);
+    let wanted = &cx.plan.profile.network;
+    orders.reach = Some(reach::Wanted {
+        gateway: true,
+        outer: outer_gateway(cx.host),
+        resolvers: true,
+        names: wanted.names.clone(),
+        endpoints: wanted.endpoints.clone(),
+        peer: None,
+    });
+}
+
+/// The gateway of the outer container.
+pub fn outer_gateway(host: &dyn Host) -> Option<std::net::Ipv4Addr> {
+    Routes::read(host).ok()?.defaults().first()?.gateway
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+    use crate::plan::Wishes;
+
+    #[test]
+    fn the_neighbour_shares_volume_and_network_and_looks_for_the_first_by_name() {
+        let plan = Plan::new(&Fake::new(), &Wishes::default()).unwrap();
+        let pair = pair(&plan);
+        assert_eq!(pair.others.iter().map(|spec| spec.role).collect::<Vec<_>>(), ["privileged", "neighbour"]);
+        for spec in &pair.others {
+            assert_eq!(spec.body["HostConfig"]["Mounts"][0]["Source"], pair.volume);
+            assert!(spec.body["Cmd"][0].as_str().unwrap().contains(&container::name(&plan.run, "run")));
+        }
+    }
+}
