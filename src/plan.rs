@@ -102,6 +102,11 @@ impl Plan {
         })
     }
 
+    /// Whether the step of this id runs.
+    pub fn runs(&self, id: &str) -> bool {
+        self.steps.iter().any(|planned| planned.step.id == id && planned.skip.is_none())
+    }
+
     /// Whether a step of this phase runs at all.
     pub fn reaches(&self, phase: Phase) -> bool {
         self.steps.iter().any(|planned| planned.step.phase == phase && planned.skip.is_none())

@@ -90,8 +90,7 @@ impl Dockerd {
             after: self.age(),
             code: status.code(),
             first_error,
-            last_line: self.log.last_lines().next_back().map(ToOwned::to_owned),
-            log: self.log.path().map(|path| path.display().to_string()),
+            last_words: self.log.last_words(),
             served: self.served,
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Endpoint;
-use super::log::LogError;
+use super::log::{self, LogError};
 use crate::diagnosis::CauseId;
 use crate::host::HostError;
 use crate::step::Finding;
@@ -40,8 +40,8 @@ pub enum EngineError {
         listening: bool,
         /// The first real error of its log.
         first_error: Option<LogError>,
-        /// The last line of its log.
-        last_line: Option<String>,
+        /// The last words of its log.
+        last_words: Option<String>,
     },
     /// The daemon understood and said no.
     #[error("{doing}: the daemon answered {status}: {message}")]
@@ -95,10 +95,8 @@ pub struct Death {
     pub code: Option<i32>,
     /// The first real error of its log.
     pub first_error: Option<LogError>,
-    /// The last line of its log.
-    pub last_line: Option<String>,
-    /// Where its log is.
-    pub log: Option<String>,
+    /// The last words of its log.
+    pub last_words: Option<String>,
     /// Whether it had answered before.
     pub served: bool,
 }
@@ -106,7 +104,7 @@ pub struct Death {
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dockerd ended after {} with {}", seconds(self.after), self.status)?;
-        match (&self.first_error, &self.last_line) {
+        match (&self.first_error, &self.last_words) {
             (Some(error), _) => write!(f, ": {}", error.text),
             (None, Some(line)) => write!(f, "; its last words: {line}"),
             (None, None) => f.write_str(" and said nothing"),
@@ -131,21 +129,23 @@ fn not_serving(endpoint: &Endpoint, waited: Duration, listening: bool) -> String
 }
 
 impl EngineError {
-    /// The finding that this error is. `refused` is the cause where the daemon said no, or said nonsense;
+    /// The finding that this error is. `refused` is the cause where the daemon said no and its
+    /// words tell no other, or said nonsense;
     /// `late` where it took too long. What says nothing about the daemon stays an error.
     pub fn into_finding(self, refused: CauseId, late: CauseId) -> anyhow::Result<Finding> {
         let what = self.to_string();
         Ok(match self {
             Self::Interrupted(_) | Self::System(_) => return Err(self.into()),
             Self::Died(death) => death.finding(),
-            Self::NotServing { endpoint, listening, first_error, last_line, .. } => {
+            Self::NotServing { endpoint, listening, first_error, last_words, .. } => {
                 let plain = if listening { "daemon-hangs" } else { "daemon-start-timeout" };
                 let finding = Finding::fail(cause_of(first_error.as_ref(), plain), what);
-                with_words(finding.with("endpoint", endpoint), first_error.as_ref(), last_line.as_ref())
+                with_words(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref())
             }
             Self::Deadline { .. } => Finding::fail(late, what),
             Self::Refused { status, ref message, .. } => {
-                Finding::fail(refused, what.clone()).with("status", status).with("message", message)
+                let cause = log::cause_of(message).unwrap_or(refused);
+                Finding::fail(cause, what.clone()).with("status", status).with("message", message)
             }
             Self::Junk { .. } => Finding::fail(refused, what),
             Self::Unreachable { endpoint, reason, .. } => {
@@ -166,11 +166,7 @@ impl Death {
         let plain = if self.served { "daemon-died-later" } else { "daemon-exited" };
         let finding = Finding::fail(cause_of(self.first_error.as_ref(), plain), self.to_string())
             .with("status", &self.status);
-        let finding = with_words(finding, self.first_error.as_ref(), self.last_line.as_ref());
-        match &self.log {
-            Some(log) => finding.with("log", log),
-            None => finding,
-        }
+        with_words(finding, self.first_error.as_ref(), self.last_words.as_ref())
     }
 }
 
@@ -185,7 +181,7 @@ fn with_words(mut finding: Finding, first: Option<&LogError>, last: Option<&Stri
         finding = finding.with("first_error", &error.text).with("line", error.line);
     }
     match last {
-        Some(line) => finding.with("last_line", line),
+        Some(line) => finding.with("last_words", line),
         None => finding,
     }
 }

@@ -1,48 +1,208 @@
-//! Stand-in until the real fake lands.
+//! What do steps and the runner do when Docker fails? An engine in memory that fails on demand.
+//!
+//! Without anything said it is a healthy one: it starts, agrees on a version, loads, runs and goes away. Every
+//! operation can be told to fail, some times or always; what was called is written down.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::{Engine, EngineResult, Started, TornDown, Versions};
+use serde_json::{Value, json};
+
+use super::image::{Archive, architecture};
+use super::{
+    ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started, Together, TornDown,
+    Versions,
+};
 use crate::diagnosis::Diagnosis;
 use crate::plan::Plan;
 
-/// Stand-in.
-#[derive(Debug, Default)]
-pub struct FakeEngine;
+/// An engine in memory.
+pub struct FakeEngine {
+    versions: Versions,
+    info: Value,
+    images: RefCell<BTreeSet<String>>,
+    runs: RefCell<VecDeque<ContainerRun>>,
+    torn: RefCell<TornDown>,
+    faults: RefCell<Vec<Fault>>,
+    calls: RefCell<Vec<String>>,
+    used: Cell<bool>,
+}
+
+/// An operation that is told to fail.
+struct Fault {
+    op: &'static str,
+    error: Box<dyn Fn() -> EngineError>,
+    left: Option<u32>,
+}
+
+impl Default for FakeEngine {
+    fn default() -> Self {
+        let text = |text: &str| text.to_owned();
+        let versions = Versions {
+            engine: text("28.5.2"),
+            max: text("1.51"),
+            min: text("1.24"),
+            used: Some(text("1.51")),
+        };
+        Self {
+            versions,
+            info: json!({"Driver": "overlay2", "DockerRootDir": "/var/lib/docker", "CgroupDriver": "cgroupfs"}),
+            images: RefCell::default(),
+            runs: RefCell::default(),
+            torn: RefCell::new(TornDown {
+                daemon: DaemonEnd::Stopped(Duration::from_millis(10)),
+                ..TornDown::default()
+            }),
+            faults: RefCell::default(),
+            calls: RefCell::default(),
+            used: Cell::new(false),
+        }
+    }
+}
+
+impl FakeEngine {
+    /// A healthy one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `op` (the name of a method of [`Engine`]) fails so the next `times` times (`None`: always).
+    #[must_use]
+    pub fn fails(
+        self,
+        op: &'static str,
+        error: impl Fn() -> EngineError + 'static,
+        times: Option<u32>,
+    ) -> Self {
+        self.faults.borrow_mut().push(Fault { op, error: Box::new(error), left: times });
+        self
+    }
+
+    /// What the daemon says of its versions.
+    #[must_use]
+    pub fn speaks(mut self, versions: Versions) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// What `GET /info` says.
+    #[must_use]
+    pub fn tells(mut self, info: Value) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// An image that is there.
+    #[must_use]
+    pub fn has_image(self, reference: &str) -> Self {
+        self.images.borrow_mut().insert(reference.to_owned());
+        self
+    }
+
+    /// How the next container ends.
+    #[must_use]
+    pub fn runs(self, run: ContainerRun) -> Self {
+        self.runs.borrow_mut().push_back(run);
+        self
+    }
+
+    /// What comes of the teardown.
+    #[must_use]
+    pub fn leaves(self, torn: TornDown) -> Self {
+        *self.torn.borrow_mut() = torn;
+        self
+    }
+
+    /// What was called, in order.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    /// Writes a call down, and fails where that is wanted.
+    fn call(&self, op: &'static str, on: &str) -> EngineResult<()> {
+        self.calls.borrow_mut().push(format!("{op} {on}").trim_end().to_owned());
+        let mut faults = self.faults.borrow_mut();
+        match faults.iter_mut().find(|fault| fault.op == op && fault.left != Some(0)) {
+            None => Ok(()),
+            Some(fault) => {
+                fault.left = fault.left.map(|left| left - 1);
+                Err((fault.error)())
+            }
+        }
+    }
+}
+
 impl Engine for FakeEngine {
     fn is_used(&self) -> bool {
-        false
+        self.used.get()
     }
+
     fn leftovers(&self) -> Vec<String> {
-        Vec::new()
+        if self.calls.borrow().iter().any(|call| call.starts_with("tear_down")) {
+            self.torn.borrow().left.clone()
+        } else {
+            Vec::new()
+        }
     }
+
     fn diagnosis(&self) -> Option<Diagnosis> {
         None
     }
-    fn start(&self, _: &Plan) -> EngineResult<Started> {
-        Ok(Started::default())
+
+    fn start(&self, plan: &Plan) -> EngineResult<Started> {
+        self.used.set(true);
+        self.call("start", "")?;
+        let endpoint = plan.attach.clone().unwrap_or_default();
+        let pid = plan.attach.is_none().then_some(4243);
+        Ok(Started { endpoint, pid, took: Duration::from_millis(400), ..Started::default() })
     }
-    fn negotiate(&self, _: Duration) -> EngineResult<Versions> {
-        Ok(Versions::default())
+
+    fn negotiate(&self, _within: Duration) -> EngineResult<Versions> {
+        self.call("negotiate", "")?;
+        Ok(self.versions.clone())
     }
-    fn info(&self, _: Duration) -> EngineResult<serde_json::Value> {
-        Ok(serde_json::Value::Null)
+
+    fn info(&self, _within: Duration) -> EngineResult<Value> {
+        self.call("info", "")?;
+        Ok(self.info.clone())
     }
-    fn load_builtin(&self, _: &Plan) -> EngineResult<String> {
-        Ok("builtin".into())
+
+    fn load_builtin(&self, plan: &Plan) -> EngineResult<String> {
+        let reference = Archive::reference(&plan.run);
+        self.call("load_builtin", "")?;
+        self.images.borrow_mut().insert(reference.clone());
+        Ok(reference)
     }
-    fn find_image(&self, _: &str, _: Duration) -> EngineResult<Option<serde_json::Value>> {
-        Ok(None)
+
+    fn find_image(&self, reference: &str, _within: Duration) -> EngineResult<Option<Value>> {
+        self.call("find_image", reference)?;
+        let known = self.images.borrow().contains(reference);
+        Ok(known.then(|| json!({"Id": "sha256:00", "Architecture": architecture()})))
     }
-    fn pull(&self, _: &str, _: Duration, _: &dyn Fn(&str)) -> EngineResult<()> {
+
+    fn pull(&self, reference: &str, _within: Duration, say: &dyn Fn(&str)) -> EngineResult<()> {
+        self.call("pull", reference)?;
+        say("Downloading");
+        self.images.borrow_mut().insert(reference.to_owned());
         Ok(())
     }
-    fn run(&self, _: &Plan, _: &super::ContainerSpec, _: Duration) -> super::ContainerRun {
-        super::ContainerRun::new()
+
+    fn run(&self, _plan: &Plan, spec: &ContainerSpec, _within: Duration) -> ContainerRun {
+        let mut run = self.runs.borrow_mut().pop_front().unwrap_or_default();
+        if let Err(error) = self.call("run", spec.role) {
+            run.end = Err(error);
+        }
+        run
     }
-    fn run_together(&self, _: &Plan, _: &super::Pair, _: Duration) -> super::Together {
-        super::Together::default()
+
+    fn run_together(&self, _plan: &Plan, _pair: &Pair, _within: Duration) -> Together {
+        let _ = self.call("run_together", "");
+        Together::default()
     }
-    fn tear_down(&self, _: &Plan, _: bool) -> TornDown {
-        TornDown::default()
+
+    fn tear_down(&self, _plan: &Plan, keep_daemon: bool) -> TornDown {
+        let _ = self.call("tear_down", if keep_daemon { "keep" } else { "stop" });
+        self.torn.borrow().clone()
     }
 }

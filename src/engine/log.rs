@@ -8,10 +8,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use crate::diagnosis::{CauseId, Diagnosis};
+use crate::diagnosis::{self, CauseId, Diagnoser, Diagnosis, NO_ERROR_FOUND, UNKNOWN};
 
 /// Lines that are kept.
 const KEPT: usize = 200;
+/// A log of so many lines is said as a whole.
+const A_FEW: usize = 4;
 /// The most that is kept of one line.
 const MAX_LINE: usize = 16 << 10;
 
@@ -33,14 +35,13 @@ pub struct LogTail {
     path: Option<PathBuf>,
     partial: Vec<u8>,
     ring: VecDeque<String>,
-    lines: u64,
-    first: Option<LogError>,
+    diagnoser: Diagnoser,
 }
 
 impl LogTail {
     /// Reads along from the file's present position.
     pub fn new(file: File, path: Option<PathBuf>) -> Self {
-        Self { file, path, partial: Vec::new(), ring: VecDeque::new(), lines: 0, first: None }
+        Self { file, path, partial: Vec::new(), ring: VecDeque::new(), diagnoser: Diagnoser::new() }
     }
 
     /// Where it is, where it has a name.
@@ -52,6 +53,7 @@ impl LogTail {
     pub fn read_on(&mut self) {
         let mut chunk = [0; 16 << 10];
         while let Ok(length @ 1..) = self.file.read(&mut chunk) {
+            self.diagnoser.push(&chunk[..length]);
             self.take(&chunk[..length]);
         }
     }
@@ -75,10 +77,6 @@ impl LogTail {
         if line.is_empty() {
             return;
         }
-        self.lines += 1;
-        if self.first.is_none() && is_error(&line) {
-            self.first = Some(LogError { line: self.lines, text: message(&line), cause: None });
-        }
         if self.ring.len() == KEPT {
             self.ring.pop_front();
         }
@@ -91,30 +89,72 @@ impl LogTail {
         self.end_line();
     }
 
-    /// The latest lines, oldest first.
-    pub fn last_lines(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.ring.iter().map(String::as_str)
+    /// The last message; a log of a few lines as a whole, since such a one is a complaint over several lines.
+    pub fn last_words(&self) -> Option<String> {
+        let message = |line: &String| diagnosis::log::read(line).text;
+        if self.ring.len() > A_FEW {
+            return self.ring.back().map(message);
+        }
+        let whole = self.ring.iter().map(message).collect::<Vec<_>>().join(" ");
+        (!whole.is_empty()).then_some(whole)
     }
 
     /// The first real error.
-    pub fn first_error(&self) -> Option<LogError> {
-        self.first.clone()
+    pub fn first_error(&mut self) -> Option<LogError> {
+        first_error(&self.diagnosis())
     }
 
-    /// The whole diagnosis.
-    pub fn diagnosis(&self) -> Option<Diagnosis> {
-        None
+    /// What it says so far.
+    pub fn diagnosis(&mut self) -> Diagnosis {
+        self.diagnoser.finish()
     }
 }
 
-/// Stand-in until the diagnosis reads lines.
-fn is_error(line: &str) -> bool {
-    let level = |word: &str| line.contains(&format!("level={word}"));
-    let plain = !line.contains(" level=");
-    level("error") || level("fatal") || level("panic") || (plain && line.contains("failed"))
+/// The first real error of a diagnosis, with its cause where that is known.
+fn first_error(diagnosis: &Diagnosis) -> Option<LogError> {
+    let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
+    let cause = diagnosis.cause.id;
+    Some(LogError {
+        line: first.line,
+        text: diagnosis::log::read(&first.text).text,
+        cause: (cause != UNKNOWN && cause != NO_ERROR_FOUND).then_some(cause),
+    })
 }
 
-/// Stand-in until the diagnosis reads lines: the message of a logfmt line, else the line.
-fn message(line: &str) -> String {
-    line.split_once("msg=\"").map_or(line, |(_, rest)| rest).trim_end_matches('"').to_owned()
+/// The cause that a message of the daemon gives by itself, where the vocabulary knows it.
+pub fn cause_of(message: &str) -> Option<CauseId> {
+    let mut diagnoser = Diagnoser::new();
+    diagnoser.push(message.as_bytes());
+    first_error(&diagnoser.finish())?.cause
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_growing_log_is_read_on_and_its_first_error_kept() {
+        let mut writer = tempfile::NamedTempFile::new().unwrap();
+        let mut log = LogTail::new(File::open(writer.path()).unwrap(), None);
+        write!(writer, "time=\"2026-01-01T00:00:00Z\" level=info msg=\"Starting up\"\nfailed to sta")
+            .unwrap();
+        log.read_on();
+        assert_eq!(log.last_words().as_deref(), Some("Starting up"));
+        writer.as_file_mut().seek(std::io::SeekFrom::End(0)).unwrap();
+        write!(writer, "rt daemon: Devices cgroup isn't mounted\nlater").unwrap();
+        log.finish();
+        let error = log.first_error().unwrap();
+        assert_eq!(error.text, "failed to start daemon: Devices cgroup isn't mounted");
+        assert_eq!(error.cause, Some(CauseId::new("cgroup-v1-devices-not-mounted")));
+        assert!(log.last_words().unwrap().ends_with("later"));
+    }
+
+    #[test]
+    fn messages_have_causes_where_the_vocabulary_knows_them() {
+        let message = "OCI runtime create failed: unable to apply caps: operation not permitted: unknown";
+        assert!(cause_of(message).is_some());
+        assert_eq!(cause_of("all is well"), None);
+    }
 }

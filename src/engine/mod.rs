@@ -76,7 +76,7 @@ pub struct Started {
     pub pid: Option<i32>,
     /// Its command line; empty where we attached.
     pub command: Vec<String>,
-    /// Its log, where we have it.
+    /// Its log, where it is kept with the daemon.
     pub log: Option<String>,
     /// What of earlier runs, killed before they could clean up, was removed first.
     pub recovered: Vec<String>,

@@ -24,9 +24,10 @@ pub struct Seen {
     together: OnceCell<Together>,
 }
 
-/// The first container, with everything.
+/// The first container, with everything that a step of the plan asks for.
 pub fn first<'a>(cx: &Cx<'a>) -> &'a ContainerRun {
-    cx.seen.first.get_or_init(|| run(cx, "run", &Part::ALL))
+    let asked = || Part::ALL.into_iter().filter(|part| cx.plan.runs(part.step())).collect::<Vec<_>>();
+    cx.seen.first.get_or_init(|| run(cx, "run", &asked()))
 }
 
 /// Its second life and its neighbour; where the first was refused there is none.

@@ -40,6 +40,15 @@ impl Part {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Limits, Self::Storage, Self::Network];
 
+    /// The step that judges it.
+    pub const fn step(self) -> &'static str {
+        match self {
+            Self::Limits => "container-limits",
+            Self::Storage => "container-storage",
+            Self::Network => "container-network",
+        }
+    }
+
     /// What follows the run's id in the name of a container that has only this.
     pub const fn role(self) -> &'static str {
         match self {

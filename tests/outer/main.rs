@@ -4,3 +4,4 @@
 
 mod acts;
 mod bed;
+mod engine;

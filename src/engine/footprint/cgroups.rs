@@ -31,7 +31,8 @@ impl Parents {
         let name = options.cgroup_parent.as_deref().unwrap_or("docker");
         // A slice belongs to systemd, which removes it itself.
         let first = Path::new(name.trim_start_matches('/')).iter().next();
-        let Some(first) = first.filter(|_| !name.ends_with(".slice")) else {
+        let Some(first) = first.filter(|_| Path::new(name).extension().is_none_or(|end| end != "slice"))
+        else {
             return parents;
         };
         let mounts = Mounts::read(host).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How is a network interface removed without a program for it? By one rtnetlink message (rtnetlink(7)).
+//! How is a network interface removed without a program for it? By one rtnetlink message (`rtnetlink(7)`).
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use std::os::fd::AsRawFd;
 
 use crate::host::{HostError, HostResult};
 
-/// linux/rtnetlink.h
+/// `linux/rtnetlink.h`
 const RTM_DELLINK: u16 = 17;
-/// linux/if_link.h
+/// `linux/if_link.h`
 const IFLA_IFNAME: u16 = 3;
-/// linux/netlink.h: a request that is to be acknowledged.
+/// `linux/netlink.h`: a request that is to be acknowledged.
 const NLM_F_REQUEST_ACK: u16 = 1 | 4;
-/// linux/netlink.h
+/// `linux/netlink.h`
 const NLMSG_ERROR: u16 = 2;
 
 /// Removes the interface of this name.

@@ -90,7 +90,7 @@ impl Family {
         Some(family)
     }
 
-    /// Whether the rules are in nf_tables.
+    /// Whether the rules are in `nf_tables`.
     fn is_nft(&self) -> bool {
         self.program.to_string_lossy().contains("nft")
     }
@@ -107,13 +107,9 @@ impl Family {
         let file = scratch.join(format!("{}.rules", self.word));
         machine.write(&file, undo.script.as_bytes())?;
         let path = file.to_string_lossy();
-        let (program, first) = match &self.restore {
-            Some(word) => (self.program.clone(), vec![word.as_str()]),
-            None => {
-                let name = self.program.to_string_lossy().replace("-save", "-restore");
-                (PathBuf::from(name), Vec::new())
-            }
-        };
+        let restore = self.program.to_string_lossy().replace("-save", "-restore");
+        let program = if self.restore.is_some() { self.program.clone() } else { PathBuf::from(restore) };
+        let first: Vec<&str> = self.restore.as_deref().into_iter().collect();
         let args = [first, vec!["--noflush", &path]].concat();
         let ran = machine.execute(&program, &args, PATIENCE);
         let _ = machine.remove_file(&file);

@@ -16,6 +16,9 @@ use crate::engine::{Endpoint, Started, command_line, docker, http};
 use crate::host::Host;
 use crate::plan::Plan;
 
+/// How long a daemon that is started once more for the clean-up may take.
+const REVIVAL: Duration = Duration::from_secs(15);
+
 impl LiveEngine {
     /// Uses a daemon that runs already.
     pub(super) fn attach(&self, plan: &Plan, endpoint: &Endpoint) -> EngineResult<Started> {
@@ -48,7 +51,8 @@ impl LiveEngine {
             let mut daemon = daemon.borrow_mut();
             daemon.served = true;
             started.took = daemon.age();
-            started.log = daemon.log().path().map(|path| path.display().to_string());
+            let log = daemon.log().path().map(|path| path.display().to_string());
+            started.log = log.filter(|_| plan.keep_daemon);
         }
         Ok(started)
     }
@@ -72,6 +76,22 @@ impl LiveEngine {
         Ok((pid, endpoint))
     }
 
+    /// Starts the daemon once more where it died with things of ours in it, so that they can be removed. What
+    /// killed it may kill it again: then they stay, and are told.
+    pub(super) fn revive(&self, plan: &Plan) -> EngineResult<()> {
+        let (Some(dead), Some(ours)) = (self.daemon.get(), self.ours.get()) else {
+            return Ok(());
+        };
+        let line = command_line(&self.host, plan);
+        let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, true)?;
+        let pid = daemon.pid();
+        *dead.borrow_mut() = daemon;
+        ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
+        ours.save()?;
+        let within = plan.profile.daemon.start_timeout.min(REVIVAL);
+        self.wait("start dockerd once more", within, answered(&self.endpoint(), pid, &Cell::new(false)))
+    }
+
     /// The state of this run before anything was done.
     fn new_state(&self, options: options::Options) -> State {
         let owner = ProcessId::of(&self.host, self.host.identity().pid);
@@ -81,24 +101,12 @@ impl LiveEngine {
     /// Waits until the dockerd of this process id answers.
     fn serving(&self, endpoint: &Endpoint, pid: i32, within: Duration) -> EngineResult<()> {
         let listening = Cell::new(false);
-        let answered = async {
-            loop {
-                // Not there yet, nobody behind it, or somebody else: ours will take its place, or end.
-                let connected = http::connect(endpoint).await.ok();
-                if let Some((stream, _)) = connected.filter(|(_, peer)| is_of(*peer, pid)) {
-                    listening.set(true);
-                    let answer = http::send(stream, "GET", "/_ping").await;
-                    if answer.is_ok_and(|answer| answer.status == 200) {
-                        return Ok(());
-                    }
-                }
-                tokio::time::sleep(TICK).await;
-            }
-        };
-        self.wait("wait for dockerd", within, answered).map_err(|error| match error {
-            EngineError::Deadline { waited, .. } => self.not_serving(endpoint, waited, listening.get()),
-            other => other,
-        })
+        self.wait("wait for dockerd", within, answered(endpoint, pid, &listening)).map_err(
+            |error| match error {
+                EngineError::Deadline { waited, .. } => self.not_serving(endpoint, waited, listening.get()),
+                other => other,
+            },
+        )
     }
 
     /// A daemon that lives and does not serve, with what its log says about it.
@@ -106,10 +114,28 @@ impl LiveEngine {
         let log = self.daemon.get().map(|daemon| {
             let mut daemon = daemon.borrow_mut();
             let log = daemon.log();
-            (log.first_error(), log.last_lines().next_back().map(ToOwned::to_owned))
+            let first = log.first_error();
+            (first, log.last_words())
         });
-        let (first_error, last_line) = log.unwrap_or_default();
-        EngineError::NotServing { endpoint: endpoint.clone(), waited, listening, first_error, last_line }
+        let (first_error, last_words) = log.unwrap_or_default();
+        EngineError::NotServing { endpoint: endpoint.clone(), waited, listening, first_error, last_words }
+    }
+}
+
+/// Asks for a sign of life until the dockerd of this process id gives one. A request waits with the daemon, so
+/// mostly one is enough.
+async fn answered(endpoint: &Endpoint, pid: i32, listening: &Cell<bool>) -> EngineResult<()> {
+    loop {
+        // Not there yet, nobody behind it, or somebody else: ours will take its place, or end.
+        let connected = http::connect(endpoint).await.ok();
+        if let Some((stream, _)) = connected.filter(|(_, peer)| is_of(*peer, pid)) {
+            listening.set(true);
+            let answer = http::send(stream, "GET", "/_ping").await;
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(TICK).await;
     }
 }
 

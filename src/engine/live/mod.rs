@@ -1,6 +1,6 @@
 //! How is a real daemon used? The live door: it owns the runtime, the daemon, the connection and the run's files.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct LiveEngine {
     api: OnceCell<Api>,
     ours: OnceCell<Ours>,
     made: RefCell<Vec<Made>>,
+    leaving: Cell<bool>,
+    diagnosis: RefCell<Option<Diagnosis>>,
     ghosts: RefCell<Vec<Ghost>>,
     recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
@@ -89,6 +91,8 @@ impl LiveEngine {
             api: OnceCell::new(),
             ours: OnceCell::new(),
             made: RefCell::default(),
+            leaving: Cell::new(false),
+            diagnosis: RefCell::default(),
             ghosts: RefCell::default(),
             recovered: RefCell::default(),
             leftovers: RefCell::default(),
@@ -102,19 +106,23 @@ impl LiveEngine {
         within: Duration,
         work: impl Future<Output = EngineResult<T>>,
     ) -> EngineResult<T> {
-        let watch = Watch { interrupt: Some(&self.interrupt), daemon: self.daemon.get() };
-        self.runtime.block_on(watch.until(doing, within, work))
+        // A clean-up is not to be interrupted.
+        let interrupt = Some(&self.interrupt).filter(|_| !self.leaving.get());
+        let watch = Watch { interrupt, daemon: self.daemon.get() };
+        self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error))
     }
 
-    /// The same for a clean-up, which nobody interrupts.
-    fn wait_in_peace<T>(
-        &self,
-        doing: &str,
-        within: Duration,
-        work: impl Future<Output = EngineResult<T>>,
-    ) -> EngineResult<T> {
-        let watch = Watch { interrupt: None, daemon: self.daemon.get() };
-        self.runtime.block_on(watch.until(doing, within, work))
+    /// Keeps what the daemon's log says at the first failure that may be the daemon's.
+    fn diagnose(&self, error: &EngineError) {
+        let is_ours = matches!(error, EngineError::Interrupted(_) | EngineError::System(_));
+        let is_answer = matches!(error, EngineError::Refused { status: 404, .. });
+        let known = self.diagnosis.borrow().is_some();
+        if is_ours || is_answer || known || self.leaving.get() {
+            return;
+        }
+        if let Some(daemon) = self.daemon.get() {
+            *self.diagnosis.borrow_mut() = Some(daemon.borrow_mut().log().diagnosis());
+        }
     }
 
     /// Where the daemon is.
@@ -144,7 +152,7 @@ impl Engine for LiveEngine {
     }
 
     fn diagnosis(&self) -> Option<Diagnosis> {
-        None
+        self.diagnosis.borrow().clone()
     }
 
     fn start(&self, plan: &Plan) -> EngineResult<Started> {
@@ -192,6 +200,7 @@ impl Engine for LiveEngine {
     }
 
     fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {
+        self.leaving.set(true);
         self.take_down(plan, keep_daemon)
     }
 }

@@ -16,6 +16,9 @@ use crate::host::Host;
 /// From SIGTERM to SIGKILL for the daemon of a dead run: dockerd gives its containers 15 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a killed run may take to be gone; a live one costs the next as much.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
+
 /// What is written down.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -51,7 +54,7 @@ impl LiveEngine {
     pub fn recover(&self) {
         for dir in RunDir::all() {
             let owner = dir.load::<Owned>().and_then(|state| state.owner);
-            if owner.is_some_and(|owner| owner.is_alive(&self.host)) {
+            if owner.is_some_and(|owner| !self.ends(owner)) {
                 continue;
             }
             match dir.load::<State>() {
@@ -63,6 +66,19 @@ impl LiveEngine {
                 None => self.forget(&dir),
             }
         }
+    }
+
+    /// Whether a process has ended, or does so within a moment: one that was killed just now may still be
+    /// on its way out.
+    fn ends(&self, process: ProcessId) -> bool {
+        let deadline = Instant::now() + LAST_MOMENT;
+        while process.is_alive(&self.host) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
     }
 
     /// Takes away what a dead run left here.

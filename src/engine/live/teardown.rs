@@ -8,19 +8,27 @@ use super::{LiveEngine, Made};
 use crate::engine::dockerd::Stopped;
 use crate::engine::footprint;
 use crate::engine::objects::{self, KINDS, Kind};
+use crate::engine::process::Process;
 use crate::engine::rundir::RunDir;
-use crate::engine::{DaemonEnd, TornDown};
+use crate::engine::{DaemonEnd, Death, TornDown};
 use crate::plan::Plan;
 
 impl LiveEngine {
     /// Removes what is ours; stops the daemon unless it is to be kept.
     pub(super) fn take_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {
         let mut done = TornDown::default();
-        if self.endpoint.get().is_some() && !self.is_dead() {
+        let death = self.death();
+        if death.is_some() && !self.made.borrow().is_empty() {
+            self.reopen(plan, &mut done);
+        }
+        if self.endpoint.get().is_some() && self.death().is_none() {
             self.remove_objects(plan, &mut done);
         }
-        if !self.keeps(keep_daemon, &mut done) {
+        if !self.keeps(keep_daemon && death.is_none(), &mut done) {
             self.leave(plan, &mut done);
+        }
+        if let Some(death) = death {
+            done.daemon = DaemonEnd::Dead(death);
         }
         for made in self.made.borrow().iter() {
             done.left.push(format!("{} (its daemon cannot be asked any more)", made.object(&plan.run)));
@@ -34,31 +42,45 @@ impl LiveEngine {
         let Some(ours) = self.ours.get() else {
             return;
         };
-        let state = ours.state.borrow();
-        let of_daemon = || {
-            state.daemon.map(|id| footprint::of_daemon(&self.host, id, &state.options)).unwrap_or_default()
-        };
-        let mut processes = of_daemon();
+        let mut processes = self.processes();
         done.daemon = self.stop(plan.profile.daemon.stop_timeout);
         if let DaemonEnd::StillThere(pid) = done.daemon {
             done.left.push(format!("dockerd, process {pid}"));
             return;
         }
-        processes.extend(of_daemon());
+        processes.extend(self.processes());
+        let state = ours.state.borrow();
         let restored = self.sweep(&processes, &state, &ours.dir);
         done.removed.extend(restored.removed);
         done.left.extend(restored.left);
         done.left.extend(ours.dir.remove().err().map(|error| error.to_string()));
     }
 
-    /// Whether the daemon that we started has ended.
-    fn is_dead(&self) -> bool {
-        self.daemon.get().is_some_and(|daemon| daemon.borrow_mut().look().is_some())
+    /// How the daemon that we started ended, if it did.
+    fn death(&self) -> Option<Death> {
+        self.daemon.get().and_then(|daemon| daemon.borrow_mut().look())
+    }
+
+    /// Starts a daemon that died once more, for what is ours in it; what it left behind goes first.
+    fn reopen(&self, plan: &Plan, done: &mut TornDown) {
+        let processes = self.processes();
+        let left = footprint::reap_and_kill(&self.host, &processes);
+        if left.is_empty() && self.revive(plan).is_ok() {
+            done.removed.push("a dockerd started once more for the clean-up".to_owned());
+        }
+    }
+
+    /// What belongs to the daemon that we started, besides itself.
+    fn processes(&self) -> Vec<Process> {
+        let state = self.ours.get().map(|ours| ours.state.borrow());
+        let found =
+            state.and_then(|state| Some(footprint::of_daemon(&self.host, state.daemon?, &state.options)));
+        found.unwrap_or_default()
     }
 
     /// Keeps the daemon where that is wanted and it lives.
     fn keeps(&self, wanted: bool, done: &mut TornDown) -> bool {
-        let alive = self.daemon.get().filter(|_| wanted && !self.is_dead());
+        let alive = self.daemon.get().filter(|_| wanted && self.death().is_none());
         if let (Some(daemon), Some(ours)) = (alive, self.ours.get()) {
             ours.state.borrow_mut().kept = true;
             done.left.extend(ours.save().err().map(|error| error.to_string()));
@@ -112,7 +134,7 @@ impl LiveEngine {
     /// Those of a kind with our label.
     fn labelled(&self, kind: Kind) -> crate::engine::EngineResult<Vec<objects::Object>> {
         let version = &self.api(SHORT)?.version;
-        self.wait_in_peace("list what is ours", SHORT, objects::labelled(&self.endpoint(), version, kind))
+        self.wait("list what is ours", SHORT, objects::labelled(&self.endpoint(), version, kind))
     }
 
     /// Stops the daemon that we started.

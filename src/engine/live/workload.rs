@@ -121,7 +121,7 @@ impl LiveEngine {
     pub(super) fn remove(&self, object: &Object) -> EngineResult<()> {
         let (endpoint, doing) = (self.endpoint(), format!("remove the {object}"));
         let version = &self.api(SHORT)?.version;
-        self.wait_in_peace(&doing, SHORT, objects::remove(&endpoint, version, object))?;
+        self.wait(&doing, SHORT, objects::remove(&endpoint, version, object))?;
         self.made.borrow_mut().retain(|made| made.name() != object.name);
         Ok(())
     }

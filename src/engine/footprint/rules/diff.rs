@@ -9,7 +9,7 @@ use super::saved::{Saved, Table};
 pub(super) struct Undo {
     /// For `iptables-restore --noflush`.
     pub script: String,
-    /// Tables of nf_tables that came to be and hold nothing but dockerd's.
+    /// Tables of `nf_tables` that came to be and hold nothing but dockerd's.
     pub tables: Vec<String>,
 }
 
