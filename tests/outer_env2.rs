@@ -409,3 +409,61 @@ fn stale_pid_files_are_removed_and_the_daemon_starts() {
         assert_eq!(step("daemon-start")["outcome"], "passed", "{engine}: {report:#}");
     }
 }
+
+/// The environment steps of a report, without what differs from run to run.
+fn findings(report: &Value) -> Vec<Value> {
+    let steps = report["steps"].as_array().expect("steps").iter();
+    let environment = steps.filter(|step| step["phase"] == "environment").cloned();
+    let timeless = environment.map(|mut step| {
+        let fields = step.as_object_mut().expect("a step");
+        fields.remove("started_ms");
+        fields.remove("duration_ms");
+        step
+    });
+    timeless.collect()
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn a_recording_is_played_back_by_an_ordinary_user() {
+    let worlds = [
+        ("true", "", "--repair none"),
+        ("umount -R /sys/fs/cgroup", "", "--repair none"),
+        ("umount -R /sys/fs/cgroup", "", "--repair container"),
+        (
+            "sleep 99 & echo $! >/run/docker.pid; touch -d '1 hour ago' /run/docker.pid",
+            "",
+            "--repair container",
+        ),
+        ("mkdir /run/docker.sock", "", "--repair none --keep-going"),
+        ("mv /usr/sbin/dockerd /root/", "", "--repair none"),
+        ("mkdir -p /etc/docker; echo '{,' >/etc/docker/daemon.json", "", "--repair none --profile ci"),
+        ("mount -o remount,bind,ro /var/lib/docker", "-e TOKEN=hush", "--repair none"),
+        ("true", "-e HTTP_PROXY=http://sam:hush@proxy:1", "--only storage,network -- --bip=172.17.0.1/16"),
+    ];
+    for (number, (broken, docker, options)) in worlds.into_iter().enumerate() {
+        let (options, daemon) = options.split_once(" -- ").unwrap_or((options, ""));
+        let file = format!("/share/recording-{}-{number}.json", std::process::id());
+        let until = if options.contains("--only") { "" } else { "--until daemon-state" };
+        let world = World::new("trixie", "none").broken(broken);
+        let world = if docker.is_empty() { world } else { world.docker(docker) };
+        let script = format!(
+            "{{ {broken}; }} >&2; /share/dindcheck verify {until} {options} --format json --record {file} -- {daemon}; chmod a+r {file}"
+        );
+        let seen: Value = serde_json::from_str(&world.script(&script)).expect("a report");
+        let plain = ["docker", "run", "--rm", "-v", "/share:/share", "--user", "65534", "--network", "none"];
+        let image = "dindcheck-base:bookworm";
+        let replay = ["bash", "-c", "/share/dindcheck --replay $0 --format json; true", &file];
+        let played = bed("engine.sh", &[&plain[..], &[image], &replay].concat());
+        let played: Value = serde_json::from_str(&played).unwrap_or_else(|error| panic!("{error}: {played}"));
+        assert_eq!(findings(&seen), findings(&played), "{broken}");
+        assert_eq!(
+            (&seen["verdict"], &seen["first_failure"]),
+            (&played["verdict"], &played["first_failure"])
+        );
+        let kept = share().join(file.trim_start_matches("/share/"));
+        let text = std::fs::read_to_string(&kept).expect("the recording");
+        assert!(!text.contains("hush"), "a secret was recorded");
+        std::fs::remove_file(kept).expect("remove the recording");
+    }
+}

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::{ASK_DEADLINE, HostResult, Ran, live};
+use super::{ASK_DEADLINE, HostResult, Ran, spawn};
 
 /// What is asked of which file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,5 +78,5 @@ impl Drop for Asked {
 /// once (a quarter of it for `dockerd --version`).
 fn put(question: &Question) -> HostResult<Ran> {
     let args: Vec<&str> = question.args.iter().map(String::as_str).collect();
-    live::run(&question.program, &args, &[("GOGC", "off")], ASK_DEADLINE)
+    spawn::run(&question.program, &args, &[("GOGC", "off")], ASK_DEADLINE)
 }

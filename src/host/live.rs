@@ -4,23 +4,20 @@
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
 use super::asked::{Asked, Question};
+use super::spawn::run;
 use super::{FileKind, FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
 use crate::trial::{Trial, TrialReport};
 
 /// The most that is read of one file.
 const MAX_FILE: u64 = 4 << 20;
-/// The most that is kept of what a program prints.
-const MAX_OUTPUT: u64 = 64 << 10;
 /// A trial that takes longer is given up.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -204,85 +201,6 @@ fn stat(meta: &std::fs::Metadata) -> Stat {
         rdev: meta.rdev(),
         mtime: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
     }
-}
-
-/// Runs a program in a process group of its own, so that what it started ends with it at the deadline.
-pub(super) fn run(program: &Path, args: &[&str], env: &[(&str, &str)], within: Duration) -> HostResult<Ran> {
-    let mut child = Command::new(program)
-        .args(args)
-        .env("LC_ALL", "C")
-        .envs(env.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(on("run", program))?;
-    let (closes, closed) = mpsc::channel();
-    let stdout = collect(child.stdout.take(), closes.clone());
-    let stderr = collect(child.stderr.take(), closes);
-    let status =
-        wait(&mut child, within, &closed).map_err(|errno| HostError::new("wait for", program, errno))?;
-    Ok(Ran {
-        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-        stdout: stdout.join().unwrap_or_default(),
-        stderr: stderr.join().unwrap_or_default(),
-    })
-}
-
-/// Reads a pipe to its end beside the waiting, so that a full pipe never blocks the child.
-fn collect(
-    pipe: Option<impl Read + Send + 'static>,
-    closes: mpsc::Sender<()>,
-) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let Some(mut pipe) = pipe else { return String::new() };
-        let mut kept = Vec::new();
-        let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
-        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-        let _ = closes.send(());
-        String::from_utf8_lossy(&kept).into_owned()
-    })
-}
-
-/// Waits with a deadline. A pipe that closes mostly means that the program is about to end, so that the end is
-/// noticed at once; one that closes its pipes and stays, or leaves them to a child, is looked at from time to
-/// time.
-fn wait(
-    child: &mut Child,
-    within: Duration,
-    closed: &mpsc::Receiver<()>,
-) -> Result<std::process::ExitStatus, Errno> {
-    const SHORT: Duration = Duration::from_micros(200);
-    let end = Instant::now() + within;
-    let mut pause = SHORT;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if Instant::now() < end => {}
-            Ok(None) => {
-                kill_group(child);
-                return Err(Errno::ETIMEDOUT);
-            }
-            Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(Errno::ECHILD as i32))),
-        }
-        pause = match closed.recv_timeout(pause) {
-            Ok(()) => SHORT,
-            Err(mpsc::RecvTimeoutError::Timeout) => (pause * 3 / 2).min(Duration::from_millis(10)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(pause);
-                (pause * 3 / 2).min(Duration::from_millis(10))
-            }
-        };
-    }
-}
-
-/// Ends the child's whole group and reaps the child.
-fn kill_group(child: &mut Child) {
-    if let Ok(pid) = i32::try_from(child.id()) {
-        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-    }
-    let _ = child.wait();
 }
 
 impl Machine for Live {

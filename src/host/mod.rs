@@ -17,6 +17,7 @@ pub mod fake;
 pub mod live;
 pub mod recorded;
 pub mod recording;
+mod spawn;
 
 /// A program that is asked for its version and does not answer in this time hangs.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(10);

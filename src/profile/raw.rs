@@ -94,4 +94,3 @@ pub(super) struct RawContainer {
     pub(super) output: Option<String>,
     pub(super) timeout: Option<Span>,
 }
-

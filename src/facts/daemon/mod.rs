@@ -21,9 +21,13 @@ pub mod hosts;
 pub mod options;
 pub mod settings;
 pub mod store;
+pub mod tls;
+pub mod values;
 
-pub use settings::{Containerd, Firewall, Settings, Tls};
+pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
+pub use tls::Tls;
+pub use values::Values;
 
 /// The daemon as it will be.
 #[derive(Debug, Clone)]

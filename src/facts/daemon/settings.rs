@@ -9,6 +9,8 @@ use super::flags::Flags;
 use super::hosts::Listen;
 use super::is_rootless;
 use super::store::{self, Store};
+use super::tls::Tls;
+use super::values::Values;
 use crate::engine::Endpoint;
 use crate::facts::version::Version;
 use crate::host::Host;
@@ -75,19 +77,6 @@ pub struct Settings {
     pub rootless: bool,
 }
 
-/// TLS of the API.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Served at all.
-    pub on: bool,
-    /// Clients must show a certificate.
-    pub verify: bool,
-    /// Switched off or on by name. Otherwise dockerd waits 16 s before it opens an unprotected address.
-    pub chosen: bool,
-    /// Certificate authority, certificate, key.
-    pub files: [Option<PathBuf>; 3],
-}
-
 /// Which containerd serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Containerd {
@@ -118,60 +107,6 @@ pub enum Firewall {
     Nftables,
 }
 
-/// Options as they were given.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Values(std::collections::BTreeMap<String, Value>);
-
-impl Values {
-    /// Flags over the file; both at once is a problem that dockerd refuses.
-    fn merged(flags: &Flags, file: &ConfigFile) -> Self {
-        let mut values = file.values.clone();
-        values.extend(flags.values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-        Self(values)
-    }
-
-    /// Whether it was given.
-    pub fn has(&self, key: &str) -> bool {
-        self.0.get(key).is_some_and(|value| !value.is_null())
-    }
-
-    /// A text that is not empty.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
-    }
-
-    /// A switch.
-    pub fn switch(&self, key: &str) -> Option<bool> {
-        self.0.get(key).and_then(Value::as_bool)
-    }
-
-    /// A number.
-    pub fn number(&self, key: &str) -> Option<i64> {
-        self.0.get(key).and_then(Value::as_i64)
-    }
-
-    /// A list of texts.
-    pub fn list(&self, key: &str) -> Vec<&str> {
-        let list = self.0.get(key).and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-
-    /// A member of an object.
-    pub fn member(&self, key: &str, member: &str) -> Option<&Value> {
-        self.0.get(key).and_then(|object| object.get(member))
-    }
-
-    /// A feature, where it is set.
-    pub fn feature(&self, name: &str) -> Option<bool> {
-        self.member("features", name).and_then(Value::as_bool)
-    }
-
-    /// Anything.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
-    }
-}
-
 impl Settings {
     /// Fills in the defaults of a version.
     pub(super) fn read(
@@ -197,7 +132,7 @@ impl Settings {
         let driver = env_driver.or_else(|| text("storage-driver"));
         Ok(Self {
             exec_root: path("exec-root", "/var/run/docker"),
-            pidfile: if values.get("pidfile") == Some(&Value::from("")) {
+            pidfile: if values.is_emptied("pidfile") {
                 PathBuf::new()
             } else {
                 path("pidfile", "/var/run/docker.pid")
@@ -335,35 +270,6 @@ fn pools(values: &Values) -> Vec<(String, i64)> {
     list.into_iter().flatten().filter_map(read).collect()
 }
 
-impl Tls {
-    /// As `loadDaemonCliConfig` and `setDefaultOptions` of dockerd work it out. The default files count only
-    /// where a flag turned TLS on.
-    fn read(host: &dyn Host, flags: &Flags, values: &Values) -> Self {
-        let flag = |name: &str| flags.values.get(name).and_then(Value::as_bool);
-        let verify = values.switch("tlsverify");
-        let tls = if values.has("tlsverify") { Some(true) } else { values.switch("tls") };
-        let by_flag = flag("tls") == Some(true) || flag("tlsverify").is_some();
-        let dir = || {
-            let home = || host.env("HOME").map(|home| format!("{home}/.docker"));
-            let set = |name| host.env(name).filter(|value| !value.is_empty());
-            set("DOCKER_CERT_PATH")
-                .or_else(|| set("DOCKER_CONFIG"))
-                .or_else(home)
-                .unwrap_or_else(|| "/root/.docker".into())
-        };
-        let file = |key: &str, name: &str| {
-            let default = || by_flag.then(|| Path::new(&dir()).join(name));
-            values.text(key).map(PathBuf::from).or_else(default)
-        };
-        Self {
-            on: tls == Some(true),
-            verify: verify.or(tls).unwrap_or(false),
-            chosen: tls.is_some(),
-            files: [file("tlscacert", "ca.pem"), file("tlscert", "cert.pem"), file("tlskey", "key.pem")],
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{daemon, machine};
@@ -402,18 +308,6 @@ mod tests {
         assert_eq!(daemon(&host, &[]).settings.containerd, Containerd::System(SYSTEM_CONTAINERD.into()));
         let named = daemon(&host, &["--containerd=/x.sock"]).settings.containerd;
         assert_eq!(named, Containerd::Named("/x.sock".into()));
-    }
-
-    #[test]
-    fn tls_by_flag_has_default_files_and_by_file_has_none() {
-        let host = machine("26.1.5").variable("DOCKER_CERT_PATH", "/certs");
-        let by_flag = daemon(&host, &["--tlsverify"]).settings;
-        assert!(by_flag.tls.on && by_flag.tls.verify);
-        assert_eq!(by_flag.tls.files[1].as_deref(), Some(Path::new("/certs/cert.pem")));
-        assert_eq!(by_flag.hosts, [Listen::Tcp("localhost".into(), 2376)]);
-        let host = host.file("/etc/docker/daemon.json", r#"{"tls": true}"#);
-        let by_file = daemon(&host, &[]).settings.tls;
-        assert!(by_file.on && by_file.verify && by_file.files == [None, None, None]);
     }
 
     #[test]

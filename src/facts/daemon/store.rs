@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::{Containerd, Settings, Values};
+use super::settings::{Containerd, Settings};
+use super::values::Values;
 use crate::facts::version::Version;
 use crate::host::Host;
 

@@ -1,14 +1,18 @@
 //! Programs of the engine: is each that dockerd will start found in its PATH, and does it run here?
 
-use std::path::PathBuf;
+mod needs;
+#[cfg(test)]
+mod tests;
 
 use crate::diagnosis::CauseId;
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::facts::daemon::{Containerd, Daemon, Firewall, Settings};
-use crate::facts::programs::{self, Dockerd, Place, SHIM_VERSION, Said, VERSION};
+use crate::facts::daemon::Daemon;
+use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
 use crate::host::Host;
 use crate::step::{Cx, Finding, Level, Phase, Step};
+
+use needs::{Need, needs};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -22,21 +26,6 @@ pub const STEP: Step = Step {
 
 /// A program that is there and does not run.
 const NOT_RUNNABLE: CauseId = CauseId::new("binary-not-runnable");
-
-/// A program that this engine, with these settings, will start.
-struct Need {
-    /// What it is, in the evidence.
-    role: &'static str,
-    /// Its name, or its path where an option says it.
-    name: String,
-    args: &'static [&'static str],
-    dirs: Vec<PathBuf>,
-    /// How its absence counts.
-    level: Level,
-    cause: CauseId,
-    /// What does not work without it.
-    breaks: &'static str,
-}
 
 /// A need and what was seen.
 struct Seen {
@@ -83,77 +72,6 @@ fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
         }
     }
     Ok(seen)
-}
-
-/// What this version starts with these settings (the defaults, where they are not known).
-fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<Need> {
-    let path = programs::path_dirs(host);
-    let need = |role: &'static str, level, cause, breaks| Need {
-        role,
-        name: role.to_owned(),
-        args: VERSION,
-        dirs: path.clone(),
-        level,
-        cause: CauseId::new(cause),
-        breaks,
-    };
-    let asks = |pick: fn(&Settings) -> bool, default| settings.map_or(default, pick);
-    let mut needs = Vec::new();
-    if asks(|s| s.containerd == Containerd::Managed, true) {
-        needs.push(need("containerd", Level::Fail, "containerd-program-missing", "dockerd does not start"));
-        needs.push(Need {
-            args: SHIM_VERSION,
-            ..need(
-                "containerd-shim-runc-v2",
-                Level::Fail,
-                "containerd-shim-program-missing",
-                "no container starts",
-            )
-        });
-    }
-    needs.push(need("runc", Level::Fail, "runc-program-missing", "dockerd does not start"));
-    if asks(|s| s.userland_proxy, true) {
-        let given = settings.and_then(|s| s.values.text("userland-proxy-path"));
-        let name = given.unwrap_or("docker-proxy").to_owned();
-        let dirs = programs::helper_dirs(host, "docker-proxy", version);
-        let (level, breaks) = if version >= Version::new(28, 0, 0) {
-            (Level::Fail, "dockerd does not start")
-        } else {
-            (Level::Warn, "no port can be published")
-        };
-        needs.push(Need {
-            name,
-            dirs,
-            ..need("docker-proxy", level, "docker-proxy-program-missing", breaks)
-        });
-    }
-    let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
-    let dirs = programs::helper_dirs(host, "docker-init", version);
-    let breaks = "containers with --init do not start";
-    needs.push(Need {
-        name,
-        dirs,
-        ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks)
-    });
-    let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
-    if asks(|s| s.iptables, true) && nftables {
-        needs.push(need("nft", Level::Fail, "nft-tool-missing", "dockerd does not start"));
-    } else if asks(|s| s.iptables, true) {
-        needs.push(need("iptables", Level::Fail, "iptables-program-missing", "dockerd does not start"));
-    }
-    if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
-        needs.push(need(
-            "ip6tables",
-            Level::Warn,
-            "iptables-program-missing",
-            "containers have no IPv6 rules",
-        ));
-    }
-    if settings.and_then(|s| s.store.driver()) == Some("fuse-overlayfs") {
-        let breaks = "the storage driver does not start";
-        needs.push(need("fuse-overlayfs", Level::Fail, "fuse-overlayfs-program-missing", breaks));
-    }
-    needs
 }
 
 /// What is wrong with dockerd itself, before anything else can be said.
@@ -289,105 +207,4 @@ fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
     told.into_iter().fold(Finding::pass(what), |finding, (role, path, words)| {
         finding.with(role, format!("{}: {words}", path.display()))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use nix::errno::Errno;
-
-    use super::*;
-    use crate::host::fake::Fake;
-    use crate::testing::{self, check_with};
-
-    /// A machine with everything that this version of dockerd needs.
-    fn machine(version: &str) -> Fake {
-        let says = |name: &str| format!("/usr/bin/{name} --version");
-        Fake::new()
-            .variable("PATH", "/usr/bin")
-            .program(&says("dockerd"), 0, &format!("Docker version {version}, build 1"))
-            .program(&says("containerd"), 0, "containerd github.com/containerd/containerd 1.7.24 x")
-            .program(
-                "/usr/bin/containerd-shim-runc-v2 -v",
-                0,
-                "containerd-shim-runc-v2:\n  Version: 1.7.24\n",
-            )
-            .program(&says("runc"), 0, "runc version 1.1.15\n")
-            .program(&says("docker-proxy"), 0, "docker-proxy (commit x) version 26.1.5")
-            .program(&says("docker-init"), 0, "tini version 0.19.0")
-            .program(&says("iptables"), 0, "iptables v1.8.9 (nf_tables)")
-            .program(&says("ip6tables"), 0, "ip6tables v1.8.9 (nf_tables)")
-    }
-
-    fn findings(host: &Fake, args: &[&str]) -> Vec<Finding> {
-        check_with(&STEP, host, args).unwrap()
-    }
-
-    fn problems(host: &Fake, args: &[&str]) -> Vec<(Level, &'static str)> {
-        testing::problems(&findings(host, args))
-    }
-
-    #[test]
-    fn a_whole_engine_is_one_finding_with_every_version() {
-        for version in ["20.10.24", "26.1.5", "28.5.2"] {
-            let found = findings(&machine(version), &[]);
-            assert!(
-                found.len() == 1 && found[0].what.starts_with(&format!("dockerd {version} and")),
-                "{found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn absence_counts_by_version() {
-        let without = |version, name: &str| {
-            let gone = format!("/usr/bin/{name}");
-            problems(&machine(version).fails("stat", &gone, Errno::ENOENT, None), &[])
-        };
-        assert_eq!(without("26.1.5", "dockerd"), [(Level::Fail, "docker-program-missing")]);
-        assert_eq!(without("26.1.5", "containerd"), [(Level::Fail, "containerd-program-missing")]);
-        assert_eq!(without("26.1.5", "runc"), [(Level::Fail, "runc-program-missing")]);
-        assert_eq!(without("26.1.5", "docker-proxy"), [(Level::Warn, "docker-proxy-program-missing")]);
-        assert_eq!(without("28.5.2", "docker-proxy"), [(Level::Fail, "docker-proxy-program-missing")]);
-        assert_eq!(without("28.5.2", "docker-init"), [(Level::Warn, "docker-init-program-missing")]);
-        assert_eq!(without("28.5.2", "ip6tables"), [(Level::Warn, "iptables-program-missing")]);
-        assert_eq!(without("26.1.5", "ip6tables"), []);
-    }
-
-    #[test]
-    fn what_the_settings_switch_off_is_not_needed() {
-        let host = || {
-            ["docker-proxy", "iptables"].iter().fold(machine("28.5.2"), |host, name| {
-                host.fails("stat", &format!("/usr/bin/{name}"), Errno::ENOENT, None)
-            })
-        };
-        assert_eq!(problems(&host(), &["--userland-proxy=false", "--iptables=false"]), []);
-        let nft = machine("29.7.2");
-        assert_eq!(problems(&nft, &["--firewall-backend=nftables"]), [(Level::Fail, "nft-tool-missing")]);
-        let system = machine("28.5.2").fails("stat", "/usr/bin/containerd", Errno::ENOENT, None);
-        assert_eq!(problems(&system, &["--containerd=/run/c.sock"]), []);
-    }
-
-    #[test]
-    fn a_program_that_does_not_run_is_told_from_one_that_is_not_there() {
-        let host = machine("26.1.5").fails("run", "/usr/bin/runc", Errno::ENOEXEC, None);
-        let found = findings(&host, &[]).remove(1);
-        assert_eq!(found.cause.unwrap().as_str(), "binary-not-runnable");
-        assert!(found.what.contains("/usr/bin/runc does not run: it is an empty file"), "{}", found.what);
-        let host = machine("26.1.5").stat_of("/usr/bin/runc", |stat| stat.mode = 0o644);
-        assert_eq!(findings(&host, &[])[1].hint.as_deref(), Some("chmod +x /usr/bin/runc"));
-        let host = machine("26.1.5").program("/usr/bin/dockerd --version", 139, "");
-        assert_eq!(problems(&host, &[]), [(Level::Fail, "binary-not-runnable")]);
-    }
-
-    #[test]
-    fn known_bad_versions_are_named() {
-        let host = machine("26.1.5").program("/usr/bin/iptables --version", 0, "iptables v1.8.2 (nf_tables)");
-        assert_eq!(problems(&host, &[]), [(Level::Warn, "iptables-version-broken")]);
-        let host = machine("26.1.5").program("/usr/bin/iptables --version", 0, "iptables v1.8.2 (legacy)");
-        assert_eq!(problems(&host, &[]), []);
-        let host = machine("29.7.2")
-            .program("/usr/bin/containerd --version", 0, "containerd v2.3.3")
-            .file("/proc/filesystems", "nodev\ttmpfs\n\terofs\n");
-        assert_eq!(problems(&host, &[]), [(Level::Warn, "erofs-snapshotter-mkfs-missing")]);
-    }
 }

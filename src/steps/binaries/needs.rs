@@ -1,0 +1,96 @@
+//! Which programs will dockerd start, in this version and with these settings, and what breaks without each?
+
+use std::path::PathBuf;
+
+use crate::diagnosis::CauseId;
+use crate::facts::daemon::{Containerd, Firewall, Settings};
+use crate::facts::programs::{self, SHIM_VERSION, VERSION};
+use crate::facts::version::Version;
+use crate::host::Host;
+use crate::step::Level;
+
+/// A program that this engine, with these settings, will start.
+pub(super) struct Need {
+    /// What it is, in the evidence.
+    pub(super) role: &'static str,
+    /// Its name, or its path where an option says it.
+    pub(super) name: String,
+    pub(super) args: &'static [&'static str],
+    pub(super) dirs: Vec<PathBuf>,
+    /// How its absence counts.
+    pub(super) level: Level,
+    pub(super) cause: CauseId,
+    /// What does not work without it.
+    pub(super) breaks: &'static str,
+}
+
+/// What this version starts with these settings (the defaults, where they are not known).
+pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<Need> {
+    let path = programs::path_dirs(host);
+    let need = |role: &'static str, level, cause, breaks| Need {
+        role,
+        name: role.to_owned(),
+        args: VERSION,
+        dirs: path.clone(),
+        level,
+        cause: CauseId::new(cause),
+        breaks,
+    };
+    let asks = |pick: fn(&Settings) -> bool, default| settings.map_or(default, pick);
+    let mut needs = Vec::new();
+    if asks(|s| s.containerd == Containerd::Managed, true) {
+        needs.push(need("containerd", Level::Fail, "containerd-program-missing", "dockerd does not start"));
+        needs.push(Need {
+            args: SHIM_VERSION,
+            ..need(
+                "containerd-shim-runc-v2",
+                Level::Fail,
+                "containerd-shim-program-missing",
+                "no container starts",
+            )
+        });
+    }
+    needs.push(need("runc", Level::Fail, "runc-program-missing", "dockerd does not start"));
+    if asks(|s| s.userland_proxy, true) {
+        let given = settings.and_then(|s| s.values.text("userland-proxy-path"));
+        let name = given.unwrap_or("docker-proxy").to_owned();
+        let dirs = programs::helper_dirs(host, "docker-proxy", version);
+        let (level, breaks) = if version >= Version::new(28, 0, 0) {
+            (Level::Fail, "dockerd does not start")
+        } else {
+            (Level::Warn, "no port can be published")
+        };
+        needs.push(Need {
+            name,
+            dirs,
+            ..need("docker-proxy", level, "docker-proxy-program-missing", breaks)
+        });
+    }
+    let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
+    let dirs = programs::helper_dirs(host, "docker-init", version);
+    let breaks = "containers with --init do not start";
+    needs.push(Need {
+        name,
+        dirs,
+        ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks)
+    });
+    let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
+    if asks(|s| s.iptables, true) && nftables {
+        needs.push(need("nft", Level::Fail, "nft-tool-missing", "dockerd does not start"));
+    } else if asks(|s| s.iptables, true) {
+        needs.push(need("iptables", Level::Fail, "iptables-program-missing", "dockerd does not start"));
+    }
+    if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
+        needs.push(need(
+            "ip6tables",
+            Level::Warn,
+            "iptables-program-missing",
+            "containers have no IPv6 rules",
+        ));
+    }
+    if settings.and_then(|s| s.store.driver()) == Some("fuse-overlayfs") {
+        let breaks = "the storage driver does not start";
+        needs.push(need("fuse-overlayfs", Level::Fail, "fuse-overlayfs-program-missing", breaks));
+    }
+    needs
+}
