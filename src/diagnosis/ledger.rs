@@ -40,7 +40,9 @@ pub(super) struct Evidence {
     pub(super) loud: Option<LogLine>,
     /// What came of an earlier failure.
     pub(super) weak: Option<LogLine>,
-    /// A warning or less.
+    /// A warning.
+    pub(super) warned: Option<LogLine>,
+    /// Less than a warning.
     pub(super) quiet: Option<LogLine>,
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Ledger {
     pub(super) evidence: HashMap<usize, Evidence>,
     /// The first error without a known cause: of the daemon, and of anybody.
     pub(super) unexplained: Option<LogLine>,
+    /// The same, in the daemon's own log.
+    pub(super) logged: Option<LogLine>,
     pub(super) complaint: Option<LogLine>,
     pub(super) last_error: Option<LogLine>,
     pub(super) errors: Vec<LogLine>,
@@ -103,7 +107,10 @@ impl Ledger {
 
     /// The daemon came up: what it complained about before without a known cause did not stop it.
     fn survive(&mut self) {
-        if let Some(line) = self.unexplained.take() {
+        for cause in refine::START_FAILURES {
+            self.evidence.entry(refine::index(cause)).or_default().weak = None;
+        }
+        if let Some(line) = self.logged.take() {
             self.errors.retain(|error| *error != line);
             self.pass_over(line, "error that did not stop the daemon");
         }
@@ -142,7 +149,9 @@ impl Ledger {
         let slot = match (loud || meaning.quiet, meaning.weak) {
             (true, false) => &mut entry.loud,
             (true, true) => &mut entry.weak,
-            (false, _) => &mut entry.quiet,
+            (false, true) => return,
+            (false, false) if record.level == Level::Warning => &mut entry.warned,
+            (false, false) => &mut entry.quiet,
         };
         slot.get_or_insert_with(|| line.clone());
         if loud {
@@ -152,7 +161,8 @@ impl Ledger {
 
     fn complain(&mut self, record: &Record, line: &LogLine) {
         if refine::is_failure_of_the_daemon(record) {
-            self.unexplained.get_or_insert_with(|| line.clone());
+            let slot = if record.formed { &mut self.logged } else { &mut self.unexplained };
+            slot.get_or_insert_with(|| line.clone());
         } else if refine::is_complaint(record) {
             self.complaint.get_or_insert_with(|| line.clone());
         } else {
