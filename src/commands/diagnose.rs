@@ -42,7 +42,12 @@ pub fn diagnose(request: &Request, out: &mut dyn Write, stop: &dyn Fn() -> bool)
     Ok(failed)
 }
 
-fn read(path: &Path, follow: bool, printer: &mut Printer<'_>, stop: &dyn Fn() -> bool) -> io::Result<Diagnosis> {
+fn read(
+    path: &Path,
+    follow: bool,
+    printer: &mut Printer<'_>,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Diagnosis> {
     let mut diagnoser = Diagnoser::new();
     if path == Path::new("-") {
         return follow_to_end(&mut io::stdin().lock(), &mut diagnoser, follow, printer);
@@ -125,7 +130,12 @@ pub fn human(name: Option<&str>, diagnosis: &Diagnosis) -> String {
     rows.push(("remedy", cause.remedy.clone()));
     rows.extend(diagnosis.hint.as_ref().map(|hint| ("note", hint.clone())));
     rows.extend(diagnosis.consequences.iter().map(|later| ("then", shown(later))));
-    rows.extend(diagnosis.ignored_noise.iter().map(|noise| ("harmless", format!("line {}: {}", noise.line, noise.kind))));
+    rows.extend(
+        diagnosis
+            .ignored_noise
+            .iter()
+            .map(|noise| ("harmless", format!("line {}: {}", noise.line, noise.kind))),
+    );
     let before = name.map(|name| format!("{name}: ")).unwrap_or_default();
     let rows = rows.iter().map(|(label, text)| format!("  {label:<12} {text}\n"));
     format!("{before}{} ({})\n", cause.id, cause.stage) + &rows.collect::<String>()
@@ -162,7 +172,10 @@ mod tests {
         let file = log("level=info msg=x\nfailed to start daemon: Devices cgroup isn't mounted\n");
         let (failed, text) = answer(&Request { files: vec![file.path().into()], ..Request::default() });
         assert!(failed);
-        assert!(text.starts_with("cgroup-v1-devices-not-mounted (cgroup)\n  first error  line 2: failed"), "{text}");
+        assert!(
+            text.starts_with("cgroup-v1-devices-not-mounted (cgroup)\n  first error  line 2: failed"),
+            "{text}"
+        );
         assert!(text.contains("\n  remedy       "));
     }
 
@@ -171,10 +184,14 @@ mod tests {
         let (bad, good) = (log("iptables: not found\n"), log("all is well\n"));
         let files = vec![bad.path().into(), good.path().into()];
         let (failed, text) = answer(&Request { files, json: true, follow: false });
-        let ids: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let ids: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(failed);
         assert_eq!(ids[0]["cause"]["id"], "iptables-program-missing");
-        assert_eq!((&ids[1]["cause"]["id"], &ids[1]["schema_version"]), (&"no-error-found".into(), &1.into()));
+        assert_eq!(
+            (&ids[1]["cause"]["id"], &ids[1]["schema_version"]),
+            (&"no-error-found".into(), &1.into())
+        );
         assert!(ids[0]["file"].is_string());
     }
 

@@ -71,21 +71,19 @@ impl Ledger {
     pub(super) fn take(&mut self, number: u64, raw: &str) -> bool {
         let line = || LogLine { line: number, text: log::without_escapes(raw).trim_end().to_owned() };
         let mut record = log::read(raw);
-        let begun = self.open.take().filter(|_| !record.formed);
-        let (begin, continued) = match begun {
-            Some((begin, front)) => {
-                record.text = format!("{front} {}", record.text);
-                (begin, true)
-            }
-            None => (line(), false),
-        };
-        self.mark(&record, &begin);
-        if self.file(&record, &begin) || continued {
+        let open = self.open.take().filter(|_| !record.formed);
+        let continued = open.is_some();
+        let first = open.map_or_else(line, |(first, front)| {
+            record.text = format!("{front} {}", record.text);
+            first
+        });
+        self.mark(&record, &first);
+        if self.file(&record, &first) || continued {
             return false;
         }
         let goes_on = refine::goes_on(&record.text);
         if goes_on {
-            self.open = Some((begin, record.text));
+            self.open = Some((first, record.text));
         }
         goes_on
     }
@@ -131,16 +129,13 @@ impl Ledger {
             }
             return true;
         }
-        match signatures::meaning(&record.text) {
-            Some(meaning) => {
-                self.note(meaning, record, line);
-                true
-            }
-            None => {
-                self.complain(record, line);
-                false
-            }
+        let meaning = signatures::meaning(&record.text);
+        if let Some(meaning) = meaning {
+            self.note(meaning, record, line);
+        } else {
+            self.complain(record, line);
         }
+        meaning.is_some()
     }
 
     fn note(&mut self, meaning: Meaning, record: &Record, line: &LogLine) {
