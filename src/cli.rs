@@ -137,8 +137,7 @@ pub struct Verify {
 /// The options of `diagnose`.
 #[derive(Debug, Args)]
 pub struct Diagnose {
-    /// Logs of dockerd, containerd, runc, docker or a wrapper script; `-` is standard input. Several are read
-    /// as one, in this order.
+    /// Logs of dockerd, containerd, runc, docker or a wrapper script; `-` is standard input.
     #[arg(default_value = "-", value_name = "FILE|-")]
     pub files: Vec<PathBuf>,
     /// How to print.

@@ -9,9 +9,11 @@ pub mod recording;
 pub mod trial;
 pub mod verify;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::engine::dockerd::become_program;
 use crate::host::live::Live;
+use crate::interrupt::Interrupt;
+use crate::profile::Format;
 use crate::report::exit;
 
 /// Carries out what was typed.
@@ -22,7 +24,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Verify(args)) => verify::verify(&host, &args),
         Some(Command::Plan(args)) => plan::plan(&host, &args),
         Some(Command::List { format }) => list::list(format),
-        Some(Command::Diagnose(args)) => diagnose::diagnose(&args),
+        Some(Command::Diagnose(args)) => logs(args),
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
         Some(Command::Profile(command)) => profile::profile(&host, &command),
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
@@ -33,4 +35,13 @@ pub fn dispatch(cli: Cli) -> u8 {
         anstream::eprintln!("dindcheck: {error:#}");
         exit::USAGE
     })
+}
+
+/// `diagnose`, with stdout and the signals that end a `--follow`.
+fn logs(args: cli::Diagnose) -> anyhow::Result<u8> {
+    let request = diagnose::Request { files: args.files, follow: args.follow, json: args.format == Format::Json };
+    let interrupt = if args.follow { Interrupt::listen()? } else { Interrupt::default() };
+    let mut out = anstream::stdout().lock();
+    let failed = diagnose::diagnose(&request, &mut out, &|| interrupt.signal().is_some())?;
+    Ok(if failed { exit::BROKEN } else { exit::SOUND })
 }

@@ -40,7 +40,9 @@ pub(super) struct Evidence {
     pub(super) loud: Option<LogLine>,
     /// What came of an earlier failure.
     pub(super) weak: Option<LogLine>,
-    /// A warning or less.
+    /// A warning.
+    pub(super) warned: Option<LogLine>,
+    /// Less than a warning.
     pub(super) quiet: Option<LogLine>,
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Ledger {
     pub(super) evidence: HashMap<usize, Evidence>,
     /// The first error without a known cause: of the daemon, and of anybody.
     pub(super) unexplained: Option<LogLine>,
+    /// The same, in the daemon's own log.
+    pub(super) logged: Option<LogLine>,
     pub(super) complaint: Option<LogLine>,
     pub(super) last_error: Option<LogLine>,
     pub(super) errors: Vec<LogLine>,
@@ -67,21 +71,19 @@ impl Ledger {
     pub(super) fn take(&mut self, number: u64, raw: &str) -> bool {
         let line = || LogLine { line: number, text: log::without_escapes(raw).trim_end().to_owned() };
         let mut record = log::read(raw);
-        let begun = self.open.take().filter(|_| !record.formed);
-        let (begin, continued) = match begun {
-            Some((begin, front)) => {
-                record.text = format!("{front} {}", record.text);
-                (begin, true)
-            }
-            None => (line(), false),
-        };
-        self.mark(&record, &begin);
-        if self.file(&record, &begin) || continued {
+        let open = self.open.take().filter(|_| !record.formed);
+        let continued = open.is_some();
+        let first = open.map_or_else(line, |(first, front)| {
+            record.text = format!("{front} {}", record.text);
+            first
+        });
+        self.mark(&record, &first);
+        if self.file(&record, &first) || continued {
             return false;
         }
         let goes_on = refine::goes_on(&record.text);
         if goes_on {
-            self.open = Some((begin, record.text));
+            self.open = Some((first, record.text));
         }
         goes_on
     }
@@ -103,7 +105,10 @@ impl Ledger {
 
     /// The daemon came up: what it complained about before without a known cause did not stop it.
     fn survive(&mut self) {
-        if let Some(line) = self.unexplained.take() {
+        for cause in refine::START_FAILURES {
+            self.evidence.entry(refine::index(cause)).or_default().weak = None;
+        }
+        if let Some(line) = self.logged.take() {
             self.errors.retain(|error| *error != line);
             self.pass_over(line, "error that did not stop the daemon");
         }
@@ -124,16 +129,13 @@ impl Ledger {
             }
             return true;
         }
-        match signatures::meaning(&record.text) {
-            Some(meaning) => {
-                self.note(meaning, record, line);
-                true
-            }
-            None => {
-                self.complain(record, line);
-                false
-            }
+        let meaning = signatures::meaning(&record.text);
+        if let Some(meaning) = meaning {
+            self.note(meaning, record, line);
+        } else {
+            self.complain(record, line);
         }
+        meaning.is_some()
     }
 
     fn note(&mut self, meaning: Meaning, record: &Record, line: &LogLine) {
@@ -142,7 +144,9 @@ impl Ledger {
         let slot = match (loud || meaning.quiet, meaning.weak) {
             (true, false) => &mut entry.loud,
             (true, true) => &mut entry.weak,
-            (false, _) => &mut entry.quiet,
+            (false, true) => return,
+            (false, false) if record.level == Level::Warning => &mut entry.warned,
+            (false, false) => &mut entry.quiet,
         };
         slot.get_or_insert_with(|| line.clone());
         if loud {
@@ -152,7 +156,8 @@ impl Ledger {
 
     fn complain(&mut self, record: &Record, line: &LogLine) {
         if refine::is_failure_of_the_daemon(record) {
-            self.unexplained.get_or_insert_with(|| line.clone());
+            let slot = if record.formed { &mut self.logged } else { &mut self.unexplained };
+            slot.get_or_insert_with(|| line.clone());
         } else if refine::is_complaint(record) {
             self.complaint.get_or_insert_with(|| line.clone());
         } else {

@@ -64,7 +64,7 @@ impl Diagnosis {
 
 impl Serialize for Diagnosis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Schema {
+        Report {
             schema_version: SCHEMA_VERSION,
             cause: Short {
                 id: self.cause.id,
@@ -83,7 +83,7 @@ impl Serialize for Diagnosis {
 }
 
 #[derive(Serialize)]
-struct Schema<'a> {
+struct Report<'a> {
     schema_version: u32,
     cause: Short<'a>,
     first_error: Option<&'a LogLine>,

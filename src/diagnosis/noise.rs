@@ -78,12 +78,13 @@ const KINDS: &[Kind] = &[
     ),
     always(
         "end of an event stream",
-        r"event stream.*(graceful|canceled)|following graceful shutdown|context canceled$|processing signal|error=<nil>$",
+        r"event stream.*(graceful|canceled)|failed to get event.*(transport is closing|canceled)|containerd api is ready.*canceled|following graceful shutdown|context canceled$|processing signal|error=<nil>$",
     ),
     always(
         "gRPC reconnect",
         r"pickfirstbalancer|handlesubconnstatechange|clientconn switching|addrconn.*(transient_failure|createtransport).*context canceled",
     ),
+    warned("gRPC reconnect warning", r"addrconn\.createtransport failed to connect"),
     always(
         "clean-up",
         concat!(
@@ -128,7 +129,7 @@ const KINDS: &[Kind] = &[
         "stream closed by the client",
         concat!(
             r"(attach|\blogs?\b|stream|hijack|event|stdin|stdout|stderr).*(broken pipe|use of closed|connection reset by peer|file already closed)|",
-            r"superfluous response|error (streaming|attaching)"
+            r"superfluous response|error (streaming|attaching)|closed fifo|copy (shim log|stream failed)|stream copy error"
         ),
     ),
     always(

@@ -15,6 +15,13 @@ pub(super) fn index(id: CauseId) -> usize {
     vocabulary::all().iter().position(|cause| cause.id == id).unwrap_or(0)
 }
 
+/// Failures of a start that did not last: the daemon came up afterwards.
+pub(super) const START_FAILURES: [CauseId; 3] = [
+    CauseId::new("containerd-start-timeout"),
+    CauseId::new("storage-driver-not-supported"),
+    CauseId::new("stale-containerd-pid-file"),
+];
+
 /// A refused overlay mount, which in a user namespace means that namespace.
 pub(super) fn is_refused_overlay(cause: usize, text: &str) -> bool {
     let id = vocabulary::all()[cause].id;
@@ -58,7 +65,7 @@ pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
 
 static COMPLAINT: Pattern = Pattern::new(concat!(
     r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|cannot |can.t |couldn.t |could not |unable to )|",
-    r"\berror: |: (error|failed|fatal|cannot|can.t|unable)\b|",
+    r"\berror: |unknown (shorthand )?flag|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
     r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));

@@ -151,17 +151,15 @@ pub fn cause(id: CauseId) -> &'static Cause {
 
 /// A cause in full, for people.
 pub fn explain(cause: &Cause) -> String {
-    let mut text = format!("{} ({})\n\n{}\n", cause.id, cause.stage, cause.meaning);
-    if let Some(shows) = &cause.shows {
-        text += &format!("\nShows as:\n  {shows}\n");
-    }
-    text += &format!("\nRemedy:\n  {}\n", cause.remedy);
-    if let Some(step) = &cause.live {
-        text += &format!("\nFound by the step: {step}\n");
-    }
-    if !cause.neighbours.is_empty() {
-        text += &format!("\nA log alone may mean as well: {}\n", cause.neighbours.join(", "));
-    }
-    text += &format!("\nSource: {}\n", cause.source);
-    text
+    let others = cause.neighbours.join(", ");
+    let parts = [
+        ("Shows in a log as", cause.shows.as_deref().unwrap_or_default()),
+        ("Found by the step", cause.live.as_deref().unwrap_or_default()),
+        ("A log alone may mean as well", others.as_str()),
+        ("Remedy", cause.remedy.as_str()),
+        ("Source", cause.source.as_str()),
+    ];
+    let written = parts.iter().filter(|(_, text)| !text.is_empty());
+    let written: String = written.map(|(title, text)| format!("\n{title}:\n  {text}\n")).collect();
+    format!("{} ({})\n\n{}\n{written}", cause.id, cause.stage, cause.meaning)
 }
