@@ -3,6 +3,7 @@
 //! Real worlds, broken one way at a time, with real engines in them; see README.md. These tests need root and
 //! the trees of the bed (tests/bed).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine themselves")]
+#![allow(clippy::print_stdout, reason = "the table is what the matrix is for")]
 
 mod fault;
 mod faults;

@@ -17,7 +17,7 @@ const LAST: &str = "daemon-state";
 struct Seen {
     name: String,
     expected: String,
-    seen: String,
+    came: String,
     /// The environment phase by the report's own clock.
     milliseconds: f64,
     /// From the world's making to its end.
@@ -26,7 +26,7 @@ struct Seen {
 }
 
 /// Runs rows, two at a time, and prints the table. Panics if one does not hold.
-pub fn run(rows: &[(&Fault, Suite)]) {
+pub(crate) fn run(rows: &[(&Fault, Suite)]) {
     let begin = Instant::now();
     let next = AtomicUsize::new(0);
     let table = Mutex::new(Vec::new());
@@ -48,10 +48,10 @@ pub fn run(rows: &[(&Fault, Suite)]) {
 }
 
 /// Looks at each without repairs, and at nothing else.
-pub fn look_only(faults: &[Fault]) {
+pub(crate) fn look_only(faults: &[Fault]) {
     let mut bad = Vec::new();
     for fault in faults {
-        let world = fault.world(Suite::Trixie).expect("a world");
+        let world = fault.world(Suite::Forky).expect("a world");
         let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
         let said =
             json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
@@ -62,8 +62,8 @@ pub fn look_only(faults: &[Fault]) {
 }
 
 fn print(row: &Seen) {
-    let Seen { name, expected, seen, milliseconds, seconds, complaints } = row;
-    println!("{name:<52} {expected:<70} {seen:<40} {milliseconds:>6.1} ms {seconds:>5.1} s");
+    let Seen { name, expected, came, milliseconds, seconds, complaints } = row;
+    println!("{name:<52} {expected:<70} {came:<40} {milliseconds:>6.1} ms {seconds:>5.1} s");
     for complaint in complaints {
         println!("    {complaint}");
     }
@@ -86,7 +86,7 @@ fn row(fault: &Fault, suite: Suite) -> Seen {
     Seen {
         name: format!("{}{only}", fault.name),
         expected: format!("{} {} {:?}", fault.step, fault.cause, fault.level).to_lowercase(),
-        seen: format!("{}, {real}", looked.repair),
+        came: format!("{}, {real}", looked.repair),
         milliseconds: looked.milliseconds,
         seconds: begin.elapsed().as_secs_f64(),
         complaints,
@@ -155,7 +155,7 @@ fn warns(report: &Value, fault: &Fault) -> bool {
 }
 
 /// Step and cause of every warning.
-pub fn warnings(report: &Value) -> Vec<(String, String)> {
+pub(crate) fn warnings(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let steps = report["steps"].as_array().into_iter().flatten();
     let of = |step: &Value| -> Vec<_> {
@@ -216,12 +216,12 @@ fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
 }
 
 /// The report on stdout.
-pub fn json(played: &Played) -> Option<Value> {
+pub(crate) fn json(played: &Played) -> Option<Value> {
     serde_json::from_str(&played.stdout).ok()
 }
 
 /// Every fault with every engine it is about; `DINDCHECK_FAULT` picks those whose name contains it.
-pub fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
+pub(crate) fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
     let wanted = std::env::var("DINDCHECK_FAULT").unwrap_or_default();
     let picked = faults
         .iter()
@@ -230,7 +230,7 @@ pub fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
 }
 
 /// A healthy world to the end of the ladder.
-pub fn healthy(suite: Suite) -> (Played, Value) {
+pub(crate) fn healthy(suite: Suite) -> (Played, Value) {
     let world = World::new(suite).expect("a world");
     let played = world.run(Line::new(["dindcheck", "verify", "--format", "json"]));
     let report = json(&played).unwrap_or_else(|| panic!("no report: {}", played.said()));

@@ -6,12 +6,12 @@ use crate::fault::{Fault, Level, Real, Repair};
 use crate::world::Suite;
 
 /// A pair for each two environment steps, taken in turn from their tables.
-pub fn all() -> Vec<Fault> {
+pub(crate) fn all() -> Vec<Fault> {
     let rows = crate::faults::all();
     let of = |step: &str| -> Vec<&Fault> {
         rows.iter()
             .copied()
-            .filter(|row| row.step == step && row.level == Level::Fail && row.suites.contains(&Suite::Trixie))
+            .filter(|row| row.step == step && row.level == Level::Fail && row.suites.contains(&Suite::Forky))
             .collect()
     };
     let tables: Vec<_> =
@@ -54,7 +54,7 @@ fn both(first: &Fault, second: &Fault) -> Option<Fault> {
         env: [second.env, first.env].concat().leak(),
         profile: if first.profile.is_empty() { second.profile } else { first.profile },
         dockerd: [second.dockerd, first.dockerd].concat().leak(),
-        suites: &[Suite::Trixie],
+        suites: &[Suite::Forky],
         repair: Repair::None,
         real: Real::NotTried("each of the two was tried by itself"),
         ..*first

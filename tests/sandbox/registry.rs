@@ -46,7 +46,7 @@ const REASONS: &[(&str, &[&str])] = &[
         &[
             "kernel-lacks-bridge",
             "kernel-lacks-iptables-raw",
-            "kernel-lacks-namespaces",
+            "kernel-lacks-filesystem",
             "kernel-lacks-overlayfs",
             "kernel-lacks-seccomp",
             "kernel-lacks-veth",
@@ -136,8 +136,8 @@ const REASONS: &[(&str, &[&str])] = &[
         &["data-root-refuses-metadata-changes"],
     ),
     (
-        "it cannot be told from inside without reaching out",
-        &["container-outbound-network-unreachable", "embedded-dns-unreachable", "proxy-required"],
+        "dockerd does without, or replaces it: the step says so and passes",
+        &["mount-propagation-private", "stale-socket"],
     ),
 ];
 

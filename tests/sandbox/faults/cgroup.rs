@@ -12,7 +12,7 @@ const V1_CONTROLLER: &str = "cgroup-v1-controller-missing";
 const READ_ONLY: &str = "cgroup-mounted-read-only";
 const HOST_ROOT: &str = "its inner containers' cgroups would be made in the machine's own root";
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     // Docker 1.7 mounted no cgroups into containers.
     Fault {
         name: "cgroups-not-mounted",
@@ -49,7 +49,6 @@ pub const FAULTS: &[Fault] = &[
         breaks: "for d in /sys/fs/cgroup/*; do mount -o remount,bind,ro $d; done",
         cause: READ_ONLY,
         repair: Repair::Repaired,
-        suites: EVERY_ENGINE,
         ..MOUNTS
     },
     Fault {

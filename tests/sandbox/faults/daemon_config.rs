@@ -16,7 +16,7 @@ macro_rules! json {
     };
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "json-with-a-trailing-comma", breaks: json!("{\n  \"debug\": true,\n}"), ..INVALID },
     Fault { name: "json-is-no-object", breaks: json!("[]"), ..INVALID },
     Fault { name: "json-cut-short", breaks: json!("{\"debug\": tr"), ..INVALID },
@@ -44,7 +44,6 @@ pub const FAULTS: &[Fault] = &[
         name: "storage-driver-in-both",
         breaks: json!("{\"storage-driver\": \"overlay2\"}"),
         dockerd: &["--storage-driver=overlay2"],
-        suites: EVERY_ENGINE,
         ..CONFLICT
     },
     Fault {
@@ -76,7 +75,6 @@ pub const FAULTS: &[Fault] = &[
         name: "tls-without-its-files",
         dockerd: &["--host=tcp://127.0.0.1:2376", "--tlsverify"],
         cause: "daemon-tls-config-invalid",
-        suites: EVERY_ENGINE,
         ..CONFIG
     },
     Fault {

@@ -6,7 +6,7 @@ const MOUNTS: Fault = Fault { step: "mounts", ..FAULT };
 const WARNED: Fault = Fault { step: "mounts", ..WARNING };
 const NODE: Fault = Fault { cause: "dev-node-missing", repair: Repair::Repaired, ..MOUNTS };
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "proc-sys-read-only",
         breaks: "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys",

@@ -20,7 +20,7 @@ const NO_LEGACY_TABLES: &[Refusal] =
 const NO_LEGACY_IPV6: &[Refusal] =
     &[Refusal { call: SYS_getsockopt, with: &[(1, 41), (2, 64)], errno: ENOENT }];
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "kernel-without-nf-tables",
         refuses: NO_NF_TABLES,
@@ -82,7 +82,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "embedded-resolver-of-the-outer-network",
         breaks: "echo nameserver 127.0.0.11 >/etc/resolv.conf",
-        cause: "resolv-conf-unusable",
+        cause: "embedded-dns-unreachable",
         ..WARNED
     },
     Fault {
@@ -111,6 +111,18 @@ pub const FAULTS: &[Fault] = &[
         cause: "docker0-bridge-missing",
         suites: EVERY_ENGINE,
         ..NETWORK
+    },
+    Fault {
+        name: "no-route-out",
+        breaks: "ip route del default",
+        cause: "container-outbound-network-unreachable",
+        ..WARNED
+    },
+    Fault {
+        name: "an-outer-proxy",
+        env: &[("HTTPS_PROXY", "http://172.17.0.1:3128")],
+        cause: "proxy-required",
+        ..WARNED
     },
     Fault {
         name: "ipv6-without-a-subnet",

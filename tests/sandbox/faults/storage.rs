@@ -23,7 +23,7 @@ macro_rules! image {
     };
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "data-root-on-overlay",
         breaks: NOT_A_VOLUME,
@@ -50,7 +50,6 @@ pub const FAULTS: &[Fault] = &[
         name: "data-root-read-only",
         breaks: "mount -o remount,bind,ro /var/lib/docker",
         cause: "data-root-read-only",
-        suites: EVERY_ENGINE,
         ..STORAGE
     },
     Fault {
@@ -102,7 +101,6 @@ pub const FAULTS: &[Fault] = &[
         name: "data-root-full",
         breaks: "mount -t tmpfs -o size=1m none /var/lib/docker; dd if=/dev/zero of=/var/lib/docker/ballast bs=1k 2>&1 || true",
         cause: "disk-full",
-        suites: EVERY_ENGINE,
         ..STORAGE
     },
     Fault {
