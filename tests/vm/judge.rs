@@ -24,7 +24,7 @@ pub(crate) fn word(dir: &Path, file: &str) -> String {
     }
 }
 
-/// `sound`, `sound after STEP..` where something was repaired, or the first step that did not pass and its cause.
+/// `sound`, with what was repaired for it and the limits that hold, or the first step that did not pass and its cause.
 fn report_word(report: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let steps = report["steps"].as_array().cloned().unwrap_or_default();
@@ -33,14 +33,24 @@ fn report_word(report: &Value) -> String {
         ids.collect::<Vec<_>>().join(" ")
     };
     match report["verdict"].as_str() {
-        Some("sound") if with("repaired").is_empty() => "sound".into(),
-        Some("sound") => format!("sound after {}", with("repaired")),
+        Some("sound") if with("repaired").is_empty() => format!("sound{}", limits(&steps)),
+        Some("sound") => format!("sound after {}{}", with("repaired"), limits(&steps)),
         Some("broken") => {
             let first = &report["first_failure"];
             format!("{}: {}", text(&first["step"]), text(&first["cause"]))
         }
         _ => format!("could not look: {}", with("errored")),
     }
+}
+
+/// The controllers whose limits hold in an inner container, where that was tried.
+fn limits(steps: &[Value]) -> String {
+    let step = steps.iter().find(|step| step["id"] == "container-limits" && step["outcome"] != "skipped");
+    let findings = step.and_then(|step| step["findings"].as_array());
+    let holds = |finding: &&Value| finding["level"] == "pass";
+    let controller = |finding: &Value| finding["evidence"]["controller"].as_str().map(ToOwned::to_owned);
+    let held: Vec<_> = findings.into_iter().flatten().filter(holds).filter_map(controller).collect();
+    if step.is_none() { String::new() } else { format!(" with {}", held.join(" ")) }
 }
 
 /// What docker did with a container: the first line is its exit code, the rest what was said.

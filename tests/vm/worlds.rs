@@ -42,10 +42,15 @@ pub(crate) fn kernel(suite: &str) -> &'static str {
 }
 
 /// A healthy world of cgroup v2: the outer container's shell sits in its root, which the default repair clears.
-const EVACUATED: &[(&str, &str)] =
-    &[("first.json", "sound after cgroup-delegation"), ("second.json", "sound")];
+const V2: &[(&str, &str)] =
+    &[("first.json", "sound after cgroup-delegation with memory pids cpu"), ("second.json", "sound with memory pids cpu")];
+/// The same where the kernel was told to have no memory controller.
+const V2_NO_MEMORY: &[(&str, &str)] =
+    &[("first.json", "sound after cgroup-delegation with pids cpu"), ("second.json", "sound with pids cpu")];
 /// A healthy world of cgroup v1.
-const SOUND: &[(&str, &str)] = &[("first.json", "sound"), ("second.json", "sound")];
+const V1: &[(&str, &str)] = &[("first.json", "sound with memory pids cpu"), ("second.json", "sound with memory pids cpu")];
+/// The same without a memory hierarchy.
+const V1_NO_MEMORY: &[(&str, &str)] = &[("first.json", "sound with pids cpu"), ("second.json", "sound with pids cpu")];
 /// What is said agrees with what is true, before and after the repair of a root that an engine has spoiled.
 const OCCUPIED: &[(&str, &str)] = &[
     ("refused.json", "cgroup-delegation: cgroup-v2-root-has-processes"),
@@ -141,7 +146,7 @@ pub(crate) fn all() -> Vec<World> {
             T,
             "v2",
             vec![
-                pairs("sound", EVACUATED, &[(T, T), (T, B), (F, T), (B, T), (T, F)]),
+                pairs("sound", V2, &[(T, T), (T, B), (F, T), (B, T), (T, F)]),
                 occupied(T, T),
                 occupied(T, B),
                 faults(T),
@@ -152,7 +157,7 @@ pub(crate) fn all() -> Vec<World> {
             F,
             "v2",
             vec![
-                pairs("sound", EVACUATED, &[(F, F), (F, B), (T, F), (B, F), (B, B)]),
+                pairs("sound", V2, &[(F, F), (F, B), (T, F), (B, F), (B, B)]),
                 occupied(F, F),
                 occupied(F, T),
                 race(F),
@@ -162,23 +167,23 @@ pub(crate) fn all() -> Vec<World> {
             B,
             "v2",
             vec![
-                pairs("sound", EVACUATED, &[(B, B), (T, B), (F, F)]),
+                pairs("sound", V2, &[(B, B), (T, B), (F, F)]),
                 occupied(B, B),
                 occupied(B, F),
                 race(B),
             ],
         ),
-        world(B, "v1", vec![pairs("sound", SOUND, &[(B, B), (T, T), (T, F)])]),
-        world(B, "hybrid", vec![pairs("sound", SOUND, &[(B, B), (F, T)])]),
-        world(B, "v1-nomem", vec![pairs("sound", SOUND, &[(B, B), (T, F)])]),
-        world(B, "v2-nomem", vec![pairs("sound", EVACUATED, &[(B, B), (F, T)]), occupied(B, B)]),
-        world(T, "v1", vec![pairs("sound", SOUND, &[(T, T), (T, B)])]),
-        world(T, "hybrid", vec![pairs("sound", SOUND, &[(T, T), (F, B)])]),
-        world(T, "v1-nomem", vec![pairs("sound", SOUND, &[(T, T)])]),
-        world(T, "v2-nomem", vec![pairs("sound", EVACUATED, &[(T, T), (F, F)]), occupied(T, T)]),
-        world(F, "v1", vec![pairs("sound", SOUND, &[(F, F), (T, T)])]),
-        world(F, "hybrid", vec![pairs("sound", SOUND, &[(F, F), (B, T)])]),
-        world(F, "v1-nomem", vec![pairs("sound", SOUND, &[(F, F)])]),
-        world(F, "v2-nomem", vec![pairs("sound", EVACUATED, &[(F, F), (B, B)])]),
+        world(B, "v1", vec![pairs("sound", V1, &[(B, B), (T, T), (T, F)])]),
+        world(B, "hybrid", vec![pairs("sound", V1, &[(B, B), (F, T)])]),
+        world(B, "v1-nomem", vec![pairs("sound", V1_NO_MEMORY, &[(B, B), (T, F)])]),
+        world(B, "v2-nomem", vec![pairs("sound", V2_NO_MEMORY, &[(B, B), (F, T)]), occupied(B, B)]),
+        world(T, "v1", vec![pairs("sound", V1_NO_MEMORY, &[(T, T), (T, B)])]),
+        world(T, "hybrid", vec![pairs("sound", V1_NO_MEMORY, &[(T, T), (F, B)])]),
+        world(T, "v1-nomem", vec![pairs("sound", V1_NO_MEMORY, &[(T, T)])]),
+        world(T, "v2-nomem", vec![pairs("sound", V2_NO_MEMORY, &[(T, T), (F, F)]), occupied(T, T)]),
+        world(F, "v1", vec![pairs("sound", V1_NO_MEMORY, &[(F, F), (T, T)])]),
+        world(F, "hybrid", vec![pairs("sound", V1_NO_MEMORY, &[(F, F), (B, T)])]),
+        world(F, "v1-nomem", vec![pairs("sound", V1_NO_MEMORY, &[(F, F)])]),
+        world(F, "v2-nomem", vec![pairs("sound", V2_NO_MEMORY, &[(F, F), (B, B)])]),
     ]
 }

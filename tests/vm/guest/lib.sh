@@ -1,7 +1,6 @@
 # What do the scripts of the machine share? Sourced.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DOCKER_HOST=unix:///share/docker.sock
-export STEPS="--only privileges,kernel,mounts,cgroup-mounts,cgroup-delegation,binaries,daemon-config,storage,network,daemon-start,daemon-info,image,container-run,teardown"
 
 # A line on the console, with the machine's clock.
 say() { read -r seconds _ </proc/uptime && echo "@@ $seconds $*" >/dev/console; }
@@ -35,5 +34,5 @@ unprivileged_outer() {
     local args=()
     while [[ $1 != -- ]]; do args+=("$1") && shift; done
     shift
-    docker run --rm -e STEPS="$STEPS" -v /vm:/vm:ro -v "$OUT:/out" -v /var/lib/docker "${args[@]}" "dindcheck-base:$INNER" bash "$@"
+    docker run --rm -v /vm:/vm:ro -v "$OUT:/out" -v /var/lib/docker "${args[@]}" "dindcheck-base:$INNER" bash "$@"
 }

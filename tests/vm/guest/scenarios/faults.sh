@@ -1,6 +1,6 @@
 # What a v2 kernel says no to, one outer container each.
 . /vm/lib.sh
-fault() { mkdir -p "$OUT/$1" && OUT=$OUT/$1; }
+fault() { say "fault $1" && OUT=$OUT/$1 && mkdir -p "$OUT"; }
 cgroup_of() { docker inspect -f '{{.Id}}' "$1"; }
 
 ( fault entangled && outer -- /vm/inner/entangled.sh )
