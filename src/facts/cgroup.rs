@@ -137,12 +137,15 @@ impl Cgroups {
         }
     }
 
-    /// v2: the mounted tree is the host's, and this container is somewhere below its root.
+    /// v2: the mounted tree is not this container's own: the host's, with this container somewhere below it.
+    /// Without a namespace of our own the paths say so; in one, a tree bound in from outside has a root above
+    /// ours, which mountinfo shows as `/..` (kernel/cgroup/cgroup.c, `cgroup_show_path`).
     pub fn sees_host_tree(&self) -> bool {
         let slash = Path::new("/");
         let own = self.v2_path.as_deref().is_some_and(|path| path != slash);
-        let shown = self.mounts.at(Path::new(ROOT)).is_some_and(|mount| mount.root == slash);
-        own && shown && !self.private_namespace
+        let shown = self.mounts.at(Path::new(ROOT)).map(|mount| mount.root.as_path());
+        let above = shown.is_some_and(|root| root.starts_with("/.."));
+        above || own && shown == Some(slash) && !self.private_namespace
     }
 
     /// Hierarchies in which the outer engine did not place this container: this process is at the root there

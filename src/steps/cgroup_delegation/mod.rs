@@ -5,8 +5,10 @@
 //! cgroup holds its processes, so they must move to a leaf before the first inner container starts. On v1
 //! nothing of the kind exists, but an empty cpuset lets nothing in.
 
+use std::path::Path;
+
 use crate::diagnosis::CauseId;
-use crate::facts::cgroup::{Cgroups, Mode};
+use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
 
 mod cpuset;
@@ -45,8 +47,16 @@ fn host_namespace(cgroups: &Cgroups) -> Finding {
     let own = cgroups.v2_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let what =
         "this container sees the host's cgroup tree, so inner containers land beside it, outside its limits";
-    Finding::warn(HOST_NAMESPACE, what).with("/proc/self/cgroup", format!("0::{own}")).hint(format!(
-        "Start the outer container with --cgroupns=private, or the inner daemon with --cgroup-parent={own}/docker; \
-         processes of the host's root cgroup are never moved from here"
-    ))
+    let remedy = if cgroups.private_namespace {
+        format!("Start the outer container without a bind mount of {ROOT}")
+    } else {
+        format!(
+            "Start the outer container with --cgroupns=private, or the inner daemon with --cgroup-parent={own}/docker"
+        )
+    };
+    let shown = cgroups.mounts.at(Path::new(ROOT)).map(|mount| mount.root.display().to_string());
+    Finding::warn(HOST_NAMESPACE, what)
+        .with("/proc/self/cgroup", format!("0::{own}"))
+        .with("root of the mount", shown.unwrap_or_default())
+        .hint(format!("{remedy}; processes of the host's root cgroup are never moved from here"))
 }

@@ -21,7 +21,9 @@ use crate::step::Cx;
 pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
     let cgroups = Cgroups::read(cx.host)?;
     if cgroups.mode == Mode::V2 {
-        return writable(&cgroups, hands);
+        // A host's tree that was bound in read-only stays as it is, below our own.
+        let foreign = cgroups.private_namespace && cgroups.sees_host_tree();
+        return if foreign { mount_v2(&cgroups, hands) } else { writable(&cgroups, hands) };
     }
     if cgroups.hierarchies.is_empty() {
         return mount_v2(&cgroups, hands);

@@ -135,6 +135,17 @@ fn a_v2_tree_is_known_by_its_magic_and_lacking_controllers_by_name() {
 }
 
 #[test]
+fn a_host_tree_bound_in_read_only_is_covered_by_our_own_and_never_made_writable() {
+    let table = "40 20 0:28 /../.. /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
+    let fake = machine("0::/\n", table, CGROUP2_MAGIC).link("/proc/self/ns/cgroup", "cgroup:[4026532263]");
+    assert!(Cgroups::read(&fake).unwrap().sees_host_tree());
+    let (done, changes) = crate::testing::repair(&STEP, &fake);
+    done.unwrap();
+    let did: Vec<_> = changes.into_iter().map(|change| change.did).collect();
+    assert_eq!(did, ["mounted cgroup2 on /sys/fs/cgroup"]);
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error_and_never_a_pass() {
     let fake = machine("5:devices:/\n", TMPFS, TMPFS_MAGIC).fails(
         "read",

@@ -95,6 +95,7 @@ play() {
     timeout -k 5 "$(limit "$4")" bash "/vm/scenarios/$4.sh" >"$OUT/log" 2>&1 </dev/null
     echo "$? $(($(uptime_ms) - began))" >"$OUT/end"
     docker ps -aq | xargs -r docker rm -fv >/dev/null 2>&1
+    give_back
     say "played $1 ($OUTER/$INNER $4): $(<"$OUT/end")"
 }
 

@@ -2,18 +2,15 @@
 
 export DOCKER_HOST=unix:///var/run/docker.sock
 
-# verify NAME [ARGS]...: dindcheck's report as /out/NAME.json, its exit code and time as /out/NAME.code.
+# verify NAME [ARGS]...: dindcheck's report as /out/NAME.json.
 verify() {
-    local name=$1 began code=0
+    local name=$1
     shift
-    began=${EPOCHREALTIME/./}
-    timeout 150 /vm/dindcheck verify --format json "$@" >"/out/$name.json" 2>"/out/$name.err" || code=$?
-    echo "$code $(((${EPOCHREALTIME/./} - began) / 1000))" >"/out/$name.code"
+    timeout -k 5 150 /vm/dindcheck verify --format json "$@" >"/out/$name.json" 2>"/out/$name.err"
 }
 
 # The inner engine by hand, with an image of nothing but busybox.
 start_inner() {
-    mkdir -p /var/log
     dockerd "$@" >/out/dockerd.log 2>&1 &
     inner=$!
     until grep -q 'API listen on' /out/dockerd.log; do
@@ -28,15 +25,15 @@ stop_inner() {
     wait $inner
 }
 
-# truth NAME ARGS...: what does the inner engine really do with this container? /out/NAME.code and what docker says.
+# truth NAME ARGS...: what does the inner engine do with such a container? /out/NAME.truth has the exit code, then what was said.
 truth() {
-    local name=$1 code=0
+    local name=$1 said code=0
     shift
-    docker run --rm "$@" >"/out/$name.truth" 2>&1 || code=$?
-    echo "$code" >"/out/$name.code"
+    said=$(docker run --rm "$@" 2>&1) || code=$?
+    printf '%s\n' "$code" "$said" >"/out/$name.truth"
 }
 
-# The cgroup that this namespace calls its root, as a few lines.
+# picture NAME: the cgroup that this namespace calls its root, as /out/NAME.cgroup.
 picture() {
     local file dir=/sys/fs/cgroup
     for file in type procs controllers subtree_control; do

@@ -1,3 +1,3 @@
-# Processes in the root cgroup, and a daemon that tried all the same.
+# Processes in the root cgroup, and an engine that tried all the same.
 . /vm/lib.sh
 outer -- /vm/inner/occupied.sh

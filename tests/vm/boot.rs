@@ -1,0 +1,62 @@
+//! How is a world played? By boot.sh, in a process of its own.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::worlds::{Row, World};
+
+/// What a machine gave back.
+pub(crate) struct Played {
+    /// Its directory of results.
+    pub(crate) results: PathBuf,
+    /// From qemu's start to its end.
+    pub(crate) took: Duration,
+    /// Why it did not get to its end.
+    pub(crate) error: Option<String>,
+}
+
+/// A path of tests/vm.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm").join(name)
+}
+
+/// Where a row's results are, and the id of its scenario in the plan: rows that are parts share one.
+pub(crate) fn id(row: &Row) -> String {
+    format!("{}-{}-{}", row.scenario, row.outer, row.inner)
+}
+
+/// Boots a world and plays its rows.
+pub(crate) fn play(world: &World, binary: &Path, dir: &Path) -> Played {
+    let plan = dir.with_extension("plan");
+    std::fs::write(&plan, plan_of(world)).expect("write the plan");
+    let began = Instant::now();
+    let output = Command::new(script("boot.sh"))
+        .args([world.kernel, world.cgroup])
+        .args([&plan, binary, dir])
+        .arg(deadline(world).as_secs().to_string())
+        .stdin(Stdio::null())
+        .output()
+        .expect("start boot.sh");
+    let error = (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned());
+    Played { results: dir.join("results"), took: began.elapsed(), error }
+}
+
+/// The plan: scenarios by outer engine, in the order of their first row.
+fn plan_of(world: &World) -> String {
+    let mut rows: Vec<&Row> = world.rows.iter().collect();
+    rows.sort_by_key(|row| row.outer);
+    rows.dedup_by_key(|row| id(row));
+    let mut plan = String::new();
+    for row in rows {
+        let _ = writeln!(plan, "{} {} {} {}", id(row), row.outer, row.inner, row.scenario);
+    }
+    plan
+}
+
+/// Several times what a machine takes when it has a CPU to itself.
+fn deadline(world: &World) -> Duration {
+    let scenarios = plan_of(world).lines().count();
+    Duration::from_secs(300 + 180 * u64::try_from(scenarios).unwrap_or(0))
+}

@@ -1,0 +1,4 @@
+# Everything, with the default repair; then once more.
+. /vm/inner/lib.sh
+verify first
+verify second

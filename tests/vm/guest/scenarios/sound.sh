@@ -1,0 +1,3 @@
+# A healthy world.
+. /vm/lib.sh
+outer -- /vm/inner/sound.sh
