@@ -36,6 +36,6 @@ fn a_disk_that_is_full_while_the_container_runs() {
 fn volumes_that_cannot_be_made() {
     let read_only = "mount --bind /var/lib/docker/volumes /var/lib/docker/volumes; mount -o remount,bind,ro /var/lib/docker/volumes";
     let played = World::new("trixie").broken_later(read_only).play();
-    played.fails("container-storage", "volume-not-working");
+    played.fails("container-storage", "data-root-read-only");
     assert_eq!(played.step("container-run")["outcome"], "warned");
 }

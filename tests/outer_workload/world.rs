@@ -18,7 +18,7 @@ const STEPS: &str = "daemon-start,daemon-info,image,container-run,container-limi
 const LEFT: &str = "\
     [ -n \"$ATTACHED\" ] || pidof dockerd containerd; \
     pidof containerd-shim-runc-v2 runc; \
-    ls -A /run/dindcheck /var/lib/docker/containers; \
+    ls -A /run/dindcheck; ls -A /var/lib/docker/containers; \
     ls /var/lib/docker/volumes | grep dindcheck; \
     grep -l dindcheck- /var/lib/docker/image/*/repositories.json; \
     ip -o link | grep -oE '(br-[0-9a-f]+|veth[0-9a-f]+)'; true";
@@ -120,12 +120,12 @@ impl World {
         share();
         let attach = if self.attached { "--attach" } else { "" };
         let script = format!(
-            "{{ {before} }} >&2\ncat >/tmp/p.yaml <<'END'\nextends: default\n{profile}\nEND\n\
+            "{{ true; {before} }} >&2\ncat >/tmp/p.yaml <<'END'\nextends: default\n{profile}\nEND\n\
              export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
              timeout 90 /share/dindcheck verify {attach} --profile /tmp/p.yaml --only {STEPS} --format json {options} \
              >/tmp/report.json 2>/tmp/err; code=$?\n\
              cat /tmp/report.json; echo; echo $code; {{ {also}; }} | tr '\\n' ' '; echo; \
-             {{ {LEFT}; }} 2>/dev/null | tr '\\n' ' '; cat /tmp/err >&2",
+             {{ {LEFT}; }} 2>/dev/null | tr '\\n' ' '; printf .; cat /tmp/err >&2",
             before = self.before,
             profile = self.profile,
             options = self.options,
@@ -137,14 +137,14 @@ impl World {
         args.extend([&image, "bash", "-c", &script]);
         let start = Instant::now();
         let out = bed("engine.sh", &args);
-        let mut lines = out.trim_end_matches('\n').rsplitn(4, '\n');
+        let mut lines = out.trim_end_matches('.').rsplitn(4, '\n');
         let left = lines.next().expect("what is left").trim().to_owned();
         let said = lines.next().expect("an answer").trim().to_owned();
         let code = lines.next().expect("an exit code").to_owned();
         let text = lines.next().expect("a report");
         let report = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {out}"));
         let played = Played { suite: self.suite, report, code, said, took: start.elapsed() };
-        assert_eq!(left, "", "{}: left behind; {:#}", self.suite, played.report);
+        assert_eq!(left, "", "{}: left behind; {:#}", self.suite, played.short());
         assert_eq!(played.report["leftovers"], serde_json::json!([]), "{}", self.suite);
         played
     }
