@@ -1,0 +1,73 @@
+//! Runtimes that fail, hang or take the daemon with them, and containers that do not end as expected.
+
+use crate::world::{SUITES, World};
+
+/// Puts a script in the place of runc that does something when a container is to be created.
+fn runc(on_create: &str) -> String {
+    format!(
+        "mv $(which runc) /usr/sbin/runc.real; cat >/usr/sbin/runc <<'X'\n#!/bin/bash\n\
+         case \"$*\" in *' create '*) {on_create};; esac\nexec /usr/sbin/runc.real \"$@\"\nX\nchmod 755 /usr/sbin/runc"
+    )
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn a_runtime_that_fails() {
+    for suite in SUITES {
+        let world = World::new(suite).broken(&runc("echo 'no luck today' >&2; exit 1"));
+        world.play().fails("container-run", "container-start-failed");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn a_runtime_that_hangs_ends_at_the_deadline() {
+    for suite in SUITES {
+        let world = World::new(suite).broken(&runc("exec sleep 600")).profile("container:\n  timeout: 3s");
+        world.play().within(60).fails("container-run", "container-timeout");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn a_daemon_that_is_killed_between_create_and_start() {
+    for suite in SUITES {
+        let played = World::new(suite).broken(&runc("kill -9 $(pidof dockerd)")).play();
+        played.within(30).fails("container-run", "daemon-died-later");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn an_exit_code_that_was_not_expected() {
+    // The probe does not know this order, and says so by its exit code.
+    let command = "container:\n  command: ['{sing}']";
+    World::new("trixie").profile(command).play().fails("container-run", "container-wrong-exit-code");
+    World::new("trixie").profile(&format!("{command}\n  exit_code: 64")).play().holds();
+    let output = "container:\n  command: ['{}']\n  output: a word that nobody prints";
+    World::new("trixie").profile(output).play().fails("container-run", "container-wrong-output");
+}
+
+/// Makes an image out of a file that is there.
+fn image(file: &str, command: &str) -> String {
+    format!("tar -C / -c {file} | docker import -c 'ENTRYPOINT {command}' - mine:1 >/dev/null")
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn an_entrypoint_that_cannot_be_run() {
+    for suite in SUITES {
+        for (file, command) in [("etc/passwd", "[\"/etc/passwd\"]"), ("etc/passwd", "[\"/nothing\"]")] {
+            let world = World::new(suite).broken_later(&image(file, command)).options("--image mine:1");
+            world.play().fails("container-run", "entrypoint-not-executable");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn an_image_of_another_architecture() {
+    let elf = "cp /bin/true /tmp/other; printf '\\x28' | dd of=/tmp/other bs=1 seek=18 conv=notrunc 2>/dev/null";
+    let world = World::new("trixie").broken_later(&format!("{elf}\n{}", image("tmp/other", "[\"/tmp/other\"]")));
+    world.options("--image mine:1").play().fails("container-run", "image-for-other-architecture");
+}
