@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build demo test unit outer-test bench lint fmt stop
+.PHONY: help build demo test unit outer-test sandbox-test vm-test bench lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
@@ -19,6 +19,13 @@ unit: ## what needs neither root nor an engine
 
 outer-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
+
+sandbox-test: build ## the fault matrix: worlds made of namespaces, broken one way at a time
+	for suite in bookworm trixie forky; do tests/bed/tree.sh $$suite >/dev/null; done
+	cargo test --locked --test sandbox -- --ignored --nocapture --skip by_hand
+
+vm-test: build ## other kernels and cgroup set-ups, in virtual machines
+	scripts/vm-test.sh $(BINARY)
 
 bench: build ## verify against the usual script and against the floor, as ratios of one run
 	scripts/bench.sh $(BINARY)

@@ -1,8 +1,10 @@
 #!/bin/bash
-# worlds.sh BINARY: do the tests hold that need root and a real engine? Brings up the bed, runs them, and ends what it started.
+# worlds.sh BINARY [FILTER...]: do the tests hold that need root and a real engine? Brings up the bed, runs them, and ends
+# what it started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1
+shift
 engine=tests/bed/engine.sh
 
 was_running=0
@@ -11,4 +13,4 @@ cleanup() { ((was_running)) || "$engine" stop; }
 trap cleanup EXIT
 
 for suite in bookworm trixie forky; do tests/bed/outer.sh "$binary" "$suite" >/dev/null; done
-cargo test --locked --test '*' -- --ignored --test-threads=2
+cargo test --locked --test outer -- --ignored --test-threads=2 "$@"

@@ -146,10 +146,11 @@ fn conclude(planned: &Planned, plan: &Plan, cx: &Cx<'_>, doors: &Doors<'_>) -> S
 /// One look, with the profile's own weights; an interrupted look has found nothing.
 fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Result<Vec<Finding>> {
     let mut findings = (step.check)(cx)?;
-    if let Some(signal) = doors.interrupt.signal() {
-        if step.id != steps::TEARDOWN && worst(&findings) == Level::Fail {
-            anyhow::bail!("interrupted by {signal}");
-        }
+    if let Some(signal) = doors.interrupt.signal()
+        && step.id != steps::TEARDOWN
+        && worst(&findings) == Level::Fail
+    {
+        anyhow::bail!("interrupted by {signal}");
     }
     for finding in &mut findings {
         let weight = finding.cause.and_then(|cause| plan.profile.causes.get(cause.as_str()));

@@ -1,4 +1,11 @@
 //! What does the command line accept, and what does it say to what it does not?
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 use assert_cmd::Command;
 use serde_json::Value;

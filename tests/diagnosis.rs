@@ -1,4 +1,11 @@
 //! Does the diagnosis hold on logs of real engines, in every wrapper, and on any bytes?
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,12 @@
 //! What do the steps from `daemon-start` on make of an engine that fails? The real steps and the real runner,
 //! with Docker in memory.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 use std::time::Duration;
 

@@ -1,10 +1,11 @@
 //! Do the steps about the engine itself see real outer containers as they are? Needs root and the test bed
 //! (tests/bed); `DINDCHECK_ENGINE` names its engine.
-
 #![allow(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test drives real worlds and shows its table"
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
 )]
 
 use std::path::PathBuf;

@@ -39,7 +39,8 @@ pub fn dispatch(cli: Cli) -> u8 {
 
 /// `diagnose`, with stdout and the signals that end a `--follow`.
 fn logs(args: cli::Diagnose) -> anyhow::Result<u8> {
-    let request = diagnose::Request { files: args.files, follow: args.follow, json: args.format == Format::Json };
+    let request =
+        diagnose::Request { files: args.files, follow: args.follow, json: args.format == Format::Json };
     let interrupt = if args.follow { Interrupt::listen()? } else { Interrupt::default() };
     let mut out = anstream::stdout().lock();
     let failed = diagnose::diagnose(&request, &mut out, &|| interrupt.signal().is_some())?;

@@ -129,6 +129,7 @@ pub fn cause_of(message: &str) -> Option<CauseId> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a log of the test's own")]
 mod tests {
     use std::io::{Seek, Write};
 

@@ -67,7 +67,9 @@ fn an_entrypoint_that_cannot_be_run() {
 #[test]
 #[ignore = "needs root and the test bed"]
 fn an_image_of_another_architecture() {
-    let elf = "cp /bin/true /tmp/other; printf '\\x28' | dd of=/tmp/other bs=1 seek=18 conv=notrunc 2>/dev/null";
-    let world = World::new("trixie").broken_later(&format!("{elf}\n{}", image("tmp/other", "[\"/tmp/other\"]")));
+    let elf =
+        "cp /bin/true /tmp/other; printf '\\x28' | dd of=/tmp/other bs=1 seek=18 conv=notrunc 2>/dev/null";
+    let world =
+        World::new("trixie").broken_later(&format!("{elf}\n{}", image("tmp/other", "[\"/tmp/other\"]")));
     world.options("--image mine:1").play().fails("container-run", "image-for-other-architecture");
 }

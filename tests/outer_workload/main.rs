@@ -3,6 +3,13 @@
 //!
 //! A fault must be told by the right step with the right cause, within its deadline, and nothing may be left of the
 //! run - whether dindcheck starts the daemon, or is attached to one that was broken after its start.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 mod containers;
 mod images;

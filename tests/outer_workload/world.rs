@@ -180,7 +180,12 @@ impl Played {
     pub(crate) fn warns(&self, step: &str, cause: &str) {
         let findings = self.step(step)["findings"].as_array().expect("findings");
         let warned = findings.iter().any(|f| f["level"] == "warn" && f["cause"] == cause);
-        assert!(warned && self.code == "0", "{}: expected {step} {cause}, saw {:#}", self.suite, self.short());
+        assert!(
+            warned && self.code == "0",
+            "{}: expected {step} {cause}, saw {:#}",
+            self.suite,
+            self.short()
+        );
     }
 
     /// It is sound.
