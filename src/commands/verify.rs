@@ -47,7 +47,7 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
 fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
     let outputs = Outputs::open(&args.output)?;
-    let engine = FakeEngine;
+    let engine = FakeEngine::default();
     let doors = Doors { host: replay, machine: replay, engine: &engine, interrupt: &Interrupt::default() };
     carry_out(&plan, &doors, outputs)
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::image::{Archive, architecture};
 use super::{
-    ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started, Together, TornDown,
-    Versions,
+    ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started, Together,
+    TornDown, Versions,
 };
 use crate::diagnosis::Diagnosis;
 use crate::plan::Plan;
