@@ -61,14 +61,15 @@ fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for need in needs {
         let place = programs::find(host, &need.name, &need.dirs)?;
-        if let Place::At(path) = &place {
+        if let (Place::At(path), true) = (&place, need.run) {
             host.ask_ahead(path, need.args);
         }
         seen.push(Seen { need, place, said: None });
     }
     for seen in &mut seen {
         if let Place::At(path) = &seen.place {
-            seen.said = Some(programs::ask(host, path, seen.need.args, &[0, 2]));
+            let put = if seen.need.run { programs::ask } else { programs::inspect };
+            seen.said = Some(put(host, path, seen.need.args, &[0, 2]));
         }
     }
     Ok(seen)
@@ -160,7 +161,8 @@ fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result
         let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
         findings.push(Finding::fail(CauseId::new("cgroup-v2-unsupported-by-docker"), what));
     }
-    let containerd = seen.iter().find(|seen| seen.need.role == "containerd").and_then(version_of);
+    let containerd =
+        seen.iter().find(|seen| seen.need.role == "containerd-shim-runc-v2").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
         let what =
             "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
@@ -191,13 +193,15 @@ fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
         told.push(("dockerd", path.clone(), words.clone()));
     }
     for seen in seen {
-        if let (Place::At(path), Some(Said::Answered(version, words))) = (&seen.place, &seen.said) {
+        let words = match &seen.said {
+            Some(Said::Answered(Some(_), words)) => words.clone(),
             // The usage of an old docker-proxy is no answer.
-            told.push((
-                seen.need.role,
-                path.clone(),
-                if version.is_some() { words.clone() } else { "found".to_owned() },
-            ));
+            Some(Said::Answered(None, _)) => "it runs".to_owned(),
+            Some(Said::Whole) => "a whole program for this machine".to_owned(),
+            _ => continue,
+        };
+        if let Place::At(path) = &seen.place {
+            told.push((seen.need.role, path.clone(), words));
         }
     }
     let engine =

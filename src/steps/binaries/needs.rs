@@ -15,7 +15,11 @@ pub(super) struct Need {
     pub(super) role: &'static str,
     /// Its name, or its path where an option says it.
     pub(super) name: String,
+    /// How it is asked for its version.
     pub(super) args: &'static [&'static str],
+    /// It is run; of others only the file is looked at, since each run costs milliseconds of CPU and their
+    /// versions tell nothing more (containerd's is its shim's).
+    pub(super) run: bool,
     pub(super) dirs: Vec<PathBuf>,
     /// How its absence counts.
     pub(super) level: Level,
@@ -31,6 +35,7 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
         role,
         name: role.to_owned(),
         args: VERSION,
+        run: true,
         dirs: path.clone(),
         level,
         cause: CauseId::new(cause),
@@ -39,7 +44,10 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
     let asks = |pick: fn(&Settings) -> bool, default| settings.map_or(default, pick);
     let mut needs = Vec::new();
     if asks(|s| s.containerd == Containerd::Managed, true) {
-        needs.push(need("containerd", Level::Fail, "containerd-program-missing", "dockerd does not start"));
+        needs.push(Need {
+            run: false,
+            ..need("containerd", Level::Fail, "containerd-program-missing", "dockerd does not start")
+        });
         needs.push(Need {
             args: SHIM_VERSION,
             ..need(
@@ -63,6 +71,7 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
         needs.push(Need {
             name,
             dirs,
+            run: false,
             ..need("docker-proxy", level, "docker-proxy-program-missing", breaks)
         });
     }
@@ -72,6 +81,7 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
     needs.push(Need {
         name,
         dirs,
+        run: false,
         ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks)
     });
     let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
@@ -81,16 +91,14 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
         needs.push(need("iptables", Level::Fail, "iptables-program-missing", "dockerd does not start"));
     }
     if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
-        needs.push(need(
-            "ip6tables",
-            Level::Warn,
-            "iptables-program-missing",
-            "containers have no IPv6 rules",
-        ));
+        // The same file as iptables, mostly, under another name.
+        let breaks = "containers have no IPv6 rules";
+        needs.push(Need { run: false, ..need("ip6tables", Level::Warn, "iptables-program-missing", breaks) });
     }
     if settings.and_then(|s| s.store.driver()) == Some("fuse-overlayfs") {
         let breaks = "the storage driver does not start";
-        needs.push(need("fuse-overlayfs", Level::Fail, "fuse-overlayfs-program-missing", breaks));
+        let cause = "fuse-overlayfs-program-missing";
+        needs.push(Need { run: false, ..need("fuse-overlayfs", Level::Fail, cause, breaks) });
     }
     needs
 }
