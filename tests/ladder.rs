@@ -132,8 +132,13 @@ fn how_far_a_container_came_gives_its_cause() {
             .fails("run", refused("no such luck"), None);
         assert_eq!(failed(&run(&engine)), ("container-run", cause));
     }
-    let engine = FakeEngine::new().has_image("test:1").fails("run", late, None);
-    assert_eq!(failed(&run(&engine)), ("container-run", "container-timeout"));
+    for (stage, cause) in [(Stage::Create, "daemon-hangs"), (Stage::Run, "container-timeout")] {
+        let engine = FakeEngine::new()
+            .has_image("test:1")
+            .runs(ContainerRun { stage, ..ContainerRun::new() })
+            .fails("run", late, None);
+        assert_eq!(failed(&run(&engine)), ("container-run", cause));
+    }
 }
 
 #[test]
