@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{self, CauseId};
 use crate::engine::{EngineError, image::architecture};
 use crate::plan::ImageChoice;
 use crate::step::{Cx, Finding, Phase, Step};
@@ -43,7 +43,11 @@ fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
             Finding::fail(CauseId::new("disk-full"), "there is no space for the built-in image")
                 .with("message", message)
         }
-        Err(error) => error.into_finding(failed, failed)?,
+        Err(error) => {
+            let message = if let EngineError::Refused { message, .. } = &error { message } else { "" };
+            let cause = diagnosis::of_message(message).unwrap_or(failed);
+            error.into_finding(cause, failed)?
+        }
     };
     Ok(vec![finding])
 }
