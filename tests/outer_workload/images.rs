@@ -26,7 +26,12 @@ fn registries_that_say_no_are_told_apart() {
         ("404 Not Found", "NAME_UNKNOWN", "repository name not known to registry", "image-not-found"),
         ("401 Unauthorized", "UNAUTHORIZED", "authentication required", "registry-unauthorized"),
         ("403 Forbidden", "DENIED", "requested access to the resource is denied", "registry-unauthorized"),
-        ("429 Too Many Requests", "TOOMANYREQUESTS", "You have reached your pull rate limit.", "registry-rate-limit"),
+        (
+            "429 Too Many Requests",
+            "TOOMANYREQUESTS",
+            "You have reached your pull rate limit.",
+            "registry-rate-limit",
+        ),
         ("503 Service Unavailable", "UNAVAILABLE", "service unavailable", "registry-unreachable"),
     ];
     for suite in SUITES {

@@ -12,7 +12,8 @@ fn a_limit_that_the_daemon_drops_is_told_from_one_that_is_needed() {
             let broken = format!("umount /sys/fs/cgroup/{controller}");
             let wanted = World::new(suite).broken(&broken);
             wanted.play().warns("container-limits", UNAVAILABLE);
-            let profile = format!("steps:\n  daemon-info: skip\ncontrollers:\n  required: [devices, {controller}]");
+            let profile =
+                format!("steps:\n  daemon-info: skip\ncontrollers:\n  required: [devices, {controller}]");
             let required = World::new(suite).broken(&broken).profile(&profile);
             required.play().fails("container-limits", UNAVAILABLE);
         }

@@ -32,7 +32,10 @@ fn a_rule_that_blocks_the_container() {
 fn a_proxy_that_is_gone() {
     let gone = "mv $(which docker-proxy) /tmp/; ls /usr/libexec/docker/docker-proxy 2>/dev/null | xargs -r -I{} mv {} /tmp/";
     for suite in SUITES {
-        World::new(suite).broken_later(gone).play().fails("container-network", "docker-proxy-program-missing");
+        World::new(suite)
+            .broken_later(gone)
+            .play()
+            .fails("container-network", "docker-proxy-program-missing");
     }
 }
 
@@ -59,7 +62,11 @@ fn large_packets_that_vanish() {
 #[ignore = "needs root and the test bed"]
 fn a_way_out_that_is_closed_inside_only() {
     let cause = "container-outbound-network-unreachable";
-    for broken in ["sysctl -qw net.ipv4.ip_forward=0", "iptables -t nat -F POSTROUTING", "iptables -I FORWARD -o eth0 -j DROP"] {
+    for broken in [
+        "sysctl -qw net.ipv4.ip_forward=0",
+        "iptables -t nat -F POSTROUTING",
+        "iptables -I FORWARD -o eth0 -j DROP",
+    ] {
         World::new("trixie").broken_later(broken).play().fails("container-network", cause);
     }
 }
@@ -70,8 +77,14 @@ fn a_world_without_any_way_out_is_sound() {
     let world = World::new("trixie").docker(&["-v", "/var/lib/docker", "--network", "none"]);
     let played = world.play();
     played.holds();
-    assert_eq!(played.step("container-network")["outcome"], "passed", "{:#}", played.step("container-network"));
-    let dropped = World::new("trixie").broken("iptables -I OUTPUT -o eth0 -j DROP; iptables -I FORWARD -o eth0 -j DROP");
+    assert_eq!(
+        played.step("container-network")["outcome"],
+        "passed",
+        "{:#}",
+        played.step("container-network")
+    );
+    let dropped = World::new("trixie")
+        .broken("iptables -I OUTPUT -o eth0 -j DROP; iptables -I FORWARD -o eth0 -j DROP");
     dropped.play().within(30).holds();
 }
 
@@ -88,7 +101,10 @@ fn resolver(address: &str) -> String {
 #[ignore = "needs root and the test bed"]
 fn resolvers_that_answer_only_outside() {
     // dockerd leaves loopback addresses out and gives public resolvers instead, which are not reached here.
-    World::new("trixie").broken(&resolver("127.0.0.1")).play().fails("container-network", "container-dns-broken");
+    World::new("trixie")
+        .broken(&resolver("127.0.0.1"))
+        .play()
+        .fails("container-network", "container-dns-broken");
     let here = format!("ip addr add 10.77.0.1/32 dev lo\n{}", resolver("10.77.0.1"));
     let played = World::new("trixie").broken(&here).play();
     played.holds();
