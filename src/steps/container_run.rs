@@ -88,9 +88,10 @@ fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
         let took = seconds(run.took);
         findings.push(Finding::pass(format!("a container ran and ended with {code} in {took}")));
     } else {
-        let cause = if run.oom_killed { "oom-killed" } else { "container-wrong-exit-code" };
+        let wrong = if run.oom_killed { "oom-killed" } else { "container-wrong-exit-code" };
+        let unrunnable = workload::unrunnable(&String::from_utf8_lossy(&run.stderr));
         let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
-        let finding = Finding::fail(CauseId::new(cause), what);
+        let finding = Finding::fail(unrunnable.unwrap_or(CauseId::new(wrong)), what);
         findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
     }
     if let Some(text) = &wanted.output {

@@ -124,24 +124,79 @@ const START: &[(&str, &[&str])] = &[
         ],
     ),
     ("docker-iptables-chains-flushed", &["No chain/target/match by that name"]),
-    (
-        "entrypoint-not-executable",
-        &[
-            "\": permission denied: unknown",
-            "executable file not found",
-            "no such file or directory: unknown",
-        ],
-    ),
 ];
+
+/// A program that cannot be run, in the words of runc, before a container starts (`exec: "/x": stat /x: no such file
+/// or directory`) or as the last ones of its init (`exec /x: exec format error`).
+pub fn unrunnable(text: &str) -> Option<CauseId> {
+    let is_exec = text.contains("exec: \"")
+        || text.trim_start().starts_with("exec ")
+        || text.contains("exec user process");
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let cause = match () {
+        () if !is_exec => return None,
+        () if says(&["exec format error"]) => "image-for-other-architecture",
+        () if says(&[
+            "permission denied",
+            "no such file or directory",
+            "file not found",
+            "is a directory",
+        ]) =>
+        {
+            "entrypoint-not-executable"
+        }
+        () => return None,
+    };
+    Some(CauseId::new(cause))
+}
 
 /// A container that did not come to its end. `refused` is the cause where the words have none of their own.
 pub fn failure(stage: Stage, error: EngineError, refused: CauseId) -> anyhow::Result<Finding> {
     let mut cause = refused;
     if let EngineError::Refused { message, .. } = &error {
         let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| diagnosis::of_message(message));
+        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| unrunnable(message));
+        let known = known.or_else(|| diagnosis::of_message(message));
         cause = known.unwrap_or(refused);
     }
     let late = if stage == Stage::Create { "daemon-hangs" } else { "container-timeout" };
     error.into_finding(cause, CauseId::new(late))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_program_that_cannot_be_run() {
+        let cause = |text: &str| unrunnable(text).map(|cause| cause.as_str());
+        for text in [
+            "OCI runtime create failed: container_linux.go:380: exec: \"/x\": permission denied: unknown",
+            "error during container init: exec: \"/nothing\": stat /nothing: no such file or directory",
+            "exec: \"x\": executable file not found in $PATH: unknown",
+            "exec /x: no such file or directory\n",
+            "standard_init_linux.go:228: exec user process caused: no such file or directory",
+        ] {
+            assert_eq!(cause(text), Some("entrypoint-not-executable"), "{text}");
+        }
+        assert_eq!(cause("exec /x: exec format error\n"), Some("image-for-other-architecture"));
+        assert_eq!(cause("mkdir /volumes: no such file or directory"), None);
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_its_words_and_else_by_the_step() {
+        let cause = |message: &str| {
+            let error = EngineError::Refused { doing: "start".into(), status: 500, message: message.into() };
+            let finding = failure(Stage::Start, error, CauseId::new("container-start-failed")).unwrap();
+            finding.cause.unwrap().as_str()
+        };
+        let proxy =
+            "failed to start userland proxy: fork/exec /usr/sbin/docker-proxy: no such file or directory";
+        assert_eq!(cause(proxy), "docker-proxy-program-missing");
+        assert_eq!(
+            cause("exec: \"docker-proxy\": executable file not found in $PATH"),
+            "docker-proxy-program-missing"
+        );
+        assert_eq!(cause("something new"), "container-start-failed");
+    }
 }

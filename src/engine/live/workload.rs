@@ -100,7 +100,11 @@ impl LiveEngine {
         }
         let door = container::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
         run.end = self.wait("run the container", within, container::run(&door, &plan.run, spec, &mut run));
-        let interrupted = matches!(run.end, Err(EngineError::Interrupted(_) | EngineError::Died(_)));
+        // A daemon that did not come to an end with it would be waited for in vain: the teardown tries once more.
+        let interrupted = matches!(
+            run.end,
+            Err(EngineError::Interrupted(_) | EngineError::Died(_) | EngineError::Deadline { .. })
+        );
         let kept = spec.keep && run.end.is_ok();
         if run.id.is_some() && !interrupted && !kept {
             let _ =
