@@ -39,8 +39,7 @@ type Found = (usize, LogLine);
 
 /// Concludes from what has been seen so far.
 pub(super) fn conclude(ledger: &Ledger) -> Diagnosis {
-    let unexplained =
-        [&ledger.unexplained, &ledger.logged].into_iter().flatten().min_by_key(|line| line.line);
+    let unexplained = ledger.unexplained_errors().min_by_key(|line| line.line);
     let unknown = |line: &LogLine| (index(UNKNOWN), line.clone());
     let daemon = consequence(ledger, 0..CLIENTS).or_else(|| unexplained.map(unknown));
     let found = wsl1(ledger)

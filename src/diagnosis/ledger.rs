@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use super::log::{self, Level, Record};
 use super::signatures::{self, Meaning};
+use super::vocabulary::UNKNOWN;
 use super::{noise, refine, vocabulary};
 
-/// What of a text is kept for showing.
+/// How many lines of a kind are kept for showing.
 const KEPT: usize = 8;
+/// In how many lines of a trace the program that crashed is looked for.
+const TRACE: usize = 12;
 
 /// A line of the log, as it stands there (without control characters).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,6 +67,8 @@ pub(super) struct Ledger {
     /// The storage driver that was chosen in the end.
     pub(super) chosen_driver: Option<String>,
     open: Option<(LogLine, String)>,
+    /// A program crashed; which one stands in the next few lines.
+    panic: Option<(LogLine, usize)>,
 }
 
 impl Ledger {
@@ -78,14 +83,35 @@ impl Ledger {
             first
         });
         self.mark(&record, &first);
+        self.trace(&record);
         if self.file(&record, &first) || continued {
-            return false;
+            return self.panic.is_some();
         }
         let goes_on = refine::goes_on(&record.text);
         if goes_on {
             self.open = Some((first, record.text));
         }
-        goes_on
+        goes_on || self.panic.is_some()
+    }
+
+    /// Errors of the daemon without a known cause.
+    pub(super) fn unexplained_errors(&self) -> impl Iterator<Item = &LogLine> {
+        let crash = self.panic.as_ref().map(|(line, _)| line);
+        self.unexplained.iter().chain(&self.logged).chain(crash)
+    }
+
+    /// Looks for the program that crashed in the trace that follows.
+    fn trace(&mut self, record: &Record) {
+        let Some((line, left)) = self.panic.take() else { return };
+        match refine::crashed(&record.text) {
+            Some(id) if id == UNKNOWN => self.unexplained = self.unexplained.take().or(Some(line)),
+            Some(id) => {
+                let entry = self.evidence.entry(refine::index(id)).or_default();
+                entry.loud.get_or_insert(line);
+            }
+            None if left > 0 => self.panic = Some((line, left - 1)),
+            None => self.unexplained = self.unexplained.take().or(Some(line)),
+        }
     }
 
     /// Notes how far the daemon came and in what world it runs.
@@ -131,6 +157,11 @@ impl Ledger {
         }
         let meaning = signatures::meaning(&record.text);
         if let Some(meaning) = meaning {
+            if vocabulary::all()[meaning.cause].id == refine::CRASH {
+                self.panic.get_or_insert_with(|| (line.clone(), TRACE));
+                self.error(line);
+                return true;
+            }
             self.note(meaning, record, line);
         } else {
             self.complain(record, line);

@@ -119,6 +119,7 @@ const KINDS: &[Kind] = &[
         "health check by connection",
         r"tls handshake error from .*: (eof|read tcp|local error: tls: bad record|.*connection reset)",
     ),
+    mild("fallback", r"falling back to|fallback to default|could not change group .*docker\.sock"),
     mild("experimental build", r"running experimental build|experimental features"),
     mild("option ignored", r"ignoring unknown key in toml|configuration migrated"),
     mild("firewalld absent", r"firewalld.*(not running|disconnected)|iptables supports xlock"),

@@ -64,7 +64,7 @@ pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
 }
 
 static COMPLAINT: Pattern = Pattern::new(concat!(
-    r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|cannot |can.t |couldn.t |could not |unable to )|",
+    r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
     r"\berror: |unknown (shorthand )?flag|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
     r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
@@ -87,6 +87,21 @@ pub(super) fn goes_on(text: &str) -> bool {
 /// The explanation that hack/dind gives for a refused mount that does not matter.
 pub(super) fn takes_back(text: &str) -> bool {
     text.contains("Could not mount /sys/kernel/security")
+}
+
+/// A crash of a program, which is the client's plugin or another.
+pub(super) const CRASH: CauseId = CauseId::new("client-plugin-crash");
+
+/// Whose crash it is, by the packages of its trace; `unknown` for the daemon's own.
+pub(super) fn crashed(text: &str) -> Option<CauseId> {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if any(&["docker/buildx", "docker/compose", "docker/cli", "cli-plugins"]) {
+        Some(CRASH)
+    } else if any(&["containerd/containerd", "etcd-io/bbolt", "go.etcd.io/bbolt", "boltdb/bolt"]) {
+        Some(CauseId::new("containerd-crashed"))
+    } else {
+        any(&["docker/docker", "moby/moby"]).then_some(vocabulary::UNKNOWN)
+    }
 }
 
 /// A refused mount, in the words of mount(8).
