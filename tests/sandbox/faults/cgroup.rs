@@ -118,7 +118,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         breaks: "",
         profile: "controllers: {required: [devices, net_prio]}",
         cause: CONTROLLER,
-        repair: Repair::Helpless,
         real: Real::NotTried("no container of the ladder asks for that controller"),
         ..MOUNTS
     },
@@ -141,7 +140,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         under: &["unshare", "--cgroup"],
         profile: "controllers: {required: [memory, pids]}",
         cause: "cgroup-controllers-missing",
-        repair: Repair::Helpless,
         ..MOUNTS
     },
     Fault {
@@ -160,6 +158,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         profile: "controllers: {wanted: []}",
         cause: "cgroup-root-threaded",
         repair: Repair::Repaired,
+        real: Real::NotTried("this machine's v2 tree has no controllers that a threaded root would keep back"),
         ..DELEGATION
     },
     Fault {

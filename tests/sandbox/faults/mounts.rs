@@ -78,7 +78,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "root-read-only",
         breaks: "mount -o remount,bind,ro /",
         cause: "tmp-not-writable",
-        repair: Repair::Helpless,
         ..MOUNTS
     },
 ];

@@ -87,7 +87,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "data-root-with-little-space",
-        breaks: "mount -t tmpfs -o size=100m none /var/lib/docker",
+        breaks: "mount -t tmpfs -o size=2g none /var/lib/docker",
+        profile: "storage: {min_free_mib: 4096}",
         cause: "low-disk-space",
         ..WARNED
     },
@@ -119,8 +120,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "data-root-without-d-type",
         breaks: image!("1000", "-O ^filetype,^has_journal", ""),
-        cause: "vfs-storage-driver",
-        ..WARNED
+        cause: "xfs-without-d-type",
+        ..STORAGE
     },
     Fault {
         name: "overlay2-without-d-type",
