@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_words_of_a_program_that_cannot_be_run() {
-        let cause = |text: &str| unrunnable(text).map(|cause| cause.as_str());
+        let cause = |text: &str| unrunnable(text).map(CauseId::as_str);
         for text in [
             "OCI runtime create failed: container_linux.go:380: exec: \"/x\": permission denied: unknown",
             "error during container init: exec: \"/nothing\": stat /nothing: no such file or directory",

@@ -158,7 +158,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         profile: "controllers: {wanted: []}",
         cause: "cgroup-root-threaded",
         repair: Repair::Repaired,
-        real: Real::NotTried("this machine's v2 tree has no controllers that a threaded root would keep back"),
+        real: Real::NotTried(
+            "this machine's v2 tree has no controllers that a threaded root would keep back",
+        ),
         ..DELEGATION
     },
     Fault {
