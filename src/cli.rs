@@ -30,7 +30,7 @@ pub enum Command {
     List {
         /// How to print.
         #[arg(long, value_enum, default_value = "human")]
-        format: Format,
+        format: Plain,
     },
     /// Name the first real error in logs, its cause and what to do.
     Diagnose(Diagnose),
@@ -46,6 +46,8 @@ pub enum Command {
     /// Profiles: what is wanted, and how the daemon and the test container are started.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Print the JSON schema of the report.
+    Schema,
     /// What the built-in image runs.
     #[command(name = "probe", hide = true)]
     Probe {
@@ -85,6 +87,16 @@ pub enum ProfileCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
+}
+
+/// How an answer is printed that is no report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Plain {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
 }
 
 /// The options of `verify`.
@@ -142,7 +154,7 @@ pub struct Diagnose {
     pub files: Vec<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "human")]
-    pub format: Format,
+    pub format: Plain,
     /// Go on reading as the last log grows; print anew when the answer changes.
     #[arg(long, short)]
     pub follow: bool,
@@ -152,7 +164,13 @@ pub struct Diagnose {
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
     let (format, file) =
         text.split_once('=').ok_or("FORMAT=FILE is expected, such as json=/tmp/report.json")?;
-    let format = <Format as clap::ValueEnum>::from_str(format, true)?;
+    let known = || {
+        <Format as clap::ValueEnum>::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value)
+    };
+    let format = <Format as clap::ValueEnum>::from_str(format, true).map_err(|_| {
+        let names: Vec<_> = known().map(|value| value.get_name().to_owned()).collect();
+        format!("there is no format {format}; there are {}", names.join(", "))
+    })?;
     if file.is_empty() {
         return Err("the file's name is missing".into());
     }

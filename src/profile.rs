@@ -91,14 +91,24 @@ impl From<Weight> for Level {
     }
 }
 
-/// How the report leaves on stdout.
+/// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.
     Human,
-    /// For programs: schema version 1.
+    /// For people in a hurry: one line, or a few where something failed.
+    Brief,
+    /// For programs: schema version 1, see `dindcheck schema`.
     Json,
+    /// JUnit's XML.
+    Junit,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// Markdown, as a job summary of GitHub shows it.
+    Markdown,
+    /// One page for a browser.
+    Html,
 }
 
 /// A profile with every question answered.

@@ -9,12 +9,11 @@ pub mod recording;
 pub mod trial;
 pub mod verify;
 
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, Command, Plain};
 use crate::engine::dockerd::become_program;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::profile::Format;
-use crate::report::exit;
+use crate::report::{document, exit};
 
 /// Carries out what was typed.
 pub fn dispatch(cli: Cli) -> u8 {
@@ -27,6 +26,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Diagnose(args)) => logs(args),
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
         Some(Command::Profile(command)) => profile::profile(&host, &command),
+        Some(Command::Schema) => schema(),
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Exec { parent, words }) => Err(become_program(parent, &words)),
@@ -37,10 +37,16 @@ pub fn dispatch(cli: Cli) -> u8 {
     })
 }
 
+/// `schema`: what the JSON report looks like.
+fn schema() -> anyhow::Result<u8> {
+    anstream::println!("{}", serde_json::to_string_pretty(&document::schema())?);
+    Ok(exit::SOUND)
+}
+
 /// `diagnose`, with stdout and the signals that end a `--follow`.
 fn logs(args: cli::Diagnose) -> anyhow::Result<u8> {
     let request =
-        diagnose::Request { files: args.files, follow: args.follow, json: args.format == Format::Json };
+        diagnose::Request { files: args.files, follow: args.follow, json: args.format == Plain::Json };
     let interrupt = if args.follow { Interrupt::listen()? } else { Interrupt::default() };
     let mut out = anstream::stdout().lock();
     let failed = diagnose::diagnose(&request, &mut out, &|| interrupt.signal().is_some())?;

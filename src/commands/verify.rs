@@ -1,7 +1,6 @@
 //! `verify`: every step here, the first that fails, and the report in every format that was asked for.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -14,7 +13,9 @@ use crate::host::{Host, Machine};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Wishes};
 use crate::profile::Format;
-use crate::report::{Report, human};
+use crate::report::files::Outputs;
+use crate::report::live::Live as Watcher;
+use crate::report::{Report, formats};
 use crate::runner::{self, Doors, Event};
 use crate::step::Phase;
 
@@ -54,16 +55,12 @@ fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
 
 /// Runs the plan, and reports.
 fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs) -> anyhow::Result<u8> {
-    let talk = plan.profile.format != Format::Human || std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let report = runner::run(plan, doors, &mut |event| match event {
-        Event::Concluded(report) => {
+    let mut live = Watcher::new(plan.profile.format);
+    let report = runner::run(plan, doors, &mut |event| {
+        if let Event::Concluded(report) = event {
             outputs.write(report);
-            if let Some(step) = report.steps.last().filter(|_| talk) {
-                anstream::eprintln!("{}", human::line(step));
-            }
         }
-        Event::Said(text) if talk => anstream::eprintln!("           {text}"),
-        Event::Said(_) | Event::Started(_) | Event::Ended(_) => {}
+        live.see(event);
     });
     outputs.write(&report);
     print(&report, plan.profile.format).context("write the report to stdout")?;
@@ -90,61 +87,6 @@ pub fn wishes(args: &cli::Verify) -> Wishes {
 /// The report on stdout. A reader that went away is no failure of ours.
 fn print(report: &Report, format: Format) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    let written = render(report, format, &mut out).and_then(|()| out.flush());
+    let written = formats::render(report, format, &mut out).and_then(|()| out.flush());
     written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
-}
-
-/// The report in a format.
-fn render(report: &Report, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
-    match format {
-        Format::Human => human::render(report, out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, report)?;
-            writeln!(out)
-        }
-    }
-}
-
-/// The report's files: opened before anything is touched, written anew after every step, so that they
-/// survive a crash.
-struct Outputs(Vec<(Format, PathBuf)>);
-
-impl Outputs {
-    fn open(wanted: &[(Format, PathBuf)]) -> anyhow::Result<Self> {
-        for (_, path) in wanted {
-            create(path).with_context(|| format!("--output: create {}", path.display()))?;
-        }
-        Ok(Self(wanted.to_vec()))
-    }
-
-    /// Writes beside the file and renames, so that a reader never sees half a report.
-    fn write(&mut self, report: &Report) {
-        self.0.retain(|(format, path)| match replace(report, *format, path) {
-            Ok(()) => true,
-            Err(error) => {
-                anstream::eprintln!(
-                    "dindcheck: the report could not be written to {}: {error}",
-                    path.display()
-                );
-                false
-            }
-        });
-    }
-}
-
-/// Makes an empty file, or fails before anything was touched.
-#[allow(clippy::disallowed_methods, reason = "the user's own report files")]
-fn create(path: &std::path::Path) -> std::io::Result<()> {
-    std::fs::File::create(path).map(drop)
-}
-
-/// Replaces a report file as a whole.
-#[allow(clippy::disallowed_methods, reason = "the user's own report files")]
-fn replace(report: &Report, format: Format, path: &std::path::Path) -> std::io::Result<()> {
-    let mut text = anstream::StripStream::new(Vec::new());
-    render(report, format, &mut text)?;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    std::fs::write(&aside, text.into_inner())?;
-    std::fs::rename(&aside, path)
 }
