@@ -1,6 +1,7 @@
 //! What can be typed? The types of the command line, and nothing else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -32,6 +33,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "human")]
         format: Plain,
     },
+    /// Wait until the inner daemon serves; at once where it has died or cannot come.
+    Wait(Wait),
     /// Name the first real error in logs, its cause and what to do.
     Diagnose(Diagnose),
     /// Explain a step or a cause.
@@ -144,6 +147,39 @@ pub struct Verify {
     /// Further arguments of dockerd.
     #[arg(last = true, value_name = "DOCKERD ARGS")]
     pub daemon_args: Vec<String>,
+}
+
+/// The options of `wait`.
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// How long to wait at most.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "60s")]
+    pub timeout: Duration,
+    /// What to wait for: the daemon's answer, or also the built-in container, run once.
+    #[arg(long = "for", value_name = "WHAT", value_enum, default_value = "daemon")]
+    pub wanted: Until,
+    /// Where the daemon is to answer: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
+    #[arg(long, value_name = "URL")]
+    pub attach: Option<String>,
+    /// The daemon runs in another container (a sidecar): its process cannot be seen from here. So it is with every
+    /// TCP address.
+    #[arg(long)]
+    pub elsewhere: bool,
+    /// How long no process at all may be there that is a dockerd or starts one.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "250ms")]
+    pub grace: Duration,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Plain,
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Until {
+    /// The daemon answers.
+    Daemon,
+    /// The built-in container ran.
+    Container,
 }
 
 /// The options of `diagnose`.

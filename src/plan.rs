@@ -166,7 +166,7 @@ fn image_choice(text: &str) -> anyhow::Result<ImageChoice> {
 }
 
 /// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket.
-fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
+pub fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
     let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
     Endpoint::parse(&url).context("--attach")

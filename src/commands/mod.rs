@@ -8,6 +8,7 @@ pub mod profile;
 pub mod recording;
 pub mod trial;
 pub mod verify;
+pub mod wait;
 
 use crate::cli::{self, Cli, Command, Plain};
 use crate::engine::dockerd::become_program;
@@ -23,6 +24,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Verify(args)) => verify::verify(&host, &args),
         Some(Command::Plan(args)) => plan::plan(&host, &args),
         Some(Command::List { format }) => list::list(format),
+        Some(Command::Wait(args)) => wait::wait(&host, &args),
         Some(Command::Diagnose(args)) => logs(args),
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
         Some(Command::Profile(command)) => profile::profile(&host, &command),

@@ -12,3 +12,4 @@
 mod acts;
 mod bed;
 mod engine;
+mod wait;
