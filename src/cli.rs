@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::profile::{Format, Grant};
+use crate::entrypoint::OnFailure;
+use crate::profile::{DaemonDeath, Format, Grant};
 
 /// Learn whether Docker-in-Docker works here, and if not, the first thing that fails, why, and what makes it
 /// work.
@@ -33,6 +34,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "human")]
         format: Plain,
     },
+    /// Verify, keep the inner daemon, and be the init of a command: the entrypoint of an outer container.
+    Entrypoint(Entrypoint),
     /// Wait until the inner daemon serves; at once where it has died or cannot come.
     Wait(Wait),
     /// Name the first real error in logs, its cause and what to do.
@@ -62,6 +65,22 @@ pub enum Command {
     Trial {
         /// The trial as JSON.
         trial: String,
+    },
+    /// The child of an entrypoint that checks.
+    #[command(name = "__check", hide = true)]
+    Check {
+        /// The errand as JSON.
+        errand: String,
+    },
+    /// Becomes a program of an entrypoint, with the signals and the place that belong to it.
+    #[command(name = "__become", hide = true)]
+    Become {
+        /// In a process group of its own that has the terminal.
+        #[arg(long)]
+        foreground: bool,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        words: Vec<String>,
     },
     /// Becomes a program that ends with its parent.
     #[command(name = "__exec", hide = true)]
@@ -102,9 +121,9 @@ pub enum Plain {
     Json,
 }
 
-/// The options of `verify`.
+/// What is checked, and how far it may be repaired.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Verify {
+pub struct Checks {
     /// A built-in profile or a file.
     #[arg(long, env = "DINDCHECK_PROFILE", value_name = "NAME|FILE")]
     pub profile: Option<String>,
@@ -120,6 +139,20 @@ pub struct Verify {
     /// After a failure, finish its phase.
     #[arg(long)]
     pub keep_going: bool,
+    /// The image to run: a reference, or `builtin`, which needs no registry.
+    #[arg(long, value_name = "REF|builtin")]
+    pub image: Option<String>,
+    /// Also write the report to a file, after every step.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
+    pub output: Vec<(Format, PathBuf)>,
+}
+
+/// The options of `verify`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Verify {
+    /// What is checked.
+    #[command(flatten)]
+    pub checks: Checks,
     /// Use a running inner daemon: unix:///PATH or tcp://HOST:PORT; without a value `DOCKER_HOST`, else the
     /// usual socket.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
@@ -127,15 +160,9 @@ pub struct Verify {
     /// Leave the inner daemon running after success.
     #[arg(long)]
     pub keep_daemon: bool,
-    /// The image to run: a reference, or `builtin`, which needs no registry.
-    #[arg(long, value_name = "REF|builtin")]
-    pub image: Option<String>,
     /// What stdout gets.
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Also write the report to a file, after every step.
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
-    pub output: Vec<(Format, PathBuf)>,
     /// Save what the checks saw, for `--replay`; passwords, keys and most of the environment are left out.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -147,6 +174,30 @@ pub struct Verify {
     /// Further arguments of dockerd.
     #[arg(last = true, value_name = "DOCKERD ARGS")]
     pub daemon_args: Vec<String>,
+}
+
+/// The options of `entrypoint`.
+#[derive(Debug, Args)]
+pub struct Entrypoint {
+    /// What is checked.
+    #[command(flatten)]
+    pub checks: Checks,
+    /// Where the check fails: end, run the command all the same, or run a shell instead.
+    #[arg(long, value_enum, env = "DINDCHECK_ON_FAILURE", default_value = "stop")]
+    pub on_failure: OnFailure,
+    /// Where the daemon dies before the command: say so, start it again, or end; else as the profile says.
+    #[arg(long, value_enum)]
+    pub on_daemon_death: Option<DaemonDeath>,
+    /// How long dockerd may take to stop when the command has ended; `docker stop` gives 10 seconds in all.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "8s")]
+    pub stop_timeout: Duration,
+    /// A further argument of dockerd, beside a command.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub dockerd_arg: Vec<String>,
+    /// The command. `dockerd` with its arguments, or its options alone, or nothing: the daemon itself, as with
+    /// docker-library's entrypoint.
+    #[arg(last = true, value_name = "CMD")]
+    pub words: Vec<String>,
 }
 
 /// The options of `wait`.

@@ -111,6 +111,18 @@ pub enum Format {
     Html,
 }
 
+/// What an entrypoint does where the daemon dies before its command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DaemonDeath {
+    /// It says so, and the command goes on.
+    Report,
+    /// It starts the daemon again, a few times.
+    Restart,
+    /// It ends the command, and itself with 1.
+    Stop,
+}
+
 /// A profile with every question answered.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
@@ -185,6 +197,8 @@ pub struct Daemon {
     /// From SIGTERM to its end; SIGKILL follows.
     #[serde(serialize_with = "as_human")]
     pub stop_timeout: Duration,
+    /// Where it dies before the command of an entrypoint.
+    pub on_death: DaemonDeath,
 }
 
 /// The image that is run.

@@ -1,6 +1,7 @@
 //! What does each subcommand do? One file a subcommand; each returns an exit code.
 
 pub mod diagnose;
+pub mod entrypoint;
 pub mod explain;
 pub mod list;
 pub mod plan;
@@ -12,6 +13,7 @@ pub mod wait;
 
 use crate::cli::{self, Cli, Command, Plain};
 use crate::engine::dockerd::become_program;
+use crate::entrypoint::init::becomes;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::report::{document, exit};
@@ -24,6 +26,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Verify(args)) => verify::verify(&host, &args),
         Some(Command::Plan(args)) => plan::plan(&host, &args),
         Some(Command::List { format }) => list::list(format),
+        Some(Command::Entrypoint(args)) => entrypoint::entrypoint(&host, &args),
         Some(Command::Wait(args)) => wait::wait(&host, &args),
         Some(Command::Diagnose(args)) => logs(args),
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
@@ -31,6 +34,8 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Schema) => schema(),
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
         Some(Command::Trial { trial }) => trial::trial(&trial),
+        Some(Command::Check { errand }) => entrypoint::check(&host, &errand),
+        Some(Command::Become { foreground, words }) => Ok(becomes(foreground, &words)),
         Some(Command::Exec { parent, words }) => Err(become_program(parent, &words)),
     };
     done.unwrap_or_else(|error| {

@@ -3,14 +3,14 @@
 use anyhow::ensure;
 use serde_json::json;
 
-use super::verify;
+use super::verify::{self, Told};
 use crate::cli::{self, Plain, Until};
 use crate::engine::arrival::{Arrival, Wanted, arrival};
 use crate::engine::error::seconds;
 use crate::host::Host;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::plan;
+use crate::plan::{self, Wishes};
 use crate::profile::Format;
 use crate::report::exit;
 use crate::step::Finding;
@@ -65,7 +65,8 @@ fn container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Resu
     };
     let only = CONTAINER.iter().map(ToString::to_string).collect();
     let attach = Some(endpoint.to_string());
-    verify::verify(host, &cli::Verify { attach, only, format: Some(format), ..cli::Verify::default() })
+    let wishes = Wishes { attach, only, format: Some(format), ..Wishes::default() };
+    verify::check(host, &wishes, &[], Told::AsPlanned)
 }
 
 /// One line where it serves; else what is wrong and what to do.

@@ -273,9 +273,11 @@ fn ask<'r>(
     })
 }
 
-/// Whether a process is a dockerd.
+/// Whether a process is a dockerd that is to serve, and not one that only says its version.
 fn is_daemon(process: &Process) -> bool {
-    !process.zombie && process.command.split(' ').next().is_some_and(|word| name(word) == "dockerd")
+    let mut words = process.command.split(' ');
+    let answers = |word: &str| ["--version", "-v", "--help", "-h", "--validate"].contains(&word);
+    !process.zombie && words.next().is_some_and(|word| name(word) == "dockerd") && !words.any(answers)
 }
 
 /// Whether a process may become one, or start one: a script with dockerd in a name, an init of such, dindcheck.
@@ -356,6 +358,7 @@ mod tests {
         for (command, daemon, hope) in [
             ("dockerd --debug", true, true),
             ("/usr/bin/dockerd", true, true),
+            ("/usr/bin/dockerd --version", false, true),
             ("docker-init -- dockerd", false, true),
             ("sh /usr/local/bin/dockerd-entrypoint.sh", false, true),
             ("/usr/local/bin/dindcheck entrypoint -- sh", false, true),

@@ -12,4 +12,5 @@
 mod acts;
 mod bed;
 mod engine;
+mod entrypoint;
 mod wait;
