@@ -54,6 +54,17 @@ pub enum Command {
     Profile(ProfileCommand),
     /// Print the JSON schema of the report.
     Schema,
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of every command.
+    Man {
+        /// A directory to write them to.
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// What the built-in image runs.
     #[command(name = "probe", hide = true)]
     Probe {

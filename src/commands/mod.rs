@@ -4,6 +4,7 @@ pub mod diagnose;
 pub mod entrypoint;
 pub mod explain;
 pub mod list;
+pub mod manual;
 pub mod plan;
 pub mod profile;
 pub mod recording;
@@ -32,6 +33,8 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),
         Some(Command::Profile(command)) => profile::profile(&host, &command),
         Some(Command::Schema) => schema(),
+        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Man { dir }) => manual::man(dir.as_deref()),
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Check { errand }) => entrypoint::check(&host, &errand),

@@ -349,7 +349,10 @@ fn a_terminal_belongs_to_the_command() {
     std::thread::sleep(Duration::from_millis(500));
     terminal.tmux(&["send-keys", "C-z"]);
     terminal.shows("Stopped");
-    type_in("kill -9 %1; wait %1; exit 5");
+    type_in("fg");
+    std::thread::sleep(Duration::from_millis(500));
+    terminal.tmux(&["send-keys", "C-c"]);
+    type_in("exit 5");
     terminal.shows("dockerd stopped within");
     terminal.shows("code=5");
     let screen = terminal.tmux(&["capture-pane", "-p"]);

@@ -13,4 +13,5 @@ mod acts;
 mod bed;
 mod engine;
 mod entrypoint;
+mod packaging;
 mod wait;
