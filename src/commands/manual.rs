@@ -27,17 +27,14 @@ fn visible() -> Command {
 
 /// Prints the page of dindcheck, or writes those of all commands into a directory.
 pub fn man(dir: Option<&Path>) -> anyhow::Result<u8> {
-    match dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
-            clap_mangen::generate_to(Cli::command(), dir)
-                .with_context(|| format!("write to {}", dir.display()))?;
-        }
-        None => {
-            let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-            std::io::stdout().write_all(&text).context("write to stdout")?;
-        }
+    if let Some(dir) = dir {
+        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        clap_mangen::generate_to(Cli::command(), dir)
+            .with_context(|| format!("write to {}", dir.display()))?;
+        return Ok(exit::SOUND);
     }
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    std::io::stdout().write_all(&text).context("write to stdout")?;
     Ok(exit::SOUND)
 }

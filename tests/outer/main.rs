@@ -11,6 +11,7 @@
 
 mod acts;
 mod bed;
+mod deploy;
 mod engine;
 mod entrypoint;
 mod packaging;
