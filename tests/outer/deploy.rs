@@ -174,7 +174,7 @@ fn the_pods_daemon_is_probed_and_its_job_waits_for_it() {
         "-e",
         "DOCKER_HOST=unix:///run/dind/docker.sock",
     ];
-    let _dind = start("pod-dind", &run, &words(&dind["args"]));
+    let dind_container = start("pod-dind", &run, &words(&dind["args"]));
     let command = words(&job["command"]);
     let mut job = vec![
         "run",
@@ -195,7 +195,7 @@ fn the_pods_daemon_is_probed_and_its_job_waits_for_it() {
         let probed = docker(&probe).output().unwrap();
         assert!(probed.status.success(), "{}", said(&probed));
     }
-    drop(_dind);
+    drop(dind_container);
     let _ = docker(&["volume", "rm", "pod-socket"]).output();
 }
 
@@ -243,7 +243,7 @@ fn the_composed_client_comes_when_the_health_check_says_so() {
         "--health-start-period",
         "60s",
     ];
-    let _dind = start("composed-dind", &run, &words(&dind["command"]));
+    let dind_container = start("composed-dind", &run, &words(&dind["command"]));
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         let health =
@@ -269,6 +269,6 @@ fn the_composed_client_comes_when_the_health_check_says_so() {
     all.extend(&client[1..]);
     let done = docker(&all).output().unwrap();
     assert!(done.status.success(), "{}", said(&done));
-    drop(_dind);
+    drop(dind_container);
     let _ = docker(&["volume", "rm", "composed"]).output();
 }
