@@ -3,5 +3,5 @@
 #   make dist && docker build -t dindcheck .
 #   COPY --from=dindcheck /dindcheck /usr/local/bin/dindcheck       (in the Dockerfile of an outer image)
 FROM scratch
-COPY target/dist/dindcheck /dindcheck
+COPY dist/dindcheck /dindcheck
 ENTRYPOINT ["/dindcheck"]

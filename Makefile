@@ -12,9 +12,9 @@ build: ## the static binary
 demo: build ## the main job in a real outer container, in three acts
 	scripts/demo.sh $(BINARY)
 
-dist: ## what is shipped: the small binary with its checksum, man pages and completions, in target/dist
+dist: ## what is shipped: the small binary with its checksum, man pages and completions, in dist/
 	cargo build --profile dist --locked
-	scripts/dist.sh target/x86_64-unknown-linux-gnu/dist/dindcheck target/dist
+	scripts/dist.sh target/x86_64-unknown-linux-gnu/dist/dindcheck dist
 
 deb: dist ## the Debian package (cargo install cargo-deb)
 	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu

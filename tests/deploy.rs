@@ -47,9 +47,15 @@ fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
             if words.first() == Some(&"dindcheck") {
                 found.push(words.iter().map(ToString::to_string).collect());
             }
-            items.iter().for_each(|item| commands(item, found));
+            for item in items {
+                commands(item, found);
+            }
         }
-        Value::Object(object) => object.values().for_each(|item| commands(item, found)),
+        Value::Object(object) => {
+            for item in object.values() {
+                commands(item, found);
+            }
+        }
         Value::String(text) => {
             let lines = text.lines().flat_map(|line| line.split("&&")).map(str::trim);
             let ours = lines.filter(|line| line.starts_with("dindcheck "));

@@ -8,7 +8,7 @@ use crate::bed::docker;
 /// `docker build -t TAG` with this Dockerfile and the binary where `make dist` puts it.
 fn build(tag: &str, dockerfile: &str) -> Output {
     let dir = tempfile::tempdir().unwrap();
-    let dist = dir.path().join("target/dist");
+    let dist = dir.path().join("dist");
     std::fs::create_dir_all(&dist).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), dist.join("dindcheck")).unwrap();
     std::fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
