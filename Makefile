@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build demo test unit outer-test sandbox-test vm-test bench lint fmt stop
+.PHONY: help build dist deb demo test unit outer-test sandbox-test vm-test bench lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
