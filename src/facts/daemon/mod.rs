@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use nix::errno::Errno;
 use serde_json::Value;
 
 use super::programs::{Dockerd, Place, Said};
@@ -62,11 +63,15 @@ impl Daemon {
         let bytes = match host.read(&config) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.is_absent() => None,
+            Err(error) if error.errno() == Errno::EISDIR => {
+                problems.push(directory(&config));
+                None
+            }
             Err(error) => {
                 return Err(error).context("the daemon's configuration file decides, and cannot be read");
             }
         };
-        if bytes.is_none() && given {
+        if bytes.is_none() && given && problems.len() == flags.problems.len() {
             problems.push(missing(&config));
         }
         let file = bytes.as_ref().map(|bytes| file::parse(&config, bytes, version)).unwrap_or_default();
@@ -107,6 +112,15 @@ fn missing(config: &Path) -> Finding {
     let what =
         format!("the configuration file {} is not there, and --config-file names it", config.display());
     Finding::fail(CauseId::new("daemon-json-invalid"), what).with("path", config.display())
+}
+
+/// A bind mount of a file that was not there on the outer host makes a directory of it.
+fn directory(config: &Path) -> Finding {
+    let what = format!("{} is a directory, and dockerd reads it as a file", config.display());
+    Finding::fail(CauseId::new("daemon-json-invalid"), what)
+        .with("path", config.display())
+        .with("errno", "EISDIR")
+        .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
 }
 
 /// What is given both as a flag and in the file, which dockerd refuses whatever the values.
@@ -214,11 +228,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_directory_in_place_of_the_file_is_dockerds_own_failure() {
+        let path = "/etc/docker/daemon.json";
+        let host = machine("28.5.2").dir(path).fails("read", path, Errno::EISDIR, None);
+        let found = daemon(&host, &[]).problems;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].what.contains("is a directory"), "{found:?}");
+        assert_eq!(daemon(&host, &["--config-file", path]).problems.len(), 1);
+    }
+
+    #[test]
     fn a_file_that_cannot_be_read_is_no_empty_one() {
         let host = machine("28.5.2").file("/etc/docker/daemon.json", "{}").fails(
             "read",
             "/etc/docker/daemon.json",
-            nix::errno::Errno::EACCES,
+            Errno::EACCES,
             None,
         );
         assert!(Daemon::read(&host, &plan(&host, &[])).is_err());

@@ -103,7 +103,7 @@ impl Containerd {
 pub enum Firewall {
     /// The iptables programs, of either kind.
     Iptables,
-    /// The nft program (29.0; 28 by an environment variable).
+    /// The nft program (29.0).
     Nftables,
 }
 
@@ -146,7 +146,7 @@ impl Settings {
             driver,
             iptables: on("iptables", true),
             ip6tables: on("ip6tables", version >= Version::new(27, 0, 0)),
-            firewall: firewall(host, version, &values),
+            firewall: firewall(&values),
             ip_forward: on("ip-forward", true),
             ip_masq: on("ip-masq", true),
             icc: on("icc", true),
@@ -238,14 +238,11 @@ fn containerd(host: &dyn Host, values: &Values) -> anyhow::Result<Containerd> {
     }
 }
 
-/// The option from 29 on; in 28 a variable for those who tried it early (libnetwork/firewall_linux.go).
-fn firewall(host: &dyn Host, version: Version, values: &Values) -> Firewall {
-    let by_variable =
-        || version.major == 28 && host.env("DOCKER_FIREWALL_BACKEND").is_some_and(|name| name == "nftables");
-    if values.text("firewall-backend") == Some("nftables") || by_variable() {
-        Firewall::Nftables
-    } else {
-        Firewall::Iptables
+/// The option, from 29 on. The variable of 28 is no promise: Debian's 28.5.2 reads it and keeps to iptables.
+fn firewall(values: &Values) -> Firewall {
+    match values.text("firewall-backend") {
+        Some("nftables") => Firewall::Nftables,
+        _ => Firewall::Iptables,
     }
 }
 
@@ -311,10 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn the_early_nftables_switch_is_one_of_28_alone() {
-        for (version, expected) in [("27.5.1", Firewall::Iptables), ("28.5.2", Firewall::Nftables)] {
-            let host = machine(version).variable("DOCKER_FIREWALL_BACKEND", "nftables");
-            assert_eq!(daemon(&host, &[]).settings.firewall, expected);
-        }
+    fn only_the_option_of_29_chooses_nftables() {
+        let early = machine("28.5.2").variable("DOCKER_FIREWALL_BACKEND", "nftables");
+        assert_eq!(daemon(&early, &[]).settings.firewall, Firewall::Iptables);
+        let chosen = daemon(&machine("29.0.0"), &["--firewall-backend=nftables"]);
+        assert_eq!(chosen.settings.firewall, Firewall::Nftables);
     }
 }

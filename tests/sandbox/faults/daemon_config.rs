@@ -97,6 +97,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..WARNED
     },
     Fault {
+        name: "the-nftables-experiment-of-28",
+        env: &[("DOCKER_FIREWALL_BACKEND", "nftables")],
+        cause: "environment-variable-misleads-daemon",
+        ..WARNED
+    },
+    Fault {
         name: "tcp-without-tls",
         dockerd: &["--host=tcp://0.0.0.0:2375", "--host=unix:///var/run/docker.sock", "--tls=false"],
         cause: "open-tcp-listener-without-tls",
