@@ -15,10 +15,6 @@ const STAGES: &[&str] =
 /// Causes without a row, by the reason.
 const REASONS: &[(&str, &[&str])] = &[
     (
-        "the daemon says it of itself once it runs; in the same world storage names overlay-on-overlay-data-root first",
-        &["vfs-storage-driver"],
-    ),
-    (
         "a rootless daemon is started by another user, in a user namespace; these worlds are root's",
         &[
             "newuidmap-not-permitted",

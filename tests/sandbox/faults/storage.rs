@@ -124,6 +124,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..STORAGE
     },
     Fault {
+        name: "data-root-without-d-type-for-an-older-containerd",
+        breaks: image!("1000", "-O ^filetype,^has_journal", ""),
+        cause: "vfs-storage-driver",
+        suites: &[Suite::Bookworm, Suite::Trixie],
+        ..WARNED
+    },
+    Fault {
         name: "overlay2-without-d-type",
         breaks: image!("64", "-O ^filetype,^has_journal", ""),
         dockerd: &["--storage-driver=overlay2"],
