@@ -11,6 +11,7 @@ mod matrix;
 mod pairs;
 #[cfg(test)]
 mod registry;
+mod replay;
 mod seccomp;
 mod snapshot;
 mod world;

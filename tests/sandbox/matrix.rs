@@ -7,11 +7,16 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::fault::{Fault, Level, Real, Repair};
+use crate::replay;
 use crate::snapshot::Snapshot;
 use crate::world::{Line, Played, Suite, World};
 
 /// The last step of the environment phase.
-const LAST: &str = "daemon-state";
+pub(crate) const LAST: &str = "daemon-state";
+
+/// What the looks of a row are recorded in.
+pub(crate) const RECORDING: &str = "/opt/row.recording";
+const SECOND_RECORDING: &str = "/opt/row-repaired.recording";
 
 /// What one row came to.
 struct Seen {
@@ -122,13 +127,15 @@ fn look(fault: &Fault, suite: Suite) -> Looked {
     if planned.code != 0 {
         complaints.push(format!("plan: {}", planned.said()));
     }
-    let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
+    let words = ["verify", "--repair", "none", "--until", LAST, "--record", RECORDING];
+    let played = world.run(fault.line(&words));
     let changed = before.differences(&Snapshot::of(&world));
     complaints.extend(changed.iter().map(|line| format!("changed by looking: {line}")));
     let Some(report) = json(&played) else {
         return Looked::failed(&format!("no report: {}", played.said()));
     };
     complaints.extend(judge(fault, &report, played.code));
+    complaints.extend(replay::complaint(&world, RECORDING, &report));
     let (repair, complaint) = repaired(fault, &world);
     complaints.extend(complaint);
     Looked {
@@ -169,10 +176,13 @@ pub(crate) fn warnings(report: &Value) -> Vec<(String, String)> {
 fn repaired(fault: &Fault, world: &World) -> (Repair, Option<String>) {
     let whole = fault.repair == Repair::Repaired;
     let until: &[&str] = if whole { &[] } else { &["--until", LAST] };
-    let played = world.run(fault.line(&[&["verify"], until].concat()));
+    let played = world.run(fault.line(&[&["verify", "--record", SECOND_RECORDING], until].concat()));
     let Some(report) = json(&played) else {
         return (Repair::None, Some(format!("no report with repairs: {}", played.said())));
     };
+    if let Some(complaint) = replay::complaint(world, SECOND_RECORDING, &report) {
+        return (Repair::None, Some(complaint));
+    }
     let steps = report["steps"].as_array().cloned().unwrap_or_default();
     let step = steps.iter().find(|step| step["id"] == fault.step).cloned().unwrap_or_default();
     let seen = match (step["outcome"].as_str(), &step["repair"]) {

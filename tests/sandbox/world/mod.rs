@@ -150,6 +150,11 @@ impl World {
         is_done.recv().expect("the world is up").unwrap_or_else(|error| panic!("write {path}: {error}"));
     }
 
+    /// Where a file below /opt is on the machine.
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
+        self.dir.join(path.trim_start_matches('/'))
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, line: Line) -> Played {
         let stem = self.dir.join(format!("output-{}", next(&self.outputs)));
@@ -284,6 +289,11 @@ fn next(counter: &AtomicU32) -> u32 {
 /// Where the trees are, and room for worlds.
 fn bed() -> PathBuf {
     std::env::var_os("DINDCHECK_BED").map_or_else(|| PathBuf::from("/var/cache/dindcheck"), PathBuf::from)
+}
+
+/// The program under test, on the machine.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    Ok(tools()?.join("usr/local/bin/dindcheck"))
 }
 
 /// A layer above the tree: the program under test.
