@@ -9,6 +9,7 @@ mod fault;
 mod faults;
 mod matrix;
 mod pairs;
+mod recordings;
 #[cfg(test)]
 mod registry;
 mod replay;
@@ -36,6 +37,12 @@ fn a_healthy_world_is_sound_with_every_engine() {
         assert_eq!(played.code, 0, "{}: {}", suite.name(), played.said());
         println!("{} {:?} {:?}", suite.name(), matrix::warnings(&report), report["duration_ms"]);
     }
+}
+
+#[test]
+#[ignore = "writes tests/fixtures/worlds anew; needs root, the bed, gzip and xxd"]
+fn by_hand_recordings() {
+    recordings::make();
 }
 
 #[test]

@@ -287,7 +287,7 @@ fn next(counter: &AtomicU32) -> u32 {
 }
 
 /// Where the trees are, and room for worlds.
-fn bed() -> PathBuf {
+pub(crate) fn bed() -> PathBuf {
     std::env::var_os("DINDCHECK_BED").map_or_else(|| PathBuf::from("/var/cache/dindcheck"), PathBuf::from)
 }
 
