@@ -57,6 +57,10 @@ fn by_hand() {
     })
     .unwrap();
     println!("up in {:?}", begin.elapsed());
+    if let Ok(files) = std::env::var("FILES") {
+        let copied = std::process::Command::new("cp").args(["-a", &files]).arg(world.outside("/opt")).status();
+        assert!(copied.unwrap().success(), "{files}");
+    }
     let script = std::env::var("SCRIPT")
         .unwrap_or_else(|_| "cat /proc/self/mountinfo /proc/self/cgroup; ip a; ip r".into());
     let played = world.run(Line::new(["/bin/sh", "-c", &script]));

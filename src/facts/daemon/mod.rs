@@ -94,7 +94,7 @@ fn version(dockerd: &Dockerd) -> anyhow::Result<Version> {
 }
 
 /// Where the file is unless `--config-file` says it: beside the user's own files under rootlesskit.
-fn default_config(host: &dyn Host) -> PathBuf {
+pub fn default_config(host: &dyn Host) -> PathBuf {
     let home = || host.env("HOME").map(|home| format!("{home}/.config"));
     match is_rootless(host).then(|| host.env("XDG_CONFIG_HOME").or_else(home)).flatten() {
         Some(dir) => Path::new(&dir).join("docker/daemon.json"),

@@ -125,7 +125,7 @@ impl Settings {
         let text = |key: &str| values.text(key).map(ToOwned::to_owned);
         let on = |key: &str, default: bool| values.switch(key).unwrap_or(default);
         let tls = Tls::read(host, flags, &values);
-        let (hosts, bad_hosts) = listens(&values, tls.on);
+        let (hosts, bad_hosts) = listens(&values, tls.on, rootless_socket(host).as_deref());
         let data_root =
             values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
         let env_driver = host.env("DOCKER_DRIVER").filter(|driver| !driver.is_empty());
@@ -185,7 +185,7 @@ impl Settings {
 }
 
 /// Defaults under rootlesskit (daemon/config/config_linux.go, `setPlatformDefaults`).
-fn rootless_default(host: &dyn Host, key: &str) -> Option<PathBuf> {
+pub fn rootless_default(host: &dyn Host, key: &str) -> Option<PathBuf> {
     if !is_rootless(host) {
         return None;
     }
@@ -201,15 +201,26 @@ fn rootless_default(host: &dyn Host, key: &str) -> Option<PathBuf> {
     }
 }
 
+/// Where a daemon under rootlesskit listens by default (opts/hosts.go, `ParseHost` with `defaultToUnixXDG`).
+pub fn rootless_socket(host: &dyn Host) -> Option<PathBuf> {
+    let runtime = host.env("XDG_RUNTIME_DIR").filter(|_| is_rootless(host))?;
+    Some(Path::new(&runtime).join("docker.sock"))
+}
+
 /// Every address, and what cannot be read.
-fn listens(values: &Values, tls: bool) -> (Vec<Listen>, Vec<String>) {
+fn listens(values: &Values, tls: bool, rootless: Option<&Path>) -> (Vec<Listen>, Vec<String>) {
     let mut given = values.list("hosts");
     if given.is_empty() {
         given.push("");
     }
     let (mut hosts, mut bad) = (Vec::new(), Vec::new());
     for text in given {
-        match Listen::parse(text, tls) {
+        let usual = text.trim() == "unix://" || text.trim().is_empty() && !tls;
+        let listen = match rootless {
+            Some(socket) if usual => Ok(Listen::Unix(socket.to_owned())),
+            _ => Listen::parse(text, tls),
+        };
+        match listen {
             Ok(listen) if hosts.contains(&listen) => {}
             Ok(listen) => hosts.push(listen),
             Err(why) => bad.push(why),
@@ -305,6 +316,21 @@ mod tests {
         assert_eq!(daemon(&host, &[]).settings.containerd, Containerd::System(SYSTEM_CONTAINERD.into()));
         let named = daemon(&host, &["--containerd=/x.sock"]).settings.containerd;
         assert_eq!(named, Containerd::Named("/x.sock".into()));
+    }
+
+    #[test]
+    fn under_rootlesskit_everything_is_below_the_users_own_directories() {
+        let host = machine("28.5.2")
+            .variable("ROOTLESSKIT_STATE_DIR", "/run/user/7/rk")
+            .variable("XDG_RUNTIME_DIR", "/run/user/7")
+            .variable("HOME", "/home/sam");
+        let settings = daemon(&host, &[]).settings;
+        assert_eq!(settings.data_root, Path::new("/home/sam/.local/share/docker"));
+        assert_eq!(settings.hosts, [Listen::Unix("/run/user/7/docker.sock".into())]);
+        assert_eq!(settings.pidfile, Path::new("/run/user/7/docker.pid"));
+        let named = daemon(&host, &["-H", "unix:///x.sock", "-H", "unix://"]).settings.hosts;
+        assert_eq!(named[0], Listen::Unix("/x.sock".into()));
+        assert_eq!(named[1], Listen::Unix("/run/user/7/docker.sock".into()));
     }
 
     #[test]

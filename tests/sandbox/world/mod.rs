@@ -304,7 +304,9 @@ fn tools() -> anyhow::Result<PathBuf> {
         let dir = bed().join("sandbox").join(format!("{}-tools", std::process::id()));
         let bin = dir.join("usr/local/bin");
         std::fs::create_dir_all(&bin).context("make the layer of the program under test")?;
-        std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), bin.join("dindcheck")).context("copy dindcheck")?;
+        let program = std::env::var_os("DINDCHECK_SANDBOX_BINARY");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dindcheck").into());
+        std::fs::copy(program, bin.join("dindcheck")).context("copy dindcheck")?;
         *made = Some(dir);
     }
     Ok(made.clone().unwrap())
