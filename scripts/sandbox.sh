@@ -11,6 +11,7 @@ if ! grep -q '^[^ ]* /sys/fs/cgroup/[^ ]* cgroup ' /proc/mounts; then
     exit 1
 fi
 for suite in bookworm trixie forky; do tests/bed/tree.sh "$suite" >/dev/null; done
+tests/bed/rootless.sh >/dev/null
 
 # The matrix plays two rows at a time by itself.
 export DINDCHECK_SANDBOX_BINARY=$binary

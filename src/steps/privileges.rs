@@ -98,7 +98,7 @@ fn root(facts: &Facts) -> Option<Finding> {
     (euid != 0).then(|| {
         Finding::fail(NOT_ROOT, format!("this is user {euid}, and dockerd starts only as user 0"))
             .with("euid", euid)
-            .hint("start the outer container with --user 0, or run dindcheck by sudo")
+            .hint("start the outer container with --user 0, or run dindcheck by sudo; for a rootless daemon: DOCKERD=dindcheck dockerd-rootless.sh --profile rootless")
     })
 }
 

@@ -13,6 +13,7 @@ mod recordings;
 #[cfg(test)]
 mod registry;
 mod replay;
+mod rootless;
 mod seccomp;
 mod snapshot;
 mod world;
@@ -40,6 +41,12 @@ fn a_healthy_world_is_sound_with_every_engine() {
 }
 
 #[test]
+#[ignore = "needs root, the bed, and tests/bed/rootless.sh"]
+fn a_rootless_daemon_holds_by_its_own_profile() {
+    rootless::holds();
+}
+
+#[test]
 #[ignore = "writes tests/fixtures/worlds anew; needs root, the bed, gzip and xxd"]
 fn by_hand_recordings() {
     recordings::make();
@@ -58,7 +65,8 @@ fn by_hand() {
     .unwrap();
     println!("up in {:?}", begin.elapsed());
     if let Ok(files) = std::env::var("FILES") {
-        let copied = std::process::Command::new("cp").args(["-a", &files]).arg(world.outside("/opt")).status();
+        let copied =
+            std::process::Command::new("cp").args(["-a", &files]).arg(world.outside("/opt")).status();
         assert!(copied.unwrap().success(), "{files}");
     }
     let script = std::env::var("SCRIPT")
