@@ -19,8 +19,11 @@ chown -R 1000:1000 /home/user /run/user/1000; chmod 666 /dev/net/tun";
 /// What a user types.
 const TYPED: &str = "exec setpriv --reuid 1000 --regid 1000 --clear-groups dockerd-rootless.sh";
 
-/// A world with such a user, and dindcheck run as its daemon.
-fn play(suite: Suite, profile: &str) -> (i32, Value) {
+/// What an outer container without privileges has.
+const READ_ONLY: &str = "for d in /sys/fs/cgroup/*; do mount -o remount,bind,ro $d; done";
+
+/// A world with such a user, broken in that way, and dindcheck run as its daemon.
+fn play(suite: Suite, breaks: &str, profile: &str) -> (i32, Value) {
     let world = World::new(suite).expect("a world");
     let programs = world::bed().join("rootless");
     let copied = Command::new("cp").arg("-a").arg(&programs).arg(world.outside("/opt")).status();
@@ -30,6 +33,7 @@ fn play(suite: Suite, profile: &str) -> (i32, Value) {
         programs.display()
     );
     world.sh(USER);
+    world.sh(breaks);
     let script = format!("{TYPED} --profile {profile} --format json");
     let user = [("HOME", "/home/user"), ("XDG_RUNTIME_DIR", "/run/user/1000"), ("DOCKERD", "dindcheck")];
     let played = world.run(Line::new(["/bin/sh", "-c", &script]).env(&user));
@@ -39,11 +43,15 @@ fn play(suite: Suite, profile: &str) -> (i32, Value) {
 
 /// The profile's worth.
 pub(crate) fn holds() {
-    for suite in [Suite::Trixie, Suite::Forky] {
-        let (code, report) = play(suite, "rootless");
+    for (suite, breaks) in [(Suite::Trixie, READ_ONLY), (Suite::Forky, "")] {
+        let (code, report) = play(suite, breaks, "rootless");
         assert_eq!(code, 0, "{}: {} {}", suite.name(), report["first_failure"], report["diagnosis"]);
         println!("{} {:?} {:?}", suite.name(), matrix::warnings(&report), report["duration_ms"]);
     }
-    let (code, report) = play(Suite::Forky, "default");
-    assert_eq!((code, &report["first_failure"]["step"]), (1, &"container-limits".into()), "{report}");
+    let fails = |breaks, profile| {
+        let (code, report) = play(Suite::Forky, breaks, profile);
+        (code, report["first_failure"]["step"].as_str().map(ToOwned::to_owned))
+    };
+    assert_eq!(fails("", "default"), (1, Some("container-limits".to_owned())));
+    assert_eq!(fails("umount /sys/fs/cgroup/devices", "rootless"), (1, Some("cgroup-mounts".to_owned())));
 }
