@@ -3,7 +3,7 @@
 //! dockerd merges its flags with daemon.json (a key in both is its own start-up failure, so the order does
 //! not matter here) and fills the rest with defaults (moby `daemon/config/config_linux.go`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,8 @@ fn flags<'a>(args: &'a [String], names: &[&str]) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::host::fake::Fake;
 
