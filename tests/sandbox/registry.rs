@@ -95,7 +95,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "the engines of the bed, and the kernel, are newer",
-        &["kernel-too-old", "cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
+        &["cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
     ),
     (
         "only Docker 29 has it, which Debian does not",
