@@ -94,7 +94,7 @@ pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
         }
         Err(_) => {}
     }
-    if let Some(Err(error)) = &together.init {
+    if let Some(error) = together.others.iter().find_map(|run| run.init.as_ref()) {
         let what = format!("a container with an init of its own (docker run --init) does not start: {error}");
         findings.push(Finding::warn(INIT, what));
     }
