@@ -13,6 +13,6 @@ fi
 for suite in bookworm trixie forky; do tests/bed/tree.sh "$suite" >/dev/null; done
 tests/bed/rootless.sh >/dev/null
 
-# The matrix plays two rows at a time by itself.
+# The matrix plays several rows at a time by itself.
 export DINDCHECK_SANDBOX_BINARY=$binary
 cargo test --locked --test sandbox -- --ignored --nocapture --test-threads=1 --skip by_hand "$@"

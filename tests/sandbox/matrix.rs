@@ -14,6 +14,9 @@ use crate::world::{Line, Played, Suite, World};
 /// The last step of the environment phase.
 pub(crate) const LAST: &str = "daemon-state";
 
+/// So many rows run at a time: a row waits for daemons more than it works.
+const AT_ONCE: usize = 3;
+
 /// What the looks of a row are recorded in.
 pub(crate) const RECORDING: &str = "/opt/row.recording";
 const SECOND_RECORDING: &str = "/opt/row-repaired.recording";
@@ -30,13 +33,13 @@ struct Seen {
     complaints: Vec<String>,
 }
 
-/// Runs rows, two at a time, and prints the table. Panics if one does not hold.
+/// Runs rows, some at a time, and prints the table. Panics if one does not hold.
 pub(crate) fn run(rows: &[(&Fault, Suite)]) {
     let begin = Instant::now();
     let next = AtomicUsize::new(0);
     let table = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some((fault, suite)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let seen = row(fault, *suite);

@@ -54,12 +54,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "it is the machine's own: its limits, which a test must not use up, and its network",
-        &[
-            "keyring-quota-exceeded",
-            "network-namespace-is-host",
-            "memory-cgroup-ids-exhausted",
-            "loop-devices-unavailable",
-        ],
+        &["keyring-quota-exceeded", "network-namespace-is-host", "memory-cgroup-ids-exhausted"],
     ),
     (
         "this machine is not of that kind: WSL, Sysbox, a kernel of 2.6.32, a FUSE below /proc/sys, systemd as the host's init",

@@ -53,6 +53,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         under: &["setarch", "--uname-2.6"],
         cause: "kernel-too-old",
         step: "kernel",
+        real: Real::NotTried("only its name is old here, and it has all that an old one lacks"),
         ..FAULT
     },
     Fault {

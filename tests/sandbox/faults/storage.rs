@@ -138,6 +138,14 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..STORAGE
     },
     Fault {
+        name: "devicemapper-without-loop-devices",
+        breaks: "rm /dev/loop*",
+        dockerd: &["--storage-driver=devicemapper"],
+        cause: "loop-devices-unavailable",
+        suites: &[Suite::Bookworm],
+        ..STORAGE
+    },
+    Fault {
         name: "a-driver-that-was-removed",
         dockerd: &["--storage-driver=aufs"],
         cause: "daemon-removed-storage-driver",
