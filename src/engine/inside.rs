@@ -13,9 +13,6 @@ use super::error::{EngineError, EngineResult};
 /// The most that is kept of an answer: what is asked for is one line.
 const MOST: usize = 64 << 10;
 
-/// The exit codes of a program that could not be run, or is not there.
-const NOTHING_RAN: [i64; 2] = [126, 127];
-
 /// A program that was run in a container that runs.
 #[derive(Debug, Clone)]
 pub struct Executed {
@@ -28,17 +25,10 @@ pub struct Executed {
 }
 
 impl Door<'_> {
-    /// Runs a program in a container and waits for its end. On a busy machine one that ends at once may be gone before
-    /// its output is attached: one that ran and said nothing is run once more.
+    /// Runs a program in a container and waits for its end.
     pub async fn execute(&self, name: &str, command: &[String]) -> Executed {
         let mut done = Executed { command: command.to_vec(), stdout: Vec::new(), end: Ok(0) };
-        for _ in 0..2 {
-            done.end = self.exec(name, command, &mut done.stdout).await;
-            let ran = done.end.as_ref().is_ok_and(|code| !NOTHING_RAN.contains(code));
-            if !ran || !done.stdout.is_empty() {
-                break;
-            }
-        }
+        done.end = self.exec(name, command, &mut done.stdout).await;
         done
     }
 
