@@ -6,7 +6,7 @@ use dindcheck::step::Phase;
 use dindcheck::{diagnosis, steps};
 
 use crate::fault::{Level, Real};
-use crate::faults;
+use crate::{faults, rootless};
 
 /// The stages of the vocabulary that the environment phase answers for.
 const STAGES: &[&str] =
@@ -15,17 +15,14 @@ const STAGES: &[&str] =
 /// Causes without a row, by the reason.
 const REASONS: &[(&str, &[&str])] = &[
     (
-        "a rootless daemon is started by another user, in a user namespace; these worlds are root's",
+        "it is a rootless daemon's; rootless.rs has worlds for one, and these are root's",
         &[
             "newuidmap-not-permitted",
             "overlay-in-user-namespace-unsupported",
             "setuid-helper-missing",
-            "subuid-range-missing",
             "subuid-range-overlapping",
             "sysfs-mount-denied-in-user-namespace",
-            "masked-proc-blocks-proc-mount",
             "user-namespaces-disabled",
-            "user-namespace",
             "cgroup-v1-not-delegated",
             "cgroup-v2-not-delegated",
         ],
@@ -138,7 +135,7 @@ const REASONS: &[(&str, &[&str])] = &[
 
 /// Whether a cause is shown by a row.
 fn shown() -> BTreeSet<&'static str> {
-    faults::all().iter().map(|fault| fault.cause).collect()
+    faults::all().iter().map(|fault| fault.cause).chain(rootless::causes()).collect()
 }
 
 #[test]
