@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
-use crate::facts::daemon;
-use crate::facts::daemon::settings::{rootless_default, rootless_socket};
+use crate::facts::daemon::{self, rootless};
 use crate::host::Host;
 
 /// What follows from flags and daemon.json.
@@ -38,7 +37,7 @@ pub fn read(host: &dyn Host, args: &[String]) -> Options {
     let key = |name: &str| json.as_ref()?.get(name)?.as_str().map(ToOwned::to_owned);
     let pick = |flags: &[&str], name: &str| flag(args, flags).map(ToOwned::to_owned).or_else(|| key(name));
     let path = |flags: &[&str], name: &str, default: &str| {
-        let usual = || rootless_default(host, name).unwrap_or_else(|| default.into());
+        let usual = || rootless::directory(host, name).unwrap_or_else(|| default.into());
         pick(flags, name).map_or_else(usual, PathBuf::from)
     };
     Options {
@@ -59,7 +58,7 @@ fn endpoint(host: &dyn Host, args: &[String], json: Option<&serde_json::Value>) 
     }
     let hosts = json.and_then(|json| json.get("hosts")).and_then(serde_json::Value::as_array);
     let hosts: Vec<&str> = hosts.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
-    match rootless_socket(host) {
+    match rootless::socket(host) {
         Some(socket) if hosts.is_empty() => Endpoint::Unix(socket),
         _ => Endpoint::of_hosts(hosts),
     }

@@ -20,11 +20,13 @@ pub mod file;
 pub mod flags;
 pub mod hosts;
 pub mod options;
+pub mod rootless;
 pub mod settings;
 pub mod store;
 pub mod tls;
 pub mod values;
 
+pub use rootless::is_rootless;
 pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
 pub use tls::Tls;
@@ -100,11 +102,6 @@ pub fn default_config(host: &dyn Host) -> PathBuf {
         Some(dir) => Path::new(&dir).join("docker/daemon.json"),
         None => "/etc/docker/daemon.json".into(),
     }
-}
-
-/// Whether dockerd will run under rootlesskit (pkg/rootless).
-pub fn is_rootless(host: &dyn Host) -> bool {
-    host.env("ROOTLESSKIT_STATE_DIR").is_some_and(|dir| !dir.is_empty())
 }
 
 /// A file that was named and is not there; without its name it would not be needed.

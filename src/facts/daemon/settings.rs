@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::file::ConfigFile;
 use super::flags::Flags;
 use super::hosts::Listen;
-use super::is_rootless;
+use super::rootless::{self, is_rootless};
 use super::store::{self, Store};
 use super::tls::Tls;
 use super::values::Values;
@@ -118,14 +118,15 @@ impl Settings {
         let values = Values::merged(flags, file);
         let path = |key: &str, default: &str| {
             // The kernel's working directory of dockerd is ours; a relative path would be below it.
-            values
-                .text(key)
-                .map_or_else(|| rootless_default(host, key).unwrap_or_else(|| default.into()), PathBuf::from)
+            values.text(key).map_or_else(
+                || rootless::directory(host, key).unwrap_or_else(|| default.into()),
+                PathBuf::from,
+            )
         };
         let text = |key: &str| values.text(key).map(ToOwned::to_owned);
         let on = |key: &str, default: bool| values.switch(key).unwrap_or(default);
         let tls = Tls::read(host, flags, &values);
-        let (hosts, bad_hosts) = listens(&values, tls.on, rootless_socket(host).as_deref());
+        let (hosts, bad_hosts) = listens(&values, tls.on, rootless::socket(host).as_deref());
         let data_root =
             values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
         let env_driver = host.env("DOCKER_DRIVER").filter(|driver| !driver.is_empty());
@@ -182,29 +183,6 @@ impl Settings {
         };
         unix.or_else(tcp)
     }
-}
-
-/// Defaults under rootlesskit (daemon/config/config_linux.go, `setPlatformDefaults`).
-pub fn rootless_default(host: &dyn Host, key: &str) -> Option<PathBuf> {
-    if !is_rootless(host) {
-        return None;
-    }
-    let runtime = || host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match key {
-        "data-root" => {
-            let home = || host.env("HOME").map(|home| Path::new(&home).join(".local/share"));
-            Some(host.env("XDG_DATA_HOME").map(PathBuf::from).or_else(home)?.join("docker"))
-        }
-        "exec-root" => Some(runtime()?.join("docker")),
-        "pidfile" => Some(runtime()?.join("docker.pid")),
-        _ => None,
-    }
-}
-
-/// Where a daemon under rootlesskit listens by default (opts/hosts.go, `ParseHost` with `defaultToUnixXDG`).
-pub fn rootless_socket(host: &dyn Host) -> Option<PathBuf> {
-    let runtime = host.env("XDG_RUNTIME_DIR").filter(|_| is_rootless(host))?;
-    Some(Path::new(&runtime).join("docker.sock"))
 }
 
 /// Every address, and what cannot be read.
@@ -316,21 +294,6 @@ mod tests {
         assert_eq!(daemon(&host, &[]).settings.containerd, Containerd::System(SYSTEM_CONTAINERD.into()));
         let named = daemon(&host, &["--containerd=/x.sock"]).settings.containerd;
         assert_eq!(named, Containerd::Named("/x.sock".into()));
-    }
-
-    #[test]
-    fn under_rootlesskit_everything_is_below_the_users_own_directories() {
-        let host = machine("28.5.2")
-            .variable("ROOTLESSKIT_STATE_DIR", "/run/user/7/rk")
-            .variable("XDG_RUNTIME_DIR", "/run/user/7")
-            .variable("HOME", "/home/sam");
-        let settings = daemon(&host, &[]).settings;
-        assert_eq!(settings.data_root, Path::new("/home/sam/.local/share/docker"));
-        assert_eq!(settings.hosts, [Listen::Unix("/run/user/7/docker.sock".into())]);
-        assert_eq!(settings.pidfile, Path::new("/run/user/7/docker.pid"));
-        let named = daemon(&host, &["-H", "unix:///x.sock", "-H", "unix://"]).settings.hosts;
-        assert_eq!(named[0], Listen::Unix("/x.sock".into()));
-        assert_eq!(named[1], Listen::Unix("/run/user/7/docker.sock".into()));
     }
 
     #[test]
