@@ -37,7 +37,7 @@ const WORDS: &[&str] = &[
     "timed out",
     "deadline",
     "read-only",
-    "busy",
+    "resource busy",
     "no space",
     "quota",
     "exceed",
@@ -56,7 +56,9 @@ const WORDS: &[&str] = &[
     "missing",
     "several valid",
     "no plugin",
-    "removed",
+    "and removed",
+    "been removed",
+    "is removed",
     "already",
     "still running",
     "in use",
@@ -89,10 +91,9 @@ const WORDS: &[&str] = &[
     "toomany",
     "rootless",
     "completed initialization",
-    "storage-driver=",
-    "graphdriver",
+    "docker daemon",
+    "graphdrivers",
     "4.4.0-",
-    "starting up",
     "not a ",
     "as a flag",
     "broken pipe",
@@ -101,7 +102,7 @@ const WORDS: &[&str] = &[
     "not running",
     "interactive auth",
     "boltdb",
-    "mtu",
+    " mtu ",
     "exit code",
     "exit status",
     "exited",
@@ -166,10 +167,12 @@ fn automaton(words: &[&str]) -> Option<AhoCorasick> {
 /// Whether a line says itself that it is no complaint, and holds nothing that speaks against it.
 fn is_dull(line: &[u8]) -> bool {
     static QUIET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" level="));
+    static SKIPPED: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new("skip loading plugin"));
     let head = &line[..line.len().min(160)];
     let level = QUIET.find(head).map(|at| &line[at + " level=".len()..]);
     level.is_some_and(|level| level.starts_with(b"info ") || level.starts_with(b"debug "))
-        && LOUD_FILTER.as_ref().is_some_and(|filter| !filter.is_match(line))
+        && (SKIPPED.find(head).is_some() || LOUD_FILTER.as_ref().is_some_and(|filter| !filter.is_match(line)))
 }
 
 /// Whether a line has a word of failures.
