@@ -116,6 +116,18 @@ const WORDS: &[&str] = &[
     "no matching",
     "handshake",
     "child's pid",
+    "xtables",
+    "need to frag",
+    "not defined",
+    "not absolute",
+    "aborted",
+    "connection reset",
+    "try again",
+    "prerequisites",
+    "unable to locate",
+    "cgroup root",
+    "conflicts with",
+    "drop capabilities",
 ];
 
 static FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(WORDS));
@@ -210,6 +222,11 @@ impl Lines {
         (!self.partial.is_empty()).then_some((self.number + 1, &self.partial[..]))
     }
 
+    /// Whether that line is worth a look.
+    pub(super) fn wants(&self, line: &[u8]) -> bool {
+        self.wants_next || is_candidate(line)
+    }
+
     /// Ends the line that earlier pieces began; gives what follows it.
     fn complete<'a>(&mut self, bytes: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let Some(end) = memchr(b'\n', bytes) else {
@@ -220,7 +237,7 @@ impl Lines {
         self.number += 1;
         self.skipping = false;
         let line = std::mem::take(&mut self.partial);
-        if self.wants_next || is_candidate(&line) {
+        if self.wants(&line) {
             self.wants_next = sink.line(self.number, &line);
         }
         self.partial = line;

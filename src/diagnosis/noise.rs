@@ -76,6 +76,11 @@ const KINDS: &[Kind] = &[
             r"limitation discarded|mountpoint not found for"
         ),
     ),
+    warned("hierarchy not mounted", r"^mountpoint for \w+ not found$"),
+    mild(
+        "tables looked for",
+        r"^cat: .*/proc/net/\w+_tables_names|^device .?\w+.? does not exist\.?$|xtables contention detected",
+    ),
     always(
         "end of an event stream",
         r"event stream.*(graceful|canceled)|failed to get event.*(transport is closing|canceled)|containerd api is ready.*canceled|following graceful shutdown|context canceled$|processing signal|error=<nil>$",
@@ -158,13 +163,18 @@ pub(super) fn name(record: &Record) -> Option<&'static str> {
 
 /// What a program says when it gives up is no noise, whatever it quotes.
 fn is_verdict(text: &str) -> bool {
-    const VERDICTS: [&str; 6] = [
+    const VERDICTS: [&str; 11] = [
         "failed to start daemon",
         "Error starting daemon",
         "failed to create NAT chain",
         "OCI runtime create failed",
         "starting container process",
         "Error response from daemon",
+        "Cannot start service",
+        "Cannot create container",
+        "can not be set",
+        "failed to create endpoint",
+        "find nft tool",
     ];
     VERDICTS.iter().any(|verdict| text.contains(verdict))
 }

@@ -65,7 +65,7 @@ pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
 
 static COMPLAINT: Pattern = Pattern::new(concat!(
     r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
-    r"\berror: |unknown (shorthand )?flag|: (error|failed|fatal|cannot|can.t|unable)\b|",
+    r"\berror: |unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
     r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));
@@ -82,6 +82,19 @@ pub(super) fn goes_on(text: &str) -> bool {
     end.ends_with(':')
         || end.ends_with("failed to dial")
         || (end.contains("iptables failed:") && !end.contains("(exit status"))
+}
+
+static MIDDLE: Pattern = Pattern::new(r"^(\(|[a-z-][^:]* )");
+static BEGINS: Pattern = Pattern::new(
+    r"^([\w./-]+(\[\d+\])?:( |$)|(error|failed|failure|fatal|panic|cannot|can.t|could|couldn.t|unable|goroutine|time=|level=)\b|- )",
+);
+
+/// Whether a bare line reads like the middle of a sentence that a page or a terminal has broken.
+pub(super) fn is_middle(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|first| !first.is_ascii_uppercase())
+        && MIDDLE.fits(bytes)
+        && !BEGINS.fits(bytes)
 }
 
 /// The explanation that hack/dind gives for a refused mount that does not matter.
