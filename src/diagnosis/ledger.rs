@@ -78,6 +78,8 @@ pub(super) struct Ledger {
     /// The storage driver that was chosen in the end.
     pub(super) chosen_driver: Option<String>,
     open: Option<Open>,
+    /// The daemon was told to stop: what breaks off then is no failure.
+    stopping: bool,
     /// A program crashed; which one stands in the next few lines.
     panic: Option<(LogLine, usize)>,
 }
@@ -146,11 +148,15 @@ impl Ledger {
     /// Notes how far the daemon came and in what world it runs.
     fn mark(&mut self, record: &Record, line: &LogLine) {
         let text = record.text.as_str();
+        if refine::is_success(text) {
+            self.succeed();
+        }
         self.rootless |= refine::is_rootless(text);
         if self.wsl1.is_none() && text.contains("4.4.0-") && text.contains("-Microsoft") {
             self.wsl1 = Some(line.clone());
         }
         if record.level == Level::Quiet {
+            self.stopping = (self.stopping || refine::is_told_to_stop(text)) && text != "Starting up";
             if text.contains("completed initialization") {
                 self.survive();
             }
@@ -166,6 +172,15 @@ impl Ledger {
         if let Some(line) = self.logged.take() {
             self.errors.retain(|error| *error != line);
             self.pass_over(line, "error that did not stop the daemon");
+        }
+    }
+
+    /// The job went well: what nobody knows in it was no failure of the job.
+    fn succeed(&mut self) {
+        for line in [self.unexplained.take(), self.logged.take(), self.complaint.take()].into_iter().flatten()
+        {
+            self.errors.retain(|error| *error != line);
+            self.pass_over(line, "error that did not fail the job");
         }
     }
 
@@ -215,6 +230,9 @@ impl Ledger {
     }
 
     fn complain(&mut self, record: &Record, line: &LogLine) {
+        if self.stopping && record.formed && record.level >= Level::Warning {
+            return self.pass_over(line.clone(), "error while the daemon was told to stop");
+        }
         if refine::is_failure_of_the_daemon(record) {
             let slot = if record.formed { &mut self.logged } else { &mut self.unexplained };
             slot.get_or_insert_with(|| line.clone());

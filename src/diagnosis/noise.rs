@@ -38,6 +38,10 @@ const KINDS: &[Kind] = &[
         "unused snapshotter",
         r"(could not use|failed to load) .*(snapshotter|differ|plugin).*(aufs|btrfs|zfs|devmapper|blockfile|erofs|overlaybd|stargz)",
     ),
+    always(
+        "devicemapper as it is",
+        r"udev sync is not supported|usage of loopback devices|no --storage-opt dm\.",
+    ),
     always("aufs absent", r"aufs (was )?not found|module aufs"),
     always(
         "no CNI network",
@@ -47,7 +51,7 @@ const KINDS: &[Kind] = &[
         "modprobe attempt",
         concat!(
             r"^modprobe: |^(iptables|ip6tables|nft)?:? ?modprobe: |running modprobe|^ip: (can.t find device|either)|^lsmod|",
-            r"could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
+            r"^, error: exit status \d+$|could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
         ),
     ),
     always("tracing not configured", r"\b(otlp|otel|opentelemetry|tracing processor|tracing endpoint)\b"),
@@ -77,6 +81,7 @@ const KINDS: &[Kind] = &[
         ),
     ),
     warned("hierarchy not mounted", r"^mountpoint for \w+ not found$"),
+    mild("wrapper's link", r"^ln: failed to create symbolic link .*/sys/fs/cgroup"),
     mild(
         "tables looked for",
         r"^cat: .*/proc/net/\w+_tables_names|^device .?\w+.? does not exist\.?$|xtables contention detected",
@@ -140,7 +145,7 @@ const KINDS: &[Kind] = &[
     ),
     always(
         "statistics not available",
-        r"collecting stats for|no metrics received|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
+        r"collecting (stats|metrics) for|no metrics received|add cg to oom monitor|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
     ),
     always("swarm not joined", r"this node is not a swarm manager"),
     warned(

@@ -67,7 +67,7 @@ static COMPLAINT: Pattern = Pattern::new(concat!(
     r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
     r"\berror: |unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
-    r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
+    r"|core dumped\)?|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));
 
 /// Something that reads like an error of whatever program.
@@ -95,6 +95,16 @@ pub(super) fn is_middle(text: &str) -> bool {
     bytes.first().is_some_and(|first| !first.is_ascii_uppercase())
         && MIDDLE.fits(bytes)
         && !BEGINS.fits(bytes)
+}
+
+/// Whether the daemon says that it was told to stop.
+pub(super) fn is_told_to_stop(text: &str) -> bool {
+    text.starts_with("Processing signal")
+}
+
+/// Whether a CI runner says that the whole job went well.
+pub(super) fn is_success(text: &str) -> bool {
+    text.trim() == "Job succeeded"
 }
 
 /// The explanation that hack/dind gives for a refused mount that does not matter.
