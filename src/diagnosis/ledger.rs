@@ -106,8 +106,9 @@ impl Ledger {
         self.trace(&record);
         if let (Some(open), Some(text)) = (&before, joined) {
             record.text = text;
-            let known = self.file(&record, &open.first);
-            self.leave_open(open.first.clone(), record.text, open.lines + 1, known);
+            let first = if refine::is_bare_status(&open.text) { own } else { open.first.clone() };
+            let known = self.file(&record, &first);
+            self.leave_open(first, record.text, open.lines + 1, known);
         } else {
             let known = self.file(&record, &own);
             let wrapped = !record.formed && refine::is_failure_of_the_daemon(&record);

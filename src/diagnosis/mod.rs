@@ -17,6 +17,7 @@ mod noise;
 mod refine;
 mod signatures;
 mod vocabulary;
+mod words;
 
 use std::io::{ErrorKind, Read};
 

@@ -84,6 +84,13 @@ pub(super) fn goes_on(text: &str) -> bool {
         || (end.contains("iptables failed:") && !end.contains("(exit status"))
 }
 
+static BARE_STATUS: Pattern = Pattern::new(r"(^|error: )exit status \d+$");
+
+/// A first line that says no more than that something ended; what did stands in the next.
+pub(super) fn is_bare_status(text: &str) -> bool {
+    BARE_STATUS.fits(text.as_bytes())
+}
+
 static MIDDLE: Pattern = Pattern::new(r"^(\(|[a-z-][^:]* )");
 static BEGINS: Pattern = Pattern::new(
     r"^([\w./-]+(\[\d+\])?:( |$)|(error|failed|failure|fatal|panic|cannot|can.t|could|couldn.t|unable|goroutine|time=|level=)\b|- )",
