@@ -17,6 +17,7 @@ pub mod fake;
 pub mod footprint;
 pub mod http;
 pub mod image;
+pub mod inside;
 pub mod live;
 pub mod log;
 pub mod objects;

@@ -24,6 +24,16 @@ pub enum Kind {
 /// Every kind.
 pub const KINDS: [Kind; 4] = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
 
+/// The bridge of a run's network. The form is dockerd's own, `br-` and twelve digits, so that its rules are known as a
+/// daemon's; the digits are the run's, so that one which a killed dockerd had no time to write down is known as ours.
+pub fn bridge(run: &str) -> String {
+    format!("br-{run:0<12}")
+}
+
+/// The driver's option that gives a network's bridge its name (moby `libnetwork/drivers/bridge/labels.go`,
+/// `BridgeName`).
+pub const BRIDGE_OPTION: &str = "com.docker.network.bridge.name";
+
 /// A thing that carries our label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {

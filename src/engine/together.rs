@@ -4,15 +4,20 @@
 use std::time::Instant;
 
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use futures_util::future::join;
 use serde_json::json;
 
-use super::LABEL;
 use super::container::{self, ContainerRun, ContainerSpec, Door};
 use super::docker::of_bollard;
 use super::error::{EngineError, EngineResult};
+use super::{LABEL, objects};
+
+/// The network of a container that asked for none (moby `daemon/network/settings.go`, `DefaultNetwork`).
+const DEFAULT: &str = "bridge";
 
 /// What is to be done.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Pair {
     /// The container that was kept: it is held this time.
     pub first: ContainerSpec,
@@ -20,6 +25,8 @@ pub struct Pair {
     pub others: Vec<ContainerSpec>,
     /// The user network that they share.
     pub network: String,
+    /// What came of making it, where that was tried before.
+    pub made: Option<EngineResult<()>>,
     /// The volume that they share.
     pub volume: String,
 }
@@ -33,6 +40,8 @@ pub struct Together {
     pub first: ContainerRun,
     /// Those of the others that were tried.
     pub others: Vec<ContainerRun>,
+    /// What came of an init beside a container's own program, where one was asked for.
+    pub init: Option<EngineResult<()>>,
     /// Whether the volume is still there without any of them.
     pub volume: Option<EngineResult<bool>>,
 }
@@ -40,17 +49,23 @@ pub struct Together {
 /// Does it, up to the removal. What is in the way of one thing is kept from the others as far as can be.
 pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
     let name = container::name(id, pair.first.role);
-    let mut network = door.join_in(id, &pair.network, &name).await;
+    let mut network = match &pair.made {
+        Some(made) => made.clone(),
+        None => door.make_network(id, &pair.network).await,
+    };
+    if network.is_ok() {
+        network = door.move_to(&pair.network, DEFAULT, &name).await;
+    }
     let start = Instant::now();
     let mut begun = door.begin(&name, &pair.first, &mut done.first).await;
     if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &begun) {
         // Is it the network that is in the way?
         let refusal = begun.err();
-        door.leave(&pair.network, &name).await;
+        let _ = door.move_to(DEFAULT, &pair.network, &name).await;
         begun = door.begin(&name, &pair.first, &mut done.first).await;
         network = refusal.map_or(Ok(()), Err);
     }
-    let joined = network.is_ok();
+    let joined = network.is_ok().then_some(&*pair.network);
     done.network = Some(network);
     let mut alive = match begun {
         Ok(alive) => alive,
@@ -63,42 +78,100 @@ pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
         done.first.end = Err(error);
         return;
     }
-    for spec in &pair.others {
-        let mut spec = spec.clone();
-        if joined {
-            spec.body["HostConfig"]["NetworkMode"] = json!(pair.network);
-        }
-        done.others.push(ContainerRun::new());
-        let Some(other) = done.others.last_mut() else { break };
-        other.end = container::run(door, id, &spec, other).await;
-        if other.end.is_ok() {
-            break;
-        }
+    let last = beside(door, id, pair, joined, done).await;
+    // The daemon takes both down at once.
+    let (other, first) = join(
+        async {
+            match last {
+                Some(name) => Some(door.exit_code(&name).await),
+                None => None,
+            }
+        },
+        async {
+            alive.end(door, &name, &mut done.first).await?;
+            door.exit_code(&name).await
+        },
+    )
+    .await;
+    if let (Some(end), Some(run)) = (other, done.others.last_mut()) {
+        run.end = end;
     }
-    done.first.end = alive.end(door, &name, &mut done.first).await;
+    done.first.end = first;
     done.first.took = start.elapsed();
 }
 
+/// Runs the others in turn until one has told what it saw; the name of that one, whose exit code is still to come.
+async fn beside(
+    door: &Door<'_>,
+    id: &str,
+    pair: &Pair,
+    network: Option<&str>,
+    done: &mut Together,
+) -> Option<String> {
+    for spec in &pair.others {
+        let mut spec = spec.clone();
+        if let Some(network) = network {
+            spec.body["HostConfig"]["NetworkMode"] = json!(network);
+        }
+        let mut run = ContainerRun::new();
+        let mut told = container::until_it_told_all(door, id, &spec, &mut run).await;
+        if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)) {
+            done.init = Some(Err(refusal.clone()));
+            spec.body["HostConfig"]["Init"] = json!(false);
+            door.forget(id, &spec).await;
+            run = ContainerRun::new();
+            told = container::until_it_told_all(door, id, &spec, &mut run).await;
+        } else if told.is_ok() && spec.body["HostConfig"]["Init"] == json!(true) {
+            done.init = Some(Ok(()));
+        }
+        let has_told = told.is_ok() && run.stdout.contains(&b'\n');
+        run.end = match &told {
+            Ok(name) if !has_told => door.exit_code(name).await,
+            Ok(_) => Ok(0),
+            Err(error) => Err(error.clone()),
+        };
+        done.others.push(run);
+        if has_told {
+            return told.ok();
+        }
+    }
+    None
+}
+
+/// Whether it is the init that the daemon does not find (moby `daemon/oci_linux.go`, `DefaultInitBinary`).
+fn is_of_init(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { message, .. } if message.contains("docker-init"))
+}
+
 impl Door<'_> {
-    /// Makes a network of ours, and connects a container to it that does not run.
-    async fn join_in(&self, id: &str, network: &str, container: &str) -> EngineResult<()> {
-        let labels = [(LABEL.to_owned(), id.to_owned())].into();
+    /// Removes a container that was refused when it was started.
+    async fn forget(&self, id: &str, spec: &ContainerSpec) {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let _ = self.docker.remove_container(&container::name(id, spec.role), Some(options)).await;
+    }
+
+    /// Makes a network of ours.
+    pub async fn make_network(&self, id: &str, network: &str) -> EngineResult<()> {
         let request = NetworkCreateRequest {
             name: network.to_owned(),
-            labels: Some(labels),
+            labels: Some([(LABEL.to_owned(), id.to_owned())].into()),
+            options: Some([(objects::BRIDGE_OPTION.to_owned(), objects::bridge(id))].into()),
             ..NetworkCreateRequest::default()
         };
         let made = self.docker.create_network(request).await;
-        made.map_err(|error| of_bollard(self.endpoint, "make a network", &error))?;
+        made.map(drop).map_err(|error| of_bollard(self.endpoint, "make a network", &error))
+    }
+
+    /// Has a container that does not run be on one network when it is started, and not on the other.
+    async fn move_to(&self, network: &str, from: &str, container: &str) -> EngineResult<()> {
         let request =
             NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
         let connected = self.docker.connect_network(network, request).await;
-        connected.map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))
-    }
-
-    /// Takes a container out of a network again.
-    async fn leave(&self, network: &str, container: &str) {
+        connected
+            .map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))?;
+        // It may not have been there: then it is where it should be.
         let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
-        let _ = self.docker.disconnect_network(network, request).await;
+        let _ = self.docker.disconnect_network(from, request).await;
+        Ok(())
     }
 }

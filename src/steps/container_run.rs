@@ -16,6 +16,8 @@ use crate::profile::Container;
 use crate::step::{Cx, Finding, Phase, Step};
 use crate::workload::{self, spec};
 
+mod life;
+
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-run",
@@ -69,6 +71,10 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::warn(CauseId::new("container-start-failed"), what).with("refused", error));
     }
     findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
+    findings.extend(life::judge_first(run)?);
+    if let Some(together) = workload::is_started_again(cx.plan).then(|| workload::together(cx)).flatten() {
+        findings.extend(life::judge_second(together));
+    }
     // The headline of a passed step is its last finding.
     findings.extend(judge_end(&cx.plan.profile.container, run));
     Ok(findings)

@@ -8,8 +8,8 @@
 use std::cell::OnceCell;
 
 use crate::diagnosis::{self, CauseId};
-use crate::engine::{ContainerRun, EngineError, Stage, Together};
-use crate::plan::ImageChoice;
+use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage, Together};
+use crate::plan::{ImageChoice, Plan};
 use crate::probe::{Document, PROTOCOL};
 use crate::step::{Cx, Finding};
 
@@ -27,14 +27,27 @@ pub struct Seen {
 /// The first container, with everything that a step of the plan asks for.
 pub fn first<'a>(cx: &Cx<'a>) -> &'a ContainerRun {
     let asked = || Part::ALL.into_iter().filter(|part| cx.plan.runs(part.step())).collect::<Vec<_>>();
-    cx.seen.first.get_or_init(|| run(cx, "run", &asked()))
+    cx.seen.first.get_or_init(|| {
+        let spec = spec::first(cx, &asked(), is_started_again(cx.plan));
+        run(cx, &spec)
+    })
+}
+
+/// Whether a step of the plan judges its second life.
+pub fn is_started_again(plan: &Plan) -> bool {
+    ["container-storage", "container-network", "container-privileged"].iter().any(|step| plan.runs(step))
 }
 
 /// Its second life and its neighbour; where the first was refused there is none.
 pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
-    first(cx).end.as_ref().ok()?;
+    let first = first(cx);
+    first.end.as_ref().ok()?;
     let within = cx.plan.profile.container.timeout;
-    Some(cx.seen.together.get_or_init(|| cx.engine.run_together(cx.plan, &spec::pair(cx.plan), within)))
+    Some(
+        cx.seen.together.get_or_init(|| {
+            cx.engine.run_together(cx.plan, &spec::pair(cx.plan, first.network.clone()), within)
+        }),
+    )
 }
 
 /// A container that is privileged and has nothing else.
@@ -42,15 +55,14 @@ pub fn privileged(cx: &Cx<'_>) -> ContainerRun {
     cx.engine.run(cx.plan, &spec::privileged(cx.plan), cx.plan.profile.container.timeout)
 }
 
-/// Runs a container of the built-in image with some of the parts.
-fn run(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerRun {
+/// Runs a container of the built-in image.
+fn run(cx: &Cx<'_>, spec: &ContainerSpec) -> ContainerRun {
     // The profile's own image was brought in by the step `image`; the probe comes in the built-in one.
-    let missing = cx.plan.image != ImageChoice::Builtin && role == "run";
+    let missing = cx.plan.image != ImageChoice::Builtin && spec.role == "run";
     if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.plan).err()).flatten() {
         return ContainerRun { end: Err(error), ..ContainerRun::new() };
     }
-    let spec = spec::container(cx, role, parts);
-    cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout)
+    cx.engine.run(cx.plan, spec, cx.plan.profile.container.timeout)
 }
 
 /// What a step judges: the run that shows its part, with the probe's document.
@@ -86,7 +98,7 @@ pub fn shown<'a>(cx: &Cx<'a>, part: Part, refused: CauseId) -> anyhow::Result<Re
         Err(EngineError::Refused { .. }) => {}
         Err(error) => return Ok(Err(failure(run_of_all.stage, error.clone(), refused)?)),
     }
-    let alone = run(cx, part.role(), &[part]);
+    let alone = run(cx, &spec::container(cx, part.role(), &[part]));
     Ok(match alone.end {
         Ok(_) => read(&alone).map(|document| Shown::Alone(Box::new(alone), Box::new(document))),
         Err(error) => Err(failure(alone.stage, error, refused)?),
