@@ -68,18 +68,14 @@ const REASONS: &[(&str, &[&str])] = &[
     (
         "this machine's v2 tree has no controllers to give; the worlds of tests/vm show it",
         &[
-            "cgroup-controllers-not-enabled",
             "cgroup-v2-evacuation-race",
             "cgroup-v2-root-has-processes",
-            "cgroup-freezer-missing",
-            "cgroup-namespace-is-host",
             "device-cgroup-bpf-not-permitted",
         ],
     ),
     (
         "every hierarchy is mounted on this machine already, in its only grouping and with its options; no process may enter an empty cpuset",
         &[
-            "cgroup-v1-wrong-grouping",
             "cpuset-mounted-noprefix",
             "cpuset-not-initialized",
             "cgroup-not-mounted",
@@ -96,7 +92,6 @@ const REASONS: &[(&str, &[&str])] = &[
     (
         "it shows in a log only, while the environment is as it should be",
         &[
-            "binary-versions-incompatible",
             "capability-missing-for-container",
             "containerd-crashed",
             "containerd-start-timeout",
@@ -120,7 +115,6 @@ const REASONS: &[(&str, &[&str])] = &[
             "daemon-start-timeout",
             "daemon-stop-timeout",
             "leftovers-remain",
-            "could-not-try",
         ],
     ),
     (
@@ -129,7 +123,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "dockerd does without, or replaces it: the step says so and passes",
-        &["mount-propagation-private", "stale-socket"],
+        &["stale-socket"],
     ),
 ];
 
