@@ -19,7 +19,7 @@ dist: ## what is shipped: the small binary with its checksum, man pages and comp
 deb: dist ## the Debian package (cargo install cargo-deb)
 	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
 
-test: unit outer-test ## everything
+test: unit outer-test sandbox-test ## everything but the virtual machines
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
@@ -28,8 +28,7 @@ outer-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
 
 sandbox-test: build ## the fault matrix: worlds made of namespaces, broken one way at a time
-	for suite in bookworm trixie forky; do tests/bed/tree.sh $$suite >/dev/null; done
-	cargo test --locked --test sandbox -- --ignored --nocapture --skip by_hand
+	scripts/sandbox.sh $(BINARY)
 
 vm-test: build ## other kernels and cgroup set-ups, in virtual machines
 	scripts/vm-test.sh $(BINARY)

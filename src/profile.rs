@@ -25,6 +25,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("ci", include_str!("../profiles/ci.yaml")),
     ("strict", include_str!("../profiles/strict.yaml")),
     ("kubernetes", include_str!("../profiles/kubernetes.yaml")),
+    ("rootless", include_str!("../profiles/rootless.yaml")),
     ("legacy", include_str!("../profiles/legacy.yaml")),
 ];
 

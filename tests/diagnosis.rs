@@ -139,6 +139,33 @@ fn a_failed_overlay_mount_counts_unless_a_better_driver_took_over() {
 }
 
 #[test]
+fn a_message_that_was_broken_into_lines_is_read_as_one() {
+    for text in [
+        "docker: Error response from daemon: failed to create task for container:\nfailed to create shim task:\n\
+         unable to start container process:\nunable to apply caps:\ncan't apply capabilities:\noperation not permitted\n",
+        "Error response from daemon: OCI runtime create failed: unable to apply caps: operation\n  not permitted",
+    ] {
+        let found = diagnose(text);
+        assert_eq!(
+            (found.cause.id.as_str(), found.first_error.unwrap().line),
+            ("capability-missing-for-container", 1)
+        );
+    }
+    let other = "Error response from daemon: the moon is in the wrong phase\nfailed to find runc binary\n";
+    assert_eq!(diagnose(other).first_error.unwrap().line, 2);
+}
+
+#[test]
+fn what_the_entrypoint_of_dind_says_on_its_way_is_harmless() {
+    let text = "cat: can't open '/proc/net/arp_tables_names': No such file or directory\n\
+                Device \"ip_tables\" does not exist.\niptables v1.8.10 (nf_tables)\n\
+                time=\"x\" level=warning msg=\"mountpoint for pids not found\"\n";
+    assert_eq!(diagnose(text).cause.id, NO_ERROR_FOUND);
+    let found = diagnose(format!("{text}failed to start daemon: Devices cgroup isn't mounted\n"));
+    assert_eq!(found.first_error.unwrap().line, 5);
+}
+
+#[test]
 fn an_error_that_nobody_knows_is_quoted() {
     let found = diagnose("ok\ndocker: Error response from daemon: the moon is in the wrong phase.\n");
     assert_eq!((found.cause.id, found.first_error.unwrap().line), (UNKNOWN, 2));
@@ -223,8 +250,9 @@ fn every_cause_can_be_acted_on() {
     }
 }
 
-#[test]
-fn every_id_in_the_source_is_in_the_vocabulary() {
+/// The ids that the source names, with the file.
+fn ids_in_the_source() -> Vec<(String, PathBuf)> {
+    let mut ids = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -232,12 +260,45 @@ fn every_id_in_the_source_is_in_the_vocabulary() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                for id in text.split("CauseId::new(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
-                    assert!(diagnosis::find(id).is_some(), "{id} in {}", path.display());
-                }
+                let named = text.split("CauseId::new(").skip(1).map(str::trim_start);
+                let named = named.filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
+                ids.extend(named.map(|id| (id.to_owned(), path.clone())));
             }
         }
     }
+    ids
+}
+
+#[test]
+fn every_id_in_the_source_is_in_the_vocabulary() {
+    let ids = ids_in_the_source();
+    assert!(ids.len() > 100, "only {} found", ids.len());
+    for (id, path) in ids {
+        assert!(diagnosis::find(&id).is_some(), "{id} in {}", path.display());
+    }
+}
+
+/// Who says that a check finds a cause must have one that names it.
+#[test]
+fn every_cause_of_a_check_is_named_by_one() {
+    let source = folder_text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let steps: HashSet<&str> = dindcheck::steps::ALL.iter().map(|step| step.id).collect();
+    for cause in diagnosis::all() {
+        let Some(step) = cause.live.as_deref() else { continue };
+        assert!(steps.contains(step), "{}: no step is called {step}", cause.id);
+        let named = source.contains(&format!("\"{}\"", cause.id)) || cause.id.as_str() == "stale-socket";
+        assert!(named, "{}: nothing in src names it", cause.id);
+    }
+}
+
+fn folder_text(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let texts = entries.map(|path| match path.extension() {
+        _ if path.is_dir() => folder_text(&path),
+        Some(extension) if extension == "rs" => std::fs::read_to_string(&path).unwrap(),
+        _ => String::new(),
+    });
+    texts.collect()
 }
 
 /// Causes of logs without a log of ours, and what it would take to have one.

@@ -18,7 +18,7 @@ const OVERLAY: [CauseId; 5] = [
 ];
 
 /// What comes of a failure, from telling to empty.
-const CONSEQUENCES: [CauseId; 11] = [
+const CONSEQUENCES: [CauseId; 12] = [
     CauseId::new("stale-containerd-pid-file"),
     CauseId::new("loop-devices-unavailable"),
     CauseId::new("fuse-overlayfs-program-missing"),
@@ -26,6 +26,7 @@ const CONSEQUENCES: [CauseId; 11] = [
     CauseId::new("containerd-start-timeout"),
     CauseId::new("dns-resolver-not-answering"),
     CauseId::new("container-outbound-network-unreachable"),
+    CauseId::new("client-tls-certificate-mismatch"),
     CauseId::new("client-tls-port-mismatch"),
     CauseId::new("client-wrong-docker-host"),
     CauseId::new("outer-container-not-privileged"),

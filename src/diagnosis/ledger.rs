@@ -13,6 +13,9 @@ use super::{noise, refine, vocabulary};
 
 /// How many lines of a kind are kept for showing.
 const KEPT: usize = 8;
+/// Over how many lines a message is followed, and up to which length.
+const JOINED: usize = 10;
+const JOINED_BYTES: usize = 8 * 1024;
 /// In how many lines of a trace the program that crashed is looked for.
 const TRACE: usize = 12;
 
@@ -49,6 +52,14 @@ pub(super) struct Evidence {
     pub(super) quiet: Option<LogLine>,
 }
 
+/// A message that may go on in the next line.
+#[derive(Debug, Clone)]
+struct Open {
+    first: LogLine,
+    text: String,
+    lines: usize,
+}
+
 /// Everything seen so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
@@ -66,32 +77,53 @@ pub(super) struct Ledger {
     pub(super) wsl1: Option<LogLine>,
     /// The storage driver that was chosen in the end.
     pub(super) chosen_driver: Option<String>,
-    open: Option<(LogLine, String)>,
+    open: Option<Open>,
+    /// The daemon was told to stop: what breaks off then is no failure.
+    stopping: bool,
     /// A program crashed; which one stands in the next few lines.
     panic: Option<(LogLine, usize)>,
 }
 
+impl Open {
+    /// Whether a line goes on with the message: it comes bare, after a colon or in the middle of a sentence.
+    fn takes(&self, next: &Record) -> bool {
+        !next.formed && (refine::goes_on(&self.text) || refine::is_middle(&next.text))
+    }
+
+    fn joined(&self, next: &Record) -> String {
+        format!("{} {}", self.text.trim_end(), next.text)
+    }
+}
+
 impl Ledger {
-    /// Takes a line; says whether its message goes on in the next one.
+    /// Takes a line; says whether it wants the next one too, whatever it says.
     pub(super) fn take(&mut self, number: u64, raw: &str) -> bool {
-        let line = || LogLine { line: number, text: log::without_escapes(raw).trim_end().to_owned() };
         let mut record = log::read(raw);
-        let open = self.open.take().filter(|_| !record.formed);
-        let continued = open.is_some();
-        let first = open.map_or_else(line, |(first, front)| {
-            record.text = format!("{front} {}", record.text);
-            first
-        });
-        self.mark(&record, &first);
+        let before = self.open.take().filter(|open| open.takes(&record));
+        let joined = before.as_ref().map(|open| open.joined(&record));
+        let own = LogLine { line: number, text: log::without_escapes(raw).trim_end().to_owned() };
+        self.mark(&record, &own);
         self.trace(&record);
-        if self.file(&record, &first) || continued {
-            return self.panic.is_some();
+        if let (Some(open), Some(text)) = (&before, joined) {
+            record.text = text;
+            let first = if refine::is_bare_status(&open.text) { own } else { open.first.clone() };
+            let known = self.file(&record, &first);
+            self.leave_open(first, record.text, open.lines + 1, known);
+        } else {
+            let known = self.file(&record, &own);
+            let wrapped = !record.formed && refine::is_failure_of_the_daemon(&record);
+            if wrapped || refine::goes_on(&record.text) {
+                self.leave_open(own, record.text, 1, known);
+            }
         }
-        let goes_on = refine::goes_on(&record.text);
-        if goes_on {
-            self.open = Some((first, record.text));
+        self.open.is_some() || self.panic.is_some()
+    }
+
+    /// Remembers a message that is not complete or not understood yet.
+    fn leave_open(&mut self, first: LogLine, text: String, lines: usize, known: bool) {
+        if !known && lines < JOINED && text.len() < JOINED_BYTES {
+            self.open = Some(Open { first, text, lines });
         }
-        goes_on || self.panic.is_some()
     }
 
     /// Errors of the daemon without a known cause.
@@ -117,11 +149,15 @@ impl Ledger {
     /// Notes how far the daemon came and in what world it runs.
     fn mark(&mut self, record: &Record, line: &LogLine) {
         let text = record.text.as_str();
+        if refine::is_success(text) {
+            self.succeed();
+        }
         self.rootless |= refine::is_rootless(text);
         if self.wsl1.is_none() && text.contains("4.4.0-") && text.contains("-Microsoft") {
             self.wsl1 = Some(line.clone());
         }
         if record.level == Level::Quiet {
+            self.stopping = (self.stopping || refine::is_told_to_stop(text)) && text != "Starting up";
             if text.contains("completed initialization") {
                 self.survive();
             }
@@ -137,6 +173,15 @@ impl Ledger {
         if let Some(line) = self.logged.take() {
             self.errors.retain(|error| *error != line);
             self.pass_over(line, "error that did not stop the daemon");
+        }
+    }
+
+    /// The job went well: what nobody knows in it was no failure of the job.
+    fn succeed(&mut self) {
+        for line in [self.unexplained.take(), self.logged.take(), self.complaint.take()].into_iter().flatten()
+        {
+            self.errors.retain(|error| *error != line);
+            self.pass_over(line, "error that did not fail the job");
         }
     }
 
@@ -186,6 +231,9 @@ impl Ledger {
     }
 
     fn complain(&mut self, record: &Record, line: &LogLine) {
+        if self.stopping && record.formed && record.level >= Level::Warning {
+            return self.pass_over(line.clone(), "error while the daemon was told to stop");
+        }
         if refine::is_failure_of_the_daemon(record) {
             let slot = if record.formed { &mut self.logged } else { &mut self.unexplained };
             slot.get_or_insert_with(|| line.clone());

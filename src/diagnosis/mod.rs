@@ -17,6 +17,7 @@ mod noise;
 mod refine;
 mod signatures;
 mod vocabulary;
+mod words;
 
 use std::io::{ErrorKind, Read};
 
@@ -128,7 +129,7 @@ impl Diagnoser {
     /// What the log says so far; more may be pushed afterwards.
     pub fn finish(&mut self) -> Diagnosis {
         match self.lines.rest() {
-            Some((number, line)) if lines::is_candidate(line) => {
+            Some((number, line)) if self.lines.wants(line) => {
                 let mut ledger = self.ledger.clone();
                 ledger.line(number, line);
                 conclude::conclude(&ledger)

@@ -38,6 +38,10 @@ const KINDS: &[Kind] = &[
         "unused snapshotter",
         r"(could not use|failed to load) .*(snapshotter|differ|plugin).*(aufs|btrfs|zfs|devmapper|blockfile|erofs|overlaybd|stargz)",
     ),
+    always(
+        "devicemapper as it is",
+        r"udev sync is not supported|usage of loopback devices|no --storage-opt dm\.",
+    ),
     always("aufs absent", r"aufs (was )?not found|module aufs"),
     always(
         "no CNI network",
@@ -47,7 +51,7 @@ const KINDS: &[Kind] = &[
         "modprobe attempt",
         concat!(
             r"^modprobe: |^(iptables|ip6tables|nft)?:? ?modprobe: |running modprobe|^ip: (can.t find device|either)|^lsmod|",
-            r"could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
+            r"^, error: exit status \d+$|could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
         ),
     ),
     always("tracing not configured", r"\b(otlp|otel|opentelemetry|tracing processor|tracing endpoint)\b"),
@@ -75,6 +79,12 @@ const KINDS: &[Kind] = &[
             r"no (blkio|swap|memory|kernel memory|cpu|cpuset|oom kill|io|pids)\b.* support|(blkio|io)\.?(weight| throttle)|",
             r"limitation discarded|mountpoint not found for"
         ),
+    ),
+    warned("hierarchy not mounted", r"^mountpoint for \w+ not found$"),
+    mild("wrapper's link", r"^ln: failed to create symbolic link .*/sys/fs/cgroup"),
+    mild(
+        "tables looked for",
+        r"^cat: .*/proc/net/\w+_tables_names|^device .?\w+.? does not exist\.?$|xtables contention detected",
     ),
     always(
         "end of an event stream",
@@ -135,7 +145,7 @@ const KINDS: &[Kind] = &[
     ),
     always(
         "statistics not available",
-        r"collecting stats for|no metrics received|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
+        r"collecting (stats|metrics) for|no metrics received|add cg to oom monitor|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
     ),
     always("swarm not joined", r"this node is not a swarm manager"),
     warned(
@@ -158,13 +168,18 @@ pub(super) fn name(record: &Record) -> Option<&'static str> {
 
 /// What a program says when it gives up is no noise, whatever it quotes.
 fn is_verdict(text: &str) -> bool {
-    const VERDICTS: [&str; 6] = [
+    const VERDICTS: [&str; 11] = [
         "failed to start daemon",
         "Error starting daemon",
         "failed to create NAT chain",
         "OCI runtime create failed",
         "starting container process",
         "Error response from daemon",
+        "Cannot start service",
+        "Cannot create container",
+        "can not be set",
+        "failed to create endpoint",
+        "find nft tool",
     ];
     VERDICTS.iter().any(|verdict| text.contains(verdict))
 }

@@ -65,9 +65,9 @@ pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
 
 static COMPLAINT: Pattern = Pattern::new(concat!(
     r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
-    r"\berror: |unknown (shorthand )?flag|: (error|failed|fatal|cannot|can.t|unable)\b|",
+    r"\berror: |unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
-    r"|core dumped|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
+    r"|core dumped\)?|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));
 
 /// Something that reads like an error of whatever program.
@@ -82,6 +82,36 @@ pub(super) fn goes_on(text: &str) -> bool {
     end.ends_with(':')
         || end.ends_with("failed to dial")
         || (end.contains("iptables failed:") && !end.contains("(exit status"))
+}
+
+static BARE_STATUS: Pattern = Pattern::new(r"(^|error: )exit status \d+$");
+
+/// A first line that says no more than that something ended; what did stands in the next.
+pub(super) fn is_bare_status(text: &str) -> bool {
+    BARE_STATUS.fits(text.as_bytes())
+}
+
+static MIDDLE: Pattern = Pattern::new(r"^(\(|[a-z-][^:]* )");
+static BEGINS: Pattern = Pattern::new(
+    r"^([\w./-]+(\[\d+\])?:( |$)|(error|failed|failure|fatal|panic|cannot|can.t|could|couldn.t|unable|goroutine|time=|level=)\b|- )",
+);
+
+/// Whether a bare line reads like the middle of a sentence that a page or a terminal has broken.
+pub(super) fn is_middle(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|first| !first.is_ascii_uppercase())
+        && MIDDLE.fits(bytes)
+        && !BEGINS.fits(bytes)
+}
+
+/// Whether the daemon says that it was told to stop.
+pub(super) fn is_told_to_stop(text: &str) -> bool {
+    text.starts_with("Processing signal")
+}
+
+/// Whether a CI runner says that the whole job went well.
+pub(super) fn is_success(text: &str) -> bool {
+    text.trim() == "Job succeeded"
 }
 
 /// The explanation that hack/dind gives for a refused mount that does not matter.
