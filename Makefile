@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build demo test unit outer-test sandbox-test vm-test bench lint fmt stop
+.PHONY: help build dist deb demo test unit outer-test sandbox-test vm-test bench lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
@@ -11,6 +11,13 @@ build: ## the static binary
 
 demo: build ## the main job in a real outer container, in three acts
 	scripts/demo.sh $(BINARY)
+
+dist: ## what is shipped: the small binary with its checksum, man pages and completions, in dist/
+	cargo build --profile dist --locked
+	scripts/dist.sh target/x86_64-unknown-linux-gnu/dist/dindcheck dist
+
+deb: dist ## the Debian package (cargo install cargo-deb)
+	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
 
 test: unit outer-test sandbox-test ## everything but the virtual machines
 

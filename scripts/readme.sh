@@ -33,6 +33,9 @@ transcript act3 'dindcheck verify' "$empty dindcheck verify"
     python3 -c 'import json,sys; print(json.dumps(json.load(open(sys.argv[1]))["first_failure"], indent=2))' "$work/report.json" | sed 's/^/    /'
 } >"$work/first"
 put 'transcript: first_failure' "$work/first"
+transcript entrypoint 'docker run --rm --privileged outer sh -c "docker version -f {{.Server.Version}}; exit 3"; echo "code $?"' \
+    'dindcheck entrypoint -- sh -c "docker version -f {{.Server.Version}}; exit 3" 2>&1; echo "code $?"'
+transcript wait 'dindcheck wait' "$empty dockerd >docker.log 2>&1 & dindcheck wait 2>&1"
 transcript diagnose 'dindcheck diagnose docker.log' "$empty dockerd >docker.log 2>&1; dindcheck diagnose docker.log"
 
 {
