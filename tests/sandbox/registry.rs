@@ -19,7 +19,6 @@ const REASONS: &[(&str, &[&str])] = &[
         &[
             "newuidmap-not-permitted",
             "overlay-in-user-namespace-unsupported",
-            "setuid-helper-missing",
             "subuid-range-overlapping",
             "sysfs-mount-denied-in-user-namespace",
             "user-namespaces-disabled",
