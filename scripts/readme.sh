@@ -52,7 +52,7 @@ socket=$("$engine" status | sed -n 's/^socket //p')
     echo '    $ dindcheck image --replace-entrypoint --parallel 2 outer:bookworm outer:forky'
     for suite in bookworm forky; do "$engine" docker tag "$(tests/bed/image.sh "$suite")" "outer:$suite"; done
     "$binary" image --host "unix://$socket" --replace-entrypoint --parallel 2 -v /var/lib/docker outer:bookworm outer:forky |
-        grep -A 9 '^outer:bookworm *sound$' | sed 's/^/    ...\n    /; 1!s/^    \.\.\.\n//'
+        awk 'BEGIN { RS = "" } { last = $0 } END { print "...\n\n" last }' | sed 's/^/    /; s/ *$//'
     "$engine" docker rmi outer:bookworm outer:forky >/dev/null
 } >"$work/image"
 put 'transcript: image' "$work/image"
