@@ -12,8 +12,8 @@ use crate::trial::{Trial, network};
 
 /// Where docker-library has them.
 const READY: &str = "/usr/local/sbin/.iptables-legacy";
-/// Where links are made.
-const MADE: &str = "/run/dindcheck-iptables";
+/// Where links are made: where only root writes, and not below /run, which a trial has of its own.
+const MADE: &str = "/usr/local/sbin/.dindcheck-iptables-legacy";
 /// The programs that dockerd, or a user, calls.
 const PROGRAMS: [&str; 6] =
     ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
@@ -72,10 +72,7 @@ pub fn path_with_legacy(host: &dyn Host) -> anyhow::Result<String> {
         return Ok(format!("{READY}:{path}"));
     }
     let dir = Path::new(MADE);
-    match std::fs::DirBuilder::new().mode(0o755).create(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.into()),
-        _ => {}
-    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
     for program in PROGRAMS {
         let name = program.replacen("tables", "tables-legacy", 1);
         let link = dir.join(program);

@@ -279,6 +279,30 @@ fn options_alone_are_dockerds_with_tls_where_it_is_wanted() {
     assert_eq!(done.status.code(), Some(0), "{said}");
 }
 
+#[test]
+#[ignore = "needs root, the bed's engines, and a kernel with the legacy iptables"]
+fn the_legacy_iptables_is_used_where_that_is_said_and_where_its_tables_are_in_use() {
+    let count = "echo legacy $(iptables-legacy -t nat -S | grep -c DOCKER) nft $(iptables-nft -t nat -S 2>/dev/null | grep -c DOCKER)";
+    let run = format!("dindcheck entrypoint {} -- sh -c '{count}'", QUICK.join(" "));
+    let legacy = |played: &Played| {
+        let words: Vec<_> = played.stdout.split_whitespace().map(ToOwned::to_owned).collect();
+        assert_eq!(played.code, 0, "{}", played.said());
+        (words[1] != "0", words[3] != "0")
+    };
+    let said = play(
+        "trixie",
+        &format!(
+            "export DOCKER_IPTABLES_LEGACY=1; {run}; code=$?; ls -d /usr/local/sbin/.d* >&2; exit $code"
+        ),
+    );
+    assert_eq!(legacy(&said), (true, false), "{}", said.said());
+    assert!(said.stderr.contains("DOCKER_IPTABLES_LEGACY is set"), "{}", said.said());
+    assert!(said.stderr.contains("cannot access"), "the links are gone: {}", said.said());
+    let in_use = play("trixie", &format!("iptables-legacy -t nat -N MINE; {run}"));
+    assert_eq!(legacy(&in_use), (true, false), "{}", in_use.said());
+    assert_eq!(legacy(&play("trixie", &run)), (false, true));
+}
+
 /// A terminal of 99 columns, driven by tmux in a server of its own.
 struct Terminal(String);
 
