@@ -10,6 +10,8 @@ use std::future::{Future, pending};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Endpoint;
@@ -84,9 +86,16 @@ struct Seen {
     log: Option<Log>,
 }
 
-/// A log that is read along, so that little is left to be read when the daemon dies.
+/// A log that is read along by a thread of its own, so that little is left to be read when the daemon dies, and a wait
+/// is never late for it.
 struct Log {
     path: PathBuf,
+    end: Sender<()>,
+    reader: JoinHandle<Option<(CauseId, String)>>,
+}
+
+/// What that thread has.
+struct Reader {
     file: File,
     diagnoser: Diagnoser,
 }
@@ -147,12 +156,11 @@ impl<'w> Wait<'w> {
             self.meet(pid);
         }
         if let Some(dead) = self.daemons.iter().position(|seen| !seen.id.is_alive(self.host)) {
-            let mut dead = self.daemons.remove(dead);
+            let dead = self.daemons.remove(dead);
             if self.daemons.is_empty() {
-                return Ok(Some(Arrival::Never(Box::new(self.death(&mut dead)))));
+                return Ok(Some(Arrival::Never(Box::new(self.death(dead)))));
             }
         }
-        self.daemons.iter_mut().filter_map(|seen| seen.log.as_mut()).for_each(Log::read_on);
         if !self.out_of_sight() && self.daemons.is_empty() {
             self.scan();
             if !reach.listening.get() && self.hope.elapsed() >= self.wanted.grace {
@@ -204,15 +212,16 @@ impl<'w> Wait<'w> {
     }
 
     /// A daemon that was there and is not any more, in the words of its log.
-    fn death(&self, dead: &mut Seen) -> Finding {
+    fn death(&self, dead: Seen) -> Finding {
         let what = format!("dockerd, process {}, ended before it served", dead.id.pid);
-        let (cause, what) = match dead.log.as_mut().and_then(Log::first_error) {
+        let path = dead.log.as_ref().map(|log| log.path.clone());
+        let (cause, what) = match dead.log.and_then(Log::first_error) {
             Some((cause, text)) => (cause, format!("{what}: {text}")),
             None => (CauseId::new("daemon-exited"), what),
         };
         let finding = Finding::fail(cause, what).with("after", seconds(self.began.elapsed()));
-        match &dead.log {
-            Some(log) => finding.with("log", log.path.display()),
+        match path {
+            Some(path) => finding.with("log", path.display()),
             None => finding.hint("nothing of its log can be read here; start it with `dockerd >FILE 2>&1`, or see where its log goes"),
         }
     }
@@ -318,7 +327,28 @@ impl Log {
         let mut file = File::open(&path).ok()?;
         let length = plain(&file)?;
         file.seek(SeekFrom::Start(length.saturating_sub(LOG_END))).ok()?;
-        Some(Self { path, file, diagnoser: Diagnoser::new() })
+        let (end, ended) = channel();
+        let reader = Reader { file, diagnoser: Diagnoser::new() };
+        Some(Self { path, end, reader: std::thread::spawn(move || reader.run(&ended)) })
+    }
+
+    /// The first error, in its own words, and what it means.
+    fn first_error(self) -> Option<(CauseId, String)> {
+        drop(self.end);
+        self.reader.join().ok().flatten()
+    }
+}
+
+impl Reader {
+    /// Reads until nobody wants to know more.
+    fn run(mut self, ended: &Receiver<()>) -> Option<(CauseId, String)> {
+        while ended.recv_timeout(SCAN) == Err(RecvTimeoutError::Timeout) {
+            self.read_on();
+        }
+        self.read_on();
+        let diagnosis = self.diagnoser.finish();
+        let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
+        Some((diagnosis.cause.id, crate::diagnosis::log::read(&first.text).text))
     }
 
     /// Takes in what came. What stands before a start belongs to another daemon.
@@ -332,14 +362,6 @@ impl Log {
             }
             self.diagnoser.push(bytes);
         }
-    }
-
-    /// The first error, in its own words, and what it means.
-    fn first_error(&mut self) -> Option<(CauseId, String)> {
-        self.read_on();
-        let diagnosis = self.diagnoser.finish();
-        let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
-        Some((diagnosis.cause.id, crate::diagnosis::log::read(&first.text).text))
     }
 }
 
