@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build dist deb demo test unit outer-test sandbox-test vm-test bench lint fmt stop
+.PHONY: help build dist deb demo test unit outer-test readers-test sandbox-test vm-test bench lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
@@ -26,6 +26,10 @@ unit: ## what needs neither root nor an engine
 
 outer-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
+
+readers-test: ## reports and manifests before strict readers of others (PyPI: jsonschema, kubernetes-validate)
+	python3 -m venv target/readers && target/readers/bin/pip install -q jsonschema kubernetes-validate
+	PATH=$(CURDIR)/target/readers/bin:$$PATH cargo test --locked --test reports --test deploy -- --ignored
 
 sandbox-test: build ## the fault matrix: worlds made of namespaces, broken one way at a time
 	scripts/sandbox.sh $(BINARY)

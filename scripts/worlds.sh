@@ -7,6 +7,8 @@ binary=$1
 shift
 engine=tests/bed/engine.sh
 
+# A terminal to drive, and certificates.
+bash -c 'source tests/bed/lib.sh && host_packages tmux=tmux openssl=openssl'
 was_running=0
 "$engine" status >/dev/null 2>&1 && was_running=1
 cleanup() { ((was_running)) || "$engine" stop; }
