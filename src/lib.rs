@@ -17,6 +17,7 @@ pub mod cli;
 pub mod commands;
 pub mod diagnosis;
 pub mod engine;
+pub mod entrypoint;
 pub mod facts;
 pub mod hands;
 pub mod host;

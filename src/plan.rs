@@ -16,6 +16,7 @@ use crate::steps;
 /// What was typed, as far as it shapes a plan.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Wishes {
     /// `--profile`.
     pub profile: Option<String>,
@@ -39,6 +40,8 @@ pub struct Wishes {
     pub environment_only: bool,
     /// Further arguments of dockerd.
     pub daemon_args: Vec<String>,
+    /// The daemon is to live long: without `--debug`, whatever the profile says.
+    pub quiet_daemon: bool,
 }
 
 /// What will be done.
@@ -88,6 +91,7 @@ impl Plan {
         if let Some(format) = wishes.format {
             profile.format = format;
         }
+        profile.daemon.debug &= !wishes.quiet_daemon;
         profile.daemon.args.extend(wishes.daemon_args.iter().cloned());
         let image = image_choice(wishes.image.as_deref().unwrap_or(&profile.image.reference))?;
         let attach = wishes.attach.as_deref().map(|url| endpoint(host, url)).transpose()?;
@@ -166,7 +170,7 @@ fn image_choice(text: &str) -> anyhow::Result<ImageChoice> {
 }
 
 /// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket.
-fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
+pub fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
     let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
     Endpoint::parse(&url).context("--attach")

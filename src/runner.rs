@@ -55,6 +55,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         steps: Vec::with_capacity(plan.steps.len()),
         leftovers: Vec::new(),
         diagnosis: None,
+        complete: false,
         duration: Duration::ZERO,
     };
     steps::begin(doors.host, plan);
@@ -78,6 +79,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         report.duration = start.elapsed();
         tell(&Event::Concluded(&report));
     }
+    report.complete = true;
     tell(&Event::Ended(&report));
     report
 }

@@ -160,3 +160,41 @@ fn the_readme_has_every_step_in_order_every_profile_and_every_exit_code() {
         assert!(readme.contains(code));
     }
 }
+
+#[test]
+fn shells_and_readers_get_every_command_and_nothing_of_ours() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = stdout(&["completions", shell]);
+        assert!(
+            text.contains("entrypoint") && text.contains("keep-going") && !text.contains("__become"),
+            "{shell}"
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    stdout(&["man", dir.path().to_str().unwrap()]);
+    let pages: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for page in ["dindcheck.1", "dindcheck-verify.1", "dindcheck-entrypoint.1", "dindcheck-wait.1"] {
+        assert!(pages.iter().any(|known| known == page), "{page} in {pages:?}");
+    }
+    assert!(pages.iter().all(|page| !page.contains("__")), "{pages:?}");
+    assert!(stdout(&["man"]).contains(".TH dindcheck 1"));
+}
+
+#[test]
+fn a_wait_says_at_once_what_cannot_come() {
+    let output =
+        dindcheck(&["wait", "--attach", "unix:///no/such/socket", "--grace", "0s"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("unix:///no/such/socket") && stderr.contains("what to do"), "{stderr}");
+    let late = ["wait", "--attach", "unix:///no", "--elsewhere", "--timeout", "30ms", "--format", "json"];
+    let output = dindcheck(&late).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["serves"], &said["cause"]), (&false.into(), &"daemon-start-timeout".into()));
+    refused(&["wait", "--timeout", "soon"], &["soon"]);
+    refused(&["entrypoint", "--until", "mounts", "--", "true"], &["daemon-start"]);
+}

@@ -81,6 +81,8 @@ pub struct ContainerRun {
     pub execs: Vec<Executed>,
     /// What the daemon logged of it, where it was held.
     pub logged: Option<EngineResult<Vec<u8>>>,
+    /// Why it did not start with an init, where it was started without one then.
+    pub init: Option<EngineError>,
     /// What came of the network that was made meanwhile.
     pub network: Option<EngineResult<()>>,
     /// What the daemon said against the request while it carried it out (limits that it drops).
@@ -104,6 +106,7 @@ impl ContainerRun {
             visits: Vec::new(),
             execs: Vec::new(),
             logged: None,
+            init: None,
             network: None,
             warnings: Vec::new(),
             oom_killed: false,

@@ -50,17 +50,17 @@ impl Door<'_> {
             Err(error) => {
                 let error = of_bollard(self.endpoint, "start an exec", &error);
                 return match error {
-                    EngineError::Refused { .. } => self.code_of(&made.id).await.ok_or(error),
+                    EngineError::Refused { .. } => self.exec_code(&made.id).await.ok_or(error),
                     _ => Err(error),
                 };
             }
         }
         let none = || EngineError::Junk { doing: "look at an exec".into(), reason: "no exit code".into() };
-        self.code_of(&made.id).await.ok_or_else(none)
+        self.exec_code(&made.id).await.ok_or_else(none)
     }
 
     /// The exit code of an exec that has ended.
-    async fn code_of(&self, exec: &str) -> Option<i64> {
+    async fn exec_code(&self, exec: &str) -> Option<i64> {
         self.docker.inspect_exec(exec).await.ok()?.exit_code
     }
 

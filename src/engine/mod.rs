@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::diagnosis::Diagnosis;
 use crate::plan::Plan;
 
+pub mod arrival;
 pub mod container;
 pub mod docker;
 pub mod dockerd;

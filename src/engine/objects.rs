@@ -1,12 +1,17 @@
 //! What in a daemon is ours, and how does it go away? Everything carries a label with the run's id.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::docker::ask_json;
 use super::error::{EngineError, EngineResult};
 use super::{Endpoint, LABEL, http};
+
+/// How long a daemon may take to have its containerd back, which it starts again a moment after its death (moby
+/// `libcontainerd/supervisor/remote_daemon.go`); 503 says that it is not there.
+const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A kind of thing that a daemon keeps. In the order in which they can be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +122,19 @@ pub async fn labelled(endpoint: &Endpoint, version: &str, kind: Kind) -> EngineR
 
 /// Removes one; one that is gone already is removed.
 pub async fn remove(endpoint: &Endpoint, version: &str, object: &Object) -> EngineResult<()> {
+    let end = Instant::now() + RECOVERY;
+    loop {
+        match remove_once(endpoint, version, object).await {
+            Err(EngineError::Refused { status: 503, .. }) if Instant::now() < end => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// One request.
+async fn remove_once(endpoint: &Endpoint, version: &str, object: &Object) -> EngineResult<()> {
     let doing = format!("remove the {object}");
     let path = format!("/v{version}{}", object.kind.remove_path(&object.id));
     let answer =

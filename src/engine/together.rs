@@ -8,7 +8,7 @@ use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use futures_util::future::join;
 use serde_json::json;
 
-use super::container::{self, ContainerRun, ContainerSpec, Door};
+use super::container::{self, Alive, ContainerRun, ContainerSpec, Door};
 use super::docker::of_bollard;
 use super::error::{EngineError, EngineResult};
 use super::{LABEL, objects};
@@ -40,13 +40,12 @@ pub struct Together {
     pub first: ContainerRun,
     /// Those of the others that were tried.
     pub others: Vec<ContainerRun>,
-    /// What came of an init beside a container's own program, where one was asked for.
-    pub init: Option<EngineResult<()>>,
     /// Whether the volume is still there without any of them.
     pub volume: Option<EngineResult<bool>>,
 }
 
-/// Does it, up to the removal. What is in the way of one thing is kept from the others as far as can be.
+/// Does it, up to the removal. What is in the way of one thing is kept from the others as far as can be. All are
+/// started at once: the others wait for the first one's word in the volume.
 pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
     let name = container::name(id, pair.first.role);
     let mut network = match &pair.made {
@@ -57,47 +56,47 @@ pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
         network = door.move_to(&pair.network, DEFAULT, &name).await;
     }
     let start = Instant::now();
-    let mut begun = door.begin(&name, &pair.first, &mut done.first).await;
+    let joined = network.is_ok().then_some(&*pair.network);
+    let (mut begun, mut last) =
+        join(again(door, &name, pair, &mut done.first), beside(door, id, pair, joined, &mut done.others))
+            .await;
     if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &begun) {
         // Is it the network that is in the way?
-        let refusal = begun.err();
+        network = begun.map(drop);
         let _ = door.move_to(DEFAULT, &pair.network, &name).await;
-        begun = door.begin(&name, &pair.first, &mut done.first).await;
-        network = refusal.map_or(Ok(()), Err);
-    }
-    let joined = network.is_ok().then_some(&*pair.network);
-    done.network = Some(network);
-    let mut alive = match begun {
-        Ok(alive) => alive,
-        Err(error) => {
-            done.first.end = Err(error);
-            return;
+        for spec in &pair.others {
+            door.forget(id, spec).await;
         }
-    };
-    if let Err(error) = alive.until_it_told(door, &mut done.first).await {
-        done.first.end = Err(error);
-        return;
+        done.others.clear();
+        begun = again(door, &name, pair, &mut done.first).await;
+        last = beside(door, id, pair, None, &mut done.others).await;
     }
-    let last = beside(door, id, pair, joined, done).await;
+    done.network = Some(network);
     // The daemon takes both down at once.
-    let (other, first) = join(
-        async {
-            match last {
-                Some(name) => Some(door.exit_code(&name).await),
-                None => None,
-            }
-        },
-        async {
-            alive.end(door, &name, &mut done.first).await?;
-            door.exit_code(&name).await
-        },
-    )
-    .await;
+    let (other, first) = join(door.code_of(last), leave(door, &name, begun, &mut done.first)).await;
     if let (Some(end), Some(run)) = (other, done.others.last_mut()) {
         run.end = end;
     }
     done.first.end = first;
     done.first.took = start.elapsed();
+}
+
+/// Starts the first container again, until it has told.
+async fn again(door: &Door<'_>, name: &str, pair: &Pair, run: &mut ContainerRun) -> EngineResult<Alive> {
+    let mut alive = door.begin(name, &pair.first, run).await?;
+    alive.until_it_told(door, run).await?;
+    Ok(alive)
+}
+
+/// Ends it, where it came so far; its exit code.
+async fn leave(
+    door: &Door<'_>,
+    name: &str,
+    begun: EngineResult<Alive>,
+    run: &mut ContainerRun,
+) -> EngineResult<i64> {
+    begun?.end(door, name, run).await?;
+    door.exit_code(name).await
 }
 
 /// Runs the others in turn until one has told what it saw; the name of that one, whose exit code is still to come.
@@ -106,7 +105,7 @@ async fn beside(
     id: &str,
     pair: &Pair,
     network: Option<&str>,
-    done: &mut Together,
+    done: &mut Vec<ContainerRun>,
 ) -> Option<String> {
     for spec in &pair.others {
         let mut spec = spec.clone();
@@ -115,14 +114,11 @@ async fn beside(
         }
         let mut run = ContainerRun::new();
         let mut told = container::until_it_told_all(door, id, &spec, &mut run).await;
-        if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)) {
-            done.init = Some(Err(refusal.clone()));
+        if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)).cloned() {
             spec.body["HostConfig"]["Init"] = json!(false);
             door.forget(id, &spec).await;
-            run = ContainerRun::new();
+            run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
             told = container::until_it_told_all(door, id, &spec, &mut run).await;
-        } else if told.is_ok() && spec.body["HostConfig"]["Init"] == json!(true) {
-            done.init = Some(Ok(()));
         }
         let has_told = told.is_ok() && run.stdout.contains(&b'\n');
         run.end = match &told {
@@ -130,7 +126,7 @@ async fn beside(
             Ok(_) => Ok(0),
             Err(error) => Err(error.clone()),
         };
-        done.others.push(run);
+        done.push(run);
         if has_told {
             return told.ok();
         }
@@ -144,6 +140,11 @@ fn is_of_init(error: &EngineError) -> bool {
 }
 
 impl Door<'_> {
+    /// The exit code of a container, if there is one.
+    async fn code_of(&self, name: Option<String>) -> Option<EngineResult<i64>> {
+        Some(self.exit_code(&name?).await)
+    }
+
     /// Removes a container that was refused when it was started.
     async fn forget(&self, id: &str, spec: &ContainerSpec) {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();

@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use nix::errno::Errno;
-
-use super::{ASK_DEADLINE, HostError, HostResult, Ran, spawn};
+use super::{ASK_DEADLINE, HostResult, Ran, spawn};
 use crate::trial::{Trial, TrialReport};
 
 /// What is asked of which file.
@@ -75,13 +73,13 @@ impl Begun {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((trial.clone(), running));
     }
 
-    /// The result of a trial that was begun, waited for; the next one is tried anew.
-    pub(super) fn take(&self, trial: &Trial) -> Option<HostResult<TrialReport>> {
+    /// The result of a trial that was begun and came to an end, waited for; the next one is tried anew.
+    pub(super) fn take(&self, trial: &Trial) -> Option<TrialReport> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = begun.iter().position(|(other, _)| other == trial)?;
         let (_, running) = begun.swap_remove(at);
         drop(begun);
-        Some(running.join().unwrap_or_else(|_| Err(HostError::new("try", "/proc/self/exe", Errno::EIO))))
+        running.join().ok().and_then(Result::ok)
     }
 }
 

@@ -165,12 +165,16 @@ impl Host for Live {
     }
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
-        self.begun.take(trial).unwrap_or_else(|| try_out(&self.exe, trial))
+        // What failed ahead of need may have been for want of a process or thread at that moment.
+        self.begun.take(trial).map_or_else(|| try_out(&self.exe, trial), Ok)
     }
 
     fn trial_ahead(&self, trial: &Trial) {
         let (exe, asked) = (self.exe.clone(), trial.clone());
-        self.begun.put(trial, std::thread::spawn(move || try_out(&exe, &asked)));
+        // Where no thread can be started, the trial waits until it is needed.
+        if let Ok(running) = std::thread::Builder::new().spawn(move || try_out(&exe, &asked)) {
+            self.begun.put(trial, running);
+        }
     }
 }
 

@@ -97,8 +97,15 @@ pub fn carry_out(host: &Live, orders: &Orders) -> Document {
         orders.storage.as_ref().is_some_and(|places| storage::life(host, places) == storage::Life::Second);
     let others = orders.reach.clone().filter(|_| !second).map(|wanted| {
         let host = host.clone();
-        std::thread::spawn(move || reach::reach(&host, &wanted))
+        let other = orders.storage.clone().filter(|_| wanted.peer.is_some());
+        std::thread::spawn(move || {
+            other.iter().for_each(storage::await_the_other);
+            reach::reach(&host, &wanted)
+        })
     });
+    if let Some(places) = orders.storage.as_ref().filter(|_| second) {
+        storage::announce(places);
+    }
     document.storage = orders.storage.as_ref().map(|places| storage::try_out(host, places));
     document.privileged = orders.privileged.then(|| privileged::try_out(host));
     document.reached = others.and_then(|thread| thread.join().ok());

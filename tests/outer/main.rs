@@ -11,4 +11,8 @@
 
 mod acts;
 mod bed;
+mod deploy;
 mod engine;
+mod entrypoint;
+mod packaging;
+mod wait;

@@ -25,7 +25,7 @@ fn a_disk_that_is_full_while_the_image_is_loaded() {
 #[ignore = "needs root and the test bed"]
 fn a_disk_that_is_full_while_the_container_runs() {
     let fills = "mv $(which runc) /usr/sbin/runc.real; cat >/usr/sbin/runc <<'X'\n#!/bin/bash\n\
-        case \"$*\" in *' create '*) cat /dev/zero >/var/lib/docker/fill 2>/dev/null;; esac\nexec /usr/sbin/runc.real \"$@\"\n\
+        case \"$*\" in *' start '*) cat /dev/zero >/var/lib/docker/fill 2>/dev/null;; esac\nexec /usr/sbin/runc.real \"$@\"\n\
         X\nchmod 755 /usr/sbin/runc";
     let world = World::new("trixie").docker(&["--tmpfs", "/var/lib/docker:size=400m,exec"]).broken(fills);
     world.play().fails("container-storage", "disk-full");

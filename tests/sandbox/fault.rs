@@ -138,7 +138,7 @@ impl Fault {
 const FILTER: &str = "/opt/row.filter";
 
 /// The part of a profile that skips every environment step.
-fn skip_environment() -> String {
+pub(crate) fn skip_environment() -> String {
     let steps = dindcheck::steps::ALL.iter().filter(|step| step.phase == dindcheck::step::Phase::Environment);
     let lines: Vec<_> = steps.map(|step| format!("  {}: skip", step.id)).collect();
     format!("steps:\n{}\n", lines.join("\n"))

@@ -6,7 +6,7 @@ use dindcheck::step::Phase;
 use dindcheck::{diagnosis, steps};
 
 use crate::fault::{Level, Real};
-use crate::faults;
+use crate::{faults, rootless};
 
 /// The stages of the vocabulary that the environment phase answers for.
 const STAGES: &[&str] =
@@ -15,20 +15,13 @@ const STAGES: &[&str] =
 /// Causes without a row, by the reason.
 const REASONS: &[(&str, &[&str])] = &[
     (
-        "the daemon says it of itself once it runs; in the same world storage names overlay-on-overlay-data-root first",
-        &["vfs-storage-driver"],
-    ),
-    (
-        "a rootless daemon is started by another user, in a user namespace; these worlds are root's",
+        "it is a rootless daemon's; rootless.rs has worlds for one, and these are root's",
         &[
             "newuidmap-not-permitted",
             "overlay-in-user-namespace-unsupported",
-            "subuid-range-missing",
             "subuid-range-overlapping",
             "sysfs-mount-denied-in-user-namespace",
-            "masked-proc-blocks-proc-mount",
             "user-namespaces-disabled",
-            "user-namespace",
             "cgroup-v1-not-delegated",
             "cgroup-v2-not-delegated",
         ],
@@ -57,12 +50,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "it is the machine's own: its limits, which a test must not use up, and its network",
-        &[
-            "keyring-quota-exceeded",
-            "network-namespace-is-host",
-            "memory-cgroup-ids-exhausted",
-            "loop-devices-unavailable",
-        ],
+        &["keyring-quota-exceeded", "network-namespace-is-host", "memory-cgroup-ids-exhausted"],
     ),
     (
         "this machine is not of that kind: WSL, Sysbox, a kernel of 2.6.32, a FUSE below /proc/sys, systemd as the host's init",
@@ -94,7 +82,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "the engines of the bed, and the kernel, are newer",
-        &["kernel-too-old", "cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
+        &["cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
     ),
     (
         "only Docker 29 has it, which Debian does not",
@@ -140,7 +128,7 @@ const REASONS: &[(&str, &[&str])] = &[
 
 /// Whether a cause is shown by a row.
 fn shown() -> BTreeSet<&'static str> {
-    faults::all().iter().map(|fault| fault.cause).collect()
+    faults::all().iter().map(|fault| fault.cause).chain(rootless::causes()).collect()
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod together;
 mod workload;
 
 use state::{Ghost, State};
+pub use state::{Kept, kept_by};
 
 /// The real door.
 pub struct LiveEngine {

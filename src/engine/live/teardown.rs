@@ -96,20 +96,21 @@ impl LiveEngine {
         let ghosts = self.take_ghosts();
         let dead: BTreeSet<String> = ghosts.iter().map(RunDir::run).collect();
         let before = done.left.len();
-        for kind in KINDS {
-            let mut objects = match self.labelled(kind) {
-                Ok(objects) => objects,
-                Err(error) => {
-                    done.left.push(format!("{}s, perhaps: {error}", kind.name()));
-                    continue;
+        // Containers hold the rest, of which nothing holds another.
+        for kinds in [&KINDS[..1], &KINDS[1..]] {
+            let mut objects = Vec::new();
+            for kind in kinds {
+                match self.labelled(*kind) {
+                    Ok(found) => objects.extend(found),
+                    Err(error) => done.left.push(format!("{}s, perhaps: {error}", kind.name())),
                 }
-            };
+            }
             objects.retain(|object| objects::removable(object, &plan.run, &dead, plan.attach.is_none()));
-            if kind == Kind::Image {
+            if kinds.contains(&Kind::Image) {
                 objects.extend(pulled.iter().map(|made| made.object(&plan.run)));
             }
-            for object in objects {
-                match self.remove(&object) {
+            for (object, end) in objects.iter().zip(self.remove_all(&objects)) {
+                match end {
                     Ok(()) => done.removed.push(object.to_string()),
                     Err(error) => done.left.push(error.to_string()),
                 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bollard::body_try_stream;
 use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::{LiveEngine, Made};
@@ -11,6 +12,7 @@ use crate::engine::docker::{self, of_bollard};
 use crate::engine::error::{EngineError, EngineResult};
 use crate::engine::image::Archive;
 use crate::engine::objects::{self, Kind, Object};
+
 use crate::engine::{ContainerRun, ContainerSpec, container};
 use crate::host::HostError;
 use crate::plan::Plan;
@@ -107,8 +109,7 @@ impl LiveEngine {
         );
         let kept = spec.keep && run.end.is_ok();
         if run.id.is_some() && !interrupted && !kept {
-            let _ =
-                self.remove(&Object { kind: Kind::Container, id: name.clone(), name, run: plan.run.clone() });
+            let _ = self.remove_all(&[Made::Container(name).object(&plan.run)]);
         }
         run
     }
@@ -121,13 +122,20 @@ impl LiveEngine {
         }
     }
 
-    /// Removes one thing of ours.
-    pub(super) fn remove(&self, object: &Object) -> EngineResult<()> {
-        let (endpoint, doing) = (self.endpoint(), format!("remove the {object}"));
-        let version = &self.api(SHORT)?.version;
-        self.wait(&doing, SHORT, objects::remove(&endpoint, version, object))?;
-        self.made.borrow_mut().retain(|made| made.name() != object.name);
-        Ok(())
+    /// Removes things of ours, all at once.
+    pub(super) fn remove_all(&self, objects: &[Object]) -> Vec<EngineResult<()>> {
+        let endpoint = self.endpoint();
+        let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        let doing = format!("remove the {}", names.join(", the "));
+        let removed = self.api(SHORT).and_then(|api| {
+            let all = objects.iter().map(|object| objects::remove(&endpoint, &api.version, object));
+            self.wait(&doing, SHORT, async { Ok(join_all(all).await) })
+        });
+        let ends = removed.unwrap_or_else(|error| objects.iter().map(|_| Err(error.clone())).collect());
+        for (object, _) in objects.iter().zip(&ends).filter(|(_, end)| end.is_ok()) {
+            self.made.borrow_mut().retain(|made| made.name() != object.name);
+        }
+        ends
     }
 }
 

@@ -105,6 +105,7 @@ fn judge(seen: &Seen) -> Option<Finding> {
             Some(Finding { level: *level, ..Finding::fail(*cause, what) }.with("searched", dirs))
         }
         (Place::NotExecutable(path), _) => Some(not_executable(path, breaks, *level)),
+        (Place::At(_), Some(Said::Broken(why, None))) if is_the_kernels_refusal(why) => None,
         (Place::At(path), Some(Said::Broken(why, error))) => {
             Some(not_runnable(path, why, error.as_ref(), breaks, *level))
         }
@@ -122,6 +123,12 @@ fn judge(seen: &Seen) -> Option<Finding> {
         }
         _ => None,
     }
+}
+
+/// iptables of the nf_tables kind asks the kernel before it says its version. The program is as it should be then, and
+/// `network` says what the kernel lacks.
+fn is_the_kernels_refusal(why: &str) -> bool {
+    why.contains("Failed to initialize nft")
 }
 
 /// A file without permission to run.

@@ -44,11 +44,19 @@ fn absence_counts_by_version() {
     assert_eq!(without("26.1.5", "dockerd"), [(Level::Fail, "docker-program-missing")]);
     assert_eq!(without("26.1.5", "containerd"), [(Level::Fail, "containerd-program-missing")]);
     assert_eq!(without("26.1.5", "runc"), [(Level::Fail, "runc-program-missing")]);
-    assert_eq!(without("26.1.5", "docker-proxy"), [(Level::Warn, "docker-proxy-program-missing")]);
+    assert_eq!(without("20.10.24", "docker-proxy"), [(Level::Fail, "docker-proxy-program-missing")]);
     assert_eq!(without("28.5.2", "docker-proxy"), [(Level::Fail, "docker-proxy-program-missing")]);
     assert_eq!(without("28.5.2", "docker-init"), [(Level::Warn, "docker-init-program-missing")]);
     assert_eq!(without("28.5.2", "ip6tables"), [(Level::Warn, "iptables-program-missing")]);
     assert_eq!(without("26.1.5", "ip6tables"), []);
+}
+
+#[test]
+fn a_kernel_without_nf_tables_is_not_the_programs_fault() {
+    let refused = "iptables: Failed to initialize nft: Protocol not supported";
+    let host = |words| machine("28.5.2").program("/usr/bin/iptables --version", 1, words);
+    assert_eq!(problems(&host(refused), &[]), []);
+    assert_eq!(problems(&host("iptables: no such library"), &[]), [(Level::Fail, "binary-not-runnable")]);
 }
 
 #[test]

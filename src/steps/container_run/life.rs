@@ -1,6 +1,8 @@
 //! Can a container be lived with? Other programs run in it, its output is kept, it is let go by a line, started
 //! again, and ended by a signal; an init stands in for its first process.
 
+use nix::errno::Errno;
+
 use crate::diagnosis::CauseId;
 use crate::engine::inside::Executed;
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
@@ -24,8 +26,19 @@ pub(super) fn judge_first(run: &ContainerRun) -> anyhow::Result<Vec<Finding>> {
         findings.push(judge_told(told)?);
         findings.extend(judge_missing(missing)?);
     }
-    findings.extend(judge_log(run)?);
+    // On a full disk nothing is kept of a container: container-storage says so.
+    findings.extend(judge_log(run)?.filter(|_| !met_a_full_disk(run)));
     Ok(findings)
+}
+
+/// Whether the probe was refused space.
+fn met_a_full_disk(run: &ContainerRun) -> bool {
+    let document = workload::read(run).ok();
+    let tried = document.and_then(|document| document.storage).map(|storage| storage.tried);
+    tried.is_some_and(|tried| {
+        let errors = tried.attempts.iter().filter_map(|attempt| attempt.error.as_ref());
+        errors.into_iter().any(|error| matches!(error.errno(), Errno::ENOSPC | Errno::EDQUOT))
+    })
 }
 
 /// A program that says something and is killed.
@@ -94,7 +107,7 @@ pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
         }
         Err(_) => {}
     }
-    if let Some(Err(error)) = &together.init {
+    if let Some(error) = together.others.iter().find_map(|run| run.init.as_ref()) {
         let what = format!("a container with an init of its own (docker run --init) does not start: {error}");
         findings.push(Finding::warn(INIT, what));
     }

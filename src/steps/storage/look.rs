@@ -7,7 +7,7 @@ use crate::facts::daemon::store::{self, graphdrivers};
 use crate::facts::daemon::{Containerd, Daemon, Store};
 use crate::facts::filesystem;
 use crate::facts::mounts::{Mount, Mounts};
-use crate::facts::programs::{self, Place};
+use crate::facts::programs::{self, Place, Said};
 use crate::facts::version::Version;
 use crate::host::{FileKind, FsInfo, Host};
 use crate::step::Cx;
@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub(super) store: Store,
     /// Whether the containerd is dockerd's own, with nothing but what is built in.
     pub(super) managed: bool,
+    /// Its version, where that is dockerd's own and tells it.
+    pub(super) containerd: Option<Version>,
     /// `--data-root`.
     pub(super) data_root: PathBuf,
     /// Where the layers will lie.
@@ -80,9 +82,11 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
     let (host, settings) = (cx.host, &daemon.settings);
     let dir = store::layers_dir(host, daemon.version, settings);
     let (base, _) = filesystem::nearest(host, &dir)?;
+    let managed = settings.containerd == Containerd::Managed;
     Ok(Seen {
         version: daemon.version,
-        managed: settings.containerd == Containerd::Managed,
+        managed,
+        containerd: if managed { containerd(host)? } else { None },
         data_root: settings.data_root.clone(),
         kind: host.stat(&base)?.kind,
         fs: host.statfs(&base)?,
@@ -96,6 +100,16 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
         store: settings.store.clone(),
         dir,
         base,
+    })
+}
+
+/// The version of containerd: its shim's, which was asked before and answers sooner.
+fn containerd(host: &dyn Host) -> anyhow::Result<Option<Version>> {
+    let place = programs::find(host, "containerd-shim-runc-v2", &programs::path_dirs(host))?;
+    let Place::At(path) = place else { return Ok(None) };
+    Ok(match programs::ask(host, &path, programs::SHIM_VERSION, &[0, 2]) {
+        Said::Answered(version, _) => version,
+        _ => None,
     })
 }
 

@@ -167,7 +167,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "cpuset-of-another-sub-tree-is-empty",
         breaks: "mkdir /sys/fs/cgroup/cpuset/other; mount --bind /sys/fs/cgroup/cpuset/other /mnt; umount /sys/fs/cgroup/cpuset; mount --move /mnt /sys/fs/cgroup/cpuset",
         cause: "cgroup-v1-cpuset-not-initialised",
-        repair: Repair::Helpless,
         ..DELEGATION
     },
     Fault {

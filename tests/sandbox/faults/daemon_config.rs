@@ -91,8 +91,21 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..CONFIG
     },
     Fault {
+        name: "userns-remap-to-a-user-without-ids",
+        dockerd: &["--userns-remap=games"],
+        cause: "subuid-range-missing",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
         name: "docker-ramdisk",
         env: &[("DOCKER_RAMDISK", "1")],
+        cause: "environment-variable-misleads-daemon",
+        ..WARNED
+    },
+    Fault {
+        name: "the-nftables-experiment-of-28",
+        env: &[("DOCKER_FIREWALL_BACKEND", "nftables")],
         cause: "environment-variable-misleads-daemon",
         ..WARNED
     },

@@ -47,7 +47,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "containerd-pid-file-names-another-process",
         breaks: "mkdir -p /run/docker/containerd; sleep 300 & echo $! >/run/docker/containerd/containerd.pid",
-        profile: IMPATIENT,
+        profile: "daemon: {start_timeout: 10s}",
         cause: "stale-containerd-pid-file",
         repair: Repair::Repaired,
         suites: EVERY_ENGINE,

@@ -46,6 +46,16 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "no-more-pid-namespaces", under: none_of!("pid"), ..NO_NAMESPACES },
     Fault { name: "no-more-network-namespaces", under: none_of!("net"), ..NO_NAMESPACES },
     Fault { name: "no-more-mount-namespaces", under: none_of!("mnt"), ..NO_NAMESPACES },
+    // uname(2) says so by a personality, /proc/sys does not (kernel/sys.c, override_release).
+    Fault {
+        name: "a-kernel-of-2-6",
+        breaks: "setarch --uname-2.6 uname -r >/opt/release; mount --bind /opt/release /proc/sys/kernel/osrelease",
+        under: &["setarch", "--uname-2.6"],
+        cause: "kernel-too-old",
+        step: "kernel",
+        real: Real::NotTried("only its name is old here, and it has all that an old one lacks"),
+        ..FAULT
+    },
     Fault {
         name: "a-user-namespace-with-every-id",
         under: &[

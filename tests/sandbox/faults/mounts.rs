@@ -1,6 +1,6 @@
 //! Faults of `mounts`: what Docker leaves read-only, masked or out of a container that is not privileged.
 
-use crate::fault::{FAULT, Fault, Real, Repair, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, Real, Repair, WARNING};
 
 const MOUNTS: Fault = Fault { step: "mounts", ..FAULT };
 const WARNED: Fault = Fault { step: "mounts", ..WARNING };
@@ -72,7 +72,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "tmp-read-only",
         breaks: "mount -t tmpfs -o ro none /tmp",
         cause: "tmp-not-writable",
-        ..WARNED
+        suites: EVERY_ENGINE,
+        ..MOUNTS
     },
     Fault {
         name: "root-read-only",

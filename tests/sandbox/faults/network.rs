@@ -33,7 +33,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         breaks: LEGACY,
         refuses: NO_LEGACY_TABLES,
         cause: "kernel-lacks-legacy-iptables-nat",
-        repair: Repair::Helpless,
         suites: &[Suite::Trixie, Suite::Forky],
         ..NETWORK
     },
@@ -89,13 +88,18 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "bip-is-the-outer-subnet",
         dockerd: &["--bip=172.17.0.9/16"],
         cause: "bridge-subnet-overlaps",
+        ..NETWORK
+    },
+    Fault {
+        name: "bip-within-the-outer-subnet",
+        dockerd: &["--bip=172.17.9.1/24"],
+        cause: "bridge-subnet-overlaps",
         ..WARNED
     },
     Fault {
         name: "the-only-pool-is-taken",
         breaks: "mkdir -p /etc/docker; echo '{\"default-address-pools\": [{\"base\": \"172.17.0.0/16\", \"size\": 16}]}' >/etc/docker/daemon.json",
         cause: "no-free-address-pool",
-        repair: Repair::Helpless,
         suites: EVERY_ENGINE,
         ..NETWORK
     },

@@ -124,10 +124,25 @@ pub(crate) const FAULTS: &[Fault] = &[
         ..STORAGE
     },
     Fault {
+        name: "data-root-without-d-type-for-an-older-containerd",
+        breaks: image!("1000", "-O ^filetype,^has_journal", ""),
+        cause: "vfs-storage-driver",
+        suites: &[Suite::Bookworm, Suite::Trixie],
+        ..WARNED
+    },
+    Fault {
         name: "overlay2-without-d-type",
         breaks: image!("64", "-O ^filetype,^has_journal", ""),
         dockerd: &["--storage-driver=overlay2"],
         cause: "xfs-without-d-type",
+        ..STORAGE
+    },
+    Fault {
+        name: "devicemapper-without-loop-devices",
+        breaks: "rm /dev/loop*",
+        dockerd: &["--storage-driver=devicemapper"],
+        cause: "loop-devices-unavailable",
+        suites: &[Suite::Bookworm],
         ..STORAGE
     },
     Fault {

@@ -150,6 +150,11 @@ impl World {
         is_done.recv().expect("the world is up").unwrap_or_else(|error| panic!("write {path}: {error}"));
     }
 
+    /// Where a file below /opt is on the machine.
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
+        self.dir.join(path.trim_start_matches('/'))
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, line: Line) -> Played {
         let stem = self.dir.join(format!("output-{}", next(&self.outputs)));
@@ -282,8 +287,13 @@ fn next(counter: &AtomicU32) -> u32 {
 }
 
 /// Where the trees are, and room for worlds.
-fn bed() -> PathBuf {
+pub(crate) fn bed() -> PathBuf {
     std::env::var_os("DINDCHECK_BED").map_or_else(|| PathBuf::from("/var/cache/dindcheck"), PathBuf::from)
+}
+
+/// The program under test, on the machine.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    Ok(tools()?.join("usr/local/bin/dindcheck"))
 }
 
 /// A layer above the tree: the program under test.
@@ -294,7 +304,9 @@ fn tools() -> anyhow::Result<PathBuf> {
         let dir = bed().join("sandbox").join(format!("{}-tools", std::process::id()));
         let bin = dir.join("usr/local/bin");
         std::fs::create_dir_all(&bin).context("make the layer of the program under test")?;
-        std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), bin.join("dindcheck")).context("copy dindcheck")?;
+        let program = std::env::var_os("DINDCHECK_SANDBOX_BINARY");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dindcheck").into());
+        std::fs::copy(program, bin.join("dindcheck")).context("copy dindcheck")?;
         *made = Some(dir);
     }
     Ok(made.clone().unwrap())

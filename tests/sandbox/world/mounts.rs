@@ -1,7 +1,7 @@
 //! What is mounted in a world? What Docker mounts in a privileged container, with the same options.
 
 use std::fs::FileType;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -21,9 +21,10 @@ pub(crate) fn detach() -> anyhow::Result<()> {
 /// An overlay like Docker's: the tree and the program under test, with a layer to write to.
 pub(crate) fn root(dir: &Path, tree: &Path, tools: &Path) -> anyhow::Result<PathBuf> {
     let root = dir.join("root");
-    for sub in ["root", "upper", "work", "data"] {
+    for sub in ["root", "upper", "work", "data", "opt"] {
         std::fs::create_dir_all(dir.join(sub)).with_context(|| format!("make {}/{sub}", dir.display()))?;
     }
+    std::fs::set_permissions(dir.join("opt"), std::fs::Permissions::from_mode(0o1777))?;
     let shown = |path: PathBuf| path.display().to_string();
     let layers = format!(
         "lowerdir={}:{},upperdir={},workdir={}",
@@ -49,6 +50,7 @@ pub(crate) fn fill(root: &Path, dir: &Path, cgroups: &Cgroups) -> anyhow::Result
         bind(&own, &place, KERNEL_FS)?;
     }
     bind(&dir.join("data"), &root.join("var/lib/docker"), MsFlags::empty())?;
+    bind(&dir.join("opt"), &root.join("opt"), MsFlags::empty())?;
     etc(root)
 }
 
