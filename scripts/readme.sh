@@ -24,7 +24,18 @@ transcript() {
     put "transcript: $1" "$work/$1"
 }
 
+# screen NAME COMMAND WORDS: what a terminal of 80 columns shows of a command as soon as it shows these words.
+screen() {
+    local socket=readme-$$
+    tmux -L "$socket" new-session -d -x 80 -y 24 "$PWD/$engine docker run -it --rm --privileged --entrypoint dindcheck $image ${2#dindcheck }"
+    timeout 30 bash -c "until tmux -L $socket capture-pane -p | grep -q '$3'; do sleep 0.02; done"
+    { printf '    $ %s\n' "$2"; tmux -L "$socket" capture-pane -p | grep . | sed 's/^/    /; s/ *$//'; } >"$work/$1"
+    timeout 30 bash -c "while tmux -L $socket list-sessions; do sleep 0.1; done" >/dev/null 2>&1 || true
+    put "transcript: $1" "$work/$1"
+}
+
 empty='umount -R /sys/fs/cgroup;'
+screen terminal 'dindcheck verify' ' container-run '
 transcript act2 'dindcheck verify --repair none' "$empty dindcheck verify --repair none"
 transcript act3 'dindcheck verify' "$empty dindcheck verify"
 "$engine" docker run --rm --privileged --entrypoint sh "$image" -c "$empty dindcheck verify --profile ci --repair none 2>/dev/null" >"$work/report.json" || true
@@ -50,3 +61,5 @@ for step in json.load(sys.stdin):
 put steps "$work/steps"
 "$binary" profile list | sed -E 's/^([a-z]+) +(.*)/* `\1`: \2/' >"$work/profiles"
 put profiles "$work/profiles"
+scripts/bench-wait.sh "$binary" >"$work/wait"
+put 'bench: wait' "$work/wait"

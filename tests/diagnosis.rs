@@ -65,6 +65,31 @@ fn every_fixture_is_listed() {
 
 /// What a tool prints in front of each line must not matter.
 #[test]
+fn exports_of_the_journal_are_read() {
+    let error = "failed to start daemon: pid file found, ensure docker is not running";
+    let bytes = format!("\u{1b}[31m{error}\u{1b}[0m").into_bytes();
+    let json = |message: serde_json::Value| {
+        serde_json::json!({"__CURSOR": "s=1", "MESSAGE": message, "PRIORITY": "6"}).to_string()
+    };
+    let info = r#"time="2024-01-02T03:04:05Z" level=info msg="Starting up""#;
+    let ended = "docker.service: Main process exited, code=exited, status=1/FAILURE";
+    let export = |message: &str| format!("__CURSOR=s=1\nPRIORITY=6\nMESSAGE={message}\n_COMM=dockerd\n\n");
+    let exports = [
+        (json(info.into()) + "\n" + &json(error.into()) + "\n" + &json(ended.into()), 2),
+        (json(info.into()) + "\n" + &json(bytes.into()) + "\n" + &json(ended.into()), 2),
+        ([info, error, ended].map(export).concat(), 8),
+    ];
+    for (log, line) in exports {
+        let diagnosis = diagnose(&log);
+        let first = diagnosis.first_error.as_ref().expect(&log);
+        assert_eq!((diagnosis.cause.id.as_str(), first.line), ("stale-docker-pid-file", line), "{log}");
+        assert!(first.text.contains("pid file found"), "{}", first.text);
+    }
+    let healthy = [info, "Daemon has completed initialization"].map(export).concat();
+    assert_eq!(diagnose(&healthy).cause.id.as_str(), "no-error-found");
+}
+
+#[test]
 fn wrappers_do_not_change_the_answer() {
     let wrappers: [fn(&str) -> String; 9] = [
         |line| format!("dind-1  | {line}"),
@@ -378,7 +403,6 @@ const WITHOUT_A_LOG: &[(&str, &[&str])] = &[
             "device-cgroup-bpf-not-permitted",
             "cgroup-limit-controller-unavailable",
             "cpuset-mounted-noprefix",
-            "cpuset-not-initialized",
             "cgroup-root-miscomputed",
             "systemd-scope-creation-failed",
             "cgroup-parent-not-a-slice",

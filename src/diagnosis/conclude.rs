@@ -18,12 +18,13 @@ const OVERLAY: [CauseId; 5] = [
 ];
 
 /// What comes of a failure, from telling to empty.
-const CONSEQUENCES: [CauseId; 12] = [
+const CONSEQUENCES: [CauseId; 13] = [
     CauseId::new("stale-containerd-pid-file"),
     CauseId::new("loop-devices-unavailable"),
     CauseId::new("fuse-overlayfs-program-missing"),
     CauseId::new("storage-driver-not-supported"),
     CauseId::new("containerd-start-timeout"),
+    CauseId::new("containerd-socket-not-answering"),
     CauseId::new("dns-resolver-not-answering"),
     CauseId::new("container-outbound-network-unreachable"),
     CauseId::new("client-tls-certificate-mismatch"),
@@ -34,7 +35,7 @@ const CONSEQUENCES: [CauseId; 12] = [
 ];
 
 /// Only the client speaks, so an error of the daemon says more.
-const CLIENTS: usize = 7;
+const CLIENTS: usize = 8;
 
 type Found = (usize, LogLine);
 

@@ -78,6 +78,8 @@ pub(super) struct Ledger {
     /// The storage driver that was chosen in the end.
     pub(super) chosen_driver: Option<String>,
     open: Option<Open>,
+    /// The daemon came up.
+    served: bool,
     /// The daemon was told to stop: what breaks off then is no failure.
     stopping: bool,
     /// A program crashed; which one stands in the next few lines.
@@ -101,7 +103,7 @@ impl Ledger {
         let mut record = log::read(raw);
         let before = self.open.take().filter(|open| open.takes(&record));
         let joined = before.as_ref().map(|open| open.joined(&record));
-        let own = LogLine { line: number, text: log::without_escapes(raw).trim_end().to_owned() };
+        let own = LogLine { line: number, text: log::shown(raw) };
         self.mark(&record, &own);
         self.trace(&record);
         if let (Some(open), Some(text)) = (&before, joined) {
@@ -158,6 +160,7 @@ impl Ledger {
         }
         if record.level == Level::Quiet {
             self.stopping = (self.stopping || refine::is_told_to_stop(text)) && text != "Starting up";
+            self.served &= text != "Starting up";
             if text.contains("completed initialization") {
                 self.survive();
             }
@@ -167,6 +170,7 @@ impl Ledger {
 
     /// The daemon came up: what it complained about before without a known cause did not stop it.
     fn survive(&mut self) {
+        self.served = true;
         for cause in refine::START_FAILURES {
             self.evidence.entry(refine::index(cause)).or_default().weak = None;
         }
@@ -215,6 +219,9 @@ impl Ledger {
     }
 
     fn note(&mut self, meaning: Meaning, record: &Record, line: &LogLine) {
+        if self.served && meaning.weak && meaning.quiet && refine::is_of_the_start(meaning.cause) {
+            return;
+        }
         let loud = refine::is_loud(record) || (meaning.quiet && !meaning.weak);
         let entry = self.evidence.entry(meaning.cause).or_default();
         let slot = match (loud || meaning.quiet, meaning.weak) {

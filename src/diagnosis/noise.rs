@@ -94,12 +94,15 @@ const KINDS: &[Kind] = &[
         "gRPC reconnect",
         r"pickfirstbalancer|handlesubconnstatechange|clientconn switching|addrconn.*(transient_failure|createtransport).*context canceled",
     ),
-    warned("gRPC reconnect warning", r"addrconn\.createtransport failed to connect"),
+    warned(
+        "gRPC reconnect warning",
+        r"addrconn\.createtransport failed to connect.*(docker/containerd|no such file|deadline|canceled|closed|eof|reset|broken pipe|timeout|timed out)",
+    ),
     always(
         "clean-up",
         concat!(
             r"cleaning up (after|dead)|cleanup warnings?|failed to clean up after shim|dead shim|shim (disconnected|reaped)|",
-            r"failed to (delete|remove|unmount|umount)\b.*(not found|no such|not exist)|ignoring event"
+            r"failed to (delete|remove|unmount|umount)\b.*(not found|no such|not exist)|ignoring event|error saving dying container"
         ),
     ),
     always("nft rules that were not there", r"deleting nftables ipv[46] rules"),

@@ -16,11 +16,17 @@ pub(super) fn index(id: CauseId) -> usize {
 }
 
 /// Failures of a start that did not last: the daemon came up afterwards.
-pub(super) const START_FAILURES: [CauseId; 3] = [
+pub(super) const START_FAILURES: [CauseId; 4] = [
+    CauseId::new("containerd-socket-not-answering"),
     CauseId::new("containerd-start-timeout"),
     CauseId::new("storage-driver-not-supported"),
     CauseId::new("stale-containerd-pid-file"),
 ];
+
+/// Whether a cause is one of these.
+pub(super) fn is_of_the_start(cause: usize) -> bool {
+    START_FAILURES.contains(&vocabulary::all()[cause].id)
+}
 
 /// A refused overlay mount, which in a user namespace means that namespace.
 pub(super) fn is_refused_overlay(cause: usize, text: &str) -> bool {
@@ -33,8 +39,10 @@ pub(super) fn is_rootless(text: &str) -> bool {
     ["rootless", "/.local/share/docker", "/run/user/"].iter().any(|word| text.contains(word))
 }
 
-static VERDICT: Pattern =
-    Pattern::new(r"failed to start daemon|error starting daemon|error response from daemon");
+static VERDICT: Pattern = Pattern::new(concat!(
+    r"failed to start daemon|error starting daemon|error response from daemon|^apply failure|",
+    r"error-response=.*(failed to create (shim )?task|oci runtime create failed|failed to start shim)"
+));
 
 /// Whether the line is a failure by its own account; a bare line counts, since nobody prints it otherwise.
 pub(super) fn is_loud(record: &Record) -> bool {

@@ -125,6 +125,8 @@ pub(super) const FAILURE: &[&str] = &[
     "cgroup root",
     "conflicts with",
     "drop capabilities",
+    "message\":[",
+    "message\" : [",
 ];
 
 /// Words without which a line that calls itself debug or info does not matter.

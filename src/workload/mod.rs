@@ -125,7 +125,6 @@ pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
 
 /// Messages of the runtime that mean something else than in a log. The first row that fits counts.
 const START: &[(&str, &[&str])] = &[
-    ("disk-full", &["no space left on device", "disk quota exceeded"]),
     ("image-for-other-architecture", &["exec format error"]),
     (
         "docker-proxy-program-missing",
