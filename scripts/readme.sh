@@ -47,6 +47,15 @@ put 'transcript: first_failure' "$work/first"
 transcript entrypoint 'docker run --rm --privileged outer sh -c "docker version -f {{.Server.Version}}; exit 3"; echo "code $?"' \
     'dindcheck entrypoint -- sh -c "docker version -f {{.Server.Version}}; exit 3" 2>&1; echo "code $?"'
 transcript wait 'dindcheck wait' "$empty dockerd >docker.log 2>&1 & dindcheck wait 2>&1"
+socket=$("$engine" status | sed -n 's/^socket //p')
+{
+    echo '    $ dindcheck image --replace-entrypoint --parallel 2 outer:bookworm outer:forky'
+    for suite in bookworm forky; do "$engine" docker tag "$(tests/bed/image.sh "$suite")" "outer:$suite"; done
+    "$binary" image --host "unix://$socket" --replace-entrypoint --parallel 2 -v /var/lib/docker outer:bookworm outer:forky |
+        awk 'BEGIN { RS = "" } { last = $0 } END { print "...\n\n" last }' | sed 's/^/    /; s/ *$//'
+    "$engine" docker rmi outer:bookworm outer:forky >/dev/null
+} >"$work/image"
+put 'transcript: image' "$work/image"
 transcript diagnose 'dindcheck diagnose docker.log' "$empty dockerd >docker.log 2>&1; dindcheck diagnose docker.log"
 
 {

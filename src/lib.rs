@@ -23,6 +23,7 @@ pub mod hands;
 pub mod host;
 pub mod interrupt;
 pub mod modules;
+pub mod outer;
 pub mod plan;
 pub mod probe;
 pub mod profile;

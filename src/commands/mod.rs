@@ -3,6 +3,7 @@
 pub mod diagnose;
 pub mod entrypoint;
 pub mod explain;
+pub mod image;
 pub mod list;
 pub mod manual;
 pub mod plan;
@@ -28,6 +29,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Plan(args)) => plan::plan(&host, &args),
         Some(Command::List { format }) => list::list(format),
         Some(Command::Entrypoint(args)) => entrypoint::entrypoint(&host, &args),
+        Some(Command::Image(args)) => image::image(&host, &args),
         Some(Command::Wait(args)) => wait::wait(&host, &args),
         Some(Command::Diagnose(args)) => logs(args),
         Some(Command::Explain { id, list }) => explain::explain(id.as_deref(), list),

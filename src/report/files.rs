@@ -45,9 +45,12 @@ impl Outputs {
                 .open(path)
                 .with_context(failed)?;
             let regular = file.metadata().with_context(failed)?.is_file();
+            if !regular {
+                // What a link in /dev leads to may have no name of its own.
+                return Ok(Output { format: *format, path: path.clone(), way: Way::Append });
+            }
             // A link stays one: what it points to is replaced.
-            let path = path.canonicalize().with_context(failed)?;
-            Ok(Output { format: *format, path, way: if regular { Way::Replace } else { Way::Append } })
+            Ok(Output { format: *format, path: path.canonicalize().with_context(failed)?, way: Way::Replace })
         };
         Ok(Self(wanted.iter().map(open).collect::<anyhow::Result<_>>()?))
     }

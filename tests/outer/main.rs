@@ -14,5 +14,6 @@ mod bed;
 mod deploy;
 mod engine;
 mod entrypoint;
+mod image;
 mod packaging;
 mod wait;
