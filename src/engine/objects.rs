@@ -63,13 +63,14 @@ impl Kind {
         }
     }
 
-    /// The path that lists those with our label.
+    /// The path that lists those with our label; of networks and volumes all, since a daemon that is killed while
+    /// it makes one may have written down its name and not yet its labels.
     fn list_path(self) -> String {
         let filters = percent(&json!({ "label": [LABEL] }).to_string());
         match self {
             Self::Container => format!("/containers/json?all=1&filters={filters}"),
-            Self::Network => format!("/networks?filters={filters}"),
-            Self::Volume => format!("/volumes?filters={filters}"),
+            Self::Network => "/networks".to_owned(),
+            Self::Volume => "/volumes".to_owned(),
             Self::Image => format!("/images/json?filters={filters}"),
         }
     }
@@ -88,7 +89,9 @@ impl Kind {
     fn read(self, item: &Value) -> Option<Object> {
         let text = |key: &str| item.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
         let first = |key: &str| Some(item.get(key)?.get(0)?.as_str()?.to_owned());
-        let run = item.get("Labels")?.get(LABEL)?.as_str()?.to_owned();
+        let label = item.get("Labels").and_then(|labels| labels.get(LABEL)).and_then(Value::as_str);
+        let by_name = || text("Name").and_then(|name| Some(run_of(&name)?.to_owned()));
+        let run = label.map(ToOwned::to_owned).or_else(by_name)?;
         let (id, name) = match self {
             Self::Container => {
                 (text("Id")?, first("Names").map(|name| name.trim_start_matches('/').to_owned()))
@@ -109,6 +112,13 @@ impl std::fmt::Display for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.kind.name(), self.name)
     }
+}
+
+/// The run that gave a network or a volume its name: `dindcheck-`, eight digits, and what it is.
+fn run_of(name: &str) -> Option<&str> {
+    let (run, role) = name.strip_prefix("dindcheck-")?.split_once('-')?;
+    let is_run = run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_run && matches!(role, "network" | "volume")).then_some(run)
 }
 
 /// Those of a kind with our label, of any run.
@@ -182,6 +192,15 @@ mod tests {
     fn without_our_label_nothing_is_ours() {
         assert_eq!(Kind::Container.read(&json!({"Id": "c", "Names": ["/x"], "Labels": {}})), None);
         assert_eq!(Kind::Volume.read(&json!({"Name": "v", "Labels": null})), None);
+        assert_eq!(Kind::Volume.read(&json!({"Name": "dindcheck-mine-volume", "Labels": null})), None);
+    }
+
+    #[test]
+    fn a_name_of_ours_stands_in_for_a_label_that_was_not_written() {
+        let volume = json!({"Name": "dindcheck-0badcafe-volume", "Labels": null});
+        assert_eq!(Kind::Volume.read(&volume).unwrap().run, "0badcafe");
+        let network = json!({"Id": "n1", "Name": "dindcheck-0badcafe-network", "Labels": {}});
+        assert_eq!(Kind::Network.read(&network).unwrap().run, "0badcafe");
     }
 
     #[test]

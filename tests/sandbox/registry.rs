@@ -66,19 +66,11 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "this machine's v2 tree has no controllers to give; the worlds of tests/vm show it",
-        &[
-            "cgroup-v2-evacuation-race",
-            "cgroup-v2-root-has-processes",
-            "device-cgroup-bpf-not-permitted",
-        ],
+        &["cgroup-v2-evacuation-race", "cgroup-v2-root-has-processes", "device-cgroup-bpf-not-permitted"],
     ),
     (
         "every hierarchy is mounted on this machine already, in its only grouping and with its options; no process may enter an empty cpuset",
-        &[
-            "cpuset-mounted-noprefix",
-            "cpuset-not-initialized",
-            "cgroup-not-mounted",
-        ],
+        &["cpuset-mounted-noprefix", "cpuset-not-initialized", "cgroup-not-mounted"],
     ),
     (
         "the engines of the bed, and the kernel, are newer",
@@ -120,10 +112,7 @@ const REASONS: &[(&str, &[&str])] = &[
         "it takes a file system that this machine cannot make: NFS, 9p, a desktop share",
         &["data-root-refuses-metadata-changes"],
     ),
-    (
-        "dockerd does without, or replaces it: the step says so and passes",
-        &["stale-socket"],
-    ),
+    ("dockerd does without, or replaces it: the step says so and passes", &["stale-socket"]),
 ];
 
 /// Whether a cause is shown by a row.
