@@ -169,11 +169,19 @@ fn image_choice(text: &str) -> anyhow::Result<ImageChoice> {
     Ok(ImageChoice::Reference(text.to_owned()))
 }
 
-/// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket.
+/// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket. A TCP address that is meant for
+/// TLS is refused, since none is spoken here.
 pub fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
     let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
-    Endpoint::parse(&url).context("--attach")
+    let endpoint = Endpoint::parse(&url).context("--attach")?;
+    let tls = host.env("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
+    ensure!(
+        !tls || matches!(endpoint, Endpoint::Unix(_)),
+        "DOCKER_TLS_VERIFY is set, and dindcheck speaks no TLS to {endpoint}: name the daemon's unix socket \
+         (unix:///PATH) instead"
+    );
+    Ok(endpoint)
 }
 
 /// Eight hex digits that differ from run to run on a machine.
@@ -187,6 +195,15 @@ fn run_id(pid: i32) -> String {
 mod tests {
     use super::*;
     use crate::host::fake::Fake;
+
+    #[test]
+    fn an_address_that_is_meant_for_tls_is_refused() {
+        let host = Fake::new().variable("DOCKER_HOST", "tcp://h:2376");
+        assert!(endpoint(&host, "").is_ok());
+        let host = host.variable("DOCKER_TLS_VERIFY", "1");
+        assert!(endpoint(&host, "").unwrap_err().to_string().contains("speaks no TLS to tcp://h:2376"));
+        assert!(endpoint(&host, "unix:///run/docker.sock").is_ok());
+    }
 
     fn plan(wishes: &Wishes) -> anyhow::Result<Plan> {
         Plan::new(&Fake::new(), wishes)

@@ -1,13 +1,11 @@
 //! `wait`: until the inner daemon serves, or cannot come.
 
-use anyhow::ensure;
 use serde_json::json;
 
 use super::verify::{self, Told};
 use crate::cli::{self, Plain, Until};
 use crate::engine::arrival::{Arrival, Wanted, arrival};
 use crate::engine::error::seconds;
-use crate::host::Host;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::plan::{self, Wishes};
@@ -22,11 +20,6 @@ const CONTAINER: [&str; 4] = ["daemon-start", "image", "container-run", "teardow
 /// Waits, and says what came of it.
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.attach.as_deref().unwrap_or_default())?;
-    let tls = host.env("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
-    ensure!(
-        !tls || matches!(endpoint, Endpoint::Unix(_)),
-        "DOCKER_TLS_VERIFY is set, and dindcheck speaks no TLS: name the daemon's unix socket with --attach unix:///PATH"
-    );
     let interrupt = Interrupt::listen()?;
     let wanted = Wanted {
         endpoint: endpoint.clone(),
