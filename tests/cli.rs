@@ -82,7 +82,7 @@ fn profiles_are_refused_with_line_and_column() {
 fn the_ladder_is_listed_in_order() {
     let rows = stdout(&["list"]);
     let ids: Vec<_> = rows.lines().map(|row| row.split_whitespace().nth(1).unwrap()).collect();
-    assert_eq!((ids[0], ids[3], ids[18]), ("privileges", "cgroup-mounts", "teardown"));
+    assert_eq!((ids[0], ids[3], ids[19]), ("privileges", "cgroup-mounts", "teardown"));
     let json: Value = serde_json::from_str(&stdout(&["list", "--format", "json"])).unwrap();
     let same: Vec<_> = json.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
     assert_eq!(ids, same);

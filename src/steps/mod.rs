@@ -11,6 +11,7 @@ use crate::plan::{Plan, Planned};
 use crate::step::{Cx, Step};
 
 pub mod binaries;
+pub mod build;
 pub mod cgroup_delegation;
 pub mod cgroup_mounts;
 pub mod container_limits;
@@ -50,6 +51,7 @@ pub static ALL: &[Step] = &[
     container_storage::STEP,
     container_network::STEP,
     container_privileged::STEP,
+    build::STEP,
     teardown::STEP,
 ];
 

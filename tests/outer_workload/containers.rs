@@ -21,6 +21,16 @@ fn a_runtime_that_fails() {
 
 #[test]
 #[ignore = "needs root and the test bed"]
+fn a_builder_whose_containers_fail() {
+    // The fourth container is the builder's: the first one, its second life and the neighbour come before it.
+    let counts =
+        "echo >>/run/creates; [ $(wc -l </run/creates) -lt 4 ] || { echo 'no luck today' >&2; exit 1; }";
+    let world = World::new("forky").broken(&runc(counts)).profile("steps:\n  build: require");
+    world.options("--only build").play().fails("build", "image-build-failed");
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
 fn a_runtime_that_hangs_ends_at_the_deadline() {
     for suite in SUITES {
         let world = World::new(suite).broken(&runc("exec sleep 600")).profile("container:\n  timeout: 3s");

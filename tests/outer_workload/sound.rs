@@ -50,6 +50,16 @@ fn the_steps_stand_alone() {
 
 #[test]
 #[ignore = "needs root and the test bed"]
+fn an_image_is_built_where_the_profile_asks_for_it() {
+    for suite in SUITES {
+        let played = World::new(suite).profile("steps:\n  build: require").options("--only build").play();
+        played.holds();
+        assert_eq!(played.step("build")["outcome"], "passed", "{suite}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
 fn an_image_of_the_profile_does_not_keep_the_probe_from_its_work() {
     let import = "tar -C /share -c dindcheck | docker import -c 'ENTRYPOINT [\"/dindcheck\",\"list\"]' - mine:1 >/dev/null";
     let profile = "image:\n  reference: mine:1\ncontainer:\n  output: container-network";

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use bollard::body_try_stream;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
+use bollard::query_parameters::{
+    BuildImageOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptionsBuilder,
+};
+use bollard::{body_full, body_try_stream};
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 
@@ -13,12 +15,14 @@ use crate::engine::error::{EngineError, EngineResult};
 use crate::engine::image::Archive;
 use crate::engine::objects::{self, Kind, Object};
 
-use crate::engine::{ContainerRun, ContainerSpec, container};
+use crate::engine::{Built, ContainerRun, ContainerSpec, build, container};
 use crate::host::HostError;
 use crate::plan::Plan;
 
 /// For a small question or the removal of one thing.
 pub(super) const SHORT: Duration = Duration::from_secs(20);
+/// Bytes of what a builder says that are kept.
+const MOST_SAID: usize = 16 << 10;
 /// The program that the built-in image is made of.
 const SELF: &str = "/proc/self/exe";
 
@@ -38,6 +42,31 @@ impl LiveEngine {
         let loaded = drain(progress, |error| of_bollard(&endpoint, doing, &error), |_| {});
         self.wait(doing, plan.profile.image.timeout, loaded)?;
         Ok(reference)
+    }
+
+    /// Builds an image on top of the built-in one, by the builder that is in every daemon.
+    pub(super) fn build_image(&self, plan: &Plan, within: Duration) -> EngineResult<Built> {
+        let doing = "build an image";
+        let api = self.api(SHORT)?;
+        let endpoint = self.endpoint();
+        let reference = build::reference(&plan.run);
+        let context =
+            build::context(&plan.run).map_err(|error| HostError::io("pack", "Dockerfile", &error))?;
+        self.note(Made::Builtin(reference.clone()));
+        let options = BuildImageOptionsBuilder::default().t(&reference).rm(true).forcerm(true).build();
+        let progress = api.client.build_image(options, None, Some(body_full(context.into())));
+        let mut said = String::new();
+        let built = drain(
+            progress,
+            |error| of_bollard(&endpoint, doing, &error),
+            |info: bollard::models::BuildInfo| {
+                if said.len() < MOST_SAID {
+                    said.push_str(info.stream.as_deref().unwrap_or_default());
+                }
+            },
+        );
+        self.wait(doing, within, built)?;
+        Ok(Built { reference, said })
     }
 
     /// Looks an image up by its name.
