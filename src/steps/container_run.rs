@@ -3,6 +3,8 @@
 //! The built-in image tells what it sees inside ([`Document`]); from outside its cgroup must lie below this
 //! container's own, or the limits of the outer container do not hold for it.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::diagnosis::CauseId;
@@ -10,6 +12,7 @@ use crate::engine::error::seconds;
 use crate::engine::image::Archive;
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
 use crate::facts::cgroup::{Cgroups, Hierarchy};
+use crate::host::Host;
 use crate::plan::{ImageChoice, Plan};
 use crate::probe::Document;
 use crate::profile::Container;
@@ -32,7 +35,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(spec) = wanted(cx.plan) else { return probe(cx) };
     let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
     if let Err(error) = run.end {
-        return Ok(vec![judge_failure(run.stage, error, &run.stderr)?]);
+        return Ok(vec![beside_limit(judge_failure(run.stage, error, &run.stderr)?, refused_forks(cx.host))]);
     }
     Ok(judge_end(&cx.plan.profile.container, &run))
 }
@@ -63,7 +66,8 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         run = &plain;
     }
     if let Err(error) = &run.end {
-        return Ok(vec![judge_failure(run.stage, error.clone(), &run.stderr)?]);
+        let failure = judge_failure(run.stage, error.clone(), &run.stderr)?;
+        return Ok(vec![beside_limit(failure, refused_forks(cx.host))]);
     }
     let mut findings = Vec::new();
     if let Err(error) = &all.end {
@@ -84,6 +88,24 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Result<Finding> {
     let refused = if stage == Stage::Create { "container-create-failed" } else { "container-start-failed" };
     Ok(with_text(workload::failure(stage, error, CauseId::new(refused))?, "stderr", stderr))
+}
+
+/// How often this container was refused a process by its own limit (Documentation/admin-guide/cgroup-v2.rst,
+/// `pids.events`).
+fn refused_forks(host: &dyn Host) -> u64 {
+    let files = ["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"];
+    let text = files.iter().find_map(|file| host.read_text(Path::new(file)).ok()).unwrap_or_default();
+    let max = text.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok());
+    max.unwrap_or_default()
+}
+
+/// A runtime that gets no thread dies with any words or none: the limit that refused it is the better reason.
+fn beside_limit(mut finding: Finding, refused: u64) -> Finding {
+    if refused == 0 || finding.cause != Some(CauseId::new("container-start-failed")) {
+        return finding;
+    }
+    finding.cause = Some(CauseId::new("pids-limit-reached"));
+    finding.with("pids.events max", refused)
 }
 
 /// Its exit code and its output against what the profile expects.
