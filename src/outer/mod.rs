@@ -71,16 +71,7 @@ impl<'o> Outer<'o> {
     /// Tries an image, and removes the container.
     pub async fn attempt(&self, image: &str, request: &Request) -> Tried {
         let began = Instant::now();
-        let mut tried = Tried {
-            image: image.to_owned(),
-            verdict: Verdict::Unknown,
-            first_failure: None,
-            log: None,
-            notes: Vec::new(),
-            report: None,
-            text: String::new(),
-            duration_ms: 0,
-        };
+        let mut tried = Tried::new(image);
         if let Err(error) = self.look(image, request, &mut tried).await {
             tried.notes.push(error.to_string());
         }
@@ -149,7 +140,7 @@ impl<'o> Outer<'o> {
             "--output",
             "human=/dev/stderr",
         ];
-        let mut seen = Tried { notes: Vec::new(), first_failure: None, ..tried.empty() };
+        let mut seen = Tried { notes: Vec::new(), first_failure: None, ..Tried::new(&tried.image) };
         let looked = async {
             self.start(&id).await?;
             self.verify(&id, &check, &Request { check: Vec::new(), ..request.clone() }, &mut seen).await
@@ -211,10 +202,10 @@ impl Tried {
         }
     }
 
-    /// One of the same image that knows nothing.
-    fn empty(&self) -> Self {
+    /// One of an image of which nothing is known.
+    fn new(image: &str) -> Self {
         Self {
-            image: self.image.clone(),
+            image: image.to_owned(),
             verdict: Verdict::Unknown,
             first_failure: None,
             log: None,

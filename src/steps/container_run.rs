@@ -33,9 +33,11 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(spec) = wanted(cx.plan) else { return probe(cx) };
+    let before = refused_forks(cx.host);
     let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
     if let Err(error) = run.end {
-        return Ok(vec![beside_limit(judge_failure(run.stage, error, &run.stderr)?, refused_forks(cx.host))]);
+        let failure = judge_failure(run.stage, error, &run.stderr)?;
+        return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
     Ok(judge_end(&cx.plan.profile.container, &run))
 }
@@ -59,6 +61,7 @@ fn wanted(plan: &Plan) -> Option<ContainerSpec> {
 /// container without any of it runs.
 fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let plain;
+    let before = refused_forks(cx.host);
     let all = workload::first(cx);
     let mut run = all;
     if let Err(EngineError::Refused { .. }) = &all.end {
@@ -67,7 +70,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     }
     if let Err(error) = &run.end {
         let failure = judge_failure(run.stage, error.clone(), &run.stderr)?;
-        return Ok(vec![beside_limit(failure, refused_forks(cx.host))]);
+        return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
     let mut findings = Vec::new();
     if let Err(error) = &all.end {
@@ -90,7 +93,7 @@ fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Res
     Ok(with_text(workload::failure(stage, error, CauseId::new(refused))?, "stderr", stderr))
 }
 
-/// How often this container was refused a process by its own limit (Documentation/admin-guide/cgroup-v2.rst,
+/// How often this container was refused a process by its own limit so far (Documentation/admin-guide/cgroup-v2.rst,
 /// `pids.events`).
 fn refused_forks(host: &dyn Host) -> u64 {
     let files = ["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"];
@@ -99,7 +102,8 @@ fn refused_forks(host: &dyn Host) -> u64 {
     max.unwrap_or_default()
 }
 
-/// A runtime that gets no thread dies with any words or none: the limit that refused it is the better reason.
+/// A runtime that gets no thread dies with any words or none: the limit that refused one meanwhile is the better
+/// reason.
 fn beside_limit(mut finding: Finding, refused: u64) -> Finding {
     if refused == 0 || finding.cause != Some(CauseId::new("container-start-failed")) {
         return finding;

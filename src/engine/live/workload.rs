@@ -124,6 +124,9 @@ impl LiveEngine {
         };
         let name = container::name(&plan.run, spec.role);
         self.note(Made::Container(name.clone()));
+        if let Some(network) = &spec.network {
+            self.note(Made::Network(network.clone()));
+        }
         for mount in spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten() {
             if let Some(name) = mount["Source"].as_str() {
                 self.note(Made::Volume(name.to_owned()));
