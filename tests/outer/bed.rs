@@ -86,6 +86,16 @@ pub(crate) fn docker(args: &[&str]) -> Command {
     command
 }
 
+/// `docker build -t TAG` of a folder with a Dockerfile.
+pub(crate) fn build(tag: &str, dir: &Path) -> Output {
+    let mut tar =
+        Command::new("tar").arg("-C").arg(dir).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
+    let built = docker(&["build", "-q", "-t", tag, "-"]).stdin(tar.stdout.take().unwrap()).output().unwrap();
+    assert!(tar.wait().unwrap().success());
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    built
+}
+
 /// The scripts' folder.
 fn bed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed")

@@ -1,11 +1,11 @@
 //! Does `image` tell of an image what is wrong with it, from the outer daemon's side?
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::bed::docker;
+use crate::bed::{self, docker};
 
 /// A shell entrypoint as docker-library's images have one: dockerd with TLS, the command beside it.
 const ENTRY: &str = "#!/bin/sh
@@ -28,16 +28,7 @@ fn build(tag: &str, before: &str, lines: &str, certificates: &Path) {
          VOLUME /var/lib/docker\nENTRYPOINT [\"/entry.sh\"]\n"
     );
     std::fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
-    let mut tar = Command::new("tar")
-        .arg("-C")
-        .arg(dir.path())
-        .args(["-c", "."])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let built = docker(&["build", "-q", "-t", tag, "-"]).stdin(tar.stdout.take().unwrap()).output().unwrap();
-    assert!(tar.wait().unwrap().success());
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    bed::build(tag, dir.path());
 }
 
 fn certificates() -> tempfile::TempDir {

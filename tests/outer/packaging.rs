@@ -1,9 +1,9 @@
 //! Is the image of ours one whose only file is the binary, and does it serve as a source for others?
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use crate::bed::docker;
+use crate::bed::{self, docker};
 
 /// `docker build -t TAG` with this Dockerfile and the binary where `make dist` puts it.
 fn build(tag: &str, dockerfile: &str) -> Output {
@@ -12,17 +12,7 @@ fn build(tag: &str, dockerfile: &str) -> Output {
     std::fs::create_dir_all(&dist).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), dist.join("dindcheck")).unwrap();
     std::fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
-    let mut tar = Command::new("tar")
-        .arg("-C")
-        .arg(dir.path())
-        .args(["-c", "."])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let built = docker(&["build", "-q", "-t", tag, "-"]).stdin(tar.stdout.take().unwrap()).output().unwrap();
-    assert!(tar.wait().unwrap().success());
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    built
+    bed::build(tag, dir.path())
 }
 
 #[test]

@@ -11,6 +11,8 @@
     reason = "tests look at the machine and speak for themselves"
 )]
 
+#[path = "../bed/mod.rs"]
+mod bed;
 mod containers;
 mod images;
 mod limits;

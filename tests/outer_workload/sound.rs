@@ -1,13 +1,7 @@
 //! Sound worlds are sound, and cost little.
 
+use crate::bed::machine_lacks_sys_resource;
 use crate::world::{SUITES, World};
-
-/// What this machine itself lacks, and so every container on it.
-fn machine_lacks_sys_resource() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
-    let bound = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("CapBnd");
-    u64::from_str_radix(bound.trim(), 16).expect("hex") & 1 << 24 == 0
-}
 
 #[test]
 #[ignore = "needs root and the test bed"]

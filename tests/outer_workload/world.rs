@@ -1,14 +1,11 @@
 //! How does a test get a privileged outer container in which something is broken?
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The engines of the bed: Debian's suites.
-pub(crate) const SUITES: [&str; 3] = ["bookworm", "trixie", "forky"];
+pub(crate) use crate::bed::SUITES;
+use crate::bed::{bed, share};
 
 /// The steps that these worlds run; a fault of the environment is not to be seen before the workload meets it.
 const STEPS: &str = "daemon-start,daemon-info,image,container-run,container-limits,container-storage,\
@@ -22,32 +19,6 @@ const LEFT: &str = "\
     ls /var/lib/docker/volumes | grep dindcheck; \
     grep -l dindcheck- /var/lib/docker/image/*/repositories.json; \
     ip -o link | grep -oE 'br-[0-9a-f]+'; true";
-
-/// Calls a script of the bed; its standard output.
-fn bed(script: &str, args: &[&str]) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/bed").join(script);
-    let out = Command::new(path).args(args).output().expect("bash");
-    let stderr = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{script} {args:?}: {stderr}");
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// Puts the binary where containers see it as /share/dindcheck.
-fn share() {
-    static SHARED: OnceLock<()> = OnceLock::new();
-    SHARED.get_or_init(|| {
-        for suite in SUITES {
-            bed("image.sh", &[suite]);
-        }
-        let status = bed("engine.sh", &["status"]);
-        let line = status.lines().find_map(|line| line.strip_prefix("share ")).expect("a share");
-        let share = PathBuf::from(line.split(' ').next().expect("a path"));
-        // A running binary cannot be overwritten, but another can take its place.
-        let aside = share.join(format!("dindcheck.{}", std::process::id()));
-        std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), &aside).expect("copy the binary");
-        std::fs::rename(&aside, share.join("dindcheck")).expect("put it into place");
-    });
-}
 
 /// An outer container to be.
 pub(crate) struct World {

@@ -34,26 +34,45 @@ struct Seen {
 }
 
 /// Runs rows, some at a time, and prints the table. Panics if one does not hold.
+///
+/// A row that did not hold beside others is played once more with nothing beside it: engines that share two
+/// processors miss deadlines that are no part of the fault. What it said the first time is printed all the same.
 pub(crate) fn run(rows: &[(&Fault, Suite)]) {
     let begin = Instant::now();
+    let table = together(rows);
+    println!("{}", summary(&table, rows, begin.elapsed().as_secs_f64()));
+    let complaining = rows.iter().zip(&table).filter(|(_, seen)| !seen.complaints.is_empty());
+    let alone = complaining.filter_map(|((fault, suite), seen)| {
+        println!("again, alone: {}: {}", seen.name, seen.complaints.join("; "));
+        let again = row(fault, *suite);
+        print(&again);
+        (!again.complaints.is_empty()).then(|| format!("{}: {}", again.name, again.complaints.join("; ")))
+    });
+    let bad: Vec<_> = alone.collect();
+    println!("{} of {} rows hold", table.len() - bad.len(), table.len());
+    assert!(bad.is_empty(), "{} rows do not hold: {}", bad.len(), bad.join(" | "));
+}
+
+/// Plays rows, some at a time, and prints each as it ends. In the order of the rows.
+fn together(rows: &[(&Fault, Suite)]) -> Vec<Seen> {
     let next = AtomicUsize::new(0);
     let table = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((fault, suite)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                loop {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((fault, suite)) = rows.get(turn) else { break };
                     let seen = row(fault, *suite);
                     print(&seen);
-                    table.lock().unwrap().push(seen);
+                    table.lock().unwrap().push((turn, seen));
                 }
             });
         }
     });
-    let table = table.into_inner().unwrap();
-    let bad = table.iter().filter(|row| !row.complaints.is_empty()).count();
-    println!("{}", summary(&table, rows, begin.elapsed().as_secs_f64()));
-    println!("{} of {} rows hold", table.len() - bad, table.len());
-    assert_eq!(bad, 0, "rows that do not hold");
+    let mut table = table.into_inner().unwrap();
+    table.sort_by_key(|(turn, _)| *turn);
+    table.into_iter().map(|(_, seen)| seen).collect()
 }
 
 /// How many there were, and how long a fault is looked for.
