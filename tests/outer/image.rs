@@ -85,7 +85,9 @@ const DEFECTS: [(&str, &str, &str, &str, &str); 8] = [
 fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
     let certificates = certificates();
     build("image-sound", "", "", certificates.path());
-    let mut words = vec!["--format", "json", "--parallel", "2", "image-sound"];
+    let page = tempfile::NamedTempFile::new().unwrap();
+    let output = format!("html={}", page.path().display());
+    let mut words = vec!["--format", "json", "--output", &output, "--parallel", "2", "image-sound"];
     let tags: Vec<_> = DEFECTS.iter().map(|defect| format!("image-{}", defect.0)).collect();
     for ((_, before, lines, ..), tag) in DEFECTS.iter().zip(&tags) {
         build(tag, before, lines, certificates.path());
@@ -101,6 +103,8 @@ fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
         "{:#}",
         all[0]
     );
+    let page = std::fs::read_to_string(page.path()).unwrap();
+    assert!(page.contains("1 of 9 images are sound") && page.contains("docker-program-missing"), "{page}");
     let mut wrong = Vec::new();
     for ((name, _, _, step, cause), tried) in DEFECTS.iter().zip(&all.as_array().unwrap()[1..]) {
         let first = &tried["first_failure"];
