@@ -19,4 +19,5 @@ mod limits;
 mod network;
 mod sound;
 mod storage;
+mod tls;
 mod world;
