@@ -58,9 +58,10 @@ fn a_process_that_was_moved_aside_is_still_in_its_container() {
 
 #[test]
 fn names_are_compared_as_whole_parts() {
-    assert!(!is_below("/docker/outer2/x", Path::new("/docker/outer")));
-    assert!(!is_below("/docker/outer", Path::new("/docker/outer")));
-    assert!(is_below("/x", Path::new("/")));
+    let outer = Path::new("/docker/outer");
+    assert!(!is_within("/docker/outer2/x", outer) && !is_within("/docker", outer));
+    assert!(is_within("/docker/outer", outer) && is_within("/docker/outer/x", outer));
+    assert!(is_within("/x", Path::new("/")) && !is_within("/../x", Path::new("/")));
 }
 
 #[test]
