@@ -217,10 +217,17 @@ fn a_flag_is_refused_by_the_daemon_or_by_the_client() {
         ("unknown shorthand flag: 'x' in -x", "See 'dockerd --help'.", "daemon-option-invalid"),
         ("unknown shorthand flag: 'f' in -f", "See 'docker --help'.", "unknown"),
         ("unknown flag: --no-such", "See 'docker run --help'.", "unknown"),
+        (
+            "Status: invalid argument \"x\" for \"--mtu\" flag: bad",
+            "See 'dockerd --help'.",
+            "daemon-option-invalid",
+        ),
     ] {
         let found = diagnose(format!("{refused}\n{see}\n"));
         assert_eq!((found.cause.id.as_str(), found.first_error.unwrap().line), (cause, 1), "{refused}");
     }
+    let pulled = "Status: Downloaded newer image for error/unknown-flag:1\n";
+    assert_eq!(diagnose(pulled).cause.id, NO_ERROR_FOUND);
 }
 
 /// A build that dies in a container, in the words of its tools.
