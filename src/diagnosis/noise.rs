@@ -184,7 +184,9 @@ fn is_verdict(text: &str) -> bool {
         "failed to create endpoint",
         "find nft tool",
     ];
-    VERDICTS.iter().any(|verdict| text.contains(verdict))
+    // iptables hands on what modprobe said before it gave up itself.
+    let handed_on = text.contains("iptables failed") && text.contains("modprobe: ");
+    handed_on || VERDICTS.iter().any(|verdict| text.contains(verdict))
 }
 
 #[cfg(test)]

@@ -72,8 +72,8 @@ pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
 }
 
 static COMPLAINT: Pattern = Pattern::new(concat!(
-    r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
-    r"\berror: |; not expected\)|entered fatal state|unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
+    r"^([\w./-]+: )*(\W*(error|fatal)\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
+    r"\berror: |; not expected\)|entered fatal state|returned a non-zero code|unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
     r"|core dumped\)?|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));
