@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build demo test unit outer-test bench lint fmt stop
+.PHONY: help build demo test unit outer-test vm-test bench lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
@@ -12,13 +12,16 @@ build: ## the static binary
 demo: build ## the main job in a real outer container, in three acts
 	scripts/demo.sh $(BINARY)
 
-test: unit outer-test ## everything
+test: unit outer-test vm-test ## everything
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
 
 outer-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
+
+vm-test: build ## other kernels and other cgroups, in virtual machines
+	scripts/vm-test.sh $(BINARY)
 
 bench: build ## verify against the usual script and against the floor, as ratios of one run
 	scripts/bench.sh $(BINARY)
