@@ -91,3 +91,40 @@ fn races(text: &str) -> String {
     });
     format!("{} of {} sound or named", fair.count(), text.lines().count())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{moved, races, report_word, truth};
+    use serde_json::json;
+
+    #[test]
+    fn a_report_comes_to_its_verdict_its_repairs_and_its_limits() {
+        let finding = |level: &str, controller: &str| json!({"level": level, "evidence": {"controller": controller}});
+        let report = json!({"verdict": "sound", "steps": [
+            {"id": "cgroup-delegation", "outcome": "repaired"},
+            {"id": "container-limits", "outcome": "warned", "findings": [finding("warn", "memory"), finding("pass", "pids")]},
+        ]});
+        assert_eq!(report_word(&report), "sound after cgroup-delegation with pids");
+        let broken = json!({"verdict": "broken", "first_failure": {"step": "image", "cause": "image-load-failed"}});
+        assert_eq!(report_word(&broken), "image: image-load-failed");
+    }
+
+    #[test]
+    fn docker_runs_a_container_or_does_not() {
+        assert_eq!(truth("0\n\n"), "runs");
+        assert_eq!(truth("0\nWARNING: x\n67108864\n"), "runs: 67108864");
+        assert_eq!(truth("125\ndocker: no\n"), "does not run");
+    }
+
+    #[test]
+    fn only_a_process_that_lived_through_it_can_have_moved() {
+        assert_eq!(moved("1 0::/\n2 0::/a\n", "1 0::/\n3 0::/b\n"), "nothing moved");
+        assert_eq!(moved("1 0::/\n", "1 0::/init\n"), "moved: 1");
+    }
+
+    #[test]
+    fn a_race_may_end_sound_or_with_a_name_and_never_between() {
+        let text = "0|40||cpu memory |\n1|3100|1 7 ||\"error\": \"7 (true, R)\"\n1|9|1 |cpu|\"error\": \"x\"\n124|30000|1 ||\n";
+        assert_eq!(races(text), "2 of 4 sound or named");
+    }
+}
