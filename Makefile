@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build demo test unit outer-test vm-test bench lint fmt stop
+.PHONY: help build dist deb demo test unit outer-test readers-test sandbox-test vm-test bench lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
@@ -12,13 +12,27 @@ build: ## the static binary
 demo: build ## the main job in a real outer container, in three acts
 	scripts/demo.sh $(BINARY)
 
-test: unit outer-test vm-test ## everything
+dist: ## what is shipped: the small binary with its checksum, man pages and completions, in dist/
+	cargo build --profile dist --locked
+	scripts/dist.sh target/x86_64-unknown-linux-gnu/dist/dindcheck dist
+
+deb: dist ## the Debian package (cargo install cargo-deb)
+	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
+
+test: unit outer-test sandbox-test ## everything but the virtual machines
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
 
 outer-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
+
+readers-test: ## reports and manifests before strict readers of others (PyPI: jsonschema, kubernetes-validate)
+	python3 -m venv target/readers && target/readers/bin/pip install -q jsonschema kubernetes-validate
+	PATH=$(CURDIR)/target/readers/bin:$$PATH cargo test --locked --test reports --test deploy -- --ignored
+
+sandbox-test: build ## the fault matrix: worlds made of namespaces, broken one way at a time
+	scripts/sandbox.sh $(BINARY)
 
 vm-test: build ## other kernels and other cgroups, in virtual machines
 	scripts/vm-test.sh $(BINARY)

@@ -1,10 +1,13 @@
 //! What can be typed? The types of the command line, and nothing else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::profile::{Format, Grant};
+use crate::entrypoint::OnFailure;
+use crate::outer::request::Pull;
+use crate::profile::{DaemonDeath, Format, Grant};
 
 /// Learn whether Docker-in-Docker works here, and if not, the first thing that fails, why, and what makes it
 /// work.
@@ -30,8 +33,14 @@ pub enum Command {
     List {
         /// How to print.
         #[arg(long, value_enum, default_value = "human")]
-        format: Format,
+        format: Plain,
     },
+    /// Verify, keep the inner daemon, and be the init of a command: the entrypoint of an outer container.
+    Entrypoint(Entrypoint),
+    /// On the Docker host: start images as outer containers, and verify inside them.
+    Image(Image),
+    /// Wait until the inner daemon serves; at once where it has died or cannot come.
+    Wait(Wait),
     /// Name the first real error in logs, its cause and what to do.
     Diagnose(Diagnose),
     /// Explain a step or a cause.
@@ -46,6 +55,19 @@ pub enum Command {
     /// Profiles: what is wanted, and how the daemon and the test container are started.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Print the JSON schema of the report.
+    Schema,
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of every command.
+    Man {
+        /// A directory to write them to.
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// What the built-in image runs.
     #[command(name = "probe", hide = true)]
     Probe {
@@ -57,6 +79,22 @@ pub enum Command {
     Trial {
         /// The trial as JSON.
         trial: String,
+    },
+    /// The child of an entrypoint that checks.
+    #[command(name = "__check", hide = true)]
+    Check {
+        /// The errand as JSON.
+        errand: String,
+    },
+    /// Becomes a program of an entrypoint, with the signals and the place that belong to it.
+    #[command(name = "__become", hide = true)]
+    Become {
+        /// In a process group of its own that has the terminal.
+        #[arg(long)]
+        foreground: bool,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        words: Vec<String>,
     },
     /// Becomes a program that ends with its parent.
     #[command(name = "__exec", hide = true)]
@@ -87,9 +125,19 @@ pub enum ProfileCommand {
     },
 }
 
-/// The options of `verify`.
+/// How an answer is printed that is no report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Plain {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// What is checked, and how far it may be repaired.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Verify {
+pub struct Checks {
     /// A built-in profile or a file.
     #[arg(long, env = "DINDCHECK_PROFILE", value_name = "NAME|FILE")]
     pub profile: Option<String>,
@@ -105,6 +153,20 @@ pub struct Verify {
     /// After a failure, finish its phase.
     #[arg(long)]
     pub keep_going: bool,
+    /// The image to run: a reference, or `builtin`, which needs no registry.
+    #[arg(long, value_name = "REF|builtin")]
+    pub image: Option<String>,
+    /// Also write the report to a file, after every step.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
+    pub output: Vec<(Format, PathBuf)>,
+}
+
+/// The options of `verify`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Verify {
+    /// What is checked.
+    #[command(flatten)]
+    pub checks: Checks,
     /// Use a running inner daemon: unix:///PATH or tcp://HOST:PORT; without a value `DOCKER_HOST`, else the
     /// usual socket.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
@@ -112,15 +174,9 @@ pub struct Verify {
     /// Leave the inner daemon running after success.
     #[arg(long)]
     pub keep_daemon: bool,
-    /// The image to run: a reference, or `builtin`, which needs no registry.
-    #[arg(long, value_name = "REF|builtin")]
-    pub image: Option<String>,
     /// What stdout gets.
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Also write the report to a file, after every step.
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
-    pub output: Vec<(Format, PathBuf)>,
     /// Save what the checks saw, for `--replay`; passwords, keys and most of the environment are left out.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -134,16 +190,125 @@ pub struct Verify {
     pub daemon_args: Vec<String>,
 }
 
+/// The options of `entrypoint`.
+#[derive(Debug, Args)]
+pub struct Entrypoint {
+    /// What is checked.
+    #[command(flatten)]
+    pub checks: Checks,
+    /// Where the check fails: end, run the command all the same, or run a shell instead.
+    #[arg(long, value_enum, env = "DINDCHECK_ON_FAILURE", default_value = "stop")]
+    pub on_failure: OnFailure,
+    /// Where the daemon dies before the command: say so, start it again, or end; else as the profile says.
+    #[arg(long, value_enum)]
+    pub on_daemon_death: Option<DaemonDeath>,
+    /// How long dockerd may take to stop when the command has ended; `docker stop` gives 10 seconds in all.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "8s")]
+    pub stop_timeout: Duration,
+    /// A further argument of dockerd, beside a command.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub dockerd_arg: Vec<String>,
+    /// The command. `dockerd` with its arguments, or its options alone, or nothing: the daemon itself, as with
+    /// docker-library's entrypoint.
+    #[arg(last = true, value_name = "CMD")]
+    pub words: Vec<String>,
+}
+
+/// The options of `image`.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// The images.
+    #[arg(required = true, value_name = "REF")]
+    pub images: Vec<String>,
+    /// The outer daemon: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
+    #[arg(long, value_name = "URL")]
+    pub host: Option<String>,
+    /// Start dindcheck instead of what the image would start; it starts dockerd itself.
+    #[arg(long)]
+    pub replace_entrypoint: bool,
+    /// So many images at once.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub parallel: usize,
+    /// The profile of the check inside.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// How far repairs inside may reach.
+    #[arg(long, value_enum)]
+    pub repair: Option<Grant>,
+    /// A volume: SOURCE:TARGET[:ro], or a path inside.
+    #[arg(long, short, value_name = "VOLUME")]
+    pub volume: Vec<String>,
+    /// A variable: NAME=VALUE.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// The network of the outer container.
+    #[arg(long)]
+    pub network: Option<String>,
+    /// The cgroup namespace of the outer container: private or host.
+    #[arg(long)]
+    pub cgroupns: Option<String>,
+    /// The parent of the outer container's cgroup.
+    #[arg(long)]
+    pub cgroup_parent: Option<String>,
+    /// The platform, where an image has several.
+    #[arg(long)]
+    pub platform: Option<String>,
+    /// When an image is pulled.
+    #[arg(long, value_enum, default_value = "missing")]
+    pub pull: Pull,
+    /// How long the check of an image may take.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "3m")]
+    pub timeout: Duration,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Plain,
+    /// Arguments of the image's entrypoint.
+    #[arg(last = true, value_name = "RUN ARGS")]
+    pub args: Vec<String>,
+}
+
+/// The options of `wait`.
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// How long to wait at most.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "60s")]
+    pub timeout: Duration,
+    /// What to wait for: the daemon's answer, or also the built-in container, run once.
+    #[arg(long = "for", value_name = "WHAT", value_enum, default_value = "daemon")]
+    pub wanted: Until,
+    /// Where the daemon is to answer: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
+    #[arg(long, value_name = "URL")]
+    pub attach: Option<String>,
+    /// The daemon runs in another container (a sidecar): its process cannot be seen from here. So it is with every
+    /// TCP address.
+    #[arg(long)]
+    pub elsewhere: bool,
+    /// How long no process at all may be there that is a dockerd or starts one.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "250ms")]
+    pub grace: Duration,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Plain,
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Until {
+    /// The daemon answers.
+    Daemon,
+    /// The built-in container ran.
+    Container,
+}
+
 /// The options of `diagnose`.
 #[derive(Debug, Args)]
 pub struct Diagnose {
-    /// Logs of dockerd, containerd, runc, docker or a wrapper script; `-` is standard input. Several are read
-    /// as one, in this order.
+    /// Logs of dockerd, containerd, runc, docker or a wrapper script; `-` is standard input.
     #[arg(default_value = "-", value_name = "FILE|-")]
     pub files: Vec<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value = "human")]
-    pub format: Format,
+    pub format: Plain,
     /// Go on reading as the last log grows; print anew when the answer changes.
     #[arg(long, short)]
     pub follow: bool,
@@ -153,7 +318,13 @@ pub struct Diagnose {
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
     let (format, file) =
         text.split_once('=').ok_or("FORMAT=FILE is expected, such as json=/tmp/report.json")?;
-    let format = <Format as clap::ValueEnum>::from_str(format, true)?;
+    let known = || {
+        <Format as clap::ValueEnum>::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value)
+    };
+    let format = <Format as clap::ValueEnum>::from_str(format, true).map_err(|_| {
+        let names: Vec<_> = known().map(|value| value.get_name().to_owned()).collect();
+        format!("there is no format {format}; there are {}", names.join(", "))
+    })?;
     if file.is_empty() {
         return Err("the file's name is missing".into());
     }

@@ -16,6 +16,7 @@ use crate::steps;
 /// What was typed, as far as it shapes a plan.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Wishes {
     /// `--profile`.
     pub profile: Option<String>,
@@ -39,6 +40,8 @@ pub struct Wishes {
     pub environment_only: bool,
     /// Further arguments of dockerd.
     pub daemon_args: Vec<String>,
+    /// The daemon is to live long: without `--debug`, whatever the profile says.
+    pub quiet_daemon: bool,
 }
 
 /// What will be done.
@@ -88,6 +91,7 @@ impl Plan {
         if let Some(format) = wishes.format {
             profile.format = format;
         }
+        profile.daemon.debug &= !wishes.quiet_daemon;
         profile.daemon.args.extend(wishes.daemon_args.iter().cloned());
         let image = image_choice(wishes.image.as_deref().unwrap_or(&profile.image.reference))?;
         let attach = wishes.attach.as_deref().map(|url| endpoint(host, url)).transpose()?;
@@ -165,11 +169,19 @@ fn image_choice(text: &str) -> anyhow::Result<ImageChoice> {
     Ok(ImageChoice::Reference(text.to_owned()))
 }
 
-/// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket.
-fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
+/// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket. A TCP address that is meant for
+/// TLS is refused, since none is spoken here.
+pub fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
     let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
-    Endpoint::parse(&url).context("--attach")
+    let endpoint = Endpoint::parse(&url).context("--attach")?;
+    let tls = host.env("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
+    ensure!(
+        !tls || matches!(endpoint, Endpoint::Unix(_)),
+        "DOCKER_TLS_VERIFY is set, and dindcheck speaks no TLS to {endpoint}: name the daemon's unix socket \
+         (unix:///PATH) instead"
+    );
+    Ok(endpoint)
 }
 
 /// Eight hex digits that differ from run to run on a machine.
@@ -184,14 +196,24 @@ mod tests {
     use super::*;
     use crate::host::fake::Fake;
 
+    #[test]
+    fn an_address_that_is_meant_for_tls_is_refused() {
+        let host = Fake::new().variable("DOCKER_HOST", "tcp://h:2376");
+        assert!(endpoint(&host, "").is_ok());
+        let host = host.variable("DOCKER_TLS_VERIFY", "1");
+        assert!(endpoint(&host, "").unwrap_err().to_string().contains("speaks no TLS to tcp://h:2376"));
+        assert!(endpoint(&host, "unix:///run/docker.sock").is_ok());
+    }
+
     fn plan(wishes: &Wishes) -> anyhow::Result<Plan> {
         Plan::new(&Fake::new(), wishes)
     }
 
     #[test]
-    fn every_step_runs_by_default() {
+    fn every_step_but_the_build_runs_by_default() {
         let plan = plan(&Wishes::default()).unwrap();
-        assert!(plan.steps.iter().all(|planned| planned.skip.is_none()));
+        let skipped: Vec<_> = plan.steps.iter().filter(|planned| planned.skip.is_some()).collect();
+        assert_eq!(skipped.iter().map(|planned| planned.step.id).collect::<Vec<_>>(), ["build"]);
         assert_eq!(plan.steps.len(), steps::ALL.len());
     }
 

@@ -25,6 +25,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("ci", include_str!("../profiles/ci.yaml")),
     ("strict", include_str!("../profiles/strict.yaml")),
     ("kubernetes", include_str!("../profiles/kubernetes.yaml")),
+    ("rootless", include_str!("../profiles/rootless.yaml")),
     ("legacy", include_str!("../profiles/legacy.yaml")),
 ];
 
@@ -91,14 +92,36 @@ impl From<Weight> for Level {
     }
 }
 
-/// How the report leaves on stdout.
+/// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.
     Human,
-    /// For programs: schema version 1.
+    /// For people in a hurry: one line, or a few where something failed.
+    Brief,
+    /// For programs: schema version 1, see `dindcheck schema`.
     Json,
+    /// JUnit's XML.
+    Junit,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// Markdown, as a job summary of GitHub shows it.
+    Markdown,
+    /// One page for a browser.
+    Html,
+}
+
+/// What an entrypoint does where the daemon dies before its command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DaemonDeath {
+    /// It says so, and the command goes on.
+    Report,
+    /// It starts the daemon again, a few times.
+    Restart,
+    /// It ends the command, and itself with 1.
+    Stop,
 }
 
 /// A profile with every question answered.
@@ -175,6 +198,8 @@ pub struct Daemon {
     /// From SIGTERM to its end; SIGKILL follows.
     #[serde(serialize_with = "as_human")]
     pub stop_timeout: Duration,
+    /// Where it dies before the command of an entrypoint.
+    pub on_death: DaemonDeath,
 }
 
 /// The image that is run.

@@ -55,6 +55,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         steps: Vec::with_capacity(plan.steps.len()),
         leftovers: Vec::new(),
         diagnosis: None,
+        complete: false,
         duration: Duration::ZERO,
     };
     steps::begin(doors.host, plan);
@@ -78,6 +79,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         report.duration = start.elapsed();
         tell(&Event::Concluded(&report));
     }
+    report.complete = true;
     tell(&Event::Ended(&report));
     report
 }
@@ -146,10 +148,11 @@ fn conclude(planned: &Planned, plan: &Plan, cx: &Cx<'_>, doors: &Doors<'_>) -> S
 /// One look, with the profile's own weights; an interrupted look has found nothing.
 fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Result<Vec<Finding>> {
     let mut findings = (step.check)(cx)?;
-    if let Some(signal) = doors.interrupt.signal() {
-        if step.id != steps::TEARDOWN && worst(&findings) == Level::Fail {
-            anyhow::bail!("interrupted by {signal}");
-        }
+    if let Some(signal) = doors.interrupt.signal()
+        && step.id != steps::TEARDOWN
+        && worst(&findings) == Level::Fail
+    {
+        anyhow::bail!("interrupted by {signal}");
     }
     for finding in &mut findings {
         let weight = finding.cause.and_then(|cause| plan.profile.causes.get(cause.as_str()));

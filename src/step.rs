@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::diagnosis::CauseId;
@@ -16,7 +17,7 @@ use crate::report::Environment;
 use crate::workload::Seen;
 
 /// When a step runs. The phases follow each other: a failed phase is never followed by the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// What the outer container gives: nothing is started.
@@ -65,7 +66,7 @@ pub struct Repair {
 }
 
 /// How far a change is felt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
     /// This container alone.
@@ -85,7 +86,7 @@ impl Reach {
 }
 
 /// How a finding counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As it should be.

@@ -71,8 +71,3 @@ pub(crate) fn repair_with(step: &Step, host: &Fake, wishes: &Wishes) -> (anyhow:
     }
     (end, changes)
 }
-
-/// The causes of failing and warning findings, in order.
-pub(crate) fn causes(findings: &[Finding]) -> Vec<&'static str> {
-    findings.iter().filter_map(|finding| Some(finding.cause?.as_str())).collect()
-}

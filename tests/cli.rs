@@ -1,4 +1,11 @@
 //! What does the command line accept, and what does it say to what it does not?
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -75,7 +82,7 @@ fn profiles_are_refused_with_line_and_column() {
 fn the_ladder_is_listed_in_order() {
     let rows = stdout(&["list"]);
     let ids: Vec<_> = rows.lines().map(|row| row.split_whitespace().nth(1).unwrap()).collect();
-    assert_eq!((ids[0], ids[3], ids[18]), ("privileges", "cgroup-mounts", "teardown"));
+    assert_eq!((ids[0], ids[3], ids[19]), ("privileges", "cgroup-mounts", "teardown"));
     let json: Value = serde_json::from_str(&stdout(&["list", "--format", "json"])).unwrap();
     let same: Vec<_> = json.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
     assert_eq!(ids, same);
@@ -152,4 +159,42 @@ fn the_readme_has_every_step_in_order_every_profile_and_every_exit_code() {
     for code in ["| 0 |", "| 1 |", "| 2 |", "| 64 |"] {
         assert!(readme.contains(code));
     }
+}
+
+#[test]
+fn shells_and_readers_get_every_command_and_nothing_of_ours() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = stdout(&["completions", shell]);
+        assert!(
+            text.contains("entrypoint") && text.contains("keep-going") && !text.contains("__become"),
+            "{shell}"
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    stdout(&["man", dir.path().to_str().unwrap()]);
+    let pages: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for page in ["dindcheck.1", "dindcheck-verify.1", "dindcheck-entrypoint.1", "dindcheck-wait.1"] {
+        assert!(pages.iter().any(|known| known == page), "{page} in {pages:?}");
+    }
+    assert!(pages.iter().all(|page| !page.contains("__")), "{pages:?}");
+    assert!(stdout(&["man"]).contains(".TH dindcheck 1"));
+}
+
+#[test]
+fn a_wait_says_at_once_what_cannot_come() {
+    let output =
+        dindcheck(&["wait", "--attach", "unix:///no/such/socket", "--grace", "0s"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("unix:///no/such/socket") && stderr.contains("what to do"), "{stderr}");
+    let late = ["wait", "--attach", "unix:///no", "--elsewhere", "--timeout", "30ms", "--format", "json"];
+    let output = dindcheck(&late).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["serves"], &said["cause"]), (&false.into(), &"daemon-start-timeout".into()));
+    refused(&["wait", "--timeout", "soon"], &["soon"]);
+    refused(&["entrypoint", "--until", "mounts", "--", "true"], &["daemon-start"]);
 }

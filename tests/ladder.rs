@@ -1,6 +1,12 @@
 //! What do the steps from `daemon-start` on make of an engine that fails? The real steps and the real runner,
 //! with Docker in memory.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 use std::time::Duration;
 
@@ -132,8 +138,13 @@ fn how_far_a_container_came_gives_its_cause() {
             .fails("run", refused("no such luck"), None);
         assert_eq!(failed(&run(&engine)), ("container-run", cause));
     }
-    let engine = FakeEngine::new().has_image("test:1").fails("run", late, None);
-    assert_eq!(failed(&run(&engine)), ("container-run", "container-timeout"));
+    for (stage, cause) in [(Stage::Create, "daemon-hangs"), (Stage::Run, "container-timeout")] {
+        let engine = FakeEngine::new()
+            .has_image("test:1")
+            .runs(ContainerRun { stage, ..ContainerRun::new() })
+            .fails("run", late, None);
+        assert_eq!(failed(&run(&engine)), ("container-run", cause));
+    }
 }
 
 #[test]

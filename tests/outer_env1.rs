@@ -2,11 +2,11 @@
 //! (tests/bed); `DINDCHECK_ENGINE` names its engine.
 #![allow(clippy::disallowed_methods, reason = "tests look at the machine themselves")]
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
-
 use serde_json::Value;
+
+mod bed;
+
+use bed::{SUITES, bed, machine_lacks_sys_resource, share};
 
 /// Every capability but these two is given where a world needs an exact set (CAP_SYS_RESOURCE may be missing
 /// on the machine itself, and then cannot be given).
@@ -14,33 +14,6 @@ const GIVEN: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGI
     NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE \
     SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP \
     MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ";
-
-/// Calls a script of the bed and returns its standard output; fails the test where the script fails.
-fn bed(script: &str, args: &[&str]) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/bed").join(script);
-    let out = Command::new(path).args(args).output().expect("bash");
-    let stderr = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{script} {args:?}: {stderr}");
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// The directory that containers see as /share, with the binary in it.
-fn share() -> &'static PathBuf {
-    static SHARE: OnceLock<PathBuf> = OnceLock::new();
-    SHARE.get_or_init(|| {
-        for suite in ["trixie", "bookworm", "forky"] {
-            bed("image.sh", &[suite]);
-        }
-        let status = bed("engine.sh", &["status"]);
-        let line = status.lines().find_map(|line| line.strip_prefix("share ")).expect("a share");
-        let share = PathBuf::from(line.split(' ').next().expect("a path"));
-        // A running binary cannot be overwritten, but another can take its place.
-        let aside = share.join(format!("dindcheck.{}", std::process::id()));
-        std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), &aside).expect("copy the binary");
-        std::fs::rename(&aside, share.join("dindcheck")).expect("put it into place");
-        share
-    })
-}
 
 /// A world: an outer container, what is broken in it, and what dindcheck says there.
 struct World {
@@ -126,13 +99,6 @@ fn expect(step: &Value, outcome: &str, causes: &[&str]) {
     assert!(was == outcome && were == causes, "expected {outcome} {causes:?}, saw {step:#}");
 }
 
-/// What this machine itself lacks, and so every container on it.
-fn machine_lacks_sys_resource() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
-    let bound = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("CapBnd");
-    u64::from_str_radix(bound.trim(), 16).expect("hex") & 1 << 24 == 0
-}
-
 #[test]
 #[ignore = "needs root and the test bed"]
 fn privileges_of_a_privileged_container_hold() {
@@ -197,9 +163,6 @@ fn without_proc_the_step_could_not_look() {
     let step = World::privileged("trixie").broken("umount -l /proc").step("privileges");
     assert_eq!(step["outcome"], "errored", "{step:#}");
 }
-
-/// Every engine of the bed.
-const SUITES: [&str; 3] = ["bookworm", "trixie", "forky"];
 
 #[test]
 #[ignore = "needs root and the test bed"]

@@ -1,49 +1,23 @@
 //! Do the steps about the engine itself see real outer containers as they are? Needs root and the test bed
 //! (tests/bed); `DINDCHECK_ENGINE` names its engine.
-
 #![allow(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test drives real worlds and shows its table"
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
 )]
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
-
 use serde_json::Value;
+
+mod bed;
+
+use bed::{bed, share};
 
 /// The engines of the bed: Debian's suites, by the inner engine that they hold.
 const SUITES: [(&str, &str); 3] = [("bookworm", "20.10"), ("trixie", "26.1"), ("forky", "28.5")];
 /// The newest of them.
 const NEWEST: &str = "forky";
-
-/// Calls a script of the bed and returns its standard output; fails the test where the script fails.
-fn bed(script: &str, args: &[&str]) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/bed").join(script);
-    let out = Command::new(path).args(args).output().expect("bash");
-    let stderr = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{script} {args:?}: {stderr}");
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
-/// The directory that containers see as /share, with the binary in it.
-fn share() -> &'static PathBuf {
-    static SHARE: OnceLock<PathBuf> = OnceLock::new();
-    SHARE.get_or_init(|| {
-        for (suite, _) in SUITES {
-            bed("image.sh", &[suite]);
-        }
-        let status = bed("engine.sh", &["status"]);
-        let line = status.lines().find_map(|line| line.strip_prefix("share ")).expect("a share");
-        let share = PathBuf::from(line.split(' ').next().expect("a path"));
-        // A running binary cannot be overwritten, but another can take its place.
-        let aside = share.join(format!("dindcheck.{}", std::process::id()));
-        std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), &aside).expect("copy the binary");
-        std::fs::rename(&aside, share.join("dindcheck")).expect("put it into place");
-        share
-    })
-}
 
 /// A privileged outer container, what is broken in it, and what dindcheck says there.
 struct World {
@@ -339,7 +313,7 @@ fn missing_and_broken_programs_are_told_apart() {
             "fail containerd-shim-program-missing",
         ),
         (away("runc"), "fail runc-program-missing", "fail runc-program-missing"),
-        (away("docker-proxy"), "warn docker-proxy-program-missing", "fail docker-proxy-program-missing"),
+        (away("docker-proxy"), "fail docker-proxy-program-missing", "fail docker-proxy-program-missing"),
         (away("docker-init"), "warn docker-init-program-missing", "warn docker-init-program-missing"),
         (away("iptables"), "fail iptables-program-missing", "fail iptables-program-missing"),
         (spoil("runc", "chmod -x"), "fail binary-not-runnable", "fail binary-not-runnable"),

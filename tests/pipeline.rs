@@ -1,4 +1,12 @@
 //! What does the runner make of checks that pass, fail, cannot look, or are repaired?
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::unnecessary_wraps,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
 
 use std::cell::RefCell;
 

@@ -1,127 +1,226 @@
-//! `diagnose`: what is the first real error of a log?
+//! `dindcheck diagnose`: what is the first real error of these logs?
+
 #![allow(clippy::disallowed_methods, reason = "the user's own log files")]
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use serde::Serialize;
 
-use crate::cli;
 use crate::diagnosis::{Diagnoser, Diagnosis, LogLine};
-use crate::interrupt::Interrupt;
-use crate::profile::Format;
-use crate::report::exit;
 
-/// What is read at once.
-const PIECE: usize = 128 << 10;
-/// How often a log that is followed is looked at.
-const PAUSE: Duration = Duration::from_millis(50);
+const PIECE: usize = 128 * 1024;
+const POLL: Duration = Duration::from_millis(50);
+/// What of a line is shown to people; JSON has it in full.
+const SHOWN: usize = 300;
 
-/// Reads the logs and prints what they say; exit 1 where they say a failure.
-pub fn diagnose(args: &cli::Diagnose) -> anyhow::Result<u8> {
-    let mut sources = args.files.iter().map(|path| open(path)).collect::<anyhow::Result<Vec<_>>>()?;
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The logs; `-` is standard input, and so is none at all.
+    pub files: Vec<PathBuf>,
+    /// Go on reading as the (single) log grows, and say when the answer changes.
+    pub follow: bool,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// Answers for each log; says whether a failure was found in any.
+pub fn diagnose(request: &Request, out: &mut dyn Write, stop: &dyn Fn() -> bool) -> anyhow::Result<bool> {
+    let standard_input = [PathBuf::from("-")];
+    let files = if request.files.is_empty() { &standard_input[..] } else { &request.files };
+    anyhow::ensure!(!request.follow || files.len() == 1, "only one log can be followed");
+    let mut failed = false;
+    for path in files {
+        let name = (files.len() > 1).then(|| path.display().to_string());
+        let mut printer = Printer { name, json: request.json, out, last: None };
+        let diagnosis = read(path, request.follow, &mut printer, stop)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        failed |= diagnosis.is_failure();
+    }
+    Ok(failed)
+}
+
+fn read(
+    path: &Path,
+    follow: bool,
+    printer: &mut Printer<'_>,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Diagnosis> {
     let mut diagnoser = Diagnoser::new();
-    for (path, source) in args.files.iter().zip(&mut sources) {
-        drain(source, &mut diagnoser).with_context(|| format!("read {}", path.display()))?;
-    }
-    let diagnosis = diagnoser.finish();
-    print(&diagnosis, args.format)?;
-    match sources.pop() {
-        Some(last) if args.follow => follow(last, &mut diagnoser, args.format, &diagnosis),
-        _ => Ok(if diagnosis.is_failure() { exit::BROKEN } else { exit::SOUND }),
-    }
-}
-
-/// A log, or standard input.
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     if path == Path::new("-") {
-        return Ok(Box::new(io::stdin()));
+        return follow_to_end(&mut io::stdin().lock(), &mut diagnoser, follow, printer);
     }
-    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    ensure!(!file.metadata()?.is_dir(), "{} is a directory, not a log", path.display());
-    Ok(Box::new(file))
+    let mut file = File::open(path)?;
+    loop {
+        let diagnosis = follow_to_end(&mut file, &mut diagnoser, follow, printer)?;
+        if !follow || stop() {
+            return Ok(diagnosis);
+        }
+        std::thread::sleep(POLL);
+        if file.metadata()?.len() < file.stream_position()? {
+            file.seek(SeekFrom::Start(0))?; // the log was begun anew
+            diagnoser = Diagnoser::new();
+        }
+    }
 }
 
-/// Reads to the present end.
-fn drain(source: &mut dyn Read, diagnoser: &mut Diagnoser) -> io::Result<usize> {
+/// Reads what is there, and answers; while following, at each pause as well.
+fn follow_to_end(
+    reader: &mut dyn Read,
+    diagnoser: &mut Diagnoser,
+    follow: bool,
+    printer: &mut Printer<'_>,
+) -> io::Result<Diagnosis> {
     let mut piece = vec![0; PIECE];
-    let mut all = 0;
     loop {
-        match source.read(&mut piece) {
-            Ok(0) => return Ok(all),
-            Ok(count) => {
-                diagnoser.push(&piece[..count]);
-                all += count;
-            }
+        match reader.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => diagnoser.push(&piece[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// Prints anew whenever the first error changes, until a signal ends it.
-fn follow(
-    mut log: Box<dyn Read>,
-    diagnoser: &mut Diagnoser,
-    format: Format,
-    first: &Diagnosis,
-) -> anyhow::Result<u8> {
-    let interrupt = Interrupt::listen()?;
-    let mut told = mark(first);
-    let mut failed = first.is_failure();
-    while interrupt.signal().is_none() {
-        if drain(&mut *log, diagnoser)? == 0 {
-            std::thread::sleep(PAUSE);
-            continue;
-        }
-        let diagnosis = diagnoser.finish();
-        if mark(&diagnosis) != told {
-            told = mark(&diagnosis);
-            failed = diagnosis.is_failure();
-            print(&diagnosis, format)?;
+        if follow {
+            printer.answer(&diagnoser.finish())?;
         }
     }
-    Ok(if failed { exit::BROKEN } else { exit::SOUND })
+    let diagnosis = diagnoser.finish();
+    printer.answer(&diagnosis)?;
+    Ok(diagnosis)
 }
 
-/// What makes an answer another one.
-fn mark(diagnosis: &Diagnosis) -> (&'static str, Option<u64>) {
-    (diagnosis.cause.id.as_str(), diagnosis.first_error.as_ref().map(|line| line.line))
+/// Writes an answer, unless it is the one that was written last.
+struct Printer<'a> {
+    name: Option<String>,
+    json: bool,
+    out: &'a mut dyn Write,
+    last: Option<(&'static str, Option<u64>)>,
 }
 
-/// Prints the answer.
-fn print(diagnosis: &Diagnosis, format: Format) -> anyhow::Result<()> {
-    match format {
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(diagnosis)?),
-        Format::Human => human(diagnosis),
+#[derive(Serialize)]
+struct Named<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    diagnosis: &'a Diagnosis,
+}
+
+impl Printer<'_> {
+    fn answer(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let now = (diagnosis.cause.id.as_str(), diagnosis.first_error.as_ref().map(|first| first.line));
+        if self.last.replace(now) == Some(now) {
+            return Ok(());
+        }
+        let text = match (&self.name, self.json) {
+            (Some(file), true) => serde_json::to_string(&Named { file, diagnosis })? + "\n",
+            (None, true) => serde_json::to_string(diagnosis)? + "\n",
+            (name, false) => human(name.as_deref(), diagnosis),
+        };
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
-    Ok(())
 }
 
-/// For people: the first error leads.
-fn human(diagnosis: &Diagnosis) {
+/// A diagnosis for people.
+pub fn human(name: Option<&str>, diagnosis: &Diagnosis) -> String {
     let cause = diagnosis.cause;
-    anstream::println!("cause:        {}", cause.id.as_str());
-    anstream::println!("meaning:      {}", cause.meaning);
-    if let Some(first) = &diagnosis.first_error {
-        anstream::println!("first error:  {}", told(first));
-    }
-    anstream::println!("remedy:       {}", cause.remedy);
-    if let Some(hint) = &diagnosis.hint {
-        anstream::println!("hint:         {hint}");
-    }
-    if let Some(last) = diagnosis
-        .last_error
-        .as_ref()
-        .filter(|last| Some(last.line) != diagnosis.first_error.as_ref().map(|l| l.line))
-    {
-        anstream::println!("last message: {} (a consequence)", told(last));
-    }
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    rows.extend(diagnosis.first_error.as_ref().map(|first| ("first error", shown(first))));
+    rows.push(("meaning", cause.meaning.clone()));
+    rows.push(("remedy", cause.remedy.clone()));
+    rows.extend(diagnosis.hint.as_ref().map(|hint| ("note", hint.clone())));
+    rows.extend(diagnosis.consequences.iter().map(|later| ("then", shown(later))));
+    rows.extend(
+        diagnosis
+            .ignored_noise
+            .iter()
+            .map(|noise| ("harmless", format!("line {}: {}", noise.line, noise.kind))),
+    );
+    let before = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    let rows = rows.iter().map(|(label, text)| format!("  {label:<12} {text}\n"));
+    format!("{before}{} ({})\n", cause.id, cause.stage) + &rows.collect::<String>()
 }
 
-/// A line with its number.
-fn told(line: &LogLine) -> String {
-    format!("line {}: {}", line.line, line.text)
+fn shown(line: &LogLine) -> String {
+    let mut text: String = line.text.trim().chars().take(SHOWN).collect();
+    if text.len() < line.text.trim().len() {
+        text.push('…');
+    }
+    format!("line {}: {text}", line.line)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::{Request, diagnose};
+
+    fn answer(request: &Request) -> (bool, String) {
+        let mut out = Vec::new();
+        let failed = diagnose(request, &mut out, &|| true).unwrap();
+        (failed, String::from_utf8(out).unwrap())
+    }
+
+    fn log(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn people_read_the_first_error_and_what_to_do() {
+        let file = log("level=info msg=x\nfailed to start daemon: Devices cgroup isn't mounted\n");
+        let (failed, text) = answer(&Request { files: vec![file.path().into()], ..Request::default() });
+        assert!(failed);
+        assert!(
+            text.starts_with("cgroup-v1-devices-not-mounted (cgroup)\n  first error  line 2: failed"),
+            "{text}"
+        );
+        assert!(text.contains("\n  remedy       "));
+    }
+
+    #[test]
+    fn several_logs_give_one_object_each() {
+        let (bad, good) = (log("iptables: not found\n"), log("all is well\n"));
+        let files = vec![bad.path().into(), good.path().into()];
+        let (failed, text) = answer(&Request { files, json: true, follow: false });
+        let ids: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(failed);
+        assert_eq!(ids[0]["cause"]["id"], "iptables-program-missing");
+        assert_eq!(
+            (&ids[1]["cause"]["id"], &ids[1]["schema_version"]),
+            (&"no-error-found".into(), &1.into())
+        );
+        assert!(ids[0]["file"].is_string());
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_is_an_error_with_its_name() {
+        let request = Request { files: vec!["/nonexistent/x".into()], ..Request::default() };
+        let error = diagnose(&request, &mut Vec::new(), &|| true).unwrap_err();
+        assert!(format!("{error:#}").contains("/nonexistent/x"));
+    }
+
+    #[test]
+    fn following_says_each_change_once() {
+        let file = log("x\n");
+        let (path, ended) = (file.path().to_owned(), std::cell::Cell::new(0));
+        let stop = || {
+            ended.set(ended.get() + 1);
+            if ended.get() == 1 {
+                let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+                file.write_all(b"failed to find runc binary\n").unwrap();
+            }
+            ended.get() > 3
+        };
+        let mut out = Vec::new();
+        let request = Request { files: vec![path.clone()], follow: true, json: true };
+        assert!(diagnose(&request, &mut out, &stop).unwrap());
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.lines().last().unwrap().contains("runc-program-missing"));
+    }
 }

@@ -38,11 +38,10 @@ fn text(id: &str) -> anyhow::Result<String> {
 fn of_step(step: &Step) -> String {
     let mut text =
         format!("{} - {}\n\nphase:   {}\nwhy:     {}\n", step.id, step.title, step.phase.name(), step.why);
-    match &step.repair {
-        Some(repair) => {
-            text.push_str(&format!("repair:  {} (reach: {})\n", repair.title, repair.reach.name()))
-        }
-        None => text.push_str("repair:  none\n"),
-    }
+    let repair =
+        step.repair.as_ref().map(|repair| format!("{} (reach: {})", repair.title, repair.reach.name()));
+    text.push_str("repair:  ");
+    text.push_str(repair.as_deref().unwrap_or("none"));
+    text.push('\n');
     text
 }

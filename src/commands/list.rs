@@ -1,18 +1,18 @@
 //! `list`: the ladder.
 
-use crate::profile::Format;
+use crate::cli::Plain;
 use crate::report::exit;
 use crate::steps;
 
 /// Prints every step in its order.
-pub fn list(format: Format) -> anyhow::Result<u8> {
+pub fn list(format: Plain) -> anyhow::Result<u8> {
     match format {
-        Format::Human => {
+        Plain::Human => {
             for step in steps::ALL {
                 anstream::println!("{:<12} {:<20} {}", step.phase.name(), step.id, step.title);
             }
         }
-        Format::Json => {
+        Plain::Json => {
             let rows = steps::ALL.iter().map(|step| {
                 let repair = step.repair.as_ref().map(|r| serde_json::json!({"title": r.title, "reach": r.reach}));
                 serde_json::json!({"id": step.id, "title": step.title, "why": step.why, "phase": step.phase, "repair": repair})

@@ -37,6 +37,7 @@ fn tell(host: &dyn Host, machine: &dyn Machine, wishes: &Wishes, run: Option<&st
     match plan.profile.format {
         Format::Human => human(host, &plan, &seen),
         Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(host, &plan, &seen))?),
+        _ => anyhow::bail!("a plan is no report: `--format human` or `--format json`"),
     }
     Ok(exit::SOUND)
 }

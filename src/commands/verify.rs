@@ -14,137 +14,115 @@ use crate::host::{Host, Machine};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Wishes};
 use crate::profile::Format;
-use crate::report::{Report, human};
+use crate::report::files::Outputs;
+use crate::report::live::Live as Watcher;
+use crate::report::{Report, Verdict, formats};
 use crate::runner::{self, Doors, Event};
 use crate::step::Phase;
 
 use super::recording;
+
+/// How the report is told on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// In the format of the plan.
+    AsPlanned,
+    /// In a line where all is well: nobody reads a ladder at every start.
+    BriefWhereSound,
+}
 
 /// Runs it; the exit code is the verdict's.
 pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     if let Some(file) = &args.replay {
         return replay(&recording::load(file)?, args);
     }
-    let recorder = args.record.as_deref().map(|file| recording::Saved::open(file, host)).transpose()?;
-    let (seen, machine) =
-        recorder.as_ref().map_or((host as &dyn Host, host as &dyn Machine), recording::Saved::doors);
-    let plan = Plan::new(seen, &wishes(args))?;
-    let outputs = Outputs::open(&args.output)?;
+    let wishes = wishes(args);
+    let Some(file) = args.record.as_deref() else {
+        return check(host, &wishes, &args.checks.output, Told::AsPlanned);
+    };
+    let recorder = recording::Saved::open(file, host)?;
+    let (run, code) = through(recorder.doors(), host, &wishes, &args.checks.output, Told::AsPlanned)?;
+    recorder.save(&run, &wishes)?;
+    Ok(code)
+}
+
+/// A run on this machine.
+pub fn check(host: &Live, wishes: &Wishes, outputs: &[(Format, PathBuf)], told: Told) -> anyhow::Result<u8> {
+    through((host, host), host, wishes, outputs, told).map(|(_, code)| code)
+}
+
+/// A run through these doors; its id and its exit code.
+fn through(
+    (seen, machine): (&dyn Host, &dyn Machine),
+    host: &Live,
+    wishes: &Wishes,
+    outputs: &[(Format, PathBuf)],
+    told: Told,
+) -> anyhow::Result<(String, u8)> {
+    let plan = Plan::new(seen, wishes)?;
+    let outputs = Outputs::open(outputs)?;
     let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
     let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
     if plan.reaches(Phase::Daemon) {
         engine.recover();
     }
     let doors = Doors { host: seen, machine, engine: &engine, interrupt: &interrupt };
-    let code = carry_out(&plan, &doors, outputs)?;
-    if let Some(recorder) = recorder {
-        recorder.save(&plan.run, &wishes(args))?;
-    }
-    Ok(code)
+    let code = carry_out(&plan, &doors, outputs, told)?;
+    Ok((plan.run, code))
 }
 
 /// Plays the environment phase of a recording.
 fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
-    let outputs = Outputs::open(&args.output)?;
+    let outputs = Outputs::open(&args.checks.output)?;
     let engine = FakeEngine::default();
     let doors = Doors { host: replay, machine: replay, engine: &engine, interrupt: &Interrupt::default() };
-    carry_out(&plan, &doors, outputs)
+    carry_out(&plan, &doors, outputs, Told::AsPlanned)
 }
 
 /// Runs the plan, and reports.
-fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs) -> anyhow::Result<u8> {
-    let talk = plan.profile.format != Format::Human || std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let report = runner::run(plan, doors, &mut |event| match event {
-        Event::Concluded(report) => {
+fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, told: Told) -> anyhow::Result<u8> {
+    let mut live = Watcher::new(plan.profile.format);
+    let report = runner::run(plan, doors, &mut |event| {
+        if let Event::Concluded(report) = event {
             outputs.write(report);
-            if let Some(step) = report.steps.last().filter(|_| talk) {
-                anstream::eprintln!("{}", human::line(step));
-            }
         }
-        Event::Said(text) if talk => anstream::eprintln!("           {text}"),
-        Event::Said(_) | Event::Started(_) | Event::Ended(_) => {}
+        live.see(event);
     });
     outputs.write(&report);
-    print(&report, plan.profile.format).context("write the report to stdout")?;
+    let brief = told == Told::BriefWhereSound && report.verdict() == Verdict::Sound;
+    let format = if brief { Format::Brief } else { plan.profile.format };
+    print(&report, format).context("write the report to stdout")?;
     Ok(report.verdict().exit_code())
 }
 
 /// What was typed, in the plan's words.
 pub fn wishes(args: &cli::Verify) -> Wishes {
     Wishes {
+        keep_daemon: args.keep_daemon,
+        attach: args.attach.clone(),
+        format: args.format,
+        daemon_args: args.daemon_args.clone(),
+        ..checks(&args.checks)
+    }
+}
+
+/// The part of it that says what is checked.
+pub fn checks(args: &cli::Checks) -> Wishes {
+    Wishes {
         profile: args.profile.clone(),
         repair: args.repair,
         until: args.until.clone(),
         only: args.only.clone(),
         keep_going: args.keep_going,
-        keep_daemon: args.keep_daemon,
-        attach: args.attach.clone(),
         image: args.image.clone(),
-        format: args.format,
-        environment_only: false,
-        daemon_args: args.daemon_args.clone(),
+        ..Wishes::default()
     }
 }
 
 /// The report on stdout. A reader that went away is no failure of ours.
 fn print(report: &Report, format: Format) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    let written = render(report, format, &mut out).and_then(|()| out.flush());
+    let written = formats::render(report, format, &mut out).and_then(|()| out.flush());
     written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
-}
-
-/// The report in a format.
-fn render(report: &Report, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
-    match format {
-        Format::Human => human::render(report, out),
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, report)?;
-            writeln!(out)
-        }
-    }
-}
-
-/// The report's files: opened before anything is touched, written anew after every step, so that they
-/// survive a crash.
-struct Outputs(Vec<(Format, PathBuf)>);
-
-impl Outputs {
-    fn open(wanted: &[(Format, PathBuf)]) -> anyhow::Result<Self> {
-        for (_, path) in wanted {
-            create(path).with_context(|| format!("--output: create {}", path.display()))?;
-        }
-        Ok(Self(wanted.to_vec()))
-    }
-
-    /// Writes beside the file and renames, so that a reader never sees half a report.
-    fn write(&mut self, report: &Report) {
-        self.0.retain(|(format, path)| match replace(report, *format, path) {
-            Ok(()) => true,
-            Err(error) => {
-                anstream::eprintln!(
-                    "dindcheck: the report could not be written to {}: {error}",
-                    path.display()
-                );
-                false
-            }
-        });
-    }
-}
-
-/// Makes an empty file, or fails before anything was touched.
-#[allow(clippy::disallowed_methods, reason = "the user's own report files")]
-fn create(path: &std::path::Path) -> std::io::Result<()> {
-    std::fs::File::create(path).map(drop)
-}
-
-/// Replaces a report file as a whole.
-#[allow(clippy::disallowed_methods, reason = "the user's own report files")]
-fn replace(report: &Report, format: Format, path: &std::path::Path) -> std::io::Result<()> {
-    let mut text = anstream::StripStream::new(Vec::new());
-    render(report, format, &mut text)?;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    std::fs::write(&aside, text.into_inner())?;
-    std::fs::rename(&aside, path)
 }

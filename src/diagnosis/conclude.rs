@@ -18,14 +18,16 @@ const OVERLAY: [CauseId; 5] = [
 ];
 
 /// What comes of a failure, from telling to empty.
-const CONSEQUENCES: [CauseId; 11] = [
+const CONSEQUENCES: [CauseId; 13] = [
     CauseId::new("stale-containerd-pid-file"),
     CauseId::new("loop-devices-unavailable"),
     CauseId::new("fuse-overlayfs-program-missing"),
     CauseId::new("storage-driver-not-supported"),
     CauseId::new("containerd-start-timeout"),
+    CauseId::new("containerd-socket-not-answering"),
     CauseId::new("dns-resolver-not-answering"),
     CauseId::new("container-outbound-network-unreachable"),
+    CauseId::new("client-tls-certificate-mismatch"),
     CauseId::new("client-tls-port-mismatch"),
     CauseId::new("client-wrong-docker-host"),
     CauseId::new("outer-container-not-privileged"),
@@ -33,20 +35,20 @@ const CONSEQUENCES: [CauseId; 11] = [
 ];
 
 /// Only the client speaks, so an error of the daemon says more.
-const CLIENTS: usize = 7;
+const CLIENTS: usize = 8;
 
 type Found = (usize, LogLine);
 
 /// Concludes from what has been seen so far.
 pub(super) fn conclude(ledger: &Ledger) -> Diagnosis {
-    let unexplained = || ledger.unexplained.as_ref().or(ledger.complaint.as_ref());
+    let unexplained = ledger.unexplained_errors().min_by_key(|line| line.line);
+    let unknown = |line: &LogLine| (index(UNKNOWN), line.clone());
+    let daemon = consequence(ledger, 0..CLIENTS).or_else(|| unexplained.map(unknown));
     let found = wsl1(ledger)
         .or_else(|| root(ledger))
-        .or_else(|| consequence(ledger, 0..CLIENTS))
-        .or_else(|| warned(ledger))
-        .or_else(|| ledger.unexplained.clone().map(|line| (index(UNKNOWN), line)))
+        .or_else(|| daemon.map(|failure| warned(ledger, &failure.1).unwrap_or(failure)))
         .or_else(|| consequence(ledger, CLIENTS..CONSEQUENCES.len()))
-        .or_else(|| unexplained().map(|line| (index(UNKNOWN), line.clone())));
+        .or_else(|| ledger.complaint.as_ref().map(unknown));
     match found {
         Some((cause, first)) => failure(ledger, &vocabulary::all()[cause], first),
         None => healthy(ledger),
@@ -94,7 +96,7 @@ fn overruled(ledger: &Ledger, cause: usize, line: &LogLine) -> usize {
 /// The cause may have shown as a warning before it was a failure.
 fn earliest(ledger: &Ledger, cause: usize, line: LogLine) -> LogLine {
     let Some(evidence) = ledger.evidence.get(&cause) else { return line };
-    let seen = [&evidence.loud, &evidence.quiet].into_iter().flatten();
+    let seen = [&evidence.loud, &evidence.warned, &evidence.quiet].into_iter().flatten();
     seen.cloned()
         .chain([line])
         .min_by_key(|line| line.line)
@@ -109,11 +111,10 @@ fn consequence(ledger: &Ledger, which: std::ops::Range<usize>) -> Option<Found> 
     })
 }
 
-/// Something failed without a known cause, and a warning before it names one.
-fn warned(ledger: &Ledger) -> Option<Found> {
-    let failed = ledger.unexplained.as_ref()?;
-    let warning = |(cause, evidence): (&usize, &Evidence)| Some((*cause, evidence.quiet.clone()?));
-    let before = |(_, line): &Found| line.line < failed.line;
+/// A warning before the failure names a cause, which the failure itself does not.
+fn warned(ledger: &Ledger, failure: &LogLine) -> Option<Found> {
+    let warning = |(cause, evidence): (&usize, &Evidence)| Some((*cause, evidence.warned.clone()?));
+    let before = |(_, line): &Found| line.line < failure.line;
     ledger.evidence.iter().filter_map(warning).filter(before).min_by_key(|(_, line)| line.line)
 }
 

@@ -8,156 +8,14 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
+use super::words;
+
 /// What of a line is read.
 pub const LINE_LIMIT: usize = 16 * 1024;
 
-/// Words of failures, and of the marks that say how far a daemon came. A signature matches no message
-/// without one of them; a registry test checks it.
-const WORDS: &[&str] = &[
-    "rror",
-    "fail",
-    "fatal",
-    "fata[",
-    "panic",
-    "denied",
-    "permitted",
-    "cannot",
-    "can't",
-    "can not",
-    "couldn",
-    "could not",
-    "unable",
-    "not found",
-    "no such",
-    "support",
-    "invalid",
-    "unknown",
-    "refuse",
-    "timeout",
-    "timed out",
-    "deadline",
-    "read-only",
-    "busy",
-    "no space",
-    "quota",
-    "exceed",
-    "too many",
-    "too old",
-    "too new",
-    "too large",
-    "too long",
-    "yet valid",
-    "x509",
-    "does not",
-    "doesn't",
-    "isn't",
-    "is not",
-    "not mounted",
-    "missing",
-    "several valid",
-    "no plugin",
-    "removed",
-    "already",
-    "still running",
-    "in use",
-    "oom",
-    "out of memory",
-    "signal: ",
-    "sigsegv",
-    "cross-device",
-    "privilege",
-    "is disabled",
-    "bpf",
-    "a directory",
-    "eof",
-    "unreachable",
-    "no route",
-    "loopback",
-    "locked",
-    "must be",
-    "should be",
-    "with root",
-    "as root",
-    "only root",
-    "user_namespaces",
-    "unprivileged_userns",
-    "unavailable",
-    "incompatible",
-    "overlap",
-    "no available",
-    "rate limit",
-    "toomany",
-    "rootless",
-    "completed initialization",
-    "storage-driver=",
-    "graphdriver",
-    "4.4.0-",
-    "starting up",
-    "not a ",
-    "as a flag",
-    "broken pipe",
-    "http response",
-    "http request",
-    "not running",
-    "interactive auth",
-    "boltdb",
-    "mtu",
-    "exit code",
-    "exit status",
-    "exited",
-    "tcp://",
-    "no new",
-    "no chain",
-    "starttransient",
-    "connect to ",
-    "subnetted",
-    "not installed",
-    "no matching",
-    "handshake",
-    "child's pid",
-];
+static FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(words::FAILURE));
 
-static FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(WORDS));
-
-/// Words without which a line that calls itself debug or info does not matter.
-const LOUD_WORDS: &[&str] = &[
-    "fail",
-    "denied",
-    "permitted",
-    "cannot",
-    "can't",
-    "couldn",
-    "could not",
-    "unable",
-    "not found",
-    "no such",
-    "not support",
-    "refuse",
-    "timed out",
-    "i/o timeout",
-    "timeout waiting",
-    "deadline exceeded",
-    "read-only",
-    "resource busy",
-    "no space",
-    "quota exceeded",
-    "invalid argument",
-    "still running",
-    "unavailable",
-    "is disabled:",
-    "panic",
-    "rootless",
-    "completed initialization",
-    "docker daemon\"",
-    "4.4.0-",
-    "x509",
-    "in use",
-    "handshake",
-    "unknown",
-    "missing",
-];
-
-static LOUD_FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(LOUD_WORDS));
+static LOUD_FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(words::LOUD));
 
 fn automaton(words: &[&str]) -> Option<AhoCorasick> {
     AhoCorasickBuilder::new().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words).ok()
@@ -166,10 +24,12 @@ fn automaton(words: &[&str]) -> Option<AhoCorasick> {
 /// Whether a line says itself that it is no complaint, and holds nothing that speaks against it.
 fn is_dull(line: &[u8]) -> bool {
     static QUIET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" level="));
+    static SKIPPED: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new("skip loading plugin"));
     let head = &line[..line.len().min(160)];
     let level = QUIET.find(head).map(|at| &line[at + " level=".len()..]);
     level.is_some_and(|level| level.starts_with(b"info ") || level.starts_with(b"debug "))
-        && LOUD_FILTER.as_ref().is_some_and(|filter| !filter.is_match(line))
+        && (SKIPPED.find(head).is_some() || LOUD_FILTER.as_ref().is_some_and(|filter| !filter.is_match(line)))
 }
 
 /// Whether a line has a word of failures.
@@ -207,6 +67,11 @@ impl Lines {
         (!self.partial.is_empty()).then_some((self.number + 1, &self.partial[..]))
     }
 
+    /// Whether that line is worth a look.
+    pub(super) fn wants(&self, line: &[u8]) -> bool {
+        self.wants_next || is_candidate(line)
+    }
+
     /// Ends the line that earlier pieces began; gives what follows it.
     fn complete<'a>(&mut self, bytes: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let Some(end) = memchr(b'\n', bytes) else {
@@ -217,7 +82,7 @@ impl Lines {
         self.number += 1;
         self.skipping = false;
         let line = std::mem::take(&mut self.partial);
-        if self.wants_next || is_candidate(&line) {
+        if self.wants(&line) {
             self.wants_next = sink.line(self.number, &line);
         }
         self.partial = line;

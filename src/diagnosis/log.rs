@@ -73,7 +73,9 @@ fn json(text: &str) -> Option<Record> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     let object = value.as_object()?;
     let text_of = |names: &[&str]| names.iter().find_map(|name| object.get(*name)?.as_str());
-    let message = text_of(&["log", "MESSAGE", "msg", "message", "Message"])?;
+    let bytes = object.get("MESSAGE").and_then(of_bytes);
+    let message = bytes.as_deref().or_else(|| text_of(&["log", "MESSAGE", "msg", "message", "Message"]))?;
+    let message = &*without_escapes(message);
     let level = text_of(&["level", "severity", "lvl"]).map_or(Level::Unmarked, level_of);
     let inner = read_inner(message);
     let mut text = inner.text;
@@ -84,6 +86,23 @@ fn json(text: &str) -> Option<Record> {
     }
     let level = if inner.formed { inner.level } else { level };
     Some(Record { level, text, formed: inner.formed || level != Level::Unmarked })
+}
+
+/// journald writes a message with control characters, such as colours, as numbers.
+fn of_bytes(value: &serde_json::Value) -> Option<String> {
+    let bytes: Option<Vec<u8>> =
+        value.as_array()?.iter().map(|byte| byte.as_u64()?.try_into().ok()).collect();
+    Some(String::from_utf8_lossy(&bytes?).into_owned())
+}
+
+/// A line as it is shown: as it stands there, but in letters.
+pub(super) fn shown(raw: &str) -> String {
+    let numbers = || {
+        let value: serde_json::Value = serde_json::from_str(raw.trim()).ok()?;
+        of_bytes(value.get("MESSAGE")?)
+    };
+    let letters = (raw.starts_with('{') && raw.contains("\"MESSAGE\"")).then(numbers).flatten();
+    without_escapes(letters.as_deref().unwrap_or(raw)).trim_end().to_owned()
 }
 
 /// The message in a wrapper may be wrapped again, but not in JSON for ever.
@@ -116,6 +135,7 @@ static WRAPPERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"\[(?P<word>DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|TRACE)\s*\]:?\s+",
         r"(?P<klog>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ [^\]]{1,80}\] ",
         r"##\[[a-z]+\]",
+        r"MESSAGE=",
         r"::(error|warning|notice)[^:]*::",
         r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))?\]?:?\s+(\d\d[OE]\+? )?",
         r"[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(\.\d+)? [\w.-]+ [\w./@-]+(\[\d+\])?: ",
@@ -237,6 +257,7 @@ mod tests {
             "2024-05-01T10:00:00+0200 host dockerd[12]: ",
             "\u{1b}[31m",
             "##[error]",
+            "MESSAGE=",
         ] {
             let line = format!("{wrapper}time=\"2024-01-02T03:04:05Z\" level=fatal msg=\"x y\"\r");
             says(&line, Level::Fatal, "x y");
@@ -253,6 +274,8 @@ mod tests {
             Level::Unmarked,
             "failed to start daemon: z",
         );
+        says(r#"{"MESSAGE":[27,91,51,49,109,97,32,98,27,91,109],"PRIORITY":"6"}"#, Level::Unmarked, "a b");
+        says(r#"{"MESSAGE":[300],"msg":"c"}"#, Level::Unmarked, "c");
         says(r#"{"broken": "#, Level::Unmarked, r#"{"broken":"#);
     }
 }

@@ -60,16 +60,12 @@ fn next(rest: &str) -> Option<(&str, &str, &str)> {
         return Some(("", word, after));
     }
     let (key, value) = (&rest[..key_end], &rest[key_end + 1..]);
-    match value.strip_prefix('"') {
-        Some(quoted) => {
-            let end = closing_quote(quoted);
-            Some((key, &quoted[..end], quoted.get(end + 1..).unwrap_or("")))
-        }
-        None => {
-            let end = value.find(' ').unwrap_or(value.len());
-            Some((key, &value[..end], &value[end..]))
-        }
+    if let Some(quoted) = value.strip_prefix('"') {
+        let end = closing_quote(quoted);
+        return Some((key, &quoted[..end], quoted.get(end + 1..).unwrap_or("")));
     }
+    let end = value.find(' ').unwrap_or(value.len());
+    Some((key, &value[..end], &value[end..]))
 }
 
 fn closing_quote(quoted: &str) -> usize {

@@ -17,6 +17,7 @@ mod noise;
 mod refine;
 mod signatures;
 mod vocabulary;
+mod words;
 
 use std::io::{ErrorKind, Read};
 
@@ -64,7 +65,7 @@ impl Diagnosis {
 
 impl Serialize for Diagnosis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Schema {
+        Report {
             schema_version: SCHEMA_VERSION,
             cause: Short {
                 id: self.cause.id,
@@ -83,7 +84,7 @@ impl Serialize for Diagnosis {
 }
 
 #[derive(Serialize)]
-struct Schema<'a> {
+struct Report<'a> {
     schema_version: u32,
     cause: Short<'a>,
     first_error: Option<&'a LogLine>,
@@ -128,7 +129,7 @@ impl Diagnoser {
     /// What the log says so far; more may be pushed afterwards.
     pub fn finish(&mut self) -> Diagnosis {
         match self.lines.rest() {
-            Some((number, line)) if lines::is_candidate(line) => {
+            Some((number, line)) if self.lines.wants(line) => {
                 let mut ledger = self.ledger.clone();
                 ledger.line(number, line);
                 conclude::conclude(&ledger)

@@ -38,6 +38,10 @@ const KINDS: &[Kind] = &[
         "unused snapshotter",
         r"(could not use|failed to load) .*(snapshotter|differ|plugin).*(aufs|btrfs|zfs|devmapper|blockfile|erofs|overlaybd|stargz)",
     ),
+    always(
+        "devicemapper as it is",
+        r"udev sync is not supported|usage of loopback devices|no --storage-opt dm\.",
+    ),
     always("aufs absent", r"aufs (was )?not found|module aufs"),
     always(
         "no CNI network",
@@ -47,7 +51,7 @@ const KINDS: &[Kind] = &[
         "modprobe attempt",
         concat!(
             r"^modprobe: |^(iptables|ip6tables|nft)?:? ?modprobe: |running modprobe|^ip: (can.t find device|either)|^lsmod|",
-            r"could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
+            r"^, error: exit status \d+$|could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
         ),
     ),
     always("tracing not configured", r"\b(otlp|otel|opentelemetry|tracing processor|tracing endpoint)\b"),
@@ -76,19 +80,29 @@ const KINDS: &[Kind] = &[
             r"limitation discarded|mountpoint not found for"
         ),
     ),
+    warned("hierarchy not mounted", r"^mountpoint for \w+ not found$"),
+    mild("wrapper's link", r"^ln: failed to create symbolic link .*/sys/fs/cgroup"),
+    mild(
+        "tables looked for",
+        r"^cat: .*/proc/net/\w+_tables_names|^device .?\w+.? does not exist\.?$|xtables contention detected",
+    ),
     always(
         "end of an event stream",
-        r"event stream.*(graceful|canceled)|following graceful shutdown|context canceled$|processing signal|error=<nil>$",
+        r"event stream.*(graceful|canceled)|failed to get event.*(transport is closing|canceled)|containerd api is ready.*canceled|following graceful shutdown|context canceled$|processing signal|error=<nil>$",
     ),
     always(
         "gRPC reconnect",
         r"pickfirstbalancer|handlesubconnstatechange|clientconn switching|addrconn.*(transient_failure|createtransport).*context canceled",
     ),
+    warned(
+        "gRPC reconnect warning",
+        r"addrconn\.createtransport failed to connect.*(docker/containerd|no such file|deadline|canceled|closed|eof|reset|broken pipe|timeout|timed out)",
+    ),
     always(
         "clean-up",
         concat!(
             r"cleaning up (after|dead)|cleanup warnings?|failed to clean up after shim|dead shim|shim (disconnected|reaped)|",
-            r"failed to (delete|remove|unmount|umount)\b.*(not found|no such|not exist)|ignoring event"
+            r"failed to (delete|remove|unmount|umount)\b.*(not found|no such|not exist)|ignoring event|error saving dying container"
         ),
     ),
     always("nft rules that were not there", r"deleting nftables ipv[46] rules"),
@@ -118,6 +132,7 @@ const KINDS: &[Kind] = &[
         "health check by connection",
         r"tls handshake error from .*: (eof|read tcp|local error: tls: bad record|.*connection reset)",
     ),
+    mild("fallback", r"falling back to|fallback to default|could not change group .*docker\.sock"),
     mild("experimental build", r"running experimental build|experimental features"),
     mild("option ignored", r"ignoring unknown key in toml|configuration migrated"),
     mild("firewalld absent", r"firewalld.*(not running|disconnected)|iptables supports xlock"),
@@ -128,12 +143,12 @@ const KINDS: &[Kind] = &[
         "stream closed by the client",
         concat!(
             r"(attach|\blogs?\b|stream|hijack|event|stdin|stdout|stderr).*(broken pipe|use of closed|connection reset by peer|file already closed)|",
-            r"superfluous response|error (streaming|attaching)"
+            r"superfluous response|error (streaming|attaching)|closed fifo|copy (shim log|stream failed)|stream copy error"
         ),
     ),
     always(
         "statistics not available",
-        r"collecting stats for|no metrics received|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
+        r"collecting (stats|metrics) for|no metrics received|add cg to oom monitor|failed to (get|collect|retrieve) (stats|metrics)|error collecting",
     ),
     always("swarm not joined", r"this node is not a swarm manager"),
     warned(
@@ -156,13 +171,18 @@ pub(super) fn name(record: &Record) -> Option<&'static str> {
 
 /// What a program says when it gives up is no noise, whatever it quotes.
 fn is_verdict(text: &str) -> bool {
-    const VERDICTS: [&str; 6] = [
+    const VERDICTS: [&str; 11] = [
         "failed to start daemon",
         "Error starting daemon",
         "failed to create NAT chain",
         "OCI runtime create failed",
         "starting container process",
         "Error response from daemon",
+        "Cannot start service",
+        "Cannot create container",
+        "can not be set",
+        "failed to create endpoint",
+        "find nft tool",
     ];
     VERDICTS.iter().any(|verdict| text.contains(verdict))
 }

@@ -137,31 +137,23 @@ pub fn find(id: &str) -> Option<&'static Cause> {
     INDEX.get(id).map(|&index| &CAUSES[index])
 }
 
-/// What is to be said about a cause.
-///
-/// # Panics
-///
-/// If the vocabulary does not have the id; a registry test keeps the source free of such ids.
+/// What is to be said about a cause. A registry test keeps the source free of ids that the vocabulary lacks; a report
+/// with one of them says `unknown` rather than nothing.
 pub fn cause(id: CauseId) -> &'static Cause {
-    match find(id.as_str()) {
-        Some(cause) => cause,
-        None => panic!("no cause is called {id}"),
-    }
+    find(id.as_str()).or_else(|| find(UNKNOWN.as_str())).unwrap_or(&CAUSES[0])
 }
 
 /// A cause in full, for people.
 pub fn explain(cause: &Cause) -> String {
-    let mut text = format!("{} ({})\n\n{}\n", cause.id, cause.stage, cause.meaning);
-    if let Some(shows) = &cause.shows {
-        text += &format!("\nShows as:\n  {shows}\n");
-    }
-    text += &format!("\nRemedy:\n  {}\n", cause.remedy);
-    if let Some(step) = &cause.live {
-        text += &format!("\nFound by the step: {step}\n");
-    }
-    if !cause.neighbours.is_empty() {
-        text += &format!("\nA log alone may mean as well: {}\n", cause.neighbours.join(", "));
-    }
-    text += &format!("\nSource: {}\n", cause.source);
-    text
+    let others = cause.neighbours.join(", ");
+    let parts = [
+        ("Shows in a log as", cause.shows.as_deref().unwrap_or_default()),
+        ("Found by the step", cause.live.as_deref().unwrap_or_default()),
+        ("A log alone may mean as well", others.as_str()),
+        ("Remedy", cause.remedy.as_str()),
+        ("Source", cause.source.as_str()),
+    ];
+    let written = parts.iter().filter(|(_, text)| !text.is_empty());
+    let written: String = written.map(|(title, text)| format!("\n{title}:\n  {text}\n")).collect();
+    format!("{} ({})\n\n{}\n{written}", cause.id, cause.stage, cause.meaning)
 }

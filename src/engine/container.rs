@@ -10,14 +10,17 @@ use bollard::Docker;
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, WaitContainerOptions,
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
+    WaitContainerOptions,
 };
 use futures_util::StreamExt;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use super::docker::of_bollard;
 use super::error::{EngineError, EngineResult};
+use super::inside::Executed;
 use super::visit::{self, Visit};
 use super::{Endpoint, LABEL};
 use crate::host::Host;
@@ -38,6 +41,12 @@ pub struct ContainerSpec {
     pub visit: Option<u16>,
     /// It is not removed at its end, so that it can be started again.
     pub keep: bool,
+    /// The programs that are run in it meanwhile.
+    pub execs: Vec<Vec<String>>,
+    /// The network that is made meanwhile, for what comes next.
+    pub network: Option<String>,
+    /// The signal that is its end; without one a held container is let go by a line.
+    pub signal: Option<&'static str>,
 }
 
 /// How far a container came.
@@ -68,6 +77,14 @@ pub struct ContainerRun {
     pub outside: Option<String>,
     /// What came of visiting it, where it was held.
     pub visits: Vec<Visit>,
+    /// What came of the programs that were run in it.
+    pub execs: Vec<Executed>,
+    /// What the daemon logged of it, where it was held.
+    pub logged: Option<EngineResult<Vec<u8>>>,
+    /// Why it did not start with an init, where it was started without one then.
+    pub init: Option<EngineError>,
+    /// What came of the network that was made meanwhile.
+    pub network: Option<EngineResult<()>>,
     /// What the daemon said against the request while it carried it out (limits that it drops).
     pub warnings: Vec<String>,
     /// Whether the kernel killed it for memory.
@@ -87,6 +104,10 @@ impl ContainerRun {
             stderr: Vec::new(),
             outside: None,
             visits: Vec::new(),
+            execs: Vec::new(),
+            logged: None,
+            init: None,
+            network: None,
             warnings: Vec::new(),
             oom_killed: false,
             took: Duration::ZERO,
@@ -117,6 +138,19 @@ pub async fn run(
     spec: &ContainerSpec,
     run: &mut ContainerRun,
 ) -> EngineResult<i64> {
+    let Some(network) = &spec.network else { return run_alone(door, id, spec, run).await };
+    let (end, made) = join(run_alone(door, id, spec, run), door.make_network(id, network)).await;
+    run.network = Some(made);
+    end
+}
+
+/// Runs it, and nothing besides.
+async fn run_alone(
+    door: &Door<'_>,
+    id: &str,
+    spec: &ContainerSpec,
+    run: &mut ContainerRun,
+) -> EngineResult<i64> {
     let start = Instant::now();
     let name = door.create(id, spec, run).await?;
     let mut alive = door.begin(&name, spec, run).await?;
@@ -124,15 +158,35 @@ pub async fn run(
         alive.until_it_told(door, run).await?;
         door.look_from_outside(&name, spec, run).await;
     }
-    let code = alive.end(door, &name, run).await?;
+    alive.end(door, &name, run).await?;
+    let code = door.exit_code(&name).await?;
     run.took = start.elapsed();
+    if spec.hold {
+        run.logged = Some(door.logs(&name).await);
+    }
     Ok(code)
+}
+
+/// Runs one that is not held, up to the end of its output; its name.
+pub async fn until_it_told_all(
+    door: &Door<'_>,
+    id: &str,
+    spec: &ContainerSpec,
+    run: &mut ContainerRun,
+) -> EngineResult<String> {
+    let start = Instant::now();
+    let name = door.create(id, spec, run).await?;
+    let alive = door.begin(&name, spec, run).await?;
+    alive.end(door, &name, run).await?;
+    run.took = start.elapsed();
+    Ok(name)
 }
 
 /// A container that was started.
 pub struct Alive {
     attached: AttachContainerResults,
     held: bool,
+    signal: Option<&'static str>,
 }
 
 impl Alive {
@@ -154,15 +208,17 @@ impl Alive {
         Ok(true)
     }
 
-    /// Lets it go, reads the rest, and waits for its end.
-    pub async fn end(mut self, door: &Door<'_>, name: &str, run: &mut ContainerRun) -> EngineResult<i64> {
-        if self.held {
+    /// Lets it go, and reads the rest.
+    pub async fn end(mut self, door: &Door<'_>, name: &str, run: &mut ContainerRun) -> EngineResult<()> {
+        if let Some(signal) = self.signal {
+            door.signal(name, signal).await?;
+        } else if self.held {
             // A container that ended meanwhile does not read it.
             let _ = self.attached.input.write_all(b"\n").await;
             let _ = self.attached.input.flush().await;
         }
         while self.read(door, run).await? {}
-        door.exit_code(name).await
+        Ok(())
     }
 }
 
@@ -187,7 +243,17 @@ impl Door<'_> {
         let started = self.docker.start_container(name, None).await;
         started.map_err(|error| of_bollard(self.endpoint, "start the container", &error))?;
         run.stage = Stage::Run;
-        Ok(Alive { attached, held: spec.hold })
+        Ok(Alive { attached, held: spec.hold, signal: spec.signal })
+    }
+
+    /// Sends it a signal.
+    async fn signal(&self, name: &str, signal: &str) -> EngineResult<()> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        match self.docker.kill_container(name, Some(options)).await {
+            // It has ended before.
+            Ok(()) | Err(Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
+            Err(error) => Err(of_bollard(self.endpoint, "send the container a signal", &error)),
+        }
     }
 
     /// Creates it.
@@ -210,8 +276,15 @@ impl Door<'_> {
         Ok(name)
     }
 
-    /// The cgroups of its first process, where that is in our process namespace, and what its port answers.
+    /// The cgroups of its first process, where that is in our process namespace; what its port answers; and what
+    /// other programs do in it.
     async fn look_from_outside(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
+        let execs = join_all(spec.execs.iter().map(|command| self.execute(name, command)));
+        let (execs, ()) = join(execs, self.visit(name, spec, run)).await;
+        run.execs = execs;
+    }
+
+    async fn visit(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
         let Ok(seen) = self.docker.inspect_container(name, None).await else { return };
         let pid = seen.state.as_ref().and_then(|state| state.pid).filter(|pid| *pid > 0);
         let cgroup = |pid: i64| self.host.read_text(Path::new(&format!("/proc/{pid}/cgroup"))).ok();
@@ -222,7 +295,7 @@ impl Door<'_> {
     }
 
     /// Waits for its end.
-    async fn exit_code(&self, name: &str) -> EngineResult<i64> {
+    pub async fn exit_code(&self, name: &str) -> EngineResult<i64> {
         let doing = "wait for the container's end";
         let mut waiting = std::pin::pin!(self.docker.wait_container(name, None::<WaitContainerOptions>));
         match waiting.next().await {

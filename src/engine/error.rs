@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Endpoint;
-use super::log::{self, LogError};
+use super::log::LogError;
 use crate::diagnosis::CauseId;
 use crate::host::HostError;
 use crate::step::Finding;
@@ -129,8 +129,7 @@ fn not_serving(endpoint: &Endpoint, waited: Duration, listening: bool) -> String
 }
 
 impl EngineError {
-    /// The finding that this error is. `refused` is the cause where the daemon said no and its
-    /// words tell no other, or said nonsense;
+    /// The finding that this error is. `refused` is the cause where the daemon said no, or said nonsense;
     /// `late` where it took too long. What says nothing about the daemon stays an error.
     pub fn into_finding(self, refused: CauseId, late: CauseId) -> anyhow::Result<Finding> {
         let what = self.to_string();
@@ -144,8 +143,7 @@ impl EngineError {
             }
             Self::Deadline { .. } => Finding::fail(late, what),
             Self::Refused { status, ref message, .. } => {
-                let cause = log::cause_of(message).unwrap_or(refused);
-                Finding::fail(cause, what.clone()).with("status", status).with("message", message)
+                Finding::fail(refused, what.clone()).with("status", status).with("message", message)
             }
             Self::Junk { .. } => Finding::fail(refused, what),
             Self::Unreachable { endpoint, reason, .. } => {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::image::{Archive, architecture};
 use super::{
-    ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started, Together, TornDown,
-    Versions,
+    Built, ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started,
+    Together, TornDown, Versions,
 };
 use crate::diagnosis::Diagnosis;
 use crate::plan::Plan;
@@ -199,6 +199,13 @@ impl Engine for FakeEngine {
     fn run_together(&self, _plan: &Plan, _pair: &Pair, _within: Duration) -> Together {
         let _ = self.call("run_together", "");
         Together::default()
+    }
+
+    fn build(&self, plan: &Plan, _within: Duration) -> EngineResult<Built> {
+        self.call("build", "")?;
+        let reference = super::build::reference(&plan.run);
+        self.images.borrow_mut().insert(reference.clone());
+        Ok(Built { reference, ..Built::default() })
     }
 
     fn tear_down(&self, _plan: &Plan, keep_daemon: bool) -> TornDown {

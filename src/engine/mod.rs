@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::diagnosis::Diagnosis;
 use crate::plan::Plan;
 
+pub mod arrival;
+pub mod build;
 pub mod container;
 pub mod docker;
 pub mod dockerd;
@@ -17,6 +19,7 @@ pub mod fake;
 pub mod footprint;
 pub mod http;
 pub mod image;
+pub mod inside;
 pub mod live;
 pub mod log;
 pub mod objects;
@@ -28,6 +31,7 @@ pub mod visit;
 pub mod wait;
 
 pub use crate::facts::daemon::command_line;
+pub use build::Built;
 pub use container::{ContainerRun, ContainerSpec, Stage};
 pub use endpoint::{DEFAULT_SOCKET, Endpoint};
 pub use error::{Death, EngineError, EngineResult};
@@ -61,6 +65,8 @@ pub trait Engine {
     fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun;
     /// Starts a container again that was kept, and others beside it; then removes them all.
     fn run_together(&self, plan: &Plan, pair: &Pair, within: Duration) -> Together;
+    /// Builds an image on top of the built-in one.
+    fn build(&self, plan: &Plan, within: Duration) -> EngineResult<Built>;
     /// Removes what is ours; stops the daemon that we started unless it is to be kept.
     fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown;
 }

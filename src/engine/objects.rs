@@ -1,12 +1,17 @@
 //! What in a daemon is ours, and how does it go away? Everything carries a label with the run's id.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::docker::ask_json;
 use super::error::{EngineError, EngineResult};
 use super::{Endpoint, LABEL, http};
+
+/// How long a daemon may take to have its containerd back, which it starts again a moment after its death (moby
+/// `libcontainerd/supervisor/remote_daemon.go`); 503 says that it is not there.
+const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A kind of thing that a daemon keeps. In the order in which they can be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +28,16 @@ pub enum Kind {
 
 /// Every kind.
 pub const KINDS: [Kind; 4] = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
+
+/// The bridge of a run's network. The form is dockerd's own, `br-` and twelve digits, so that its rules are known as a
+/// daemon's; the digits are the run's, so that one which a killed dockerd had no time to write down is known as ours.
+pub fn bridge(run: &str) -> String {
+    format!("br-{run:0<12}")
+}
+
+/// The driver's option that gives a network's bridge its name (moby `libnetwork/drivers/bridge/labels.go`,
+/// `BridgeName`).
+pub const BRIDGE_OPTION: &str = "com.docker.network.bridge.name";
 
 /// A thing that carries our label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +63,14 @@ impl Kind {
         }
     }
 
-    /// The path that lists those with our label.
+    /// The path that lists those with our label; of networks and volumes all, since a daemon that is killed while
+    /// it makes one may have written down its name and not yet its labels.
     fn list_path(self) -> String {
         let filters = percent(&json!({ "label": [LABEL] }).to_string());
         match self {
             Self::Container => format!("/containers/json?all=1&filters={filters}"),
-            Self::Network => format!("/networks?filters={filters}"),
-            Self::Volume => format!("/volumes?filters={filters}"),
+            Self::Network => "/networks".to_owned(),
+            Self::Volume => "/volumes".to_owned(),
             Self::Image => format!("/images/json?filters={filters}"),
         }
     }
@@ -73,7 +89,9 @@ impl Kind {
     fn read(self, item: &Value) -> Option<Object> {
         let text = |key: &str| item.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
         let first = |key: &str| Some(item.get(key)?.get(0)?.as_str()?.to_owned());
-        let run = item.get("Labels")?.get(LABEL)?.as_str()?.to_owned();
+        let label = item.get("Labels").and_then(|labels| labels.get(LABEL)).and_then(Value::as_str);
+        let by_name = || text("Name").and_then(|name| Some(run_of(&name)?.to_owned()));
+        let run = label.map(ToOwned::to_owned).or_else(by_name)?;
         let (id, name) = match self {
             Self::Container => {
                 (text("Id")?, first("Names").map(|name| name.trim_start_matches('/').to_owned()))
@@ -96,6 +114,13 @@ impl std::fmt::Display for Object {
     }
 }
 
+/// The run that gave a network or a volume its name: `dindcheck-`, eight digits, and what it is.
+fn run_of(name: &str) -> Option<&str> {
+    let (run, role) = name.strip_prefix("dindcheck-")?.split_once('-')?;
+    let is_run = run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_run && matches!(role, "network" | "volume")).then_some(run)
+}
+
 /// Those of a kind with our label, of any run.
 pub async fn labelled(endpoint: &Endpoint, version: &str, kind: Kind) -> EngineResult<Vec<Object>> {
     let doing = format!("list the {}s of dindcheck", kind.name());
@@ -107,6 +132,19 @@ pub async fn labelled(endpoint: &Endpoint, version: &str, kind: Kind) -> EngineR
 
 /// Removes one; one that is gone already is removed.
 pub async fn remove(endpoint: &Endpoint, version: &str, object: &Object) -> EngineResult<()> {
+    let end = Instant::now() + RECOVERY;
+    loop {
+        match remove_once(endpoint, version, object).await {
+            Err(EngineError::Refused { status: 503, .. }) if Instant::now() < end => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// One request.
+async fn remove_once(endpoint: &Endpoint, version: &str, object: &Object) -> EngineResult<()> {
     let doing = format!("remove the {object}");
     let path = format!("/v{version}{}", object.kind.remove_path(&object.id));
     let answer =
@@ -154,6 +192,15 @@ mod tests {
     fn without_our_label_nothing_is_ours() {
         assert_eq!(Kind::Container.read(&json!({"Id": "c", "Names": ["/x"], "Labels": {}})), None);
         assert_eq!(Kind::Volume.read(&json!({"Name": "v", "Labels": null})), None);
+        assert_eq!(Kind::Volume.read(&json!({"Name": "dindcheck-mine-volume", "Labels": null})), None);
+    }
+
+    #[test]
+    fn a_name_of_ours_stands_in_for_a_label_that_was_not_written() {
+        let volume = json!({"Name": "dindcheck-0badcafe-volume", "Labels": null});
+        assert_eq!(Kind::Volume.read(&volume).unwrap().run, "0badcafe");
+        let network = json!({"Id": "n1", "Name": "dindcheck-0badcafe-network", "Labels": {}});
+        assert_eq!(Kind::Network.read(&network).unwrap().run, "0badcafe");
     }
 
     #[test]

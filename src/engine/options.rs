@@ -3,15 +3,13 @@
 //! dockerd merges its flags with daemon.json (a key in both is its own start-up failure, so the order does
 //! not matter here) and fills the rest with defaults (moby `daemon/config/config_linux.go`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
+use crate::facts::daemon::{self, rootless};
 use crate::host::Host;
-
-/// The file that dockerd reads where no flag names another.
-const CONFIG_FILE: &str = "/etc/docker/daemon.json";
 
 /// What follows from flags and daemon.json.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,16 +31,17 @@ pub struct Options {
 /// Reads them. `args` are dockerd's arguments without its name. A daemon.json that cannot be read or parsed
 /// counts as empty: dockerd says the same in its own words when it is started.
 pub fn read(host: &dyn Host, args: &[String]) -> Options {
-    let file = flag(args, &["--config-file"]).unwrap_or(CONFIG_FILE);
-    let file = host.read(Path::new(file)).ok();
+    let named = flag(args, &["--config-file"]).map(PathBuf::from);
+    let file = host.read(&named.unwrap_or_else(|| daemon::default_config(host))).ok();
     let json = file.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
     let key = |name: &str| json.as_ref()?.get(name)?.as_str().map(ToOwned::to_owned);
     let pick = |flags: &[&str], name: &str| flag(args, flags).map(ToOwned::to_owned).or_else(|| key(name));
     let path = |flags: &[&str], name: &str, default: &str| {
-        PathBuf::from(pick(flags, name).unwrap_or_else(|| default.to_owned()))
+        let usual = || rootless::directory(host, name).unwrap_or_else(|| default.into());
+        pick(flags, name).map_or_else(usual, PathBuf::from)
     };
     Options {
-        endpoint: endpoint(args, json.as_ref()),
+        endpoint: endpoint(host, args, json.as_ref()),
         data_root: path(&["--data-root", "-g", "--graph"], "data-root", "/var/lib/docker"),
         exec_root: path(&["--exec-root"], "exec-root", "/var/run/docker"),
         pidfile: path(&["--pidfile", "-p"], "pidfile", "/var/run/docker.pid"),
@@ -52,13 +51,17 @@ pub fn read(host: &dyn Host, args: &[String]) -> Options {
 }
 
 /// Where it listens.
-fn endpoint(args: &[String], json: Option<&serde_json::Value>) -> Endpoint {
+fn endpoint(host: &dyn Host, args: &[String], json: Option<&serde_json::Value>) -> Endpoint {
     let flags = flags(args, &["--host", "-H"]);
     if !flags.is_empty() {
         return Endpoint::of_hosts(flags);
     }
     let hosts = json.and_then(|json| json.get("hosts")).and_then(serde_json::Value::as_array);
-    Endpoint::of_hosts(hosts.into_iter().flatten().filter_map(serde_json::Value::as_str))
+    let hosts: Vec<&str> = hosts.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
+    match rootless::socket(host) {
+        Some(socket) if hosts.is_empty() => Endpoint::Unix(socket),
+        _ => Endpoint::of_hosts(hosts),
+    }
 }
 
 /// The last value of a flag, as pflag takes it.
@@ -91,8 +94,23 @@ fn flags<'a>(args: &'a [String], names: &[&str]) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::host::fake::Fake;
+
+    const CONFIG_FILE: &str = "/etc/docker/daemon.json";
+
+    #[test]
+    fn under_rootlesskit_they_are_the_users_own() {
+        let host = Fake::new()
+            .variable("ROOTLESSKIT_STATE_DIR", "/run/user/7/rk")
+            .variable("XDG_RUNTIME_DIR", "/run/user/7");
+        let options = read(&host, &[]);
+        assert_eq!(options.endpoint, Endpoint::Unix("/run/user/7/docker.sock".into()));
+        assert_eq!(options.exec_root, Path::new("/run/user/7/docker"));
+        assert_eq!(read(&host, &words("-H unix:///a")).endpoint, Endpoint::Unix("/a".into()));
+    }
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(ToOwned::to_owned).collect()

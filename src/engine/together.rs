@@ -4,15 +4,20 @@
 use std::time::Instant;
 
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use futures_util::future::join;
 use serde_json::json;
 
-use super::LABEL;
-use super::container::{self, ContainerRun, ContainerSpec, Door};
+use super::container::{self, Alive, ContainerRun, ContainerSpec, Door};
 use super::docker::of_bollard;
 use super::error::{EngineError, EngineResult};
+use super::{LABEL, objects};
+
+/// The network of a container that asked for none (moby `daemon/network/settings.go`, `DefaultNetwork`).
+const DEFAULT: &str = "bridge";
 
 /// What is to be done.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Pair {
     /// The container that was kept: it is held this time.
     pub first: ContainerSpec,
@@ -20,6 +25,8 @@ pub struct Pair {
     pub others: Vec<ContainerSpec>,
     /// The user network that they share.
     pub network: String,
+    /// What came of making it, where that was tried before.
+    pub made: Option<EngineResult<()>>,
     /// The volume that they share.
     pub volume: String,
 }
@@ -37,68 +44,135 @@ pub struct Together {
     pub volume: Option<EngineResult<bool>>,
 }
 
-/// Does it, up to the removal. What is in the way of one thing is kept from the others as far as can be.
+/// Does it, up to the removal. What is in the way of one thing is kept from the others as far as can be. All are
+/// started at once: the others wait for the first one's word in the volume.
 pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
     let name = container::name(id, pair.first.role);
-    let mut network = door.join_in(id, &pair.network, &name).await;
+    let mut network = match &pair.made {
+        Some(made) => made.clone(),
+        None => door.make_network(id, &pair.network).await,
+    };
+    if network.is_ok() {
+        network = door.move_to(&pair.network, DEFAULT, &name).await;
+    }
     let start = Instant::now();
-    let mut begun = door.begin(&name, &pair.first, &mut done.first).await;
+    let joined = network.is_ok().then_some(&*pair.network);
+    let (mut begun, mut last) =
+        join(again(door, &name, pair, &mut done.first), beside(door, id, pair, joined, &mut done.others))
+            .await;
     if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &begun) {
         // Is it the network that is in the way?
-        let refusal = begun.err();
-        door.leave(&pair.network, &name).await;
-        begun = door.begin(&name, &pair.first, &mut done.first).await;
-        network = refusal.map_or(Ok(()), Err);
+        network = begun.map(drop);
+        let _ = door.move_to(DEFAULT, &pair.network, &name).await;
+        for spec in &pair.others {
+            door.forget(id, spec).await;
+        }
+        done.others.clear();
+        begun = again(door, &name, pair, &mut done.first).await;
+        last = beside(door, id, pair, None, &mut done.others).await;
     }
-    let joined = network.is_ok();
     done.network = Some(network);
-    let mut alive = match begun {
-        Ok(alive) => alive,
-        Err(error) => {
-            done.first.end = Err(error);
-            return;
-        }
-    };
-    if let Err(error) = alive.until_it_told(door, &mut done.first).await {
-        done.first.end = Err(error);
-        return;
+    // The daemon takes both down at once.
+    let (other, first) = join(door.code_of(last), leave(door, &name, begun, &mut done.first)).await;
+    if let (Some(end), Some(run)) = (other, done.others.last_mut()) {
+        run.end = end;
     }
-    for spec in &pair.others {
-        let mut spec = spec.clone();
-        if joined {
-            spec.body["HostConfig"]["NetworkMode"] = json!(pair.network);
-        }
-        done.others.push(ContainerRun::new());
-        let Some(other) = done.others.last_mut() else { break };
-        other.end = container::run(door, id, &spec, other).await;
-        if other.end.is_ok() {
-            break;
-        }
-    }
-    done.first.end = alive.end(door, &name, &mut done.first).await;
+    done.first.end = first;
     done.first.took = start.elapsed();
 }
 
+/// Starts the first container again, until it has told.
+async fn again(door: &Door<'_>, name: &str, pair: &Pair, run: &mut ContainerRun) -> EngineResult<Alive> {
+    let mut alive = door.begin(name, &pair.first, run).await?;
+    alive.until_it_told(door, run).await?;
+    Ok(alive)
+}
+
+/// Ends it, where it came so far; its exit code.
+async fn leave(
+    door: &Door<'_>,
+    name: &str,
+    begun: EngineResult<Alive>,
+    run: &mut ContainerRun,
+) -> EngineResult<i64> {
+    begun?.end(door, name, run).await?;
+    door.exit_code(name).await
+}
+
+/// Runs the others in turn until one has told what it saw; the name of that one, whose exit code is still to come.
+async fn beside(
+    door: &Door<'_>,
+    id: &str,
+    pair: &Pair,
+    network: Option<&str>,
+    done: &mut Vec<ContainerRun>,
+) -> Option<String> {
+    for spec in &pair.others {
+        let mut spec = spec.clone();
+        if let Some(network) = network {
+            spec.body["HostConfig"]["NetworkMode"] = json!(network);
+        }
+        let mut run = ContainerRun::new();
+        let mut told = container::until_it_told_all(door, id, &spec, &mut run).await;
+        if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)).cloned() {
+            spec.body["HostConfig"]["Init"] = json!(false);
+            door.forget(id, &spec).await;
+            run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
+            told = container::until_it_told_all(door, id, &spec, &mut run).await;
+        }
+        let has_told = told.is_ok() && run.stdout.contains(&b'\n');
+        run.end = match &told {
+            Ok(name) if !has_told => door.exit_code(name).await,
+            Ok(_) => Ok(0),
+            Err(error) => Err(error.clone()),
+        };
+        done.push(run);
+        if has_told {
+            return told.ok();
+        }
+    }
+    None
+}
+
+/// Whether it is the init that the daemon does not find (moby `daemon/oci_linux.go`, `DefaultInitBinary`).
+fn is_of_init(error: &EngineError) -> bool {
+    matches!(error, EngineError::Refused { message, .. } if message.contains("docker-init"))
+}
+
 impl Door<'_> {
-    /// Makes a network of ours, and connects a container to it that does not run.
-    async fn join_in(&self, id: &str, network: &str, container: &str) -> EngineResult<()> {
-        let labels = [(LABEL.to_owned(), id.to_owned())].into();
+    /// The exit code of a container, if there is one.
+    async fn code_of(&self, name: Option<String>) -> Option<EngineResult<i64>> {
+        Some(self.exit_code(&name?).await)
+    }
+
+    /// Removes a container that was refused when it was started.
+    async fn forget(&self, id: &str, spec: &ContainerSpec) {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let _ = self.docker.remove_container(&container::name(id, spec.role), Some(options)).await;
+    }
+
+    /// Makes a network of ours.
+    pub async fn make_network(&self, id: &str, network: &str) -> EngineResult<()> {
         let request = NetworkCreateRequest {
             name: network.to_owned(),
-            labels: Some(labels),
+            labels: Some([(LABEL.to_owned(), id.to_owned())].into()),
+            options: Some([(objects::BRIDGE_OPTION.to_owned(), objects::bridge(id))].into()),
             ..NetworkCreateRequest::default()
         };
         let made = self.docker.create_network(request).await;
-        made.map_err(|error| of_bollard(self.endpoint, "make a network", &error))?;
+        made.map(drop).map_err(|error| of_bollard(self.endpoint, "make a network", &error))
+    }
+
+    /// Has a container that does not run be on one network when it is started, and not on the other.
+    async fn move_to(&self, network: &str, from: &str, container: &str) -> EngineResult<()> {
         let request =
             NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
         let connected = self.docker.connect_network(network, request).await;
-        connected.map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))
-    }
-
-    /// Takes a container out of a network again.
-    async fn leave(&self, network: &str, container: &str) {
+        connected
+            .map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))?;
+        // It may not have been there: then it is where it should be.
         let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
-        let _ = self.docker.disconnect_network(network, request).await;
+        let _ = self.docker.disconnect_network(from, request).await;
+        Ok(())
     }
 }

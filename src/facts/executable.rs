@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::Host;
+use crate::host::{Host, HostResult};
 
 /// The headers of a program, and the name of its loader, stand at its beginning.
 const HEAD: usize = 4096;
@@ -19,6 +19,8 @@ pub enum Executable {
         machine: u16,
         /// `PT_INTERP`: the dynamic loader.
         interpreter: Option<PathBuf>,
+        /// Where its last segment or its section table ends: a shorter file is cut off.
+        end: u64,
     },
     /// A script, and what it is to be run with.
     Script(PathBuf),
@@ -45,13 +47,11 @@ pub fn kind(bytes: &[u8]) -> Executable {
 /// The machine and the interpreter of an ELF file; what is cut off reads as having none.
 fn elf(bytes: &[u8], wide: bool, little: bool) -> Executable {
     let reader = Reader { bytes, little };
+    let layout = if wide { &WIDE } else { &NARROW };
     let Some(machine) = reader.number(18, 2) else { return Executable::Other };
-    let interpreter = if wide {
-        reader.interpreter(32, 8, 54, 56, (8, 32))
-    } else {
-        reader.interpreter(28, 4, 42, 44, (4, 16))
-    };
-    Executable::Elf { machine: u16::try_from(machine).unwrap_or_default(), interpreter }
+    let interpreter = reader.interpreter(layout);
+    let end = reader.sections_end(layout).max(reader.segments_end(layout));
+    Executable::Elf { machine: u16::try_from(machine).unwrap_or_default(), interpreter, end }
 }
 
 /// Numbers of an ELF file in its own byte order.
@@ -71,26 +71,87 @@ impl Reader<'_> {
         usize::try_from(self.number(at, size)?).ok()
     }
 
-    /// The text of the `PT_INTERP` segment. `phoff` is the place of `e_phoff`, `width` the size of an address,
-    /// `entsize` and `count` are the places of `e_phentsize` and `e_phnum`, `file` those of `p_offset` and
-    /// `p_filesz` in a program header.
-    fn interpreter(
-        &self,
-        phoff: usize,
-        width: usize,
-        entsize: usize,
-        count: usize,
-        file: (usize, usize),
-    ) -> Option<PathBuf> {
+    /// Where each program header stands.
+    fn headers(&self, layout: &Layout) -> impl Iterator<Item = usize> {
+        let table = self.offset(layout.phoff, layout.width);
+        let size = self.offset(layout.phentsize, 2).unwrap_or_default();
+        let count = self.offset(layout.phnum, 2).unwrap_or_default();
+        (0..count).filter_map(move |index| table?.checked_add(index * size))
+    }
+
+    /// Where a segment lies in the file: its begin and its size.
+    fn segment(&self, header: usize, layout: &Layout) -> Option<(u64, u64)> {
+        let field = |at: usize| self.number(header.checked_add(at)?, layout.width);
+        Some((field(layout.offset)?, field(layout.filesz)?))
+    }
+
+    /// The text of the `PT_INTERP` segment.
+    fn interpreter(&self, layout: &Layout) -> Option<PathBuf> {
         const PT_INTERP: u64 = 3;
-        let (table, size) = (self.offset(phoff, width)?, self.offset(entsize, 2)?);
-        let headers = (0..self.offset(count, 2)?).filter_map(|index| table.checked_add(index * size));
-        let header = headers.into_iter().find(|at| self.number(*at, 4) == Some(PT_INTERP))?;
-        let (start, length) = (self.offset(header + file.0, width)?, self.offset(header + file.1, width)?);
-        let text = self.bytes.get(start..start.checked_add(length)?)?;
+        let header = self.headers(layout).find(|at| self.number(*at, 4) == Some(PT_INTERP))?;
+        let (start, length) = self.segment(header, layout)?;
+        let start = usize::try_from(start).ok()?;
+        let text = self.bytes.get(start..start.checked_add(usize::try_from(length).ok()?)?)?;
         Some(String::from_utf8_lossy(text).trim_end_matches('\0').into())
     }
+
+    /// Where the last segment ends.
+    fn segments_end(&self, layout: &Layout) -> u64 {
+        let ends = self.headers(layout).filter_map(|header| {
+            let (start, length) = self.segment(header, layout)?;
+            start.checked_add(length)
+        });
+        ends.max().unwrap_or_default()
+    }
+
+    /// Where the table of sections ends; 0 where there is none.
+    fn sections_end(&self, layout: &Layout) -> u64 {
+        let table = self.number(layout.shoff, layout.width).unwrap_or_default();
+        let field = |at| self.number(at, 2).unwrap_or_default();
+        table.saturating_add(field(layout.shentsize) * field(layout.shnum))
+    }
 }
+
+/// Where the fields of the ELF header and of a program header stand (elf(5)).
+struct Layout {
+    /// The size of an address.
+    width: usize,
+    phoff: usize,
+    shoff: usize,
+    phentsize: usize,
+    phnum: usize,
+    shentsize: usize,
+    shnum: usize,
+    /// `p_offset`.
+    offset: usize,
+    /// `p_filesz`.
+    filesz: usize,
+}
+
+/// 64 bits.
+const WIDE: Layout = Layout {
+    width: 8,
+    phoff: 32,
+    shoff: 40,
+    phentsize: 54,
+    phnum: 56,
+    shentsize: 58,
+    shnum: 60,
+    offset: 8,
+    filesz: 32,
+};
+/// 32 bits.
+const NARROW: Layout = Layout {
+    width: 4,
+    phoff: 28,
+    shoff: 32,
+    phentsize: 42,
+    phnum: 44,
+    shentsize: 46,
+    shnum: 48,
+    offset: 4,
+    filesz: 16,
+};
 
 /// The machine this program was built for, and so this one (`e_machine` of elf(5)).
 pub const fn own_machine() -> u16 {
@@ -112,26 +173,41 @@ pub fn machine_name(machine: u16) -> String {
     name.map_or_else(|| format!("machine {machine}"), ToOwned::to_owned)
 }
 
-/// What keeps the kernel from running the file, where its first bytes tell.
-pub fn fault(host: &dyn Host, path: &Path) -> Option<String> {
-    let bytes = host.read_head(path, HEAD).ok()?;
+/// A look at a file that is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// The kernel will not run it, or it will not get far.
+    Faulty(String),
+    /// A whole program for this machine, whose loader is here.
+    Whole,
+    /// Its first bytes tell no more.
+    Unclear,
+}
+
+/// Looks at the headers of a file, and for what they name.
+pub fn look(host: &dyn Host, path: &Path) -> HostResult<Look> {
     let absent = |interpreter: &Path| !host.exists(interpreter).unwrap_or(true);
-    match kind(&bytes) {
-        Executable::Empty => Some("it is an empty file".to_owned()),
-        Executable::Other => Some("it is neither a program nor a script".to_owned()),
+    let faulty = |why: String| Ok(Look::Faulty(why));
+    match kind(&host.read_head(path, HEAD)?) {
+        Executable::Empty => faulty("it is an empty file".to_owned()),
+        Executable::Other => faulty("it is neither a program nor a script".to_owned()),
         Executable::Script(interpreter) if absent(&interpreter) => {
-            Some(format!("it is a script for {}, which is not here", interpreter.display()))
+            faulty(format!("it is a script for {}, which is not here", interpreter.display()))
         }
-        Executable::Elf { machine, .. } if machine != own_machine() => Some(format!(
+        Executable::Script(_) => Ok(Look::Unclear),
+        Executable::Elf { machine, .. } if machine != own_machine() => faulty(format!(
             "it is a program for {}, and this is {}",
             machine_name(machine),
             machine_name(own_machine())
         )),
-        Executable::Elf { interpreter: Some(interpreter), .. } if absent(&interpreter) => Some(format!(
-            "its loader {} is not here: it was built for another C library",
-            interpreter.display()
+        Executable::Elf { interpreter: Some(loader), .. } if absent(&loader) => {
+            faulty(format!("its loader {} is not here: it was built for another C library", loader.display()))
+        }
+        Executable::Elf { end, .. } if host.stat(path)?.size < end => faulty(format!(
+            "it is cut off: {} bytes are there, and {end} belong to it",
+            host.stat(path)?.size
         )),
-        Executable::Elf { .. } | Executable::Script(_) => None,
+        Executable::Elf { .. } => Ok(Look::Whole),
     }
 }
 
@@ -158,8 +234,9 @@ mod tests {
 
     #[test]
     fn reads_machine_and_interpreter() {
-        let expected = Executable::Elf { machine: 183, interpreter: Some("/lib/ld-musl.so.1".into()) };
-        assert_eq!(kind(&program(183, "/lib/ld-musl.so.1")), expected);
+        let whole = program(183, "/lib/ld-musl.so.1");
+        let (interpreter, end) = (Some("/lib/ld-musl.so.1".into()), whole.len() as u64);
+        assert_eq!(kind(&whole), Executable::Elf { machine: 183, interpreter, end });
         assert_eq!(kind(b"#! /bin/sh -e\nx"), Executable::Script("/bin/sh".into()));
         assert_eq!((kind(b""), kind(b"PK")), (Executable::Empty, Executable::Other));
     }
@@ -174,9 +251,25 @@ mod tests {
     }
 
     #[test]
-    fn names_the_missing_loader() {
-        let host = Fake::new().file("/usr/bin/runc", "#!/no/such/shell\n");
-        assert!(fault(&host, Path::new("/usr/bin/runc")).unwrap().contains("/no/such/shell"));
-        assert_eq!(fault(&host, Path::new("/usr/bin/other")), None);
+    fn says_what_is_wrong_with_a_file() {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let host = Fake::new()
+            .file("/shell", "#!/no/such/shell\n")
+            .file("/script", "#!/shell\n")
+            .binary("/whole")
+            .file("/loader", &text(&program(62, "/no/ld.so")))
+            .file("/cut", &text(&program(62, "/lib/ld.so")[..110]));
+        let look = |path| look(&host, Path::new(path));
+        let why = |path| match look(path).unwrap() {
+            Look::Faulty(why) => why,
+            other => format!("{other:?}"),
+        };
+        assert!(why("/shell").contains("/no/such/shell"));
+        assert_eq!(look("/script").unwrap(), Look::Unclear);
+        assert_eq!(look("/whole").unwrap(), Look::Whole);
+        let here = own_machine() == 62;
+        assert!(why("/loader").contains(if here { "another C library" } else { "this is" }));
+        assert!(why("/cut").contains(if here { "cut off: 110 bytes" } else { "this is" }));
+        assert!(look("/none").is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::executable;
+use super::executable::{self, Look};
 use super::version::Version;
 use crate::host::{FileKind, Host, HostError, HostResult, Ran};
 use crate::plan::Plan;
@@ -71,6 +71,8 @@ pub fn find(host: &dyn Host, name: &str, dirs: &[PathBuf]) -> HostResult<Place> 
 pub enum Said {
     /// It answered, with a version in it or not.
     Answered(Option<Version>, String),
+    /// It was not run: its headers say that it is a whole program for this machine.
+    Whole,
     /// It could not be run, or ended badly; in words.
     Broken(String, Option<HostError>),
 }
@@ -85,6 +87,21 @@ pub fn ask(host: &dyn Host, path: &Path, args: &[&str], codes: &[i32]) -> Said {
         }
         Ok(ran) => Said::Broken(ended(&ran), None),
         Err(error) => Said::Broken(refused(host, path, &error), Some(error)),
+    }
+}
+
+/// Looks at a program instead of running it, for one whose version tells nothing; what is no plain program is
+/// run after all.
+pub fn inspect(host: &dyn Host, path: &Path, args: &[&str], codes: &[i32]) -> Said {
+    const NOEXEC: u64 = 8; // ST_NOEXEC of statvfs(3)
+    if host.statfs(path).is_ok_and(|fs| fs.flags & NOEXEC != 0) {
+        return Said::Broken("it lies on a file system that is mounted noexec".to_owned(), None);
+    }
+    match executable::look(host, path) {
+        Ok(Look::Whole) => Said::Whole,
+        Ok(Look::Faulty(why)) => Said::Broken(why, None),
+        Ok(Look::Unclear) => ask(host, path, args, codes),
+        Err(error) => Said::Broken(error.to_string(), Some(error)),
     }
 }
 
@@ -106,9 +123,10 @@ fn ended(ran: &Ran) -> String {
 /// Why the kernel would not run it.
 fn refused(host: &dyn Host, path: &Path, error: &HostError) -> String {
     match error.errno() {
-        Errno::ENOEXEC | Errno::ENOENT => {
-            executable::fault(host, path).unwrap_or_else(|| format!("the kernel cannot run it ({error})"))
-        }
+        Errno::ENOEXEC | Errno::ENOENT => match executable::look(host, path) {
+            Ok(Look::Faulty(why)) => why,
+            _ => format!("the kernel cannot run it ({error})"),
+        },
         Errno::EACCES => {
             format!("it lies on a file system that is mounted noexec, or may not be run ({error})")
         }
@@ -157,22 +175,16 @@ pub const VERSION: &[&str] = &["--version"];
 /// How the shim is asked.
 pub const SHIM_VERSION: &[&str] = &["-v"];
 
-/// The programs that a default dockerd starts, by name and question.
-pub const HELPERS: &[(&str, &[&str])] = &[
-    ("containerd", VERSION),
-    ("containerd-shim-runc-v2", SHIM_VERSION),
-    ("runc", VERSION),
-    ("docker-proxy", VERSION),
-    ("docker-init", VERSION),
-    ("iptables", VERSION),
-];
+/// What most steps will have to wait for, the slowest first: dockerd takes 30 ms of CPU before its `main`, and
+/// every step from `binaries` on needs its version.
+const AHEAD: &[(&str, &[&str])] =
+    &[("containerd-shim-runc-v2", SHIM_VERSION), ("runc", VERSION), ("iptables", VERSION)];
 
-/// Begins to ask the slow ones, so that the answers are there by the time they are needed: dockerd takes the
-/// longest of all, and every step from `binaries` on needs its version.
+/// Begins to ask, so that the answers are there by the time they are needed.
 pub fn ask_ahead(host: &dyn Host, plan: &Plan) {
     let dirs = path_dirs(host);
     let daemon = [(plan.profile.daemon.command.as_str(), VERSION)];
-    for (name, args) in daemon.iter().chain(&HELPERS[..1]) {
+    for (name, args) in daemon.iter().chain(AHEAD) {
         if let Ok(Place::At(path)) = find(host, name, &dirs) {
             host.ask_ahead(&path, args);
         }

@@ -1,4 +1,4 @@
-//! What do programs say of themselves? Each file is asked once, on a thread of its own, possibly ahead of need.
+//! What is asked ahead of need, on threads of its own: what programs say of themselves, and trials.
 //!
 //! `dockerd --version` takes some 30 ms of CPU before `main`: time in which the first steps run. An answer
 //! belongs to a file and not to a path, so that a program which a repair replaced is asked anew.
@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::{ASK_DEADLINE, HostResult, Ran, spawn};
+use crate::trial::{Trial, TrialReport};
 
 /// What is asked of which file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,6 +60,35 @@ impl Asked {
         let answer = answer.map_or_else(|| put(question), Ok)?;
         answers.insert(question.clone(), Answer::Known(answer.clone()));
         Ok(answer)
+    }
+}
+
+/// Trials that were begun.
+#[derive(Debug, Default)]
+pub(super) struct Begun(Mutex<Vec<(Trial, JoinHandle<HostResult<TrialReport>>)>>);
+
+impl Begun {
+    /// Keeps a trial that runs.
+    pub(super) fn put(&self, trial: &Trial, running: JoinHandle<HostResult<TrialReport>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((trial.clone(), running));
+    }
+
+    /// The result of a trial that was begun and came to an end, waited for; the next one is tried anew.
+    pub(super) fn take(&self, trial: &Trial) -> Option<TrialReport> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = begun.iter().position(|(other, _)| other == trial)?;
+        let (_, running) = begun.swap_remove(at);
+        drop(begun);
+        running.join().ok().and_then(Result::ok)
+    }
+}
+
+/// Nothing that was started outlives the door, and what a trial leaves is removed by its thread.
+impl Drop for Begun {
+    fn drop(&mut self) {
+        for (_, running) in self.0.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = running.join();
+        }
     }
 }
 

@@ -141,6 +141,16 @@ impl Fake {
         self
     }
 
+    /// A program for this machine that is never run: its headers alone.
+    #[must_use]
+    pub fn binary(self, path: &str) -> Self {
+        let mut headers = vec![0; 64];
+        headers[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        headers[18..20].copy_from_slice(&crate::facts::executable::own_machine().to_le_bytes());
+        self.put(path, FileKind::File, &headers);
+        self.stat_of(path, |stat| stat.mode = 0o755)
+    }
+
     /// A file on which somebody holds a lock.
     #[must_use]
     pub fn locked(mut self, path: &str) -> Self {

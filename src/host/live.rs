@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
-use super::asked::{Asked, Question};
+use super::asked::{Asked, Begun, Question};
 use super::spawn::run;
 use super::{FileKind, FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
 use crate::trial::{Trial, TrialReport};
@@ -28,6 +28,8 @@ pub struct Live {
     exe: PathBuf,
     /// What programs said of themselves.
     asked: Arc<Asked>,
+    /// Trials that run already.
+    begun: Arc<Begun>,
 }
 
 impl Default for Live {
@@ -39,7 +41,7 @@ impl Default for Live {
 impl Live {
     /// The machine, with the dindcheck binary to start for trials (for tests, whose own binary is another).
     pub fn with_exe(exe: impl Into<PathBuf>) -> Self {
-        Self { exe: exe.into(), asked: Arc::default() }
+        Self { exe: exe.into(), asked: Arc::default(), begun: Arc::default() }
     }
 }
 
@@ -163,19 +165,33 @@ impl Host for Live {
     }
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
-        let asked = serde_json::to_string(trial).unwrap_or_default();
-        let ran = run(&self.exe, &["__trial", &asked], &[], TRIAL_DEADLINE);
-        if let Some(litter) = trial.litter() {
-            match std::fs::remove_dir_all(litter) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(HostError::io("remove", litter, &error));
-                }
-                _ => {}
-            }
-        }
-        serde_json::from_str(&ran?.stdout)
-            .map_err(|_| HostError::new("understand the trial of", &self.exe, Errno::EPROTO))
+        // What failed ahead of need may have been for want of a process or thread at that moment.
+        self.begun.take(trial).map_or_else(|| try_out(&self.exe, trial), Ok)
     }
+
+    fn trial_ahead(&self, trial: &Trial) {
+        let (exe, asked) = (self.exe.clone(), trial.clone());
+        // Where no thread can be started, the trial waits until it is needed.
+        if let Ok(running) = std::thread::Builder::new().spawn(move || try_out(&exe, &asked)) {
+            self.begun.put(trial, running);
+        }
+    }
+}
+
+/// Tries it in a child, and removes what outlives that.
+fn try_out(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
+    let asked = serde_json::to_string(trial).unwrap_or_default();
+    let ran = run(exe, &["__trial", &asked], &[], TRIAL_DEADLINE);
+    if let Some(litter) = trial.litter() {
+        match std::fs::remove_dir_all(litter) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(HostError::io("remove", litter, &error));
+            }
+            _ => {}
+        }
+    }
+    serde_json::from_str(&ran?.stdout)
+        .map_err(|_| HostError::new("understand the trial of", exe, Errno::EPROTO))
 }
 
 /// What a check needs of a file's metadata.

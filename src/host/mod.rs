@@ -183,6 +183,9 @@ pub trait Host {
     fn is_locked(&self, path: &Path) -> HostResult<bool>;
     /// What can only be learned by trying, tried in a child with namespaces of its own.
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport>;
+    /// Begins a trial that will be asked for soon; the next [`Host::trial`] of it takes the result, once. Only
+    /// where nothing is changed in between. A door may leave it.
+    fn trial_ahead(&self, _trial: &Trial) {}
 
     /// The file as text, with U+FFFD for what is not UTF-8.
     fn read_text(&self, path: &Path) -> HostResult<String> {

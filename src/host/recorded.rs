@@ -148,6 +148,10 @@ impl Host for Recorder<'_> {
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
         self.plain(of(trial), self.host.trial(trial))
     }
+
+    fn trial_ahead(&self, trial: &Trial) {
+        self.host.trial_ahead(trial);
+    }
 }
 
 impl Machine for Recorder<'_> {

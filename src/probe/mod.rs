@@ -6,7 +6,11 @@
 
 use std::io::{BufRead, Write};
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::SIGTERM;
 
 use crate::host::Host;
 use crate::host::live::Live;
@@ -26,8 +30,16 @@ pub mod storage;
 
 pub use orders::Orders;
 
+/// The word that makes the probe tell that it runs, and be killed: its exit code is 137.
+pub const DIE: &str = "die";
+/// What it says before.
+pub const LAST_WORDS: &str = "killed on request";
+
 /// The version of the document; it counts up when a field changes its meaning.
 pub const PROTOCOL: u32 = 1;
+
+/// The exit code after SIGTERM: 128 and the signal's number, as shells have it.
+pub const TERMINATED: i32 = 128 + SIGTERM;
 
 /// What a container sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +97,15 @@ pub fn carry_out(host: &Live, orders: &Orders) -> Document {
         orders.storage.as_ref().is_some_and(|places| storage::life(host, places) == storage::Life::Second);
     let others = orders.reach.clone().filter(|_| !second).map(|wanted| {
         let host = host.clone();
-        std::thread::spawn(move || reach::reach(&host, &wanted))
+        let other = orders.storage.clone().filter(|_| wanted.peer.is_some());
+        std::thread::spawn(move || {
+            other.iter().for_each(storage::await_the_other);
+            reach::reach(&host, &wanted)
+        })
     });
+    if let Some(places) = orders.storage.as_ref().filter(|_| second) {
+        storage::announce(places);
+    }
     document.storage = orders.storage.as_ref().map(|places| storage::try_out(host, places));
     document.privileged = orders.privileged.then(|| privileged::try_out(host));
     document.reached = others.and_then(|thread| thread.join().ok());
@@ -114,12 +133,28 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Says its last words and is killed.
+fn die() -> u8 {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{LAST_WORDS}").and_then(|()| out.flush());
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::SIGKILL);
+    exit::UNKNOWN
+}
+
 /// Runs it; the exit code.
 pub fn main(words: &[String]) -> u8 {
     if words.first().is_some_and(|word| word == limits::EAT) {
         return limits::eat(&words[1..]);
     }
+    if words.first().is_some_and(|word| word == DIE) {
+        return die();
+    }
     let Ok(orders) = Orders::read(words) else { return exit::USAGE };
+    if orders.hold {
+        // The first process of a container gets no signal that it does not handle (pid_namespaces(7)).
+        let always = Arc::new(AtomicBool::new(true));
+        let _ = signal_hook::flag::register_conditional_shutdown(SIGTERM, TERMINATED, always);
+    }
     if let Some(port) = orders.serve {
         // Whoever comes will notice; the document is worth more than this.
         let _ = serve::greet(port);

@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,10 @@ const WORDS: &[u8] = b"written in the first life\n";
 const MORE: &[u8] = b"and more\n";
 /// What it leaves in the root and in the volume.
 const MARK: &str = "dindcheck-mark";
+/// What the second life leaves in the volume when it is there to be met.
+const HERE: &str = "dindcheck-here";
+/// No visitor waits longer for it.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// An attribute that needs no privilege (xattr(7)).
 const ATTRIBUTE: &str = "user.dindcheck";
 /// How often a file is synced; the median counts.
@@ -89,6 +93,21 @@ pub fn try_out(host: &dyn Host, places: &Places) -> Storage {
     let is_tmpfs = mounts.at(&places.tmpfs).is_some_and(|mount| mount.fstype == "tmpfs");
     storage.tried.attempt("tmpfs-mounted", holds(is_tmpfs, "find a tmpfs at", &places.tmpfs));
     storage
+}
+
+/// Says in the volume that this second life is there to be met.
+pub fn announce(places: &Places) {
+    let _ = File::create(places.volume.join(HERE));
+}
+
+/// Waits until the other one is there: it is started at the same time. Where the volume is not shared, the attempt to
+/// meet it is made all the same.
+pub fn await_the_other(places: &Places) {
+    let end = Instant::now() + PATIENCE;
+    let here = places.volume.join(HERE);
+    while !here.exists() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(3));
+    }
 }
 
 /// Changes files of the image and makes new ones.

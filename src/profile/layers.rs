@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::raw::{Raw, Span};
-use super::{Container, Controllers, Daemon, Format, Grant, Image, Network, Profile, Storage};
+use super::{Container, Controllers, Daemon, DaemonDeath, Format, Grant, Image, Network, Profile, Storage};
 
 /// The first layer that answers a question.
 fn first<T: Clone>(layers: &[Raw], pick: impl Fn(&Raw) -> Option<T>) -> Option<T> {
@@ -74,6 +74,7 @@ impl Daemon {
             debug: first(l, |r| r.daemon.debug).unwrap_or(true),
             start_timeout: span(first(l, |r| r.daemon.start_timeout), 60),
             stop_timeout: span(first(l, |r| r.daemon.stop_timeout), 15),
+            on_death: first(l, |r| r.daemon.on_death).unwrap_or(DaemonDeath::Report),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Format, Grant, Mode, Weight};
+use super::{DaemonDeath, Format, Grant, Mode, Weight};
 
 /// A duration in a profile: `60s`, `1m 30s`.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +77,7 @@ pub(super) struct RawDaemon {
     pub(super) debug: Option<bool>,
     pub(super) start_timeout: Option<Span>,
     pub(super) stop_timeout: Option<Span>,
+    pub(super) on_death: Option<DaemonDeath>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

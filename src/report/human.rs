@@ -17,6 +17,9 @@ const COLUMN: usize = 32;
 /// So many changes of a repair are shown; the other reports have all.
 const CHANGES: usize = 6;
 
+/// Stands between words that folding must not part; printed as a space.
+const TIE: char = '\u{a0}';
+
 /// The style of an outcome's word.
 fn style(outcome: &Outcome) -> Style {
     let color = match outcome {
@@ -32,18 +35,40 @@ fn style(outcome: &Outcome) -> Style {
 /// One line about a concluded step.
 pub fn line(step: &StepReport) -> String {
     let paint = style(&step.outcome);
-    let said = match &step.outcome {
-        Outcome::Skipped(reason) => reason.clone(),
-        Outcome::Errored(error) => format!("could not look: {error:#}"),
-        Outcome::Repaired => repaired(step),
-        _ => step.headline().map(|finding| finding.what.clone()).unwrap_or_default(),
-    };
+    let said = said(step);
     let took = match step.outcome {
         Outcome::Skipped(_) => String::new(),
         _ => format!(" ({})", duration(step.duration)),
     };
     let head = format!("  {paint}{:<8}{paint:#} {:<20} ", step.outcome.name(), step.step.id);
     hang(&head, COLUMN, &format!("{said}{took}"))
+}
+
+/// One row about a concluded step, whatever it says: for a place that is drawn anew.
+pub fn short(step: &StepReport) -> String {
+    let paint = style(&step.outcome);
+    let said = said(step);
+    let head = format!("  {paint}{:<8}{paint:#} {:<20} ", step.outcome.name(), step.step.id);
+    head + &shortened(&said, COLUMN)
+}
+
+/// So much of a text as a row has room for behind so many columns.
+pub fn shortened(text: &str, behind: usize) -> String {
+    let room = WIDTH - 1 - behind;
+    match text.chars().count() {
+        count if count <= room => text.to_owned(),
+        _ => text.chars().take(room - 1).chain(['…']).collect(),
+    }
+}
+
+/// What is said of a step.
+fn said(step: &StepReport) -> String {
+    match &step.outcome {
+        Outcome::Skipped(reason) => reason.clone(),
+        Outcome::Errored(error) => format!("could not look: {error:#}"),
+        Outcome::Repaired => repaired(step),
+        _ => step.headline().map(|finding| finding.what.clone()).unwrap_or_default(),
+    }
 }
 
 /// Folded words behind a head that is `indent` columns wide, the rows below each other.
@@ -63,8 +88,8 @@ fn repaired(step: &StepReport) -> String {
 /// `0.4 ms`, `1.83 s`.
 fn duration(duration: std::time::Duration) -> String {
     match duration.as_secs_f64() {
-        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
-        seconds => format!("{:.1} ms", seconds * 1000.0),
+        seconds if seconds >= 1.0 => format!("{seconds:.2}{TIE}s"),
+        seconds => format!("{:.1}{TIE}ms", seconds * 1000.0),
     }
 }
 
@@ -123,14 +148,10 @@ fn verdict(report: &Report) -> String {
     };
     let paint = Style::new().bold().fg_color(Some(color.into()));
     let at = report.first_failure().map(|f| format!(" at {}", f.step.step.id)).unwrap_or_default();
-    let environment = environment(report);
-    format!(
-        "{paint}dindcheck: {}{at}{paint:#} (profile {}, run {}, {}){environment}",
-        verdict.name(),
-        report.profile,
-        report.run,
-        duration(report.duration)
-    )
+    let run = format!("(profile {}, run {}, {})", report.profile, report.run, duration(report.duration));
+    let words = format!("dindcheck: {}{at}", verdict.name());
+    let rest = hang("", words.chars().count() + 1, &run);
+    format!("{paint}{words}{paint:#} {rest}{}", environment(report))
 }
 
 /// What is known of the environment, on a line of its own.
@@ -144,8 +165,19 @@ fn environment(report: &Report) -> String {
         ("storage", &e.storage_driver),
     ];
     let words: Vec<_> =
-        known.iter().filter_map(|(key, value)| Some(format!("{key} {}", value.as_ref()?))).collect();
-    if words.is_empty() { String::new() } else { format!("\n  {}", words.join(", ")) }
+        known.iter().filter_map(|(key, value)| Some(format!("{key}{TIE}{}", value.as_ref()?))).collect();
+    if words.is_empty() { String::new() } else { format!("\n{}", hang("  ", 2, &words.join(", "))) }
+}
+
+/// The verdict alone, and where something failed what it was and what to do.
+pub fn brief(report: &Report) -> String {
+    let mut text = verdict(report) + "\n";
+    if let Some(failure) = report.first_failure() {
+        let cause = failure.cause.map_or(String::new(), |cause| format!(" ({})", cause.as_str()));
+        text += &format!("  {}{cause}\n", failure.what);
+        text += &failure.remedy.map_or(String::new(), |remedy| format!("  what to do: {remedy}\n"));
+    }
+    text
 }
 
 /// The first failure: what, cause, evidence, the log's own words, remedy.
@@ -181,7 +213,7 @@ fn field(text: &mut String, name: &str, value: &str) {
 /// Words in rows of at most `width` characters; a word that is longer stays whole.
 fn fold(text: &str, width: usize) -> Vec<String> {
     let mut rows = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.split_ascii_whitespace() {
         let row = rows.last_mut().map_or("", |row| row.as_str());
         if !row.is_empty() && row.chars().count() + 1 + word.chars().count() > width {
             rows.push(word.to_owned());
@@ -192,7 +224,7 @@ fn fold(text: &str, width: usize) -> Vec<String> {
             row.push_str(word);
         }
     }
-    rows
+    rows.iter().map(|row| row.replace(TIE, " ")).collect()
 }
 
 /// What stands below a step's line: its warnings and failures, and what a repair changed.

@@ -1,16 +1,21 @@
 //! What does a run amount to? The report, its verdict and its exit code; rendering is left to the formats.
-//!
-//! The structure is the JSON schema, version 1: fields may be added, never renamed.
 
 use std::time::Duration;
 
-use serde::ser::SerializeMap;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::diagnosis::{self, CauseId, Diagnosis};
-use crate::step::{Finding, Level, Outcome, Phase, RepairRecord, Step};
+use crate::step::{Finding, Level, Outcome, RepairRecord, Step};
 
+pub mod document;
+pub mod files;
+pub mod formats;
+pub mod github;
 pub mod human;
+pub mod junit;
+pub mod live;
+pub mod page;
 
 /// Exit codes, the one table of them.
 pub mod exit {
@@ -18,21 +23,21 @@ pub mod exit {
     pub const SOUND: u8 = 0;
     /// A step failed.
     pub const BROKEN: u8 = 1;
-    /// A check could not look, a deadline passed, or the run was interrupted.
+    /// A check could not look, a deadline passed, or the run was interrupted or is not over.
     pub const UNKNOWN: u8 = 2;
     /// A wrong argument, profile or reference; nothing was touched.
     pub const USAGE: u8 = 64;
 }
 
 /// What a run says in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Every step that ran passed.
     Sound,
     /// A step failed.
     Broken,
-    /// Nothing failed, but something could not be looked at.
+    /// Nothing failed, but something could not be looked at, or the run is not over.
     Unknown,
 }
 
@@ -57,7 +62,7 @@ impl Verdict {
 }
 
 /// What was learned about the environment on the way.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Environment {
     /// Release of the kernel.
     pub kernel: Option<String>,
@@ -103,6 +108,8 @@ pub struct Report {
     pub leftovers: Vec<String>,
     /// The daemon's log, read from its first error, where the daemon or a container failed.
     pub diagnosis: Option<Diagnosis>,
+    /// Whether the run came to its end; a report that was written on the way proves nothing yet.
+    pub complete: bool,
     /// Duration of the whole run.
     pub duration: Duration,
 }
@@ -124,7 +131,7 @@ impl Report {
     pub fn verdict(&self) -> Verdict {
         let failed = self.steps.iter().any(|s| matches!(s.outcome, Outcome::Failed));
         let errored = self.steps.iter().any(|s| matches!(s.outcome, Outcome::Errored(_)));
-        match (failed, errored) {
+        match (failed, errored || !self.complete) {
             (true, _) => Verdict::Broken,
             (false, true) => Verdict::Unknown,
             (false, false) => Verdict::Sound,
@@ -166,93 +173,8 @@ impl StepReport {
     }
 }
 
-impl Serialize for Finding {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let evidence: serde_json::Map<_, _> =
-            self.evidence.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())).collect();
-        let mut map = out.serialize_map(Some(5))?;
-        map.serialize_entry("level", &self.level)?;
-        map.serialize_entry("what", &self.what)?;
-        map.serialize_entry("evidence", &evidence)?;
-        map.serialize_entry("cause", &self.cause)?;
-        map.serialize_entry("hint", &self.hint)?;
-        map.end()
-    }
-}
-
-/// A duration as the reports give it: milliseconds, to the microsecond.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
-}
-
-impl Serialize for RepairRecord {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let changes: Vec<_> = self
-            .changes
-            .iter()
-            .map(|change| serde_json::json!({"did": change.did, "undo": change.undo.to_string()}))
-            .collect();
-        let mut map = out.serialize_map(Some(4))?;
-        map.serialize_entry("title", self.title)?;
-        map.serialize_entry("reach", &self.reach)?;
-        map.serialize_entry("changes", &changes)?;
-        map.serialize_entry("error", &self.error)?;
-        map.end()
-    }
-}
-
-impl Serialize for StepReport {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let reason = match &self.outcome {
-            Outcome::Skipped(reason) => Some(reason.clone()),
-            Outcome::Errored(error) => Some(format!("{error:#}")),
-            _ => None,
-        };
-        let phase: Phase = self.step.phase;
-        let mut map = out.serialize_map(Some(9))?;
-        map.serialize_entry("id", self.step.id)?;
-        map.serialize_entry("title", self.step.title)?;
-        map.serialize_entry("phase", &phase)?;
-        map.serialize_entry("outcome", self.outcome.name())?;
-        map.serialize_entry("reason", &reason)?;
-        map.serialize_entry("started_ms", &milliseconds(self.started))?;
-        map.serialize_entry("duration_ms", &milliseconds(self.duration))?;
-        map.serialize_entry("findings", &self.findings)?;
-        map.serialize_entry("repair", &self.repair)?;
-        map.end()
-    }
-}
-
-impl Serialize for FirstFailure<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut map = out.serialize_map(Some(4))?;
-        map.serialize_entry("step", self.step.step.id)?;
-        map.serialize_entry("cause", &self.cause)?;
-        map.serialize_entry("what", &self.what)?;
-        map.serialize_entry("remedy", &self.remedy)?;
-        map.end()
-    }
-}
-
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let verdict = self.verdict();
-        let mut map = out.serialize_map(None)?;
-        map.serialize_entry("schema_version", &1)?;
-        map.serialize_entry(
-            "tool",
-            &serde_json::json!({"name": "dindcheck", "version": env!("CARGO_PKG_VERSION")}),
-        )?;
-        map.serialize_entry("run", &self.run)?;
-        map.serialize_entry("profile", &self.profile)?;
-        map.serialize_entry("verdict", &verdict)?;
-        map.serialize_entry("exit_code", &verdict.exit_code())?;
-        map.serialize_entry("first_failure", &self.first_failure())?;
-        map.serialize_entry("diagnosis", &self.diagnosis)?;
-        map.serialize_entry("environment", &self.environment)?;
-        map.serialize_entry("steps", &self.steps)?;
-        map.serialize_entry("leftovers", &self.leftovers)?;
-        map.serialize_entry("duration_ms", &milliseconds(self.duration))?;
-        map.end()
+        document::Document::of(self).serialize(out)
     }
 }

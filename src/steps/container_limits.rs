@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_only_written_down_fails() {
         let lived = |_: &mut Document, limits: &mut Limits| {
-            (limits.memory.signal, limits.memory.code) = (None, Some(0))
+            (limits.memory.signal, limits.memory.code) = (None, Some(0));
         };
         assert_eq!(seen(lived, &[]), [(Level::Fail, "memory-limit-not-enforced")]);
         let forks = |_: &mut Document, limits: &mut Limits| {

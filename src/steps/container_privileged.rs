@@ -3,7 +3,7 @@
 use crate::diagnosis::CauseId;
 use crate::engine::{ContainerRun, EngineError, Stage};
 use crate::facts::caps::{Cap, CapSet, names};
-use crate::facts::status::Status;
+use crate::facts::status::{Seccomp, Status};
 use crate::facts::version::Version;
 use crate::step::{Cx, Finding, Phase, Step};
 use crate::workload;
@@ -32,13 +32,14 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         alone = workload::privileged(cx);
         &alone
     };
-    let held = Status::read(cx.host)?.effective;
+    let own = Status::read(cx.host)?;
     let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
-    judge(run, held, engine)
+    judge(run, &own, engine)
 }
 
-/// `held` is what this container, and so its daemon, holds.
-fn judge(run: &ContainerRun, held: CapSet, engine: Option<Version>) -> anyhow::Result<Vec<Finding>> {
+/// `own` is what holds for this container, and so for its daemon.
+fn judge(run: &ContainerRun, own: &Status, engine: Option<Version>) -> anyhow::Result<Vec<Finding>> {
+    let held = own.effective;
     if let Err(error) = &run.end {
         return Ok(vec![judge_refusal(run.stage, error, held, engine)?]);
     }
@@ -55,7 +56,11 @@ fn judge(run: &ContainerRun, held: CapSet, engine: Option<Version>) -> anyhow::R
     let lacks: Vec<Cap> = lacks.into_iter().filter(|cap| !known || *cap <= Cap::LAST_OF_20_10).collect();
     let wrong = [
         (!lacks.is_empty(), format!("lacks {}, which this container holds", names(&lacks))),
-        (document.identity.seccomp == "2", "has a system-call filter".to_owned()),
+        // A filter of this container's is inherited by everything in it.
+        (
+            document.identity.seccomp == "2" && own.seccomp == Seccomp::Off,
+            "has a system-call filter".to_owned(),
+        ),
         (!privileged.sys_writable, "cannot write to /sys".to_owned()),
     ];
     let mut findings: Vec<_> = privileged
@@ -132,8 +137,24 @@ mod tests {
         ContainerRun { stage: Stage::Start, end: Err(error), ..ContainerRun::new() }
     }
 
+    fn status(effective: CapSet, seccomp: Seccomp) -> Status {
+        Status { effective, bounding: effective, no_new_privs: false, seccomp }
+    }
+
     fn seen(run: &ContainerRun, held: CapSet, engine: &str) -> Vec<(Level, &'static str)> {
-        problems(&judge(run, held, Version::find(engine)).unwrap())
+        problems(&judge(run, &status(held, Seccomp::Off), Version::find(engine)).unwrap())
+    }
+
+    #[test]
+    fn a_filter_that_this_container_has_itself_is_not_the_engines() {
+        let mut document = crate::probe::look(&crate::host::fake::Fake::new());
+        document.identity.capabilities = ALL.to_string();
+        document.identity.seccomp = "2".into();
+        document.privileged = Some(Privileged { mount: None, devices: 150, sys_writable: true });
+        let run = ContainerRun { stdout: serde_json::to_vec(&document).unwrap(), ..ContainerRun::new() };
+        let seen = |seccomp| problems(&judge(&run, &status(ALL, seccomp), None).unwrap());
+        assert_eq!(seen(Seccomp::Filter), []);
+        assert_eq!(seen(Seccomp::Off), [(Level::Fail, "inner-privileged-container-failed")]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The built-in image tells what it sees inside ([`Document`]); from outside its cgroup must lie below this
 //! container's own, or the limits of the outer container do not hold for it.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::diagnosis::CauseId;
@@ -10,11 +12,14 @@ use crate::engine::error::seconds;
 use crate::engine::image::Archive;
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
 use crate::facts::cgroup::{Cgroups, Hierarchy};
+use crate::host::Host;
 use crate::plan::{ImageChoice, Plan};
 use crate::probe::Document;
 use crate::profile::Container;
 use crate::step::{Cx, Finding, Phase, Step};
 use crate::workload::{self, spec};
+
+mod life;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -28,9 +33,11 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(spec) = wanted(cx.plan) else { return probe(cx) };
+    let before = refused_forks(cx.host);
     let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
     if let Err(error) = run.end {
-        return Ok(vec![judge_failure(run.stage, error, &run.stderr)?]);
+        let failure = judge_failure(run.stage, error, &run.stderr)?;
+        return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
     Ok(judge_end(&cx.plan.profile.container, &run))
 }
@@ -54,6 +61,7 @@ fn wanted(plan: &Plan) -> Option<ContainerSpec> {
 /// container without any of it runs.
 fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let plain;
+    let before = refused_forks(cx.host);
     let all = workload::first(cx);
     let mut run = all;
     if let Err(EngineError::Refused { .. }) = &all.end {
@@ -61,7 +69,8 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         run = &plain;
     }
     if let Err(error) = &run.end {
-        return Ok(vec![judge_failure(run.stage, error.clone(), &run.stderr)?]);
+        let failure = judge_failure(run.stage, error.clone(), &run.stderr)?;
+        return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
     let mut findings = Vec::new();
     if let Err(error) = &all.end {
@@ -69,6 +78,10 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::warn(CauseId::new("container-start-failed"), what).with("refused", error));
     }
     findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
+    findings.extend(life::judge_first(run)?);
+    if let Some(together) = workload::is_started_again(cx.plan).then(|| workload::together(cx)).flatten() {
+        findings.extend(life::judge_second(together));
+    }
     // The headline of a passed step is its last finding.
     findings.extend(judge_end(&cx.plan.profile.container, run));
     Ok(findings)
@@ -80,6 +93,25 @@ fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Res
     Ok(with_text(workload::failure(stage, error, CauseId::new(refused))?, "stderr", stderr))
 }
 
+/// How often this container was refused a process by its own limit so far (Documentation/admin-guide/cgroup-v2.rst,
+/// `pids.events`).
+fn refused_forks(host: &dyn Host) -> u64 {
+    let files = ["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"];
+    let text = files.iter().find_map(|file| host.read_text(Path::new(file)).ok()).unwrap_or_default();
+    let max = text.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok());
+    max.unwrap_or_default()
+}
+
+/// A runtime that gets no thread dies with any words or none: the limit that refused one meanwhile is the better
+/// reason.
+fn beside_limit(mut finding: Finding, refused: u64) -> Finding {
+    if refused == 0 || finding.cause != Some(CauseId::new("container-start-failed")) {
+        return finding;
+    }
+    finding.cause = Some(CauseId::new("pids-limit-reached"));
+    finding.with("pids.events max", refused)
+}
+
 /// Its exit code and its output against what the profile expects.
 fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
     let code = *run.end.as_ref().unwrap_or(&-1);
@@ -88,9 +120,10 @@ fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
         let took = seconds(run.took);
         findings.push(Finding::pass(format!("a container ran and ended with {code} in {took}")));
     } else {
-        let cause = if run.oom_killed { "oom-killed" } else { "container-wrong-exit-code" };
+        let wrong = if run.oom_killed { "oom-killed" } else { "container-wrong-exit-code" };
+        let unrunnable = workload::unrunnable(&String::from_utf8_lossy(&run.stderr));
         let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
-        let finding = Finding::fail(CauseId::new(cause), what);
+        let finding = Finding::fail(unrunnable.unwrap_or(CauseId::new(wrong)), what);
         findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
     }
     if let Some(text) = &wanted.output {

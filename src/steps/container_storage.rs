@@ -4,6 +4,7 @@
 
 use crate::diagnosis::CauseId;
 use crate::engine::{EngineError, Together};
+use crate::facts::confinement::UserNamespace;
 use crate::probe::Document;
 use crate::probe::storage::Storage;
 use crate::step::{Cx, Finding, Level, Phase, Step};
@@ -31,6 +32,9 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         Err(finding) => return Ok(vec![finding]),
     };
     let mut findings = judge(shown.document());
+    if UserNamespace::read(cx.host)? != UserNamespace::Initial {
+        findings.iter_mut().for_each(soften);
+    }
     if let (Shown::First(..), Some(together)) = (&shown, workload::together(cx)) {
         findings.extend(judge_later(together)?);
     }
@@ -38,6 +42,17 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::pass(headline(&shown)));
     }
     Ok(findings)
+}
+
+/// overlay in a user namespace keeps no record of where a file was copied up from (overlayfs.rst, `userxattr`): a file
+/// of the image that is linked has another number than before, and is the same file all the same.
+fn soften(finding: &mut Finding) {
+    let linked = finding.evidence.contains(&("tried", "hard-link".to_owned()));
+    if linked && finding.evidence.contains(&("errno", (Errno::EIO as i32).to_string())) {
+        finding.level = Level::Warn;
+        finding.what =
+            "in a container a file of the image changes its number when it is linked: overlay in a user namespace".into();
+    }
 }
 
 /// What the first life tried.
@@ -192,6 +207,16 @@ mod tests {
         }
         let full = judge(&lived(Life::First, &[("root-write", Errno::ENOSPC)]));
         assert_eq!(problems(&full), [(Level::Fail, "disk-full")]);
+    }
+
+    #[test]
+    fn a_link_with_another_number_is_what_user_namespaces_have() {
+        let level = |errno| {
+            let mut findings = judge(&lived(Life::First, &[("hard-link", errno)]));
+            findings.iter_mut().for_each(soften);
+            problems(&findings)[0].0
+        };
+        assert_eq!([level(Errno::EIO), level(Errno::EPERM)], [Level::Warn, Level::Fail]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{self, CauseId};
 use crate::engine::{EngineError, image::architecture};
 use crate::plan::ImageChoice;
 use crate::step::{Cx, Finding, Phase, Step};
@@ -43,7 +43,11 @@ fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
             Finding::fail(CauseId::new("disk-full"), "there is no space for the built-in image")
                 .with("message", message)
         }
-        Err(error) => error.into_finding(failed, failed)?,
+        Err(error) => {
+            let message = if let EngineError::Refused { message, .. } = &error { message } else { "" };
+            let cause = diagnosis::of_message(message).unwrap_or(failed);
+            error.into_finding(cause, failed)?
+        }
     };
     Ok(vec![finding])
 }
@@ -164,7 +168,9 @@ fn judge_pull(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
         return error.into_finding(CauseId::new("image-not-found"), CauseId::new("registry-unreachable"));
     };
     let row = PULL.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-    let cause = row.map_or("image-not-found", |(cause, _)| cause);
+    // Docker 20.10 hands on the registry's code alone where there is no more to say.
+    let refused = if message.trim() == "denied" { "registry-unauthorized" } else { "image-not-found" };
+    let cause = row.map_or(refused, |(cause, _)| cause);
     let why = match cause {
         "registry-rate-limit" => "its registry allows no more pulls for now",
         "disk-full" => "the disk is full",
@@ -223,6 +229,7 @@ mod tests {
             ),
             ("x509: certificate has expired or is not yet valid: current time 1999", "system-clock-wrong"),
             ("write /var/lib/docker/tmp/x: no space left on device", "disk-full"),
+            ("denied", "registry-unauthorized"),
             ("something new", "image-not-found"),
         ] {
             assert_eq!(cause_of(message), cause, "{message}");

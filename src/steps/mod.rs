@@ -4,12 +4,14 @@
 
 use anyhow::Context;
 
+use crate::facts::daemon::Daemon;
 use crate::facts::programs;
 use crate::host::Host;
 use crate::plan::{Plan, Planned};
-use crate::step::Step;
+use crate::step::{Cx, Step};
 
 pub mod binaries;
+pub mod build;
 pub mod cgroup_delegation;
 pub mod cgroup_mounts;
 pub mod container_limits;
@@ -49,6 +51,7 @@ pub static ALL: &[Step] = &[
     container_storage::STEP,
     container_network::STEP,
     container_privileged::STEP,
+    build::STEP,
     teardown::STEP,
 ];
 
@@ -64,6 +67,19 @@ pub fn begin(host: &dyn Host, plan: &Plan) {
     let asks = |planned: &Planned| planned.skip.is_none() && ASK_THE_DAEMON.contains(&planned.step.id);
     if plan.attach.is_none() && plan.steps.iter().any(asks) {
         programs::ask_ahead(host, plan);
+    }
+}
+
+/// Begins the trials of the next steps: none of the steps up to them repairs anything. What goes wrong here, they
+/// will meet themselves.
+fn begin_trials(cx: &Cx<'_>, daemon: &Daemon) {
+    let runs =
+        |step: &Step| cx.plan.steps.iter().any(|other| other.step.id == step.id && other.skip.is_none());
+    if runs(&storage::STEP) {
+        let _ = storage::begin(cx, daemon);
+    }
+    if runs(&network::STEP) {
+        let _ = network::begin(cx.host, daemon);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Is what every container has by default mounted here as an inner engine needs it?
 //!
 //! Which lack stops the engine was measured with 20.10, 26.1 and 28.5: a read-only /proc/sys or /run, or no
-//! /dev/null, does; the other lacks are felt by some inner containers only.
+//! /dev/null, does, and a read-only /tmp stops docker exec; the other lacks are felt by some inner containers only.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(sys(&mounts));
     findings.extend(securityfs(cx.host, &mounts)?);
     findings.extend(devices::judge(cx.host, &mounts)?);
-    findings.extend(scratch(&mounts, daemon));
+    findings.extend(scratch(cx.host, &mounts, daemon));
     findings.push(propagation(&mounts));
     Ok(findings)
 }
@@ -152,8 +152,9 @@ fn lacks_securityfs(host: &dyn Host, mounts: &Mounts) -> HostResult<bool> {
     Ok(on && mounts.at(place).is_none() && host.exists(place)?)
 }
 
-/// dockerd's sockets and pid file are below /run, and containerd's image store mounts below /tmp.
-fn scratch(mounts: &Mounts, daemon: impl Fn() -> Option<Daemon>) -> Vec<Finding> {
+/// dockerd's sockets and pid file are below /run; containerd's image store mounts below /tmp, and every `docker exec`
+/// writes a file there.
+fn scratch(host: &dyn Host, mounts: &Mounts, daemon: impl Fn() -> Option<Daemon>) -> Vec<Finding> {
     let read_only = |path: &str| mounts.holding(Path::new(path)).filter(|mount| is_read_only(mount));
     let elsewhere = || daemon().is_some_and(|daemon| !daemon.settings.exec_root.starts_with("/var/run"));
     let stored = || daemon().is_some_and(|daemon| matches!(daemon.settings.store, Store::Snapshotter { .. }));
@@ -162,18 +163,18 @@ fn scratch(mounts: &Mounts, daemon: impl Fn() -> Option<Daemon>) -> Vec<Finding>
             Finding::fail(NOT_WRITABLE, "/run is read-only: dockerd has no place for its sockets and ends");
         seen(finding, mount).hint("start the outer container without --read-only, or with --tmpfs /run")
     });
+    // go-runc's Exec: a file below XDG_RUNTIME_DIR where that is set, else below /tmp.
+    let described = host.env("XDG_RUNTIME_DIR").is_none_or(|dir| dir.is_empty());
     let tmp = read_only("/tmp").map(|mount| {
-        let finding = if stored() {
-            Finding::fail(
-                NOT_WRITABLE,
-                "/tmp is read-only, and the containerd image store mounts each new container there",
-            )
-        } else {
-            Finding::warn(
-                NOT_WRITABLE,
-                "/tmp is read-only: dockerd works, and what it runs beside containers may not",
-            )
+        let why = match (stored(), described) {
+            (true, _) => "the containerd image store mounts each new container there",
+            (_, true) => "docker exec writes there what it is to run",
+            _ => "what dockerd runs beside containers may write there",
         };
+        let what = format!("/tmp is read-only, and {why}");
+        let fails = stored() || described;
+        let finding =
+            if fails { Finding::fail(NOT_WRITABLE, what) } else { Finding::warn(NOT_WRITABLE, what) };
         seen(finding, mount).hint("start the outer container with --tmpfs /tmp:exec")
     });
     run.into_iter().chain(tmp).collect()

@@ -59,16 +59,28 @@ struct Programs {
     kinds: Vec<PathBuf>,
 }
 
+/// Begins what will be tried, while the step before is still at work.
+pub(super) fn begin(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<()> {
+    let programs = programs(host, &daemon.settings)?;
+    host.trial_ahead(&wanted(host, daemon, &programs)?);
+    Ok(())
+}
+
+/// What is to be tried.
+fn wanted(host: &dyn Host, daemon: &Daemon, programs: &Programs) -> anyhow::Result<Trial> {
+    Ok(Trial::Network(Wanted {
+        firewall: firewall_wanted(host, daemon, programs),
+        br_netfilter: forwarding::needs_br_netfilter(host, daemon)?,
+    }))
+}
+
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let daemon = Daemon::read(cx.host, cx.plan)?;
     let programs = programs(cx.host, &daemon.settings)?;
-    let wanted = Wanted {
-        firewall: firewall_wanted(cx.host, &daemon, &programs),
-        br_netfilter: forwarding::needs_br_netfilter(cx.host, &daemon)?,
-    };
+    let trial = wanted(cx.host, &daemon, &programs)?;
     let facts = Facts {
         version: daemon.version,
-        tried: cx.host.trial(&Trial::Network(wanted))?,
+        tried: cx.host.trial(&trial)?,
         routes: Routes::read(cx.host)?,
         is_host: is_host_namespace(cx.host)?,
         settings: daemon.settings,

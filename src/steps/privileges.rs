@@ -17,6 +17,7 @@ use crate::step::{Cx, Finding, Phase, Step};
 use crate::trial::{Trial, TrialReport};
 
 mod calls;
+mod ids;
 mod needs;
 
 const NOT_ROOT: CauseId = CauseId::new("not-root");
@@ -26,9 +27,7 @@ const ENGINE_LACKS: CauseId = CauseId::new("engine-lacks-capability");
 const NO_SYS_RESOURCE: CauseId = CauseId::new("cap-sys-resource-missing");
 const NOT_EFFECTIVE: CauseId = CauseId::new("capability-not-effective");
 const NO_SYS_ADMIN: CauseId = CauseId::new("cap-sys-admin-missing");
-const USER_NAMESPACE: CauseId = CauseId::new("user-namespace");
 const NO_NEW_PRIVS: CauseId = CauseId::new("no-new-privileges");
-const NARROW_MAP: CauseId = CauseId::new("image-uid-outside-mapped-range");
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -49,6 +48,8 @@ struct Facts {
     status: Status,
     label: Label,
     user_namespace: UserNamespace,
+    /// The group of dockerd's socket, where it has no id here.
+    unmapped_group: Option<ids::Group>,
     /// The calls that runc makes, where something other than capabilities might forbid them.
     calls: Option<TrialReport>,
 }
@@ -66,7 +67,12 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         tried => tried?,
     };
     let user_namespace = UserNamespace::read(cx.host)?;
-    Ok(judge(&Facts { identity: cx.host.identity(), status, label, user_namespace, calls }))
+    let unmapped_group = match &user_namespace {
+        UserNamespace::Initial => None,
+        UserNamespace::Mapped(_) => ids::unmapped_group(cx)?,
+    };
+    let identity = cx.host.identity();
+    Ok(judge(&Facts { identity, status, label, user_namespace, unmapped_group, calls }))
 }
 
 /// What a program started from here holds.
@@ -82,7 +88,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         findings.extend(calls::judge(report, &facts.label, facts.status.seccomp != Seccomp::Off));
     }
     findings.extend(no_new_privileges(&facts.status));
-    findings.extend(user_namespace(&facts.user_namespace));
+    findings.extend(ids::judge(&facts.user_namespace, facts.unmapped_group.as_ref()));
     findings
 }
 
@@ -92,7 +98,7 @@ fn root(facts: &Facts) -> Option<Finding> {
     (euid != 0).then(|| {
         Finding::fail(NOT_ROOT, format!("this is user {euid}, and dockerd starts only as user 0"))
             .with("euid", euid)
-            .hint("start the outer container with --user 0, or run dindcheck by sudo")
+            .hint("start the outer container with --user 0, or run dindcheck by sudo; for a rootless daemon: DOCKERD=dindcheck dockerd-rootless.sh --profile rootless")
     })
 }
 
@@ -175,28 +181,6 @@ fn no_new_privileges(status: &Status) -> Option<Finding> {
         .with("path", "/proc/self/status")
         .with("NoNewPrivs", 1)
     })
-}
-
-/// Docker works in a user namespace, with what is mapped there.
-fn user_namespace(user_namespace: &UserNamespace) -> Option<Finding> {
-    let UserNamespace::Mapped(map) = user_namespace else { return None };
-    let ids: u64 = map.split(", ").filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
-    let finding = if ids < 65_536 {
-        Finding::warn(
-            NARROW_MAP,
-            format!(
-                "this is a user namespace of {ids} ids: images with files of other owners cannot be unpacked"
-            ),
-        )
-    } else {
-        Finding::warn(
-            USER_NAMESPACE,
-            format!(
-                "this is a user namespace of {ids} ids: device rules of inner containers are not enforced"
-            ),
-        )
-    };
-    Some(finding.with("path", "/proc/self/uid_map").with("map", map))
 }
 
 #[cfg(test)]

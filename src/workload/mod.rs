@@ -8,8 +8,8 @@
 use std::cell::OnceCell;
 
 use crate::diagnosis::{self, CauseId};
-use crate::engine::{ContainerRun, EngineError, Stage, Together};
-use crate::plan::ImageChoice;
+use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage, Together};
+use crate::plan::{ImageChoice, Plan};
 use crate::probe::{Document, PROTOCOL};
 use crate::step::{Cx, Finding};
 
@@ -27,14 +27,27 @@ pub struct Seen {
 /// The first container, with everything that a step of the plan asks for.
 pub fn first<'a>(cx: &Cx<'a>) -> &'a ContainerRun {
     let asked = || Part::ALL.into_iter().filter(|part| cx.plan.runs(part.step())).collect::<Vec<_>>();
-    cx.seen.first.get_or_init(|| run(cx, "run", &asked()))
+    cx.seen.first.get_or_init(|| {
+        let spec = spec::first(cx, &asked(), is_started_again(cx.plan));
+        run(cx, &spec)
+    })
+}
+
+/// Whether a step of the plan judges its second life.
+pub fn is_started_again(plan: &Plan) -> bool {
+    ["container-storage", "container-network", "container-privileged"].iter().any(|step| plan.runs(step))
 }
 
 /// Its second life and its neighbour; where the first was refused there is none.
 pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
-    first(cx).end.as_ref().ok()?;
+    let first = first(cx);
+    first.end.as_ref().ok()?;
     let within = cx.plan.profile.container.timeout;
-    Some(cx.seen.together.get_or_init(|| cx.engine.run_together(cx.plan, &spec::pair(cx.plan), within)))
+    Some(
+        cx.seen.together.get_or_init(|| {
+            cx.engine.run_together(cx.plan, &spec::pair(cx.plan, first.network.clone()), within)
+        }),
+    )
 }
 
 /// A container that is privileged and has nothing else.
@@ -42,15 +55,14 @@ pub fn privileged(cx: &Cx<'_>) -> ContainerRun {
     cx.engine.run(cx.plan, &spec::privileged(cx.plan), cx.plan.profile.container.timeout)
 }
 
-/// Runs a container of the built-in image with some of the parts.
-fn run(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerRun {
+/// Runs a container of the built-in image.
+fn run(cx: &Cx<'_>, spec: &ContainerSpec) -> ContainerRun {
     // The profile's own image was brought in by the step `image`; the probe comes in the built-in one.
-    let missing = cx.plan.image != ImageChoice::Builtin && role == "run";
+    let missing = cx.plan.image != ImageChoice::Builtin && spec.role == "run";
     if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.plan).err()).flatten() {
         return ContainerRun { end: Err(error), ..ContainerRun::new() };
     }
-    let spec = spec::container(cx, role, parts);
-    cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout)
+    cx.engine.run(cx.plan, spec, cx.plan.profile.container.timeout)
 }
 
 /// What a step judges: the run that shows its part, with the probe's document.
@@ -86,7 +98,7 @@ pub fn shown<'a>(cx: &Cx<'a>, part: Part, refused: CauseId) -> anyhow::Result<Re
         Err(EngineError::Refused { .. }) => {}
         Err(error) => return Ok(Err(failure(run_of_all.stage, error.clone(), refused)?)),
     }
-    let alone = run(cx, part.role(), &[part]);
+    let alone = run(cx, &spec::container(cx, part.role(), &[part]));
     Ok(match alone.end {
         Ok(_) => read(&alone).map(|document| Shown::Alone(Box::new(alone), Box::new(document))),
         Err(error) => Err(failure(alone.stage, error, refused)?),
@@ -113,7 +125,6 @@ pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
 
 /// Messages of the runtime that mean something else than in a log. The first row that fits counts.
 const START: &[(&str, &[&str])] = &[
-    ("disk-full", &["no space left on device", "disk quota exceeded"]),
     ("image-for-other-architecture", &["exec format error"]),
     (
         "docker-proxy-program-missing",
@@ -124,24 +135,79 @@ const START: &[(&str, &[&str])] = &[
         ],
     ),
     ("docker-iptables-chains-flushed", &["No chain/target/match by that name"]),
-    (
-        "entrypoint-not-executable",
-        &[
-            "\": permission denied: unknown",
-            "executable file not found",
-            "no such file or directory: unknown",
-        ],
-    ),
 ];
+
+/// A program that cannot be run, in the words of runc, before a container starts (`exec: "/x": stat /x: no such file
+/// or directory`) or as the last ones of its init (`exec /x: exec format error`).
+pub fn unrunnable(text: &str) -> Option<CauseId> {
+    let is_exec = text.contains("exec: \"")
+        || text.trim_start().starts_with("exec ")
+        || text.contains("exec user process");
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let cause = match () {
+        () if !is_exec => return None,
+        () if says(&["exec format error"]) => "image-for-other-architecture",
+        () if says(&[
+            "permission denied",
+            "no such file or directory",
+            "file not found",
+            "is a directory",
+        ]) =>
+        {
+            "entrypoint-not-executable"
+        }
+        () => return None,
+    };
+    Some(CauseId::new(cause))
+}
 
 /// A container that did not come to its end. `refused` is the cause where the words have none of their own.
 pub fn failure(stage: Stage, error: EngineError, refused: CauseId) -> anyhow::Result<Finding> {
     let mut cause = refused;
     if let EngineError::Refused { message, .. } = &error {
         let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| diagnosis::of_message(message));
+        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| unrunnable(message));
+        let known = known.or_else(|| diagnosis::of_message(message));
         cause = known.unwrap_or(refused);
     }
     let late = if stage == Stage::Create { "daemon-hangs" } else { "container-timeout" };
     error.into_finding(cause, CauseId::new(late))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_program_that_cannot_be_run() {
+        let cause = |text: &str| unrunnable(text).map(CauseId::as_str);
+        for text in [
+            "OCI runtime create failed: container_linux.go:380: exec: \"/x\": permission denied: unknown",
+            "error during container init: exec: \"/nothing\": stat /nothing: no such file or directory",
+            "exec: \"x\": executable file not found in $PATH: unknown",
+            "exec /x: no such file or directory\n",
+            "standard_init_linux.go:228: exec user process caused: no such file or directory",
+        ] {
+            assert_eq!(cause(text), Some("entrypoint-not-executable"), "{text}");
+        }
+        assert_eq!(cause("exec /x: exec format error\n"), Some("image-for-other-architecture"));
+        assert_eq!(cause("mkdir /volumes: no such file or directory"), None);
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_its_words_and_else_by_the_step() {
+        let cause = |message: &str| {
+            let error = EngineError::Refused { doing: "start".into(), status: 500, message: message.into() };
+            let finding = failure(Stage::Start, error, CauseId::new("container-start-failed")).unwrap();
+            finding.cause.unwrap().as_str()
+        };
+        let proxy =
+            "failed to start userland proxy: fork/exec /usr/sbin/docker-proxy: no such file or directory";
+        assert_eq!(cause(proxy), "docker-proxy-program-missing");
+        assert_eq!(
+            cause("exec: \"docker-proxy\": executable file not found in $PATH"),
+            "docker-proxy-program-missing"
+        );
+        assert_eq!(cause("something new"), "container-start-failed");
+    }
 }

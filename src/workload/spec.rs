@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::image::Archive;
-use crate::engine::{ContainerSpec, Pair, container};
+use crate::engine::image::{Archive, PROGRAM};
+use crate::engine::{ContainerSpec, EngineResult, Pair, container};
 use crate::facts::routes::Routes;
 use crate::host::Host;
 use crate::plan::Plan;
-use crate::probe::{Orders, limits, reach, storage};
+use crate::probe::{self, Orders, limits, reach, storage};
 use crate::step::Cx;
 
 /// Bytes: what runc needs while it starts a container fits, and it is eaten up in a moment.
@@ -24,6 +24,9 @@ const VOLUME: &str = "/volume";
 const SCRATCH: &str = "/scratch";
 /// Where the probe listens.
 pub const PORT: u16 = 7009;
+
+/// What is run in a container that runs: a program that tells and is killed, and one that is not there.
+pub const EXECS: [&[&str]; 2] = [&[PROGRAM, "probe", probe::DIE], &["/nothing-is-here"]];
 
 /// What a container can be given, each the matter of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +79,27 @@ pub fn container(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerSp
         }
     }
     body["Cmd"] = json!([orders.word()]);
-    ContainerSpec { role, body, hold: true, visit: orders.serve, keep: parts.len() > 1 }
+    ContainerSpec { role, body, hold: true, visit: orders.serve, ..ContainerSpec::default() }
+}
+
+/// The first container: with all of that, asked while it lives, and kept for a second life if there is to be one.
+pub fn first(cx: &Cx<'_>, parts: &[Part], again: bool) -> ContainerSpec {
+    let network = again.then(|| container::name(&cx.plan.run, "network"));
+    let execs = EXECS.map(|words| words.iter().map(ToString::to_string).collect()).to_vec();
+    ContainerSpec { keep: again, execs, network, ..container(cx, "run", parts) }
 }
 
 /// The first container again, and its neighbour: privileged, else plain.
-pub fn pair(plan: &Plan) -> Pair {
-    let first = ContainerSpec { role: "run", body: Value::Null, hold: true, visit: None, keep: true };
+pub fn pair(plan: &Plan, made: Option<EngineResult<()>>) -> Pair {
+    let first = ContainerSpec {
+        role: "run",
+        hold: true,
+        keep: true,
+        signal: Some("SIGTERM"),
+        ..ContainerSpec::default()
+    };
     let others = vec![neighbour(plan, "privileged", true), neighbour(plan, "neighbour", false)];
-    Pair { first, others, network: container::name(&plan.run, "network"), volume: volume(plan) }
+    Pair { first, others, network: container::name(&plan.run, "network"), made, volume: volume(plan) }
 }
 
 /// A container that looks for the first one by name, and for what it wrote, with a root that is read-only.
@@ -93,11 +109,11 @@ fn neighbour(plan: &Plan, role: &'static str, privileged: bool) -> ContainerSpec
     let mut orders = Orders { reach, privileged, ..Orders::default() };
     let mut body = json!({
         "Image": Archive::reference(&plan.run),
-        "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true },
+        "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true, "Init": true },
     });
     stored(plan, &mut body, &mut orders, true);
     body["Cmd"] = json!([orders.word()]);
-    ContainerSpec { role, body, hold: false, visit: None, keep: false }
+    ContainerSpec { role, body, ..ContainerSpec::default() }
 }
 
 /// A container that is privileged and has nothing else.
@@ -167,7 +183,7 @@ mod tests {
     #[test]
     fn the_neighbour_shares_volume_and_network_and_looks_for_the_first_by_name() {
         let plan = Plan::new(&Fake::new(), &Wishes::default()).unwrap();
-        let pair = pair(&plan);
+        let pair = pair(&plan, None);
         assert_eq!(pair.others.iter().map(|spec| spec.role).collect::<Vec<_>>(), ["privileged", "neighbour"]);
         for spec in &pair.others {
             assert_eq!(spec.body["HostConfig"]["Mounts"][0]["Source"], pair.volume);

@@ -16,7 +16,6 @@ need_root
 
 cp "$project/Dockerfile.outer" "$context/Dockerfile"
 cp -r "$project/profiles" "$context/profiles"
-cp "$project/outer-entrypoint.sh" "$context/"
 install -m 755 "$binary" "$context/dindcheck"
 # Without names and times of this checkout, so that equal content gives an equal digest.
 pack() { tar -C "$context" --sort=name --mtime=@0 --owner=0 --group=0 --mode=go-w -c .; }

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) const SUITES: [(&str, &str); 3] = [("bookworm", "20.10"), ("trixie", "26.1"), ("forky", "28.5")];
 
 /// No world takes longer.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What came of a script in an outer container.
 pub(crate) struct Played {
@@ -84,6 +84,16 @@ pub(crate) fn docker(args: &[&str]) -> Command {
     let mut command = Command::new(bed().join("engine.sh"));
     command.arg("docker").args(args);
     command
+}
+
+/// `docker build -t TAG` of a folder with a Dockerfile.
+pub(crate) fn build(tag: &str, dir: &Path) -> Output {
+    let mut tar =
+        Command::new("tar").arg("-C").arg(dir).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
+    let built = docker(&["build", "-q", "-t", tag, "-"]).stdin(tar.stdout.take().unwrap()).output().unwrap();
+    assert!(tar.wait().unwrap().success());
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    built
 }
 
 /// The scripts' folder.

@@ -5,38 +5,38 @@ use crate::world::{Line, Suite, World};
 
 /// One way to break a world.
 #[derive(Clone, Copy)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Unique, kebab-case.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// A shell script that breaks the world, run inside before dindcheck.
-    pub breaks: &'static str,
+    pub(crate) breaks: &'static str,
     /// What dindcheck is started by: a shorter set of capabilities, another user, a namespace.
-    pub under: &'static [&'static str],
+    pub(crate) under: &'static [&'static str],
     /// System calls that a filter refuses.
-    pub refuses: &'static [Refusal],
+    pub(crate) refuses: &'static [Refusal],
     /// Variables that dindcheck is started with.
-    pub env: &'static [(&'static str, &'static str)],
+    pub(crate) env: &'static [(&'static str, &'static str)],
     /// Lines of the profile, beside `extends: default`.
-    pub profile: &'static str,
+    pub(crate) profile: &'static str,
     /// Arguments of dockerd.
-    pub dockerd: &'static [&'static str],
+    pub(crate) dockerd: &'static [&'static str],
     /// The engines in whose worlds it is tried.
-    pub suites: &'static [Suite],
+    pub(crate) suites: &'static [Suite],
     /// The first step that must say so.
-    pub step: &'static str,
+    pub(crate) step: &'static str,
     /// The cause that it must name.
-    pub cause: &'static str,
+    pub(crate) cause: &'static str,
     /// How it must count.
-    pub level: Level,
+    pub(crate) level: Level,
     /// What the repairs of the default profile do to it.
-    pub repair: Repair,
+    pub(crate) repair: Repair,
     /// What the engine does with it.
-    pub real: Real,
+    pub(crate) real: Real,
 }
 
 /// How the finding counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// The step fails.
     Fail,
     /// The step warns.
@@ -45,7 +45,7 @@ pub enum Level {
 
 /// What the default repair does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repair {
+pub(crate) enum Repair {
     /// The step is repaired, and the world is sound to the end of the ladder.
     Repaired,
     /// The step's repair is applied and the check still fails.
@@ -56,7 +56,7 @@ pub enum Repair {
 
 /// What becomes of a real engine when nobody checks the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Real {
+pub(crate) enum Real {
     /// The daemon does not start, or a container fails.
     Breaks,
     /// Everything works all the same.
@@ -65,8 +65,8 @@ pub enum Real {
     NotTried(&'static str),
 }
 
-/// A failure that is not repaired, in the world of Docker 26.1.
-pub const FAULT: Fault = Fault {
+/// A failure that is not repaired, in the world of Docker 28.5.
+pub(crate) const FAULT: Fault = Fault {
     name: "",
     breaks: "",
     under: &[],
@@ -74,7 +74,7 @@ pub const FAULT: Fault = Fault {
     env: &[],
     profile: "",
     dockerd: &[],
-    suites: &[Suite::Trixie],
+    suites: &[Suite::Forky],
     step: "",
     cause: "",
     level: Level::Fail,
@@ -83,13 +83,13 @@ pub const FAULT: Fault = Fault {
 };
 
 /// Something worth knowing that the engine survives.
-pub const WARNING: Fault = Fault { level: Level::Warn, real: Real::Survives, ..FAULT };
+pub(crate) const WARNING: Fault = Fault { level: Level::Warn, real: Real::Survives, ..FAULT };
 
 /// All engines, where the version matters.
-pub const EVERY_ENGINE: &[Suite] = &[Suite::Bookworm, Suite::Trixie, Suite::Forky];
+pub(crate) const EVERY_ENGINE: &[Suite] = &[Suite::Bookworm, Suite::Trixie, Suite::Forky];
 
 /// For an engine that waits for what never comes.
-pub const IMPATIENT: &str = "daemon: {start_timeout: 4s, stop_timeout: 1s}\ncontainer: {timeout: 5s}";
+pub(crate) const IMPATIENT: &str = "daemon: {start_timeout: 4s, stop_timeout: 1s}\ncontainer: {timeout: 5s}";
 
 /// Where a row's own files are in its world: below none of the places that must not change.
 const PROFILE: &str = "/opt/row.yaml";
@@ -97,7 +97,7 @@ const SKIPPING: &str = "/opt/row-skipping.yaml";
 
 impl Fault {
     /// A world with this fault.
-    pub fn world(&self, suite: Suite) -> anyhow::Result<World> {
+    pub(crate) fn world(&self, suite: Suite) -> anyhow::Result<World> {
         let world = World::new(suite)?;
         world.write(PROFILE, self.yaml("").as_bytes());
         world.write(SKIPPING, self.yaml(&skip_environment()).as_bytes());
@@ -109,12 +109,12 @@ impl Fault {
     }
 
     /// `dindcheck ARGS` with this row's profile, as this row starts it.
-    pub fn line(&self, args: &[&str]) -> Line {
+    pub(crate) fn line(&self, args: &[&str]) -> Line {
         self.started(PROFILE, args)
     }
 
     /// The same with nothing of the environment checked.
-    pub fn line_without_environment(&self, args: &[&str]) -> Line {
+    pub(crate) fn line_without_environment(&self, args: &[&str]) -> Line {
         self.started(SKIPPING, args)
     }
 
@@ -122,10 +122,6 @@ impl Fault {
         let filter: &[&str] =
             if self.refuses.is_empty() { &[] } else { &["setpriv", "--seccomp-filter", FILTER] };
         let mut words = [self.under, filter, &["dindcheck"], args, &["--profile", profile]].concat();
-        let only = std::env::var("DINDCHECK_BUILT").unwrap_or_default(); // TODO goes when all steps are there
-        if !only.is_empty() && profile == PROFILE {
-            words.extend(["--only", only.leak()]);
-        }
         if !self.dockerd.is_empty() {
             words.push("--");
             words.extend(self.dockerd);
@@ -142,7 +138,7 @@ impl Fault {
 const FILTER: &str = "/opt/row.filter";
 
 /// The part of a profile that skips every environment step.
-fn skip_environment() -> String {
+pub(crate) fn skip_environment() -> String {
     let steps = dindcheck::steps::ALL.iter().filter(|step| step.phase == dindcheck::step::Phase::Environment);
     let lines: Vec<_> = steps.map(|step| format!("  {}: skip", step.id)).collect();
     format!("steps:\n{}\n", lines.join("\n"))

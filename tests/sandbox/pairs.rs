@@ -6,12 +6,12 @@ use crate::fault::{Fault, Level, Real, Repair};
 use crate::world::Suite;
 
 /// A pair for each two environment steps, taken in turn from their tables.
-pub fn all() -> Vec<Fault> {
+pub(crate) fn all() -> Vec<Fault> {
     let rows = crate::faults::all();
     let of = |step: &str| -> Vec<&Fault> {
         rows.iter()
             .copied()
-            .filter(|row| row.step == step && row.level == Level::Fail && row.suites.contains(&Suite::Trixie))
+            .filter(|row| row.step == step && row.level == Level::Fail && row.suites.contains(&Suite::Forky))
             .collect()
     };
     let tables: Vec<_> =
@@ -36,6 +36,16 @@ pub fn all() -> Vec<Fault> {
     pairs
 }
 
+/// Words of two rows of which the one cannot be done after the other: a data root in use is not unmounted, and what is
+/// read-only takes no maps of a user namespace, in which in turn overlay cannot go on with the data of another.
+const APART: &[(&str, &str)] =
+    &[("umount /var/lib/docker", "dockerd "), ("ro /proc", "--map-users"), ("dockerd ", "--map-users")];
+
+/// Everything that a row does to its world.
+fn words(fault: &Fault) -> String {
+    format!("{} {}", fault.breaks, fault.under.join(" "))
+}
+
 /// Both faults in one world, where they can be combined. The later step's is made first: it may need what the
 /// earlier one's takes away.
 fn both(first: &Fault, second: &Fault) -> Option<Fault> {
@@ -43,7 +53,11 @@ fn both(first: &Fault, second: &Fault) -> Option<Fault> {
         || !first.profile.is_empty() && !second.profile.is_empty();
     // A filter is loaded by what the other row may forbid.
     let filtered = !first.refuses.is_empty() || !second.refuses.is_empty();
-    if clash || filtered {
+    let apart = APART.iter().any(|(one, other)| {
+        (words(first).contains(one) && words(second).contains(other))
+            || (words(second).contains(one) && words(first).contains(other))
+    });
+    if clash || filtered || apart {
         return None;
     }
     let leak = |text: String| -> &'static str { text.leak() };
@@ -54,7 +68,7 @@ fn both(first: &Fault, second: &Fault) -> Option<Fault> {
         env: [second.env, first.env].concat().leak(),
         profile: if first.profile.is_empty() { second.profile } else { first.profile },
         dockerd: [second.dockerd, first.dockerd].concat().leak(),
-        suites: &[Suite::Trixie],
+        suites: &[Suite::Forky],
         repair: Repair::None,
         real: Real::NotTried("each of the two was tried by itself"),
         ..*first

@@ -6,7 +6,7 @@ use dindcheck::step::Phase;
 use dindcheck::{diagnosis, steps};
 
 use crate::fault::{Level, Real};
-use crate::faults;
+use crate::{faults, rootless};
 
 /// The stages of the vocabulary that the environment phase answers for.
 const STAGES: &[&str] =
@@ -15,17 +15,13 @@ const STAGES: &[&str] =
 /// Causes without a row, by the reason.
 const REASONS: &[(&str, &[&str])] = &[
     (
-        "a rootless daemon is started by another user, in a user namespace; these worlds are root's",
+        "it is a rootless daemon's; rootless.rs has worlds for one, and these are root's",
         &[
             "newuidmap-not-permitted",
             "overlay-in-user-namespace-unsupported",
-            "setuid-helper-missing",
-            "subuid-range-missing",
             "subuid-range-overlapping",
             "sysfs-mount-denied-in-user-namespace",
-            "masked-proc-blocks-proc-mount",
             "user-namespaces-disabled",
-            "user-namespace",
             "cgroup-v1-not-delegated",
             "cgroup-v2-not-delegated",
         ],
@@ -46,7 +42,7 @@ const REASONS: &[(&str, &[&str])] = &[
         &[
             "kernel-lacks-bridge",
             "kernel-lacks-iptables-raw",
-            "kernel-lacks-namespaces",
+            "kernel-lacks-filesystem",
             "kernel-lacks-overlayfs",
             "kernel-lacks-seccomp",
             "kernel-lacks-veth",
@@ -54,12 +50,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "it is the machine's own: its limits, which a test must not use up, and its network",
-        &[
-            "keyring-quota-exceeded",
-            "network-namespace-is-host",
-            "memory-cgroup-ids-exhausted",
-            "loop-devices-unavailable",
-        ],
+        &["keyring-quota-exceeded", "network-namespace-is-host", "memory-cgroup-ids-exhausted"],
     ),
     (
         "this machine is not of that kind: WSL, Sysbox, a kernel of 2.6.32, a FUSE below /proc/sys, systemd as the host's init",
@@ -75,27 +66,15 @@ const REASONS: &[(&str, &[&str])] = &[
     ),
     (
         "this machine's v2 tree has no controllers to give; the worlds of tests/vm show it",
-        &[
-            "cgroup-controllers-not-enabled",
-            "cgroup-v2-evacuation-race",
-            "cgroup-v2-root-has-processes",
-            "cgroup-freezer-missing",
-            "cgroup-namespace-is-host",
-            "device-cgroup-bpf-not-permitted",
-        ],
+        &["cgroup-v2-evacuation-race", "cgroup-v2-root-has-processes", "device-cgroup-bpf-not-permitted"],
     ),
     (
         "every hierarchy is mounted on this machine already, in its only grouping and with its options; no process may enter an empty cpuset",
-        &[
-            "cgroup-v1-wrong-grouping",
-            "cpuset-mounted-noprefix",
-            "cpuset-not-initialized",
-            "cgroup-not-mounted",
-        ],
+        &["cpuset-mounted-noprefix", "cpuset-not-initialized", "cgroup-not-mounted"],
     ),
     (
         "the engines of the bed, and the kernel, are newer",
-        &["kernel-too-old", "cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
+        &["cgroup-v2-unsupported-by-docker", "devicemapper-pool-creation-failed"],
     ),
     (
         "only Docker 29 has it, which Debian does not",
@@ -104,7 +83,6 @@ const REASONS: &[(&str, &[&str])] = &[
     (
         "it shows in a log only, while the environment is as it should be",
         &[
-            "binary-versions-incompatible",
             "capability-missing-for-container",
             "containerd-crashed",
             "containerd-start-timeout",
@@ -128,22 +106,18 @@ const REASONS: &[(&str, &[&str])] = &[
             "daemon-start-timeout",
             "daemon-stop-timeout",
             "leftovers-remain",
-            "could-not-try",
         ],
     ),
     (
         "it takes a file system that this machine cannot make: NFS, 9p, a desktop share",
         &["data-root-refuses-metadata-changes"],
     ),
-    (
-        "it cannot be told from inside without reaching out",
-        &["container-outbound-network-unreachable", "embedded-dns-unreachable", "proxy-required"],
-    ),
+    ("dockerd does without, or replaces it: the step says so and passes", &["stale-socket"]),
 ];
 
 /// Whether a cause is shown by a row.
 fn shown() -> BTreeSet<&'static str> {
-    faults::all().iter().map(|fault| fault.cause).collect()
+    faults::all().iter().map(|fault| fault.cause).chain(rootless::causes()).collect()
 }
 
 #[test]

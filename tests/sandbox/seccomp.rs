@@ -2,13 +2,13 @@
 
 /// A system call that is refused.
 #[derive(Debug, Clone, Copy)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// Its number on this architecture.
-    pub call: i64,
+    pub(crate) call: i64,
     /// Only with these values of its arguments (by index, the low 32 bits).
-    pub with: &'static [(u32, u32)],
+    pub(crate) with: &'static [(u32, u32)],
     /// What it answers.
-    pub errno: i32,
+    pub(crate) errno: i32,
 }
 
 /// Instructions of classic BPF (linux/bpf_common.h) and values of seccomp (linux/seccomp.h).
@@ -22,7 +22,7 @@ const NUMBER: u32 = 0;
 const ARGUMENTS: u32 = 16;
 
 /// The filter as setpriv(1) reads it: an array of `struct sock_filter`.
-pub fn filter(refusals: &[Refusal]) -> Vec<u8> {
+pub(crate) fn filter(refusals: &[Refusal]) -> Vec<u8> {
     let mut program = Vec::new();
     for refusal in refusals {
         let number = u32::try_from(refusal.call).expect("a system call's number");

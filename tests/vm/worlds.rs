@@ -42,15 +42,19 @@ pub(crate) fn kernel(suite: &str) -> &'static str {
 }
 
 /// A healthy world of cgroup v2: the outer container's shell sits in its root, which the default repair clears.
-const V2: &[(&str, &str)] =
-    &[("first.json", "sound after cgroup-delegation with memory pids cpu"), ("second.json", "sound with memory pids cpu")];
+const V2: &[(&str, &str)] = &[
+    ("first.json", "sound after cgroup-delegation with memory pids cpu"),
+    ("second.json", "sound with memory pids cpu"),
+];
 /// The same where the kernel was told to have no memory controller.
 const V2_NO_MEMORY: &[(&str, &str)] =
     &[("first.json", "sound after cgroup-delegation with pids cpu"), ("second.json", "sound with pids cpu")];
 /// A healthy world of cgroup v1.
-const V1: &[(&str, &str)] = &[("first.json", "sound with memory pids cpu"), ("second.json", "sound with memory pids cpu")];
+const V1: &[(&str, &str)] =
+    &[("first.json", "sound with memory pids cpu"), ("second.json", "sound with memory pids cpu")];
 /// The same without a memory hierarchy.
-const V1_NO_MEMORY: &[(&str, &str)] = &[("first.json", "sound with pids cpu"), ("second.json", "sound with pids cpu")];
+const V1_NO_MEMORY: &[(&str, &str)] =
+    &[("first.json", "sound with pids cpu"), ("second.json", "sound with pids cpu")];
 /// What is said agrees with what is true, before and after the repair of a root that an engine has spoiled.
 const OCCUPIED: &[(&str, &str)] = &[
     ("refused.json", "cgroup-delegation: cgroup-v2-root-has-processes"),
@@ -166,12 +170,7 @@ pub(crate) fn all() -> Vec<World> {
         world(
             B,
             "v2",
-            vec![
-                pairs("sound", V2, &[(B, B), (T, B), (F, F)]),
-                occupied(B, B),
-                occupied(B, F),
-                race(B),
-            ],
+            vec![pairs("sound", V2, &[(B, B), (T, B), (F, F)]), occupied(B, B), occupied(B, F), race(B)],
         ),
         world(B, "v1", vec![pairs("sound", V1, &[(B, B), (T, T), (T, F)])]),
         world(B, "hybrid", vec![pairs("sound", V1, &[(B, B), (F, T)])]),

@@ -1,4 +1,5 @@
-//! Which network interfaces does dockerd leave? Its bridge, and after SIGKILL the ends of containers on it.
+//! Which network interfaces does dockerd leave? Its bridge, and after SIGKILL the ends of containers on it. A network
+//! that was being made is in no daemon's store yet: of our own, the bridge is known by its name.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Restored, netlink};
+use crate::engine::objects;
 use crate::host::Host;
 
 /// Where the kernel lists them.
@@ -13,14 +15,17 @@ const DIR: &str = "/sys/class/net";
 /// The bridge that dockerd makes (moby `libnetwork/drivers/bridge/bridge_linux.go`, `DefaultBridgeName`).
 const BRIDGE: &str = "docker0";
 
-/// The interfaces that were there.
+/// The interfaces that were there, and the bridge that our network will have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Links(BTreeSet<String>);
+pub(super) struct Links {
+    before: BTreeSet<String>,
+    own: String,
+}
 
 impl Links {
     /// Looks.
-    pub(super) fn take(host: &dyn Host) -> Self {
-        Self(names(host))
+    pub(super) fn take(host: &dyn Host, run: &str) -> Self {
+        Self { before: names(host), own: objects::bridge(run) }
     }
 
     /// Removes dockerd's own that came to be.
@@ -30,19 +35,21 @@ impl Links {
         }
     }
 
-    /// Those that are new and dockerd's: its bridge, and what is enslaved to it (first, since it would stay).
+    /// Those that are new and dockerd's: a bridge, and what is enslaved to it (first, since it would stay).
     fn ours(&self, host: &dyn Host) -> Vec<String> {
         let now = names(host);
-        let is_new = |name: &&String| !self.0.contains(*name);
-        if !now.contains(BRIDGE) || self.0.contains(BRIDGE) {
-            return Vec::new();
+        let mut ours = Vec::new();
+        for bridge in [BRIDGE, &self.own] {
+            if !now.contains(bridge) || self.before.contains(bridge) {
+                continue;
+            }
+            let on_bridge = |name: &&String| {
+                let master = host.read_link(&Path::new(DIR).join(name).join("master"));
+                master.is_ok_and(|master| master.file_name().is_some_and(|master| master == bridge))
+            };
+            ours.extend(now.difference(&self.before).filter(on_bridge).cloned());
+            ours.push(bridge.to_owned());
         }
-        let on_bridge = |name: &&String| {
-            let master = host.read_link(&Path::new(DIR).join(name).join("master"));
-            master.is_ok_and(|master| master.file_name().is_some_and(|master| master == BRIDGE))
-        };
-        let mut ours: Vec<String> = now.iter().filter(is_new).filter(on_bridge).cloned().collect();
-        ours.push(BRIDGE.to_owned());
         ours
     }
 }
@@ -60,19 +67,22 @@ mod tests {
     #[test]
     fn the_bridge_and_its_ports_are_ours_where_they_are_new() {
         let host = Fake::new().dir("/sys/class/net/eth0");
-        let links = Links::take(&host);
+        let links = Links::take(&host, "cafe");
         let host = host
             .dir("/sys/class/net/docker0")
             .link("/sys/class/net/veth1/master", "../docker0")
             .link("/sys/class/net/veth2/master", "../br-theirs")
+            .dir("/sys/class/net/br-cafe00000000")
+            .link("/sys/class/net/veth3/master", "../br-cafe00000000")
+            .dir("/sys/class/net/br-beef00000000")
             .dir("/sys/class/net/tun0");
-        assert_eq!(links.ours(&host), ["veth1", "docker0"]);
+        assert_eq!(links.ours(&host), ["veth1", "docker0", "veth3", "br-cafe00000000"]);
     }
 
     #[test]
     fn a_bridge_that_was_there_stays_with_its_ports() {
         let host = Fake::new().dir("/sys/class/net/docker0");
-        let links = Links::take(&host);
+        let links = Links::take(&host, "cafe");
         let host = host.link("/sys/class/net/veth1/master", "../docker0");
         assert!(links.ours(&host).is_empty());
     }

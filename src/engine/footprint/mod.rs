@@ -46,14 +46,14 @@ pub struct Restored {
 }
 
 impl Footprint {
-    /// The picture before a dockerd with these options is started.
-    pub fn take(host: &dyn Host, options: &Options) -> Self {
+    /// The picture before a run starts a dockerd with these options.
+    pub fn take(host: &dyn Host, options: &Options, run: &str) -> Self {
         Self {
             world: world(host),
             files: files::Files::take(host, options),
             mounts: mounts::Targets::take(host),
             cgroups: cgroups::Parents::take(host, options),
-            links: links::Links::take(host),
+            links: links::Links::take(host, run),
             rules: rules::Rules::take(host),
             switches: switches::Switches::take(host),
         }

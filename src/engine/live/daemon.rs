@@ -64,7 +64,7 @@ impl LiveEngine {
         let options = options::read(&self.host, &line[1..]);
         let mut state = self.new_state(options);
         let dir = RunDir::make(&plan.run, &state)?;
-        state.footprint = Some(Footprint::take(&self.host, &state.options));
+        state.footprint = Some(Footprint::take(&self.host, &state.options, &plan.run));
         let ours = self.ours.get_or_init(|| Ours { dir, state: RefCell::new(state) });
         ours.save()?;
         let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, !plan.keep_daemon)?;

@@ -11,7 +11,7 @@ use super::error::{EngineError, EngineResult};
 use super::rundir::RunDir;
 use super::wait::Watch;
 use super::{
-    ContainerRun, ContainerSpec, Endpoint, Engine, Pair, Started, Together, TornDown, Versions, docker,
+    Built, ContainerRun, ContainerSpec, Endpoint, Engine, Pair, Started, Together, TornDown, Versions, docker,
 };
 use crate::diagnosis::Diagnosis;
 use crate::host::HostResult;
@@ -26,6 +26,7 @@ mod together;
 mod workload;
 
 use state::{Ghost, State};
+pub use state::{Kept, kept_by};
 
 /// The real door.
 pub struct LiveEngine {
@@ -197,6 +198,10 @@ impl Engine for LiveEngine {
 
     fn run_together(&self, plan: &Plan, pair: &Pair, within: Duration) -> Together {
         self.run_pair(plan, pair, within)
+    }
+
+    fn build(&self, plan: &Plan, within: Duration) -> EngineResult<Built> {
+        self.build_image(plan, within)
     }
 
     fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {

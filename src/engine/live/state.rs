@@ -1,5 +1,6 @@
 //! What must the next run know of this one, should it be killed?
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -34,6 +35,24 @@ pub(super) struct State {
     pub attached: Option<Endpoint>,
     /// The daemon is to live on.
     pub kept: bool,
+}
+
+/// A daemon that a run left running, as asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its process.
+    pub pid: i32,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// The daemon that the run of this process left.
+pub fn kept_by(owner: i32) -> Option<Kept> {
+    RunDir::all().into_iter().find_map(|dir| {
+        let state = dir.load::<State>().filter(|state| state.kept)?;
+        let daemon = state.daemon.filter(|_| state.owner.is_some_and(|process| process.pid == owner))?;
+        Some(Kept { pid: daemon.pid, log: dir.log_path() })
+    })
 }
 
 /// The part that tells whose it is, whatever version wrote it.

@@ -10,8 +10,12 @@ use crate::engine::footprint;
 use crate::engine::objects::{self, KINDS, Kind};
 use crate::engine::process::Process;
 use crate::engine::rundir::RunDir;
-use crate::engine::{DaemonEnd, Death, TornDown};
+use crate::engine::{DaemonEnd, Death, EngineError, TornDown};
 use crate::plan::Plan;
+
+/// How long a request that was given up may still take to make something: a container whose creation was on its way
+/// holds its volume.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
 
 impl LiveEngine {
     /// Removes what is ours; stops the daemon unless it is to be kept.
@@ -96,30 +100,55 @@ impl LiveEngine {
         let ghosts = self.take_ghosts();
         let dead: BTreeSet<String> = ghosts.iter().map(RunDir::run).collect();
         let before = done.left.len();
-        for kind in KINDS {
-            let mut objects = match self.labelled(kind) {
-                Ok(objects) => objects,
-                Err(error) => {
-                    done.left.push(format!("{}s, perhaps: {error}", kind.name()));
-                    continue;
-                }
-            };
-            objects.retain(|object| objects::removable(object, &plan.run, &dead, plan.attach.is_none()));
-            if kind == Kind::Image {
-                objects.extend(pulled.iter().map(|made| made.object(&plan.run)));
+        let end = Instant::now() + IN_FLIGHT;
+        loop {
+            let (left, in_use) = self.remove_once(plan, &pulled, &dead, done);
+            if !in_use || Instant::now() > end {
+                done.left.extend(left);
+                break;
             }
-            for object in objects {
-                match self.remove(&object) {
-                    Ok(()) => done.removed.push(object.to_string()),
-                    Err(error) => done.left.push(error.to_string()),
-                }
-            }
+            std::thread::sleep(Duration::from_millis(20));
         }
         if done.left.len() == before {
             done.left.extend(ghosts.iter().filter_map(|dir| Some(dir.remove().err()?.to_string())));
         }
         // What was meant to be made and is not there was never made.
         self.made.borrow_mut().clear();
+    }
+
+    /// Removes what is there now. What could not be, and whether something is in use by what came to be meanwhile.
+    fn remove_once(
+        &self,
+        plan: &Plan,
+        pulled: &[Made],
+        dead: &BTreeSet<String>,
+        done: &mut TornDown,
+    ) -> (Vec<String>, bool) {
+        let (mut left, mut in_use) = (Vec::new(), false);
+        // Containers hold the rest, of which nothing holds another.
+        for kinds in [&KINDS[..1], &KINDS[1..]] {
+            let mut objects = Vec::new();
+            for kind in kinds {
+                match self.labelled(*kind) {
+                    Ok(found) => objects.extend(found),
+                    Err(error) => left.push(format!("{}s, perhaps: {error}", kind.name())),
+                }
+            }
+            objects.retain(|object| objects::removable(object, &plan.run, dead, plan.attach.is_none()));
+            if kinds.contains(&Kind::Image) {
+                objects.extend(pulled.iter().map(|made| made.object(&plan.run)));
+            }
+            for (object, end) in objects.iter().zip(self.remove_all(&objects)) {
+                match end {
+                    Ok(()) => done.removed.push(object.to_string()),
+                    Err(error) => {
+                        in_use |= matches!(error, EngineError::Refused { status: 409, .. });
+                        left.push(error.to_string());
+                    }
+                }
+            }
+        }
+        (left, in_use)
     }
 
     /// The directories of dead runs that used the daemon that we use.

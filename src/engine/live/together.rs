@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::workload::SHORT;
 use super::{LiveEngine, Made};
 use crate::engine::error::{EngineError, EngineResult};
-use crate::engine::objects::{Kind, Object};
 use crate::engine::together::{self, Pair, Together};
 use crate::engine::{container, docker};
 use crate::plan::Plan;
@@ -41,14 +40,9 @@ impl LiveEngine {
                 if let Err(error) = ended {
                     done.first.end = Err(error);
                 }
-                for name in names {
-                    let _ = self.remove(&Object {
-                        kind: Kind::Container,
-                        id: name.clone(),
-                        name,
-                        run: plan.run.clone(),
-                    });
-                }
+                let objects: Vec<_> =
+                    names.into_iter().map(|name| Made::Container(name).object(&plan.run)).collect();
+                let _ = self.remove_all(&objects);
                 done.volume = Some(self.has_volume(&pair.volume));
             }
         }

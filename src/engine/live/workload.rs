@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use bollard::body_try_stream;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
+use bollard::query_parameters::{
+    BuildImageOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptionsBuilder,
+};
+use bollard::{body_full, body_try_stream};
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::{LiveEngine, Made};
@@ -11,12 +14,15 @@ use crate::engine::docker::{self, of_bollard};
 use crate::engine::error::{EngineError, EngineResult};
 use crate::engine::image::Archive;
 use crate::engine::objects::{self, Kind, Object};
-use crate::engine::{ContainerRun, ContainerSpec, container};
+
+use crate::engine::{Built, ContainerRun, ContainerSpec, build, container};
 use crate::host::HostError;
 use crate::plan::Plan;
 
 /// For a small question or the removal of one thing.
 pub(super) const SHORT: Duration = Duration::from_secs(20);
+/// Bytes of what a builder says that are kept.
+const MOST_SAID: usize = 16 << 10;
 /// The program that the built-in image is made of.
 const SELF: &str = "/proc/self/exe";
 
@@ -36,6 +42,31 @@ impl LiveEngine {
         let loaded = drain(progress, |error| of_bollard(&endpoint, doing, &error), |_| {});
         self.wait(doing, plan.profile.image.timeout, loaded)?;
         Ok(reference)
+    }
+
+    /// Builds an image on top of the built-in one, by the builder that is in every daemon.
+    pub(super) fn build_image(&self, plan: &Plan, within: Duration) -> EngineResult<Built> {
+        let doing = "build an image";
+        let api = self.api(SHORT)?;
+        let endpoint = self.endpoint();
+        let reference = build::reference(&plan.run);
+        let context =
+            build::context(&plan.run).map_err(|error| HostError::io("pack", "Dockerfile", &error))?;
+        self.note(Made::Builtin(reference.clone()));
+        let options = BuildImageOptionsBuilder::default().t(&reference).rm(true).forcerm(true).build();
+        let progress = api.client.build_image(options, None, Some(body_full(context.into())));
+        let mut said = String::new();
+        let built = drain(
+            progress,
+            |error| of_bollard(&endpoint, doing, &error),
+            |info: bollard::models::BuildInfo| {
+                if said.len() < MOST_SAID {
+                    said.push_str(info.stream.as_deref().unwrap_or_default());
+                }
+            },
+        );
+        self.wait(doing, within, built)?;
+        Ok(Built { reference, said })
     }
 
     /// Looks an image up by its name.
@@ -93,6 +124,9 @@ impl LiveEngine {
         };
         let name = container::name(&plan.run, spec.role);
         self.note(Made::Container(name.clone()));
+        if let Some(network) = &spec.network {
+            self.note(Made::Network(network.clone()));
+        }
         for mount in spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten() {
             if let Some(name) = mount["Source"].as_str() {
                 self.note(Made::Volume(name.to_owned()));
@@ -100,11 +134,14 @@ impl LiveEngine {
         }
         let door = container::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
         run.end = self.wait("run the container", within, container::run(&door, &plan.run, spec, &mut run));
-        let interrupted = matches!(run.end, Err(EngineError::Interrupted(_) | EngineError::Died(_)));
+        // A daemon that did not come to an end with it would be waited for in vain: the teardown tries once more.
+        let interrupted = matches!(
+            run.end,
+            Err(EngineError::Interrupted(_) | EngineError::Died(_) | EngineError::Deadline { .. })
+        );
         let kept = spec.keep && run.end.is_ok();
         if run.id.is_some() && !interrupted && !kept {
-            let _ =
-                self.remove(&Object { kind: Kind::Container, id: name.clone(), name, run: plan.run.clone() });
+            let _ = self.remove_all(&[Made::Container(name).object(&plan.run)]);
         }
         run
     }
@@ -117,13 +154,20 @@ impl LiveEngine {
         }
     }
 
-    /// Removes one thing of ours.
-    pub(super) fn remove(&self, object: &Object) -> EngineResult<()> {
-        let (endpoint, doing) = (self.endpoint(), format!("remove the {object}"));
-        let version = &self.api(SHORT)?.version;
-        self.wait(&doing, SHORT, objects::remove(&endpoint, version, object))?;
-        self.made.borrow_mut().retain(|made| made.name() != object.name);
-        Ok(())
+    /// Removes things of ours, all at once.
+    pub(super) fn remove_all(&self, objects: &[Object]) -> Vec<EngineResult<()>> {
+        let endpoint = self.endpoint();
+        let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        let doing = format!("remove the {}", names.join(", the "));
+        let removed = self.api(SHORT).and_then(|api| {
+            let all = objects.iter().map(|object| objects::remove(&endpoint, &api.version, object));
+            self.wait(&doing, SHORT, async { Ok(join_all(all).await) })
+        });
+        let ends = removed.unwrap_or_else(|error| objects.iter().map(|_| Err(error.clone())).collect());
+        for (object, _) in objects.iter().zip(&ends).filter(|(_, end)| end.is_ok()) {
+            self.made.borrow_mut().retain(|made| made.name() != object.name);
+        }
+        ends
     }
 }
 

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use nix::errno::Errno;
 use serde_json::Value;
 
 use super::programs::{Dockerd, Place, Said};
@@ -19,11 +20,13 @@ pub mod file;
 pub mod flags;
 pub mod hosts;
 pub mod options;
+pub mod rootless;
 pub mod settings;
 pub mod store;
 pub mod tls;
 pub mod values;
 
+pub use rootless::is_rootless;
 pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
 pub use tls::Tls;
@@ -62,11 +65,15 @@ impl Daemon {
         let bytes = match host.read(&config) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.is_absent() => None,
+            Err(error) if error.errno() == Errno::EISDIR => {
+                problems.push(directory(&config));
+                None
+            }
             Err(error) => {
                 return Err(error).context("the daemon's configuration file decides, and cannot be read");
             }
         };
-        if bytes.is_none() && given {
+        if bytes.is_none() && given && problems.len() == flags.problems.len() {
             problems.push(missing(&config));
         }
         let file = bytes.as_ref().map(|bytes| file::parse(&config, bytes, version)).unwrap_or_default();
@@ -89,7 +96,7 @@ fn version(dockerd: &Dockerd) -> anyhow::Result<Version> {
 }
 
 /// Where the file is unless `--config-file` says it: beside the user's own files under rootlesskit.
-fn default_config(host: &dyn Host) -> PathBuf {
+pub fn default_config(host: &dyn Host) -> PathBuf {
     let home = || host.env("HOME").map(|home| format!("{home}/.config"));
     match is_rootless(host).then(|| host.env("XDG_CONFIG_HOME").or_else(home)).flatten() {
         Some(dir) => Path::new(&dir).join("docker/daemon.json"),
@@ -97,16 +104,20 @@ fn default_config(host: &dyn Host) -> PathBuf {
     }
 }
 
-/// Whether dockerd will run under rootlesskit (pkg/rootless).
-pub fn is_rootless(host: &dyn Host) -> bool {
-    host.env("ROOTLESSKIT_STATE_DIR").is_some_and(|dir| !dir.is_empty())
-}
-
 /// A file that was named and is not there; without its name it would not be needed.
 fn missing(config: &Path) -> Finding {
     let what =
         format!("the configuration file {} is not there, and --config-file names it", config.display());
     Finding::fail(CauseId::new("daemon-json-invalid"), what).with("path", config.display())
+}
+
+/// A bind mount of a file that was not there on the outer host makes a directory of it.
+fn directory(config: &Path) -> Finding {
+    let what = format!("{} is a directory, and dockerd reads it as a file", config.display());
+    Finding::fail(CauseId::new("daemon-json-invalid"), what)
+        .with("path", config.display())
+        .with("errno", "EISDIR")
+        .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
 }
 
 /// What is given both as a flag and in the file, which dockerd refuses whatever the values.
@@ -214,11 +225,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_directory_in_place_of_the_file_is_dockerds_own_failure() {
+        let path = "/etc/docker/daemon.json";
+        let host = machine("28.5.2").dir(path).fails("read", path, Errno::EISDIR, None);
+        let found = daemon(&host, &[]).problems;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].what.contains("is a directory"), "{found:?}");
+        assert_eq!(daemon(&host, &["--config-file", path]).problems.len(), 1);
+    }
+
+    #[test]
     fn a_file_that_cannot_be_read_is_no_empty_one() {
         let host = machine("28.5.2").file("/etc/docker/daemon.json", "{}").fails(
             "read",
             "/etc/docker/daemon.json",
-            nix::errno::Errno::EACCES,
+            Errno::EACCES,
             None,
         );
         assert!(Daemon::read(&host, &plan(&host, &[])).is_err());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::file::ConfigFile;
 use super::flags::Flags;
 use super::hosts::Listen;
-use super::is_rootless;
+use super::rootless::{self, is_rootless};
 use super::store::{self, Store};
 use super::tls::Tls;
 use super::values::Values;
@@ -103,7 +103,7 @@ impl Containerd {
 pub enum Firewall {
     /// The iptables programs, of either kind.
     Iptables,
-    /// The nft program (29.0; 28 by an environment variable).
+    /// The nft program (29.0).
     Nftables,
 }
 
@@ -118,14 +118,15 @@ impl Settings {
         let values = Values::merged(flags, file);
         let path = |key: &str, default: &str| {
             // The kernel's working directory of dockerd is ours; a relative path would be below it.
-            values
-                .text(key)
-                .map_or_else(|| rootless_default(host, key).unwrap_or_else(|| default.into()), PathBuf::from)
+            values.text(key).map_or_else(
+                || rootless::directory(host, key).unwrap_or_else(|| default.into()),
+                PathBuf::from,
+            )
         };
         let text = |key: &str| values.text(key).map(ToOwned::to_owned);
         let on = |key: &str, default: bool| values.switch(key).unwrap_or(default);
         let tls = Tls::read(host, flags, &values);
-        let (hosts, bad_hosts) = listens(&values, tls.on);
+        let (hosts, bad_hosts) = listens(&values, tls.on, rootless::socket(host).as_deref());
         let data_root =
             values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
         let env_driver = host.env("DOCKER_DRIVER").filter(|driver| !driver.is_empty());
@@ -146,7 +147,7 @@ impl Settings {
             driver,
             iptables: on("iptables", true),
             ip6tables: on("ip6tables", version >= Version::new(27, 0, 0)),
-            firewall: firewall(host, version, &values),
+            firewall: firewall(&values),
             ip_forward: on("ip-forward", true),
             ip_masq: on("ip-masq", true),
             icc: on("icc", true),
@@ -184,32 +185,20 @@ impl Settings {
     }
 }
 
-/// Defaults under rootlesskit (daemon/config/config_linux.go, `setPlatformDefaults`).
-fn rootless_default(host: &dyn Host, key: &str) -> Option<PathBuf> {
-    if !is_rootless(host) {
-        return None;
-    }
-    let runtime = || host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
-    match key {
-        "data-root" => {
-            let home = || host.env("HOME").map(|home| Path::new(&home).join(".local/share"));
-            Some(host.env("XDG_DATA_HOME").map(PathBuf::from).or_else(home)?.join("docker"))
-        }
-        "exec-root" => Some(runtime()?.join("docker")),
-        "pidfile" => Some(runtime()?.join("docker.pid")),
-        _ => None,
-    }
-}
-
 /// Every address, and what cannot be read.
-fn listens(values: &Values, tls: bool) -> (Vec<Listen>, Vec<String>) {
+fn listens(values: &Values, tls: bool, rootless: Option<&Path>) -> (Vec<Listen>, Vec<String>) {
     let mut given = values.list("hosts");
     if given.is_empty() {
         given.push("");
     }
     let (mut hosts, mut bad) = (Vec::new(), Vec::new());
     for text in given {
-        match Listen::parse(text, tls) {
+        let usual = text.trim() == "unix://" || text.trim().is_empty() && !tls;
+        let listen = match rootless {
+            Some(socket) if usual => Ok(Listen::Unix(socket.to_owned())),
+            _ => Listen::parse(text, tls),
+        };
+        match listen {
             Ok(listen) if hosts.contains(&listen) => {}
             Ok(listen) => hosts.push(listen),
             Err(why) => bad.push(why),
@@ -238,14 +227,11 @@ fn containerd(host: &dyn Host, values: &Values) -> anyhow::Result<Containerd> {
     }
 }
 
-/// The option from 29 on; in 28 a variable for those who tried it early (libnetwork/firewall_linux.go).
-fn firewall(host: &dyn Host, version: Version, values: &Values) -> Firewall {
-    let by_variable =
-        || version.major == 28 && host.env("DOCKER_FIREWALL_BACKEND").is_some_and(|name| name == "nftables");
-    if values.text("firewall-backend") == Some("nftables") || by_variable() {
-        Firewall::Nftables
-    } else {
-        Firewall::Iptables
+/// The option, from 29 on. The variable of 28 is no promise: Debian's 28.5.2 reads it and keeps to iptables.
+fn firewall(values: &Values) -> Firewall {
+    match values.text("firewall-backend") {
+        Some("nftables") => Firewall::Nftables,
+        _ => Firewall::Iptables,
     }
 }
 
@@ -311,10 +297,10 @@ mod tests {
     }
 
     #[test]
-    fn the_early_nftables_switch_is_one_of_28_alone() {
-        for (version, expected) in [("27.5.1", Firewall::Iptables), ("28.5.2", Firewall::Nftables)] {
-            let host = machine(version).variable("DOCKER_FIREWALL_BACKEND", "nftables");
-            assert_eq!(daemon(&host, &[]).settings.firewall, expected);
-        }
+    fn only_the_option_of_29_chooses_nftables() {
+        let early = machine("28.5.2").variable("DOCKER_FIREWALL_BACKEND", "nftables");
+        assert_eq!(daemon(&early, &[]).settings.firewall, Firewall::Iptables);
+        let chosen = daemon(&machine("29.0.0"), &["--firewall-backend=nftables"]);
+        assert_eq!(chosen.settings.firewall, Firewall::Nftables);
     }
 }

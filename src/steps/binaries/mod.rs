@@ -61,14 +61,15 @@ fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for need in needs {
         let place = programs::find(host, &need.name, &need.dirs)?;
-        if let Place::At(path) = &place {
+        if let (Place::At(path), true) = (&place, need.run) {
             host.ask_ahead(path, need.args);
         }
         seen.push(Seen { need, place, said: None });
     }
     for seen in &mut seen {
         if let Place::At(path) = &seen.place {
-            seen.said = Some(programs::ask(host, path, seen.need.args, &[0, 2]));
+            let put = if seen.need.run { programs::ask } else { programs::inspect };
+            seen.said = Some(put(host, path, seen.need.args, &[0, 2]));
         }
     }
     Ok(seen)
@@ -104,6 +105,7 @@ fn judge(seen: &Seen) -> Option<Finding> {
             Some(Finding { level: *level, ..Finding::fail(*cause, what) }.with("searched", dirs))
         }
         (Place::NotExecutable(path), _) => Some(not_executable(path, breaks, *level)),
+        (Place::At(_), Some(Said::Broken(why, None))) if is_the_kernels_refusal(why) => None,
         (Place::At(path), Some(Said::Broken(why, error))) => {
             Some(not_runnable(path, why, error.as_ref(), breaks, *level))
         }
@@ -121,6 +123,12 @@ fn judge(seen: &Seen) -> Option<Finding> {
         }
         _ => None,
     }
+}
+
+/// iptables of the nf_tables kind asks the kernel before it says its version. The program is as it should be then, and
+/// `network` says what the kernel lacks.
+fn is_the_kernels_refusal(why: &str) -> bool {
+    why.contains("Failed to initialize nft")
 }
 
 /// A file without permission to run.
@@ -160,7 +168,8 @@ fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result
         let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
         findings.push(Finding::fail(CauseId::new("cgroup-v2-unsupported-by-docker"), what));
     }
-    let containerd = seen.iter().find(|seen| seen.need.role == "containerd").and_then(version_of);
+    let containerd =
+        seen.iter().find(|seen| seen.need.role == "containerd-shim-runc-v2").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
         let what =
             "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
@@ -191,13 +200,15 @@ fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
         told.push(("dockerd", path.clone(), words.clone()));
     }
     for seen in seen {
-        if let (Place::At(path), Some(Said::Answered(version, words))) = (&seen.place, &seen.said) {
+        let words = match &seen.said {
+            Some(Said::Answered(Some(_), words)) => words.clone(),
             // The usage of an old docker-proxy is no answer.
-            told.push((
-                seen.need.role,
-                path.clone(),
-                if version.is_some() { words.clone() } else { "found".to_owned() },
-            ));
+            Some(Said::Answered(None, _)) => "it runs".to_owned(),
+            Some(Said::Whole) => "a whole program for this machine".to_owned(),
+            _ => continue,
+        };
+        if let Place::At(path) = &seen.place {
+            told.push((seen.need.role, path.clone(), words));
         }
     }
     let engine =

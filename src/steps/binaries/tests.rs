@@ -7,16 +7,13 @@ use crate::testing::{self, check_with};
 /// A machine with everything that this version of dockerd needs.
 fn machine(version: &str) -> Fake {
     let says = |name: &str| format!("/usr/bin/{name} --version");
-    Fake::new()
-        .variable("PATH", "/usr/bin")
+    let files = ["containerd", "docker-proxy", "docker-init", "ip6tables"];
+    let host = files.iter().fold(Fake::new(), |host, name| host.binary(&format!("/usr/bin/{name}")));
+    host.variable("PATH", "/usr/bin")
         .program(&says("dockerd"), 0, &format!("Docker version {version}, build 1"))
-        .program(&says("containerd"), 0, "containerd github.com/containerd/containerd 1.7.24 x")
         .program("/usr/bin/containerd-shim-runc-v2 -v", 0, "containerd-shim-runc-v2:\n  Version: 1.7.24\n")
         .program(&says("runc"), 0, "runc version 1.1.15\n")
-        .program(&says("docker-proxy"), 0, "docker-proxy (commit x) version 26.1.5")
-        .program(&says("docker-init"), 0, "tini version 0.19.0")
         .program(&says("iptables"), 0, "iptables v1.8.9 (nf_tables)")
-        .program(&says("ip6tables"), 0, "ip6tables v1.8.9 (nf_tables)")
 }
 
 fn findings(host: &Fake, args: &[&str]) -> Vec<Finding> {
@@ -47,11 +44,19 @@ fn absence_counts_by_version() {
     assert_eq!(without("26.1.5", "dockerd"), [(Level::Fail, "docker-program-missing")]);
     assert_eq!(without("26.1.5", "containerd"), [(Level::Fail, "containerd-program-missing")]);
     assert_eq!(without("26.1.5", "runc"), [(Level::Fail, "runc-program-missing")]);
-    assert_eq!(without("26.1.5", "docker-proxy"), [(Level::Warn, "docker-proxy-program-missing")]);
+    assert_eq!(without("20.10.24", "docker-proxy"), [(Level::Fail, "docker-proxy-program-missing")]);
     assert_eq!(without("28.5.2", "docker-proxy"), [(Level::Fail, "docker-proxy-program-missing")]);
     assert_eq!(without("28.5.2", "docker-init"), [(Level::Warn, "docker-init-program-missing")]);
     assert_eq!(without("28.5.2", "ip6tables"), [(Level::Warn, "iptables-program-missing")]);
     assert_eq!(without("26.1.5", "ip6tables"), []);
+}
+
+#[test]
+fn a_kernel_without_nf_tables_is_not_the_programs_fault() {
+    let refused = "iptables: Failed to initialize nft: Protocol not supported";
+    let host = |words| machine("28.5.2").program("/usr/bin/iptables --version", 1, words);
+    assert_eq!(problems(&host(refused), &[]), []);
+    assert_eq!(problems(&host("iptables: no such library"), &[]), [(Level::Fail, "binary-not-runnable")]);
 }
 
 #[test]
@@ -87,7 +92,23 @@ fn known_bad_versions_are_named() {
     let host = machine("26.1.5").program("/usr/bin/iptables --version", 0, "iptables v1.8.2 (legacy)");
     assert_eq!(problems(&host, &[]), []);
     let host = machine("29.7.2")
-        .program("/usr/bin/containerd --version", 0, "containerd v2.3.3")
+        .program("/usr/bin/containerd-shim-runc-v2 -v", 0, "containerd-shim-runc-v2:\n  Version:  v2.3.3")
         .file("/proc/filesystems", "nodev\ttmpfs\n\terofs\n");
     assert_eq!(problems(&host, &[]), [(Level::Warn, "erofs-snapshotter-mkfs-missing")]);
+}
+
+#[test]
+fn a_program_that_is_not_run_must_look_like_one() {
+    let spoilt = |text: &str| {
+        let host = machine("26.1.5").file("/usr/bin/containerd", text);
+        host.stat_of("/usr/bin/containerd", |stat| stat.mode = 0o755)
+    };
+    assert_eq!(problems(&spoilt(""), &[]), [(Level::Fail, "binary-not-runnable")]);
+    assert_eq!(problems(&spoilt("#!/no/shell\n"), &[]), [(Level::Fail, "binary-not-runnable")]);
+    // A script is run after all.
+    let host = spoilt("#!/bin/sh\n").file("/bin/sh", "");
+    assert_eq!(
+        problems(&host.program("/usr/bin/containerd --version", 1, ""), &[]),
+        [(Level::Fail, "binary-not-runnable")]
+    );
 }

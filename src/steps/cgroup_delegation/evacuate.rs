@@ -27,10 +27,10 @@ const BOUND: Duration = Duration::from_secs(3);
 /// Evacuates and enables.
 pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
     let cgroups = Cgroups::read(cx.host)?;
-    ensure!(
-        cgroups.mode == Mode::V2,
-        "an empty cpuset is filled by whoever made it: the outer engine or the host"
-    );
+    if cgroups.mode != Mode::V2 {
+        // What v1 keeps back is given by whoever made this container's cgroup.
+        return Ok(());
+    }
     ensure!(
         cgroups.private_namespace && !cgroups.sees_host_tree(),
         "this container has no cgroup namespace of its own: moving processes would move the host's; start it with \

@@ -3,7 +3,7 @@
 //! On cgroup v2 a cgroup with processes of its own cannot give domain controllers (memory, io, ...) to its
 //! children ("no internal processes", Documentation/admin-guide/cgroup-v2.rst). An outer container's root
 //! cgroup holds its processes, so they must move to a leaf before the first inner container starts. On v1
-//! nothing of the kind exists, but an empty cpuset lets nothing in.
+//! nothing of the kind exists, but an empty cpuset lets nothing in, and a device cgroup hands on no more than it has.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
 
 mod cpuset;
+mod devices;
 mod evacuate;
 mod untangle;
 mod v2;
@@ -39,7 +40,11 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     match cgroups.mode {
         Mode::V2 if cgroups.sees_host_tree() => Ok(vec![host_namespace(&cgroups)]),
         Mode::V2 => Ok(v2::judge(&v2::Root::read(cx.host, &cgroups)?)),
-        _ => cpuset::check(cx.host, &cgroups),
+        _ => {
+            let mut findings = cpuset::check(cx.host, &cgroups)?;
+            findings.extend(devices::check(cx, &cgroups)?);
+            Ok(findings)
+        }
     }
 }
 

@@ -85,6 +85,17 @@ fn each_stage_has_its_own_cause() {
 }
 
 #[test]
+fn what_dies_without_words_beside_a_limit_that_refused_it_died_of_that() {
+    let failed = |cause: &'static str| Finding::fail(CauseId::new(cause), "ttrpc: closed");
+    let cause = |cause: &'static str, refused| beside_limit(failed(cause), refused).cause.unwrap().as_str();
+    assert_eq!(cause("container-start-failed", 0), "container-start-failed");
+    assert_eq!(cause("container-start-failed", 3), "pids-limit-reached");
+    assert_eq!(cause("disk-full", 3), "disk-full");
+    let host = crate::host::fake::Fake::new().file("/sys/fs/cgroup/pids/pids.events", "max 7\n");
+    assert_eq!(refused_forks(&host), 7);
+}
+
+#[test]
 fn a_document_that_is_no_document_fails() {
     let findings = judge_document(&ended(0, "{\"protocol\":1"), &outer(&[], None));
     assert_eq!(findings[0].level, Level::Fail);

@@ -144,8 +144,13 @@ fn variables(host: &dyn Host, daemon: &Daemon) -> Vec<Finding> {
             "DOCKER_RAMDISK is set: containers start without pivot_root, and can see through their root";
         findings.push(warn("DOCKER_RAMDISK", &value, what.to_owned()));
     }
-    if let Some(value) = set("DOCKER_FIREWALL_BACKEND").filter(|_| daemon.version.major != 28) {
-        let what = format!("DOCKER_FIREWALL_BACKEND={value} has no effect: only dockerd 28 reads it");
+    if let Some(value) = set("DOCKER_FIREWALL_BACKEND") {
+        let why = if daemon.version.major == 28 {
+            "it is an experiment of dockerd 28, and what Debian builds keeps to iptables"
+        } else {
+            "only dockerd 28 reads it"
+        };
+        let what = format!("DOCKER_FIREWALL_BACKEND={value} has no effect here: {why}");
         findings.push(warn("DOCKER_FIREWALL_BACKEND", &value, what));
     }
     findings.extend(set("DOCKER_MIN_API_VERSION").and_then(|value| {

@@ -132,6 +132,20 @@ fn variables_that_mislead_are_named() {
     assert_eq!(on(&host("DOCKER_MIN_API_VERSION", "1.40"), &[]), []);
     let old = machine("26.1.5").variable("DOCKER_FIREWALL_BACKEND", "nftables");
     assert_eq!(on(&old, &[]), warning(cause));
+    assert_eq!(on(&host("DOCKER_FIREWALL_BACKEND", "nftables"), &[]), warning(cause));
+}
+
+#[test]
+fn addresses_have_their_form() {
+    let on = |args: &[&str]| on(&machine("28.5.2"), args);
+    for good in
+        [["--bip", "172.30.0.1/16"], ["--fixed-cidr-v6", "fd00::/80"], ["--default-gateway", "10.0.0.1"]]
+    {
+        assert_eq!(on(&good), [], "{good:?}");
+    }
+    for bad in [["--bip", "172.30.0.1"], ["--fixed-cidr", "172.30.0.0/33"], ["--default-gateway", "10.0.0"]] {
+        assert_eq!(on(&bad), failing("daemon-option-invalid"), "{bad:?}");
+    }
 }
 
 #[test]

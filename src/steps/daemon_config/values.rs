@@ -1,5 +1,7 @@
 //! Would dockerd take each value by itself? (`Validate` of daemon/config/config.go, by version.)
 
+use std::net::IpAddr;
+
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::Daemon;
 use crate::facts::version::Version;
@@ -11,6 +13,7 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
         words(daemon),
         numbers(daemon),
         lists(daemon),
+        addresses(daemon),
         exec_options(daemon),
         runtime(daemon),
         hosts(daemon),
@@ -71,12 +74,37 @@ fn lists(daemon: &Daemon) -> Vec<Finding> {
     for label in values.list("labels").into_iter().filter(|label| !label.contains('=')) {
         wrong.push(refused(daemon, "labels", format!("label `{label}` is not of the form key=value")));
     }
-    for server in
-        values.list("dns").into_iter().filter(|server| server.trim().parse::<std::net::IpAddr>().is_err())
-    {
+    for server in values.list("dns").into_iter().filter(|server| server.trim().parse::<IpAddr>().is_err()) {
         wrong.push(refused(daemon, "dns", format!("dns `{server}` is no IP address")));
     }
     wrong
+}
+
+/// Addresses and networks of the default bridge (`ParseCIDR` and `ParseIP` of Go's net, in `initBridgeDriver`).
+fn addresses(daemon: &Daemon) -> Vec<Finding> {
+    type Form = fn(&str) -> bool;
+    let network: Form = |text| {
+        let address = |(address, bits): (&str, &str)| {
+            let most = if address.parse::<IpAddr>().ok()?.is_ipv4() { 32 } else { 128 };
+            Some(bits.parse::<u8>().ok()? <= most)
+        };
+        text.split_once('/').and_then(address).unwrap_or(false)
+    };
+    let address: Form = |text| text.parse::<IpAddr>().is_ok();
+    let all = [
+        ("bip", network, "a network such as 172.30.0.1/16"),
+        ("bip6", network, "a network such as fd00:1::1/64"),
+        ("fixed-cidr", network, "a network such as 172.30.1.0/24"),
+        ("fixed-cidr-v6", network, "a network such as fd00:1::/80"),
+        ("default-gateway", address, "an IP address"),
+        ("default-gateway-v6", address, "an IP address"),
+        ("ip", address, "an IP address"),
+    ];
+    let wrong = all.into_iter().filter_map(|(key, form, wanted)| {
+        let text = daemon.settings.values.text(key).filter(|text| !text.is_empty() && !form(text))?;
+        Some(refused(daemon, key, format!("{key} is `{text}`; it must be {wanted}")))
+    });
+    wrong.collect()
 }
 
 /// `--exec-opt`. Unknown names are refused since 28.0; the cgroup driver's since long.

@@ -98,8 +98,11 @@ fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
         Named::Dead(pid) => Some(dead(file, *pid)),
         Named::Process { name, zombie: false, .. } if name == "containerd" && pids.containerd_answers => None,
         Named::Process { pid, name, .. } => {
+            // Measured with 26.1.5, which sends it SIGTERM when it gives up.
+            let end =
+                if *pid == 1 { ", and may then end this whole container" } else { ", and may then end it" };
             let what = format!(
-                "{path} names process {pid}, which is {name}: dockerd waits 15 s for it as its containerd"
+                "{path} names process {pid}, which is {name}: dockerd waits 15 s for it as its containerd{end}"
             );
             Some(about(Finding::fail(cause, what), file, *pid, name).hint(remove))
         }

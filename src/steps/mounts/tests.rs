@@ -186,6 +186,8 @@ fn scratch_directories_must_be_writable() {
     let run = "7 1 0:7 / /run ro - tmpfs tmpfs rw\n";
     assert_eq!(seen(&world("26.1.5", run, &[])), [(Level::Fail, "tmp-not-writable")]);
     let tmp = "7 1 0:7 / /tmp rw - tmpfs tmpfs ro\n";
-    assert_eq!(seen(&world("26.1.5", tmp, &[])), [(Level::Warn, "tmp-not-writable")]);
+    assert_eq!(seen(&world("26.1.5", tmp, &[])), [(Level::Fail, "tmp-not-writable")]);
+    let elsewhere = world("26.1.5", tmp, &[]).variable("XDG_RUNTIME_DIR", "/run/user/0");
+    assert_eq!(seen(&elsewhere), [(Level::Warn, "tmp-not-writable")]);
     assert_eq!(seen(&world("29.0.0", tmp, &[])), [(Level::Fail, "tmp-not-writable")]);
 }

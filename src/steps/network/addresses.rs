@@ -157,18 +157,24 @@ fn pools(facts: &Facts) -> Vec<(Net, u8)> {
     POOLS.iter().filter_map(|(base, size)| Some((Net::parse(base)?, *size))).collect()
 }
 
-/// dockerd takes `--bip` as it is; what it hides is no longer reached.
+/// dockerd takes `--bip` as it is. Packets to a container go out by the other link where that network is not the larger
+/// one; a larger one only loses what `--bip` hides.
 fn asked_for(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
     let net = Net::parse(bip)?;
-    let (other, by) = taken.iter().find(|(other, _)| net.overlaps(*other))?;
-    Some(
-        Finding::warn(
-            OVERLAP,
-            format!("--bip {bip} overlaps with {other}, which is {by}: one of the two is not reached"),
-        )
-        .with("bip", bip)
-        .with("route", other),
-    )
+    let hides = |other: &Net| other.bits() >= net.bits();
+    let overlapping = || taken.iter().filter(|(other, _)| net.overlaps(*other));
+    let (other, by) = overlapping().find(|(other, _)| hides(other)).or_else(|| overlapping().next())?;
+    let finding = if hides(other) {
+        let what =
+            format!("--bip {bip} overlaps with {other}, which is {by}: packets to containers go there");
+        Finding::fail(OVERLAP, what)
+    } else {
+        let what = format!(
+            "--bip {bip} overlaps with {other}, which is {by}: what is in both is no longer reached there"
+        );
+        Finding::warn(OVERLAP, what)
+    };
+    Some(finding.with("bip", bip).with("route", other))
 }
 
 /// Packets of containers leave through the default route's interface.

@@ -145,7 +145,12 @@ fn no_ip6tables(facts: &Facts) -> Option<Finding> {
 fn mixed(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
     let kind = facts.tried.get("backend").and_then(|attempt| attempt.detail.as_deref());
     let nft_rules = facts.tried.get("nft-rules").and_then(|attempt| attempt.detail.as_deref());
-    let legacy = host.read_if_there(Path::new(LEGACY_TABLES))?.unwrap_or_default();
+    let legacy = match host.read_if_there(Path::new(LEGACY_TABLES)) {
+        // In a user namespace of its own nobody is told; that costs a warning, and no more.
+        Err(error) if error.errno() == Errno::EACCES => None,
+        read => read?,
+    };
+    let legacy = legacy.unwrap_or_default();
     let tables: Vec<&str> = legacy.split_whitespace().collect();
     Ok(match (kind, facts.settings.firewall, nft_rules) {
         (Some("nft"), ..) | (_, Firewall::Nftables, _) if !tables.is_empty() => Some(

@@ -187,6 +187,8 @@ fn br_netfilter_is_missed_only_where_it_is_wanted() {
 fn subnets_that_overlap_are_seen() {
     let found = |args: &[&str]| seen(quiet("28.5.2"), all_taken("nft"), args);
     assert_eq!(found(&["--bip=172.17.5.1/24"]), [(Level::Warn, "bridge-subnet-overlaps")]);
+    assert_eq!(found(&["--bip=172.17.0.9/16"]), [(Level::Fail, "bridge-subnet-overlaps")]);
+    assert_eq!(found(&["--bip=172.16.0.1/12"]), [(Level::Fail, "bridge-subnet-overlaps")]);
     assert_eq!(found(&["--bip=10.9.0.1/24"]), []);
     let pool = ["--default-address-pool=base=172.17.0.0/16,size=24"];
     assert_eq!(found(&pool), [(Level::Fail, "no-free-address-pool")]);

@@ -14,6 +14,7 @@ fn healthy() -> Facts {
         status: Status { effective: ALL, bounding: ALL, no_new_privs: false, seccomp: Seccomp::Off },
         label: Label::None,
         user_namespace: UserNamespace::Initial,
+        unmapped_group: None,
         calls: None,
     }
 }

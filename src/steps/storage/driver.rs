@@ -16,6 +16,12 @@ use crate::facts::version::Version;
 use crate::host::HostError;
 use crate::step::Finding;
 
+const CAUSE_PRIOR: CauseId = CauseId::new("prior-storage-driver-unavailable");
+
+/// The first whose erofs snapshotter fails, instead of being left out, on a file system that does not tell the types of
+/// entries; with it fails all that needs a snapshotter, leases among them.
+const FAILS_WITHOUT_D_TYPE: Version = Version::new(2, 1, 0);
+
 /// Snapshotters that are part of containerd.
 const BUILT_IN: &[&str] = &["overlayfs", "native", "btrfs", "zfs", "devmapper", "blockfile", "erofs"];
 /// What dockerd had once.
@@ -129,14 +135,14 @@ fn invisible(seen: &Seen) -> Option<Finding> {
             seen.data_root.display(),
             seen.version
         );
-        Finding::warn(CauseId::new("prior-storage-driver-unavailable"), what)
-            .with("path", seen.data_root.display())
+        Finding::warn(CAUSE_PRIOR, what).with("path", seen.data_root.display())
     })
 }
 
 /// What drivers other than overlay need: a file system of their own, a device.
 fn needs(seen: &Seen) -> Option<Finding> {
-    let driver = seen.store.driver()?;
+    let prior = seen.store == Store::Graph(None) && !seen.prior.is_empty();
+    let driver = if prior { first(seen) } else { seen.store.driver()? };
     let magic = seen.fs.magic & 0xffff_ffff;
     let kind = filesystem::name(seen.fs.magic);
     let missing = |names: &[&'static str]| names.iter().find(|name| seen.lacks.contains(name)).copied();
@@ -163,7 +169,18 @@ fn needs(seen: &Seen) -> Option<Finding> {
         ),
         _ => return None,
     };
-    Some(about(seen, Finding::fail(CauseId::new(cause), what)))
+    let finding = if prior {
+        let base = seen.data_root.display();
+        Finding::fail(
+            CAUSE_PRIOR,
+            format!("{base} has data of {driver}, which dockerd then must use: {what}"),
+        )
+        .with("path", &base)
+        .hint(format!("give it the file system of that driver again, or remove {base}/{driver}"))
+    } else {
+        Finding::fail(CauseId::new(cause), what)
+    };
+    Some(about(seen, finding))
 }
 
 /// What the kernel said against overlay.
@@ -177,6 +194,9 @@ fn overlay(seen: &Seen) -> Option<Finding> {
     let (attempt, error) = overlay_error(seen)?;
     let (cause, why) = explain(seen, attempt, error);
     let must = match &seen.store {
+        Store::Graph(None) if attempt == "d-type" && seen.containerd >= Some(FAILS_WITHOUT_D_TYPE) => {
+            Some("containerd 2.1 and later starts no container there, whatever the driver".to_owned())
+        }
         Store::Graph(None) if seen.prior.is_empty() => None,
         Store::Graph(None) => Some(format!("the data that is there is of {}", first(seen))),
         Store::Graph(Some(driver)) => Some(format!("{driver} is asked for")),

@@ -7,7 +7,7 @@ use crate::facts::daemon::store::{self, graphdrivers};
 use crate::facts::daemon::{Containerd, Daemon, Store};
 use crate::facts::filesystem;
 use crate::facts::mounts::{Mount, Mounts};
-use crate::facts::programs::{self, Place};
+use crate::facts::programs::{self, Place, Said};
 use crate::facts::version::Version;
 use crate::host::{FileKind, FsInfo, Host};
 use crate::step::Cx;
@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub(super) store: Store,
     /// Whether the containerd is dockerd's own, with nothing but what is built in.
     pub(super) managed: bool,
+    /// Its version, where that is dockerd's own and tells it.
+    pub(super) containerd: Option<Version>,
     /// `--data-root`.
     pub(super) data_root: PathBuf,
     /// Where the layers will lie.
@@ -50,13 +52,41 @@ pub(super) struct Seen {
 
 /// Looks, and tries.
 pub(super) fn look(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
+    let mut seen = glance(cx, daemon)?;
+    if let Some(trial) = wanted(cx, &seen)? {
+        seen.trial = cx.host.trial(&trial)?;
+    }
+    Ok(seen)
+}
+
+/// Begins what will be tried, while the step before is still at work.
+pub(in crate::steps) fn begin(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<()> {
+    if let Some(trial) = wanted(cx, &glance(cx, daemon)?)? {
+        cx.host.trial_ahead(&trial);
+    }
+    Ok(())
+}
+
+/// What is to be tried: nothing where there is no directory.
+fn wanted(cx: &Cx<'_>, seen: &Seen) -> anyhow::Result<Option<Trial>> {
+    if seen.kind != FileKind::Dir {
+        return Ok(None);
+    }
+    let dir = trial_base(cx.host, seen, &seen.data_root)?.join(format!(".dindcheck-{}", cx.plan.run));
+    let overlay = super::driver::wants_overlay(seen);
+    Ok(Some(Trial::Storage { dir, overlay, userxattr: seen.user_namespace }))
+}
+
+/// Everything but the trial.
+fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
     let (host, settings) = (cx.host, &daemon.settings);
     let dir = store::layers_dir(host, daemon.version, settings);
     let (base, _) = filesystem::nearest(host, &dir)?;
-    let user_namespace = UserNamespace::read(host)? != UserNamespace::Initial;
-    let mut seen = Seen {
+    let managed = settings.containerd == Containerd::Managed;
+    Ok(Seen {
         version: daemon.version,
-        managed: settings.containerd == Containerd::Managed,
+        managed,
+        containerd: if managed { containerd(host)? } else { None },
         data_root: settings.data_root.clone(),
         kind: host.stat(&base)?.kind,
         fs: host.statfs(&base)?,
@@ -64,19 +94,23 @@ pub(super) fn look(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
         prior: store::prior_drivers(host, daemon.version, &settings.data_root)?,
         forgotten: forgotten(host, daemon.version, &settings.data_root)?,
         trial: TrialReport::default(),
-        user_namespace,
+        user_namespace: UserNamespace::read(host)? != UserNamespace::Initial,
         lacks: lacks(host)?,
         wanted: cx.plan.profile.storage.clone(),
         store: settings.store.clone(),
         dir,
         base,
-    };
-    if seen.kind == FileKind::Dir {
-        let dir = trial_base(host, &seen, &settings.data_root)?.join(format!(".dindcheck-{}", cx.plan.run));
-        let overlay = super::driver::wants_overlay(&seen);
-        seen.trial = cx.host.trial(&Trial::Storage { dir, overlay, userxattr: user_namespace })?;
-    }
-    Ok(seen)
+    })
+}
+
+/// The version of containerd: its shim's, which was asked before and answers sooner.
+fn containerd(host: &dyn Host) -> anyhow::Result<Option<Version>> {
+    let place = programs::find(host, "containerd-shim-runc-v2", &programs::path_dirs(host))?;
+    let Place::At(path) = place else { return Ok(None) };
+    Ok(match programs::ask(host, &path, programs::SHIM_VERSION, &[0, 2]) {
+        Said::Answered(version, _) => version,
+        _ => None,
+    })
 }
 
 /// Where to try. dockerd tries in the driver's own directory; a trial that was killed there would leave data

@@ -14,6 +14,7 @@ use crate::facts::filesystem;
 use crate::step::{Cx, Finding, Level, Phase, Step};
 
 use look::Seen;
+pub(super) use look::begin;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {

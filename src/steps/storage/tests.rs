@@ -55,6 +55,7 @@ fn sound() -> Seen {
         version: Version::new(28, 5, 2),
         store: Store::Graph(None),
         managed: true,
+        containerd: None,
         data_root: "/var/lib/docker".into(),
         dir: "/var/lib/docker/overlay2".into(),
         base: "/var/lib/docker".into(),
@@ -123,6 +124,26 @@ fn the_fall_back_is_named() {
     assert_eq!(driver::expected(&seen), "vfs");
     seen.lacks.clear();
     assert_eq!(driver::expected(&seen), "fuse-overlayfs");
+}
+
+#[test]
+fn without_d_type_it_depends_on_containerd() {
+    let without = |containerd| {
+        judged(|seen| {
+            (seen.fs, seen.trial) = (fs(XFS), fails_at("d-type", Errno::EOPNOTSUPP));
+            seen.containerd = containerd;
+        })
+    };
+    assert_eq!(without(Some(Version::new(1, 7, 24))), warn("vfs-storage-driver"));
+    assert_eq!(without(Some(Version::new(2, 1, 9))), fail("xfs-without-d-type"));
+    assert_eq!(without(None), warn("vfs-storage-driver"));
+}
+
+#[test]
+fn data_of_another_file_systems_driver_must_be_used() {
+    assert_eq!(judged(|seen| seen.prior = vec!["btrfs"]), fail("prior-storage-driver-unavailable"));
+    let on_btrfs = judged(|seen| (seen.prior, seen.fs) = (vec!["btrfs"], fs(BTRFS)));
+    assert_eq!(on_btrfs, []);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Faults of `binaries`: programs that are missing, or there and useless.
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Real, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, WARNING};
 use crate::world::Suite;
 
 const BINARIES: Fault = Fault { step: "binaries", ..FAULT };
 const WARNED: Fault = Fault { step: "binaries", ..WARNING };
 const BROKEN: Fault = Fault { cause: "binary-not-runnable", ..BINARIES };
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "no-dockerd",
         breaks: "rm /usr/sbin/dockerd",
@@ -48,8 +48,7 @@ pub const FAULTS: &[Fault] = &[
         breaks: "rm /usr/sbin/docker-proxy",
         cause: "docker-proxy-program-missing",
         suites: &[Suite::Bookworm],
-        real: Real::Breaks,
-        ..WARNED
+        ..BINARIES
     },
     Fault {
         name: "no-docker-init",

@@ -12,7 +12,7 @@ const V1_CONTROLLER: &str = "cgroup-v1-controller-missing";
 const READ_ONLY: &str = "cgroup-mounted-read-only";
 const HOST_ROOT: &str = "its inner containers' cgroups would be made in the machine's own root";
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     // Docker 1.7 mounted no cgroups into containers.
     Fault {
         name: "cgroups-not-mounted",
@@ -49,7 +49,6 @@ pub const FAULTS: &[Fault] = &[
         breaks: "for d in /sys/fs/cgroup/*; do mount -o remount,bind,ro $d; done",
         cause: READ_ONLY,
         repair: Repair::Repaired,
-        suites: EVERY_ENGINE,
         ..MOUNTS
     },
     Fault {
@@ -119,7 +118,6 @@ pub const FAULTS: &[Fault] = &[
         breaks: "",
         profile: "controllers: {required: [devices, net_prio]}",
         cause: CONTROLLER,
-        repair: Repair::Helpless,
         real: Real::NotTried("no container of the ladder asks for that controller"),
         ..MOUNTS
     },
@@ -142,7 +140,6 @@ pub const FAULTS: &[Fault] = &[
         under: &["unshare", "--cgroup"],
         profile: "controllers: {required: [memory, pids]}",
         cause: "cgroup-controllers-missing",
-        repair: Repair::Helpless,
         ..MOUNTS
     },
     Fault {
@@ -161,13 +158,15 @@ pub const FAULTS: &[Fault] = &[
         profile: "controllers: {wanted: []}",
         cause: "cgroup-root-threaded",
         repair: Repair::Repaired,
+        real: Real::NotTried(
+            "this machine's v2 tree has no controllers that a threaded root would keep back",
+        ),
         ..DELEGATION
     },
     Fault {
         name: "cpuset-of-another-sub-tree-is-empty",
         breaks: "mkdir /sys/fs/cgroup/cpuset/other; mount --bind /sys/fs/cgroup/cpuset/other /mnt; umount /sys/fs/cgroup/cpuset; mount --move /mnt /sys/fs/cgroup/cpuset",
         cause: "cgroup-v1-cpuset-not-initialised",
-        repair: Repair::Helpless,
         ..DELEGATION
     },
     Fault {

@@ -16,7 +16,7 @@ macro_rules! json {
     };
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault { name: "json-with-a-trailing-comma", breaks: json!("{\n  \"debug\": true,\n}"), ..INVALID },
     Fault { name: "json-is-no-object", breaks: json!("[]"), ..INVALID },
     Fault { name: "json-cut-short", breaks: json!("{\"debug\": tr"), ..INVALID },
@@ -44,7 +44,6 @@ pub const FAULTS: &[Fault] = &[
         name: "storage-driver-in-both",
         breaks: json!("{\"storage-driver\": \"overlay2\"}"),
         dockerd: &["--storage-driver=overlay2"],
-        suites: EVERY_ENGINE,
         ..CONFLICT
     },
     Fault {
@@ -76,7 +75,6 @@ pub const FAULTS: &[Fault] = &[
         name: "tls-without-its-files",
         dockerd: &["--host=tcp://127.0.0.1:2376", "--tlsverify"],
         cause: "daemon-tls-config-invalid",
-        suites: EVERY_ENGINE,
         ..CONFIG
     },
     Fault {
@@ -93,8 +91,21 @@ pub const FAULTS: &[Fault] = &[
         ..CONFIG
     },
     Fault {
+        name: "userns-remap-to-a-user-without-ids",
+        dockerd: &["--userns-remap=games"],
+        cause: "subuid-range-missing",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
         name: "docker-ramdisk",
         env: &[("DOCKER_RAMDISK", "1")],
+        cause: "environment-variable-misleads-daemon",
+        ..WARNED
+    },
+    Fault {
+        name: "the-nftables-experiment-of-28",
+        env: &[("DOCKER_FIREWALL_BACKEND", "nftables")],
         cause: "environment-variable-misleads-daemon",
         ..WARNED
     },

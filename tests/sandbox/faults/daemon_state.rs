@@ -1,9 +1,8 @@
 //! Faults of `daemon-state`: what an earlier daemon, another one, or the outer one left.
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Repair, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Repair};
 
 const STATE: Fault = Fault { step: "daemon-state", ..FAULT };
-const WARNED: Fault = Fault { step: "daemon-state", ..WARNING };
 
 /// A socket that nobody listens on any more.
 macro_rules! dead_socket {
@@ -22,7 +21,7 @@ macro_rules! dead_socket {
 macro_rules! live_socket {
     ($path:literal) => {
         concat!(
-            "perl -MIO::Socket::UNIX -e 'my $l = IO::Socket::UNIX->new(Local => \"", $path, "\", Listen => 8) or die; exit if fork; ",
+            "perl -MIO::Socket::UNIX -e 'my $l = IO::Socket::UNIX->new(Local => \"", $path, "\", Listen => 8) or die; $SIG{PIPE} = \"IGNORE\"; exit if fork; ",
             "while (my $c = $l->accept) { while (<$c>) { last if /^\\r$/ } ",
             "print $c \"HTTP/1.1 200 OK\\r\\nApi-Version: 1.45\\r\\nServer: Docker/26.1.5 (linux)\\r\\nContent-Length: 2\\r\\n\\r\\nOK\"; close $c }' </dev/null >/dev/null 2>&1"
         )
@@ -36,7 +35,7 @@ macro_rules! daemon {
     };
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "pid-file-names-another-process",
         breaks: "echo 1 >/run/docker.pid",
@@ -48,29 +47,16 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "containerd-pid-file-names-another-process",
         breaks: "mkdir -p /run/docker/containerd; sleep 300 & echo $! >/run/docker/containerd/containerd.pid",
-        profile: IMPATIENT,
+        profile: "daemon: {start_timeout: 10s}",
         cause: "stale-containerd-pid-file",
         repair: Repair::Repaired,
         suites: EVERY_ENGINE,
         ..STATE
     },
     Fault {
-        name: "pid-file-names-nobody",
-        breaks: "echo 99999 >/run/docker.pid",
-        cause: "stale-docker-pid-file",
-        ..WARNED
-    },
-    Fault {
-        name: "socket-of-a-daemon-that-is-gone",
-        breaks: dead_socket!("/run/docker.sock"),
-        cause: "stale-socket",
-        ..WARNED
-    },
-    Fault {
         name: "socket-is-a-directory",
         breaks: "mkdir -p /run/docker.sock",
         cause: "docker-socket-is-a-directory",
-        suites: EVERY_ENGINE,
         ..STATE
     },
     Fault {
@@ -101,7 +87,6 @@ pub const FAULTS: &[Fault] = &[
         breaks: "perl -MIO::Socket::INET -e 'my $l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:2375\", Listen => 1) or die; exit if fork; sleep 300' </dev/null >/dev/null 2>&1",
         dockerd: &["--host=tcp://127.0.0.1:2375", "--tls=false"],
         cause: "listen-port-in-use",
-        suites: EVERY_ENGINE,
         ..STATE
     },
     Fault {

@@ -13,7 +13,7 @@ mod privileges;
 mod storage;
 
 /// Every row.
-pub fn all() -> Vec<&'static Fault> {
+pub(crate) fn all() -> Vec<&'static Fault> {
     let tables: [&'static [Fault]; 9] = [
         privileges::FAULTS,
         kernel::FAULTS,

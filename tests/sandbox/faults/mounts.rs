@@ -1,12 +1,12 @@
 //! Faults of `mounts`: what Docker leaves read-only, masked or out of a container that is not privileged.
 
-use crate::fault::{FAULT, Fault, Real, Repair, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, Real, Repair, WARNING};
 
 const MOUNTS: Fault = Fault { step: "mounts", ..FAULT };
 const WARNED: Fault = Fault { step: "mounts", ..WARNING };
 const NODE: Fault = Fault { cause: "dev-node-missing", repair: Repair::Repaired, ..MOUNTS };
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "proc-sys-read-only",
         breaks: "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys",
@@ -72,13 +72,13 @@ pub const FAULTS: &[Fault] = &[
         name: "tmp-read-only",
         breaks: "mount -t tmpfs -o ro none /tmp",
         cause: "tmp-not-writable",
-        ..WARNED
+        suites: EVERY_ENGINE,
+        ..MOUNTS
     },
     Fault {
         name: "root-read-only",
         breaks: "mount -o remount,bind,ro /",
         cause: "tmp-not-writable",
-        repair: Repair::Helpless,
         ..MOUNTS
     },
 ];

@@ -20,7 +20,7 @@ const NO_LEGACY_TABLES: &[Refusal] =
 const NO_LEGACY_IPV6: &[Refusal] =
     &[Refusal { call: SYS_getsockopt, with: &[(1, 41), (2, 64)], errno: ENOENT }];
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "kernel-without-nf-tables",
         refuses: NO_NF_TABLES,
@@ -33,7 +33,6 @@ pub const FAULTS: &[Fault] = &[
         breaks: LEGACY,
         refuses: NO_LEGACY_TABLES,
         cause: "kernel-lacks-legacy-iptables-nat",
-        repair: Repair::Helpless,
         suites: &[Suite::Trixie, Suite::Forky],
         ..NETWORK
     },
@@ -82,12 +81,18 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "embedded-resolver-of-the-outer-network",
         breaks: "echo nameserver 127.0.0.11 >/etc/resolv.conf",
-        cause: "resolv-conf-unusable",
+        cause: "embedded-dns-unreachable",
         ..WARNED
     },
     Fault {
         name: "bip-is-the-outer-subnet",
         dockerd: &["--bip=172.17.0.9/16"],
+        cause: "bridge-subnet-overlaps",
+        ..NETWORK
+    },
+    Fault {
+        name: "bip-within-the-outer-subnet",
+        dockerd: &["--bip=172.17.9.1/24"],
         cause: "bridge-subnet-overlaps",
         ..WARNED
     },
@@ -95,7 +100,6 @@ pub const FAULTS: &[Fault] = &[
         name: "the-only-pool-is-taken",
         breaks: "mkdir -p /etc/docker; echo '{\"default-address-pools\": [{\"base\": \"172.17.0.0/16\", \"size\": 16}]}' >/etc/docker/daemon.json",
         cause: "no-free-address-pool",
-        repair: Repair::Helpless,
         suites: EVERY_ENGINE,
         ..NETWORK
     },
@@ -111,6 +115,18 @@ pub const FAULTS: &[Fault] = &[
         cause: "docker0-bridge-missing",
         suites: EVERY_ENGINE,
         ..NETWORK
+    },
+    Fault {
+        name: "no-route-out",
+        breaks: "ip route del default",
+        cause: "container-outbound-network-unreachable",
+        ..WARNED
+    },
+    Fault {
+        name: "an-outer-proxy",
+        env: &[("HTTPS_PROXY", "http://172.17.0.1:3128")],
+        cause: "proxy-required",
+        ..WARNED
     },
     Fault {
         name: "ipv6-without-a-subnet",

@@ -1,6 +1,6 @@
 //! Faults of `privileges`: capabilities, users, system calls that are refused.
 
-use nix::libc::{EPERM, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare};
+use nix::libc::{EPERM, SYS_acct, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare};
 
 use crate::fault::{EVERY_ENGINE, FAULT, Fault, WARNING};
 use crate::seccomp::Refusal;
@@ -23,7 +23,7 @@ const fn refused(call: i64) -> Refusal {
     Refusal { call, with: &[], errno: EPERM }
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "not-privileged",
         under: &["setpriv", "--bounding-set", DOCKER_DEFAULT],
@@ -47,7 +47,6 @@ pub const FAULTS: &[Fault] = &[
         name: "without-net-admin",
         under: without!("net_admin"),
         cause: "net-admin-capability-missing",
-        suites: EVERY_ENGINE,
         ..PRIVILEGES
     },
     Fault { name: "without-chown", under: without!("chown"), ..LACKS_ONE },
@@ -84,6 +83,13 @@ pub const FAULTS: &[Fault] = &[
         ..WARNING
     },
     Fault {
+        name: "filter-refuses-nothing-needed",
+        refuses: &[refused(SYS_acct)],
+        cause: "seccomp-filter-active",
+        step: "privileges",
+        ..WARNING
+    },
+    Fault {
         name: "without-sys-resource",
         under: without!("sys_resource"),
         cause: "cap-sys-resource-missing",
@@ -112,7 +118,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "filter-refuses-pivot-root",
         refuses: &[refused(SYS_pivot_root)],
-        cause: "seccomp-blocks-keyctl",
+        cause: "seccomp-filter-active",
         ..PRIVILEGES
     },
     Fault {

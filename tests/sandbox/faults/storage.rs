@@ -23,7 +23,7 @@ macro_rules! image {
     };
 }
 
-pub const FAULTS: &[Fault] = &[
+pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "data-root-on-overlay",
         breaks: NOT_A_VOLUME,
@@ -50,7 +50,6 @@ pub const FAULTS: &[Fault] = &[
         name: "data-root-read-only",
         breaks: "mount -o remount,bind,ro /var/lib/docker",
         cause: "data-root-read-only",
-        suites: EVERY_ENGINE,
         ..STORAGE
     },
     Fault {
@@ -88,7 +87,8 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "data-root-with-little-space",
-        breaks: "mount -t tmpfs -o size=100m none /var/lib/docker",
+        breaks: "mount -t tmpfs -o size=2g none /var/lib/docker",
+        profile: "storage: {min_free_mib: 4096}",
         cause: "low-disk-space",
         ..WARNED
     },
@@ -102,7 +102,6 @@ pub const FAULTS: &[Fault] = &[
         name: "data-root-full",
         breaks: "mount -t tmpfs -o size=1m none /var/lib/docker; dd if=/dev/zero of=/var/lib/docker/ballast bs=1k 2>&1 || true",
         cause: "disk-full",
-        suites: EVERY_ENGINE,
         ..STORAGE
     },
     Fault {
@@ -121,7 +120,14 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "data-root-without-d-type",
         breaks: image!("1000", "-O ^filetype,^has_journal", ""),
+        cause: "xfs-without-d-type",
+        ..STORAGE
+    },
+    Fault {
+        name: "data-root-without-d-type-for-an-older-containerd",
+        breaks: image!("1000", "-O ^filetype,^has_journal", ""),
         cause: "vfs-storage-driver",
+        suites: &[Suite::Bookworm, Suite::Trixie],
         ..WARNED
     },
     Fault {
@@ -129,6 +135,14 @@ pub const FAULTS: &[Fault] = &[
         breaks: image!("64", "-O ^filetype,^has_journal", ""),
         dockerd: &["--storage-driver=overlay2"],
         cause: "xfs-without-d-type",
+        ..STORAGE
+    },
+    Fault {
+        name: "devicemapper-without-loop-devices",
+        breaks: "rm /dev/loop*",
+        dockerd: &["--storage-driver=devicemapper"],
+        cause: "loop-devices-unavailable",
+        suites: &[Suite::Bookworm],
         ..STORAGE
     },
     Fault {

@@ -12,7 +12,7 @@ const ROOT: &str = "/sys/fs/cgroup";
 
 /// The world's cgroup in each hierarchy.
 #[derive(Clone)]
-pub struct Cgroups {
+pub(crate) struct Cgroups {
     name: String,
     /// Where each hierarchy is mounted on the machine, and its type.
     hierarchies: Vec<(PathBuf, String)>,
@@ -22,7 +22,7 @@ pub struct Cgroups {
 
 impl Cgroups {
     /// Makes them.
-    pub fn make(name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn make(name: &str) -> anyhow::Result<Self> {
         let cgroups = Self { name: name.to_owned(), hierarchies: hierarchies()?, doors: Vec::new() };
         for dir in cgroups.dirs() {
             std::fs::create_dir(&dir).with_context(|| format!("make {}", dir.display()))?;
@@ -37,13 +37,13 @@ impl Cgroups {
     }
 
     /// What Docker binds into a container, by the name below /sys/fs/cgroup: the v1 hierarchies where there are any.
-    pub fn shown(&self) -> Vec<(PathBuf, PathBuf)> {
+    pub(crate) fn shown(&self) -> Vec<(PathBuf, PathBuf)> {
         let v1 = self.hierarchies.iter().filter(|(_, fstype)| fstype == "cgroup");
         v1.map(|(mount, _)| (mount.join(&self.name), mount.clone())).collect()
     }
 
     /// Opens the way in; to be done before the machine's mounts are left behind.
-    pub fn open(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn open(&mut self) -> anyhow::Result<()> {
         let open = |dir: PathBuf| OpenOptions::new().write(true).open(dir.join("cgroup.procs")).map(Arc::new);
         self.doors =
             self.dirs().into_iter().map(open).collect::<Result<_, _>>().context("open cgroup.procs")?;
@@ -51,12 +51,12 @@ impl Cgroups {
     }
 
     /// Moves a process in.
-    pub fn admit(&self, pid: u32) -> std::io::Result<()> {
+    pub(crate) fn admit(&self, pid: u32) -> std::io::Result<()> {
         self.doors.iter().try_for_each(|door| (&**door).write_all(pid.to_string().as_bytes()))
     }
 
     /// Removes them; processes of a world that just ended may take a moment to leave.
-    pub fn remove(&self) -> anyhow::Result<()> {
+    pub(crate) fn remove(&self) -> anyhow::Result<()> {
         self.dirs().iter().try_for_each(|dir| remove(dir))
     }
 
@@ -109,7 +109,7 @@ fn below(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Removes the cgroups of worlds that are gone.
-pub fn sweep(prefix: &str, gone: &dyn Fn(&str) -> bool) {
+pub(crate) fn sweep(prefix: &str, gone: &dyn Fn(&str) -> bool) {
     for (mount, _) in hierarchies().unwrap_or_default() {
         for entry in std::fs::read_dir(mount).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

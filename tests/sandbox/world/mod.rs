@@ -27,7 +27,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Whose engine is in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suite {
+pub(crate) enum Suite {
     /// Docker 20.10.24.
     Bookworm,
     /// Docker 26.1.5.
@@ -38,7 +38,7 @@ pub enum Suite {
 
 impl Suite {
     /// The name of its tree.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
@@ -48,44 +48,44 @@ impl Suite {
 }
 
 /// What came of a command.
-pub struct Played {
+pub(crate) struct Played {
     /// Its exit code, or -1 after a signal.
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     /// From its start to its end.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Played {
     /// Everything it said, for the message of a failed assertion.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         format!("exit code {}\n{}\n{}", self.code, self.stdout, self.stderr)
     }
 }
 
 /// A command to be run in a world.
 #[derive(Default)]
-pub struct Line {
+pub(crate) struct Line {
     words: Vec<String>,
     env: Vec<(String, String)>,
 }
 
 impl Line {
     /// A program and its arguments.
-    pub fn new<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
+    pub(crate) fn new<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
         Self { words: words.into_iter().map(ToOwned::to_owned).collect(), env: Vec::new() }
     }
 
     /// Further variables.
-    pub fn env(mut self, env: &[(&str, &str)]) -> Self {
+    pub(crate) fn env(mut self, env: &[(&str, &str)]) -> Self {
         self.env.extend(env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         self
     }
 }
 
 /// A world that runs.
-pub struct World {
+pub(crate) struct World {
     dir: PathBuf,
     orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
@@ -101,7 +101,7 @@ enum Order {
 
 impl World {
     /// A healthy world with that suite's engine.
-    pub fn new(suite: Suite) -> anyhow::Result<Self> {
+    pub(crate) fn new(suite: Suite) -> anyhow::Result<Self> {
         static SWEEP: Once = Once::new();
         SWEEP.call_once(sweep);
         let name = format!("{}-{}", std::process::id(), next(&WORLDS));
@@ -137,21 +137,26 @@ impl World {
     }
 
     /// Runs a shell script in the world; panics unless it succeeds.
-    pub fn sh(&self, script: &str) -> String {
+    pub(crate) fn sh(&self, script: &str) -> String {
         let played = self.run(Line::new(["/bin/sh", "-ec", script]));
         assert_eq!(played.code, 0, "{script}: {}", played.said());
         played.stdout
     }
 
     /// Writes a file of the root file system.
-    pub fn write(&self, path: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
         let (done, is_done) = channel();
         self.order(Order::Write { path: path.into(), bytes: bytes.to_vec(), done });
         is_done.recv().expect("the world is up").unwrap_or_else(|error| panic!("write {path}: {error}"));
     }
 
+    /// Where a file below /opt is on the machine.
+    pub(crate) fn outside(&self, path: &str) -> PathBuf {
+        self.dir.join(path.trim_start_matches('/'))
+    }
+
     /// Runs a command to its end.
-    pub fn run(&self, line: Line) -> Played {
+    pub(crate) fn run(&self, line: Line) -> Played {
         let stem = self.dir.join(format!("output-{}", next(&self.outputs)));
         let files = (stem.with_extension("out"), stem.with_extension("err"));
         let streams = (File::create(&files.0).unwrap(), File::create(&files.1).unwrap());
@@ -282,8 +287,13 @@ fn next(counter: &AtomicU32) -> u32 {
 }
 
 /// Where the trees are, and room for worlds.
-fn bed() -> PathBuf {
+pub(crate) fn bed() -> PathBuf {
     std::env::var_os("DINDCHECK_BED").map_or_else(|| PathBuf::from("/var/cache/dindcheck"), PathBuf::from)
+}
+
+/// The program under test, on the machine.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    Ok(tools()?.join("usr/local/bin/dindcheck"))
 }
 
 /// A layer above the tree: the program under test.
@@ -294,7 +304,9 @@ fn tools() -> anyhow::Result<PathBuf> {
         let dir = bed().join("sandbox").join(format!("{}-tools", std::process::id()));
         let bin = dir.join("usr/local/bin");
         std::fs::create_dir_all(&bin).context("make the layer of the program under test")?;
-        std::fs::copy(env!("CARGO_BIN_EXE_dindcheck"), bin.join("dindcheck")).context("copy dindcheck")?;
+        let program = std::env::var_os("DINDCHECK_SANDBOX_BINARY");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dindcheck").into());
+        std::fs::copy(program, bin.join("dindcheck")).context("copy dindcheck")?;
         *made = Some(dir);
     }
     Ok(made.clone().unwrap())

@@ -1,7 +1,7 @@
 //! What is mounted in a world? What Docker mounts in a privileged container, with the same options.
 
 use std::fs::FileType;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,17 +13,18 @@ use super::cgroups::Cgroups;
 const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 /// Nothing that is mounted from here on reaches the machine.
-pub fn detach() -> anyhow::Result<()> {
+pub(crate) fn detach() -> anyhow::Result<()> {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("make / private")
 }
 
 /// An overlay like Docker's: the tree and the program under test, with a layer to write to.
-pub fn root(dir: &Path, tree: &Path, tools: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn root(dir: &Path, tree: &Path, tools: &Path) -> anyhow::Result<PathBuf> {
     let root = dir.join("root");
-    for sub in ["root", "upper", "work", "data"] {
+    for sub in ["root", "upper", "work", "data", "opt"] {
         std::fs::create_dir_all(dir.join(sub)).with_context(|| format!("make {}/{sub}", dir.display()))?;
     }
+    std::fs::set_permissions(dir.join("opt"), std::fs::Permissions::from_mode(0o1777))?;
     let shown = |path: PathBuf| path.display().to_string();
     let layers = format!(
         "lowerdir={}:{},upperdir={},workdir={}",
@@ -37,7 +38,7 @@ pub fn root(dir: &Path, tree: &Path, tools: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Everything below the root but /proc.
-pub fn fill(root: &Path, dir: &Path, cgroups: &Cgroups) -> anyhow::Result<()> {
+pub(crate) fn fill(root: &Path, dir: &Path, cgroups: &Cgroups) -> anyhow::Result<()> {
     device_nodes(root)?;
     let sys = root.join("sys");
     made("sysfs", "sysfs", &sys, KERNEL_FS, "")?;
@@ -49,6 +50,7 @@ pub fn fill(root: &Path, dir: &Path, cgroups: &Cgroups) -> anyhow::Result<()> {
         bind(&own, &place, KERNEL_FS)?;
     }
     bind(&dir.join("data"), &root.join("var/lib/docker"), MsFlags::empty())?;
+    bind(&dir.join("opt"), &root.join("opt"), MsFlags::empty())?;
     etc(root)
 }
 
@@ -122,7 +124,7 @@ fn etc(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes it the root of this thread, and leaves the machine's behind.
-pub fn enter(root: &Path) -> anyhow::Result<()> {
+pub(crate) fn enter(root: &Path) -> anyhow::Result<()> {
     std::env::set_current_dir(root).context("enter the root")?;
     nix::unistd::pivot_root(".", ".").context("pivot_root")?;
     umount2(".", MntFlags::MNT_DETACH).context("leave the machine's root")?;

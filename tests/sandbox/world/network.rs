@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
 /// Played in the world once it stands.
-pub const ADDRESSES: &str = "ip -batch - <<END
+pub(crate) const ADDRESSES: &str = "ip -batch - <<END
 link set lo up
 link set eth0 up
 addr add 172.17.0.2/16 brd + dev eth0
@@ -26,7 +26,7 @@ END";
 
 /// Gives this thread the world's network namespace, connected to the one that is returned. Whatever leaves the world
 /// is refused there at once: it has no route, and says so without a limit to its refusals.
-pub fn connect(root: &Path) -> anyhow::Result<File> {
+pub(crate) fn connect(root: &Path) -> anyhow::Result<File> {
     let own = |what| File::open("/proc/thread-self/ns/net").context(what);
     unshare(CloneFlags::CLONE_NEWNET).context("a network namespace")?;
     let world = own("the world's network namespace")?;

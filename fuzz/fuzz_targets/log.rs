@@ -1,0 +1,7 @@
+//! Any line can be peeled without a panic, and what comes out has no control characters to speak of.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|line: &str| {
+    let record = dindcheck::diagnosis::log::read(line);
+    assert!(record.text.len() <= 4 * line.len() + 64);
+});

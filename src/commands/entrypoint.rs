@@ -1,0 +1,69 @@
+//! `entrypoint`: verify, keep the inner daemon, and be the init of a command.
+
+use std::os::unix::process::CommandExt;
+
+use anyhow::{Context, ensure};
+
+use super::verify::{self, Told};
+use crate::cli;
+use crate::entrypoint::firewall::{self, Choice};
+use crate::entrypoint::task::Task;
+use crate::entrypoint::{self, Errand, Request, say, tls};
+use crate::host::Host;
+use crate::host::live::Live;
+use crate::plan::{Plan, Wishes};
+
+/// Says that the firewall was chosen already.
+const CHOSEN: &str = "DINDCHECK_IPTABLES_CHOSEN";
+
+/// Runs it. Every mistake in what was typed is found before anything starts.
+pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
+    let task = Task::read(host, &args.words, &args.dockerd_arg);
+    let wishes = Wishes {
+        keep_daemon: true,
+        quiet_daemon: true,
+        daemon_args: task.daemon_args.clone(),
+        ..verify::checks(&args.checks)
+    };
+    let plan = Plan::new(host, &wishes)?;
+    ensure!(
+        plan.runs("daemon-start"),
+        "an entrypoint keeps a daemon, and these options leave daemon-start out"
+    );
+    if let Some(notice) = &task.notice {
+        say(notice);
+    }
+    let errand =
+        Errand { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
+    let on_death = args.on_daemon_death.unwrap_or(plan.profile.daemon.on_death);
+    let request =
+        Request { task, errand, on_failure: args.on_failure, on_death, stop_timeout: args.stop_timeout };
+    entrypoint::run(host, request)
+}
+
+/// `__check`: the child of an entrypoint.
+pub fn check(host: &Live, errand: &str) -> anyhow::Result<u8> {
+    let errand: Errand = serde_json::from_str(errand).context("this is no errand")?;
+    if host.env(CHOSEN).is_none() {
+        if let Some(dir) = &errand.certificates {
+            tls::provide(host, host, dir)?;
+        }
+        if let Choice::Legacy(why) = firewall::choose(host) {
+            return Err(again_with_legacy(host, why));
+        }
+    }
+    verify::check(host, &errand.wishes, &errand.outputs, Told::BriefWhereSound)
+}
+
+/// This program again, with a PATH in which the legacy iptables comes first. Returns only with the reason why not.
+#[allow(clippy::disallowed_methods, reason = "this program itself, with the words it got")]
+fn again_with_legacy(host: &Live, why: &str) -> anyhow::Error {
+    say(&format!("dockerd uses the legacy iptables: {why}"));
+    let path = match firewall::path_with_legacy(host) {
+        Ok(path) => path,
+        Err(error) => return error.context("make links to the legacy iptables"),
+    };
+    let mut command = std::process::Command::new("/proc/self/exe");
+    let error = command.args(std::env::args_os().skip(1)).env("PATH", path).env(CHOSEN, "legacy").exec();
+    anyhow::Error::new(error).context("start the check anew")
+}

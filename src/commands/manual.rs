@@ -1,0 +1,40 @@
+//! `completions` and `man`: what the command line's own definition says to shells and to readers.
+#![allow(clippy::disallowed_methods, reason = "the pages that were asked for, where they were asked for")]
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use clap::{Args, Command, CommandFactory};
+
+use crate::cli::{Cli, Verify};
+use crate::report::exit;
+
+/// Prints the completions of a shell.
+pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut visible(), "dindcheck", &mut text);
+    std::io::stdout().write_all(&text).context("write to stdout")?;
+    Ok(exit::SOUND)
+}
+
+/// The command line without what dindcheck says to itself.
+fn visible() -> Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    Verify::augment_args(Command::new("dindcheck").version(env!("CARGO_PKG_VERSION"))).subcommands(shown)
+}
+
+/// Prints the page of dindcheck, or writes those of all commands into a directory.
+pub fn man(dir: Option<&Path>) -> anyhow::Result<u8> {
+    if let Some(dir) = dir {
+        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        clap_mangen::generate_to(Cli::command(), dir)
+            .with_context(|| format!("write to {}", dir.display()))?;
+        return Ok(exit::SOUND);
+    }
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    std::io::stdout().write_all(&text).context("write to stdout")?;
+    Ok(exit::SOUND)
+}

@@ -1,0 +1,451 @@
+//! Does a daemon come that somebody else starts? Waited for until it answers, and no longer than it can still come.
+//!
+//! That it listens proves nothing, so one `GET /_ping` is asked and waits with the daemon. Meanwhile its process is
+//! watched: the one at the other end of the socket, else every `dockerd` here. A script that starts one (its words
+//! name dockerd), or dindcheck itself, is a hope; where there is neither, nothing comes.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::future::{Future, pending};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::Endpoint;
+use super::error::{EngineError, seconds};
+use super::http::{self, Answer};
+use super::process::{self, Process, ProcessId};
+use super::wait::TICK;
+use crate::diagnosis::{CauseId, Diagnoser};
+use crate::host::Host;
+use crate::interrupt::Interrupt;
+use crate::step::Finding;
+
+/// How often processes are looked for; less often where there are so many that it takes long.
+const SCAN: Duration = Duration::from_millis(25);
+/// So much of a log's end is read that was there before.
+const LOG_END: u64 = 1 << 20;
+/// So much is read at a time.
+const CHUNK: usize = 64 << 10;
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Where it is to answer.
+    pub endpoint: Endpoint,
+    /// How long at most.
+    pub timeout: Duration,
+    /// How long nobody at all may be there who could start it.
+    pub grace: Duration,
+    /// It is started out of sight: in another container, on another machine.
+    pub elsewhere: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrival {
+    /// It serves.
+    Serving {
+        /// Its process, where it is known.
+        pid: Option<i32>,
+        /// From the begin of the wait.
+        waited: Duration,
+    },
+    /// It ended, or nothing can come: why.
+    Never(Box<Finding>),
+    /// The time is over; whether it may still come is not known.
+    Late(Box<Finding>),
+}
+
+/// Waits. An error where it could not be waited at all.
+pub fn arrival(host: &dyn Host, interrupt: &Interrupt, wanted: &Wanted) -> anyhow::Result<Arrival> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(Wait::new(host, interrupt, wanted).run())
+}
+
+/// A wait that goes on.
+struct Wait<'w> {
+    host: &'w dyn Host,
+    interrupt: &'w Interrupt,
+    wanted: &'w Wanted,
+    began: Instant,
+    /// Daemons that were seen alive.
+    daemons: Vec<Seen>,
+    /// When somebody was last there who could make it come.
+    hope: Instant,
+    scanned: Option<Instant>,
+    scan_every: Duration,
+}
+
+/// A daemon's process, and the log it writes to, whose name is not to be found once it is dead.
+struct Seen {
+    id: ProcessId,
+    log: Option<Log>,
+}
+
+/// A log that is read along by a thread of its own, so that little is left to be read when the daemon dies, and a wait
+/// is never late for it.
+struct Log {
+    path: PathBuf,
+    end: Sender<()>,
+    reader: JoinHandle<Option<(CauseId, String)>>,
+}
+
+/// What that thread has.
+struct Reader {
+    file: File,
+    diagnoser: Diagnoser,
+}
+
+/// How far the last attempt came.
+#[derive(Default)]
+struct Reach {
+    listening: Cell<bool>,
+    refused: Cell<bool>,
+    peer: Cell<Option<i32>>,
+}
+
+impl<'w> Wait<'w> {
+    fn new(host: &'w dyn Host, interrupt: &'w Interrupt, wanted: &'w Wanted) -> Self {
+        let began = Instant::now();
+        Self {
+            host,
+            interrupt,
+            wanted,
+            began,
+            daemons: Vec::new(),
+            hope: began,
+            scanned: None,
+            scan_every: SCAN,
+        }
+    }
+
+    async fn run(mut self) -> anyhow::Result<Arrival> {
+        let reach = Reach::default();
+        let mut answer = Some(ask(&self.wanted.endpoint, &reach));
+        loop {
+            let said = tokio::select! {
+                biased;
+                said = async { match &mut answer { Some(answer) => answer.await, None => pending().await } } => Some(said),
+                () = tokio::time::sleep(TICK) => None,
+            };
+            match said {
+                Some(Ok(said)) if said.status == 200 => {
+                    return Ok(Arrival::Serving { pid: self.pid(&reach), waited: self.began.elapsed() });
+                }
+                Some(Ok(said)) => return Ok(Arrival::Never(Box::new(self.refusal(&said)?))),
+                Some(Err(_)) => answer = None,
+                None if answer.is_none() => answer = Some(ask(&self.wanted.endpoint, &reach)),
+                None => {}
+            }
+            if let Some(end) = self.look(&reach)? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// What ends the wait without an answer.
+    fn look(&mut self, reach: &Reach) -> anyhow::Result<Option<Arrival>> {
+        if let Some(signal) = self.interrupt.signal() {
+            anyhow::bail!("interrupted by {signal}");
+        }
+        if let Some(pid) = reach.peer.take() {
+            self.meet(pid);
+        }
+        if let Some(dead) = self.daemons.iter().position(|seen| !seen.id.is_alive(self.host)) {
+            let dead = self.daemons.remove(dead);
+            if self.daemons.is_empty() {
+                return Ok(Some(Arrival::Never(Box::new(self.death(dead)))));
+            }
+        }
+        if !self.out_of_sight() && self.daemons.is_empty() {
+            self.scan();
+            if !reach.listening.get() && self.hope.elapsed() >= self.wanted.grace {
+                return Ok(Some(Arrival::Never(Box::new(self.nobody(reach)))));
+            }
+        }
+        let late = self.began.elapsed() >= self.wanted.timeout;
+        Ok(late.then(|| Arrival::Late(Box::new(self.late(reach)))))
+    }
+
+    /// Whether its process cannot be seen: where it is said so, and behind TCP.
+    fn out_of_sight(&self) -> bool {
+        self.wanted.elsewhere || matches!(self.wanted.endpoint, Endpoint::Tcp(_))
+    }
+
+    /// Looks for daemons, and for those who may start one.
+    fn scan(&mut self) {
+        if self.scanned.is_some_and(|last| last.elapsed() < self.scan_every) {
+            return;
+        }
+        let began = Instant::now();
+        let all = process::all(self.host);
+        for daemon in all.iter().filter(|process| is_daemon(process)) {
+            self.meet(daemon.id.pid);
+        }
+        let own = self.host.identity().pid;
+        let ours = ancestors(&all, own);
+        if all.iter().any(|process| may_start_one(process) && !ours.contains(&process.id.pid)) {
+            self.hope = Instant::now();
+        }
+        self.scanned = Some(Instant::now());
+        self.scan_every = SCAN.max(began.elapsed() * 10);
+    }
+
+    /// Keeps an eye on a process, if there is one of this number.
+    fn meet(&mut self, pid: i32) {
+        let id = process::find(self.host, pid).filter(|process| !process.zombie).map(|process| process.id);
+        let Some(id) = id.filter(|id| self.daemons.iter().all(|seen| seen.id != *id)) else {
+            return;
+        };
+        let log = self.host.read_link(Path::new(&format!("/proc/{pid}/fd/2"))).ok().and_then(Log::open);
+        self.daemons.push(Seen { id, log });
+    }
+
+    /// The process that serves.
+    fn pid(&mut self, reach: &Reach) -> Option<i32> {
+        let peer = reach.peer.take().filter(|pid| *pid != 0);
+        peer.or_else(|| self.daemons.first().map(|seen| seen.id.pid))
+    }
+
+    /// A daemon that was there and is not any more, in the words of its log.
+    fn death(&self, dead: Seen) -> Finding {
+        let what = format!("dockerd, process {}, ended before it served", dead.id.pid);
+        let path = dead.log.as_ref().map(|log| log.path.clone());
+        let (cause, what) = match dead.log.and_then(Log::first_error) {
+            Some((cause, text)) => (cause, format!("{what}: {text}")),
+            None => (CauseId::new("daemon-exited"), what),
+        };
+        let finding = Finding::fail(cause, what).with("after", seconds(self.began.elapsed()));
+        match path {
+            Some(path) => finding.with("log", path.display()),
+            None => finding.hint("nothing of its log can be read here; start it with `dockerd >FILE 2>&1`, or see where its log goes"),
+        }
+    }
+
+    /// Nobody is there, and nobody who could make it come.
+    fn nobody(&self, reach: &Reach) -> Finding {
+        let endpoint = &self.wanted.endpoint;
+        let hint = "start one (`dindcheck verify --keep-daemon` does, and tells why it cannot); if it runs in another container, say `--elsewhere`";
+        let finding = if reach.refused.get() {
+            let what =
+                format!("{endpoint} is a socket that a daemon left, and no process here is or starts one");
+            Finding::fail(CauseId::new("stale-socket"), what)
+        } else {
+            let what = format!("{endpoint} is not there, and no process here is or starts a dockerd");
+            Finding::fail(CauseId::new("daemon-not-reachable"), what)
+        };
+        finding.with("endpoint", endpoint).hint(hint)
+    }
+
+    /// The time is over.
+    fn late(&self, reach: &Reach) -> Finding {
+        let (endpoint, waited) = (&self.wanted.endpoint, seconds(self.wanted.timeout));
+        let (cause, what) = if reach.listening.get() {
+            ("daemon-hangs", format!("{endpoint} accepts connections and did not answer within {waited}"))
+        } else {
+            ("daemon-start-timeout", format!("nothing answered at {endpoint} within {waited}"))
+        };
+        let finding = Finding::fail(CauseId::new(cause), what).with("endpoint", endpoint);
+        self.daemons.iter().fold(finding, |finding, seen| finding.with("dockerd", seen.id.pid))
+    }
+
+    /// Somebody answers, and it is no daemon that serves.
+    fn refusal(&self, said: &Answer) -> anyhow::Result<Finding> {
+        let refused = EngineError::Refused {
+            doing: "ask for a sign of life".to_owned(),
+            status: said.status,
+            message: said.message(),
+        };
+        let cause = CauseId::new("daemon-not-reachable");
+        Ok(refused.into_finding(cause, cause)?.with("endpoint", &self.wanted.endpoint))
+    }
+}
+
+/// One attempt.
+fn ask<'r>(
+    endpoint: &'r Endpoint,
+    reach: &'r Reach,
+) -> Pin<Box<dyn Future<Output = std::io::Result<Answer>> + 'r>> {
+    Box::pin(async move {
+        let connected = http::connect(endpoint).await;
+        reach.listening.set(connected.is_ok());
+        reach
+            .refused
+            .set(connected.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused));
+        let (stream, peer) = connected?;
+        reach.peer.set(peer);
+        http::send(stream, "GET", "/_ping").await
+    })
+}
+
+/// Whether a process is a dockerd that is to serve, and not one that only says its version.
+fn is_daemon(process: &Process) -> bool {
+    let mut words = process.command.split(' ');
+    let answers = |word: &str| ["--version", "-v", "--help", "-h", "--validate"].contains(&word);
+    !process.zombie && words.next().is_some_and(|word| name(word) == "dockerd") && !words.any(answers)
+}
+
+/// Whether a process may become one, or start one: a script with dockerd in a name, an init of such, dindcheck.
+fn may_start_one(process: &Process) -> bool {
+    let mut words = process.command.split(' ').map(name);
+    let starts = |word: &str| word.starts_with("dockerd") || word.starts_with("start-docker");
+    let own = |words: &mut dyn Iterator<Item = &str>| {
+        words.next() == Some("dindcheck") && !matches!(words.next(), Some("wait" | "diagnose" | "probe"))
+    };
+    !process.zombie && (process.command.split(' ').map(name).any(starts) || own(&mut words))
+}
+
+/// The last part of a path.
+fn name(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// A process and everything it descends from: what waits is no hope for what it waits for.
+fn ancestors(all: &[Process], pid: i32) -> Vec<i32> {
+    let mut found = vec![pid];
+    while let Some(parent) =
+        all.iter().find(|process| Some(&process.id.pid) == found.last()).map(|p| p.parent)
+    {
+        if found.contains(&parent) {
+            break;
+        }
+        found.push(parent);
+    }
+    found
+}
+
+impl Log {
+    /// The end of a log that is a plain file.
+    #[allow(clippy::disallowed_methods, reason = "a daemon's log, behind the engine's door")]
+    fn open(path: PathBuf) -> Option<Self> {
+        let plain =
+            |file: &File| file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+        let mut file = File::open(&path).ok()?;
+        let length = plain(&file)?;
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_END))).ok()?;
+        let (end, ended) = channel();
+        let reader = Reader { file, diagnoser: Diagnoser::new() };
+        Some(Self { path, end, reader: std::thread::spawn(move || reader.run(&ended)) })
+    }
+
+    /// The first error, in its own words, and what it means.
+    fn first_error(self) -> Option<(CauseId, String)> {
+        drop(self.end);
+        self.reader.join().ok().flatten()
+    }
+}
+
+impl Reader {
+    /// Reads until nobody wants to know more.
+    fn run(mut self, ended: &Receiver<()>) -> Option<(CauseId, String)> {
+        while ended.recv_timeout(SCAN) == Err(RecvTimeoutError::Timeout) {
+            self.read_on();
+        }
+        self.read_on();
+        let diagnosis = self.diagnoser.finish();
+        let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
+        Some((diagnosis.cause.id, crate::diagnosis::log::read(&first.text).text))
+    }
+
+    /// Takes in what came. What stands before a start belongs to another daemon.
+    fn read_on(&mut self) {
+        let mut chunk = vec![0; CHUNK];
+        while let Ok(length @ 1..) = self.file.read(&mut chunk) {
+            let mut bytes = &chunk[..length];
+            if let Some(at) = memchr::memmem::rfind(bytes, b"msg=\"Starting up\"") {
+                bytes = &bytes[memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1)..];
+                self.diagnoser = Diagnoser::new();
+            }
+            self.diagnoser.push(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    fn process(pid: i32, parent: i32, command: &str) -> Process {
+        let id = ProcessId { pid, start: 1 };
+        Process { id, parent, group: pid, zombie: false, command: command.to_owned() }
+    }
+
+    #[test]
+    fn hopes_are_told_from_daemons_and_from_the_rest() {
+        for (command, daemon, hope) in [
+            ("dockerd --debug", true, true),
+            ("/usr/bin/dockerd", true, true),
+            ("/usr/bin/dockerd --version", false, true),
+            ("docker-init -- dockerd", false, true),
+            ("sh /usr/local/bin/dockerd-entrypoint.sh", false, true),
+            ("/usr/local/bin/dindcheck entrypoint -- sh", false, true),
+            ("dindcheck", false, true),
+            ("dindcheck wait --timeout 1s", false, false),
+            ("bash /usr/bin/run-tests", false, false),
+        ] {
+            let process = process(7, 1, command);
+            assert_eq!((is_daemon(&process), may_start_one(&process)), (daemon, hope), "{command}");
+        }
+        let zombie = Process { zombie: true, ..process(7, 1, "dockerd") };
+        assert!(!is_daemon(&zombie) && !may_start_one(&zombie));
+    }
+
+    #[test]
+    fn who_waits_is_no_hope() {
+        let all =
+            [process(1, 0, "init"), process(5, 1, "sh -c 'dockerd & dindcheck wait'"), process(9, 5, "x")];
+        assert_eq!(ancestors(&all, 9), [9, 5, 1, 0]);
+    }
+
+    fn wait(endpoint: Endpoint, elsewhere: bool) -> Arrival {
+        let wanted = Wanted {
+            endpoint,
+            timeout: Duration::from_millis(120),
+            grace: Duration::from_millis(40),
+            elsewhere,
+        };
+        arrival(&Fake::new(), &Interrupt::default(), &wanted).unwrap()
+    }
+
+    fn told(arrival: Arrival) -> (bool, &'static str) {
+        match arrival {
+            Arrival::Never(finding) => (true, finding.cause.unwrap().as_str()),
+            Arrival::Late(finding) => (false, finding.cause.unwrap().as_str()),
+            Arrival::Serving { .. } => panic!("nobody serves"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_come_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        assert_eq!(told(wait(Endpoint::Unix(path.clone()), false)), (true, "daemon-not-reachable"));
+        assert_eq!(told(wait(Endpoint::Unix(path.clone()), true)), (false, "daemon-start-timeout"));
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(told(wait(Endpoint::Unix(path.clone()), false)), (false, "daemon-hangs"));
+        drop(listener);
+        assert_eq!(told(wait(Endpoint::Unix(path), false)), (true, "stale-socket"));
+    }
+
+    #[test]
+    fn an_answer_ends_the_wait_and_another_service_is_told() {
+        for (status, served) in [("200 OK", true), ("400 Bad Request", false)] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 512]);
+                std::io::Write::write_all(&mut stream, format!("HTTP/1.0 {status}\r\n\r\nx").as_bytes())
+                    .unwrap();
+            });
+            let arrival = wait(Endpoint::Tcp(address), false);
+            assert_eq!(matches!(arrival, Arrival::Serving { .. }), served, "{arrival:?}");
+            server.join().unwrap();
+        }
+    }
+}

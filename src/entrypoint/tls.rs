@@ -1,0 +1,60 @@
+//! Are there certificates for a daemon that speaks TLS? Made with openssl where there are none, in the layout of
+//! docker-library's images (`ca`, `server`, `client` below DOCKER_TLS_CERTDIR).
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::engine::dockerd::find_program;
+use crate::host::{Host, Machine};
+
+/// What makes them.
+const SCRIPT: &str = include_str!("tls.sh");
+/// Three keys of 4096 bits take seconds, and many on a busy machine.
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// Makes what is missing.
+pub fn provide(host: &dyn Host, machine: &dyn Machine, dir: &Path) -> anyhow::Result<()> {
+    let has = |name: &str| host.stat(&dir.join("server").join(name)).is_ok_and(|stat| stat.size > 0);
+    let complete = ["ca.pem", "cert.pem", "key.pem"].iter().all(|name| has(name));
+    if find_program(host, "openssl").is_err() {
+        ensure!(
+            complete,
+            "DOCKER_TLS_CERTDIR is {0}, where server/ca.pem, cert.pem and key.pem are not all there, and there is no \
+             openssl to make them: install openssl, bring certificates, or say `-e DOCKER_TLS_CERTDIR=` for no TLS",
+            dir.display()
+        );
+        return Ok(());
+    }
+    let dir = dir.display().to_string();
+    let ran = machine.execute(Path::new("/bin/sh"), &["-c", SCRIPT, "sh", &dir], WITHIN)?;
+    ensure!(ran.code == 0, "the certificates in {dir} could not be made: {}", ran.stderr.trim());
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "certificates of the test's own")]
+mod tests {
+    use super::*;
+    use crate::host::live::Live;
+
+    #[test]
+    #[ignore = "needs openssl, and takes seconds"]
+    fn certificates_are_made_once_and_hold() {
+        let (dir, host) = (tempfile::tempdir().unwrap(), Live::default());
+        provide(&host, &host, dir.path()).unwrap();
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+        let first = read("server/cert.pem");
+        provide(&host, &host, dir.path()).unwrap();
+        assert_eq!(read("server/cert.pem"), first);
+        for name in ["client/key.pem", "client/ca.pem", "server/ca.pem"] {
+            assert!(!read(name).is_empty());
+        }
+        let ca = dir.path().join("ca/cert.pem").display().to_string();
+        let cert = dir.path().join("client/cert.pem").display().to_string();
+        let ran =
+            host.run(Path::new("/usr/bin/openssl"), &["verify", "-CAfile", &ca, &cert], WITHIN).unwrap();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}

@@ -1,0 +1,228 @@
+//! Does Docker-in-Docker work in an image? Asked from the outer daemon's side, and through its API alone: the daemon may
+//! be on another machine.
+//!
+//! The image is started as it is shipped; this binary is copied into the container and run there beside whatever the
+//! image started. A daemon that does not come is looked for in the environment, in a second container if the first one
+//! has ended, and in the words of the container's log.
+
+use std::time::Instant;
+
+use bollard::Docker;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::diagnosis::{Diagnosis, UNKNOWN};
+use crate::engine::docker;
+use crate::engine::{Endpoint, EngineError, EngineResult};
+use crate::interrupt::Interrupt;
+use crate::report::{Verdict, exit};
+
+use door::SHORT;
+use request::Request;
+
+mod door;
+pub mod request;
+
+/// How long nobody in an image may be there who starts a daemon.
+const GRACE: &str = "5s";
+
+/// What came of an image.
+#[derive(Debug, Serialize)]
+pub struct Tried {
+    /// The image.
+    pub image: String,
+    /// In one word.
+    pub verdict: Verdict,
+    /// Step, cause, what and remedy; null where all is well.
+    pub first_failure: Option<Value>,
+    /// The first error of the container's log, where it has one.
+    pub log: Option<Diagnosis>,
+    /// What a user should know.
+    pub notes: Vec<String>,
+    /// The report from inside.
+    pub report: Option<Value>,
+    /// The same for people.
+    #[serde(skip)]
+    pub text: String,
+    /// From its begin to its end.
+    pub duration_ms: u64,
+}
+
+/// The outer daemon.
+pub struct Outer<'o> {
+    docker: Docker,
+    endpoint: Endpoint,
+    run: String,
+    interrupt: &'o Interrupt,
+}
+
+impl<'o> Outer<'o> {
+    /// Agrees with the daemon on a version.
+    pub async fn reach(endpoint: Endpoint, run: String, interrupt: &'o Interrupt) -> EngineResult<Self> {
+        let doing = "ask for the outer daemon's version";
+        let json = docker::ask_json(&endpoint, doing, "/version").await?;
+        let version = docker::versions(&json).used.ok_or_else(|| EngineError::Junk {
+            doing: doing.to_owned(),
+            reason: "there is no API version in common".to_owned(),
+        })?;
+        Ok(Self { docker: docker::client(&endpoint, &version)?, endpoint, run, interrupt })
+    }
+
+    /// Tries an image, and removes the container.
+    pub async fn attempt(&self, image: &str, request: &Request) -> Tried {
+        let began = Instant::now();
+        let mut tried = Tried::new(image);
+        if let Err(error) = self.look(image, request, &mut tried).await {
+            tried.notes.push(error.to_string());
+        }
+        tried.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tried
+    }
+
+    async fn look(&self, image: &str, request: &Request, tried: &mut Tried) -> EngineResult<()> {
+        self.within("get the image", request.timeout, self.provide(image, request)).await?;
+        let id = self.create(image, request, tried).await?;
+        let looked = self.within("check the image", request.timeout, self.inside(&id, request, tried)).await;
+        if !matches!(looked, Ok(true)) && !request.replace_entrypoint {
+            let log = self.within("read the container's log", SHORT, self.log(&id)).await;
+            tried.log = log.ok().filter(Diagnosis::is_failure);
+        }
+        let removed = self.remove(&id).await;
+        if matches!(looked, Ok(false)) && tried.report.is_none() {
+            self.environment(image, request, tried).await?;
+        }
+        tried.take_words_of_log();
+        looked.map(drop).and(removed)
+    }
+
+    /// Starts the container, and checks in it; whether the check came to its end there.
+    async fn inside(&self, id: &str, request: &Request, tried: &mut Tried) -> EngineResult<bool> {
+        self.start(id).await?;
+        if request.replace_entrypoint {
+            let check = [&["verify", "--format", "json", "--output", "human=/dev/stderr"][..]].concat();
+            return self.verify(id, &check, request, tried).await.map(|()| true);
+        }
+        let timeout = format!("{}s", request.timeout.as_secs().max(1));
+        let socket = "unix:///var/run/docker.sock";
+        let wait = ["wait", "--format", "json", "--attach", socket, "--grace", GRACE, "--timeout", &timeout];
+        let waited = self.exec(id, &wait.map(ToOwned::to_owned)).await?;
+        if waited.code == 0 {
+            let attach = format!("--attach={socket}");
+            let check = ["verify", &attach, "--format", "json", "--output", "human=/dev/stderr"];
+            return self.verify(id, &check, request, tried).await.map(|()| true);
+        }
+        let said: Option<Value> = serde_json::from_slice(&waited.stdout).ok();
+        tried.verdict = Verdict::Broken;
+        tried.first_failure = Some(match said {
+            Some(said) => serde_json::json!({
+                "step": "daemon-start", "cause": said["cause"], "what": said["what"], "remedy": said["remedy"],
+            }),
+            None => serde_json::json!({
+                "step": "daemon-start", "cause": "daemon-exited",
+                "what": "the container ended while its daemon was waited for", "remedy": null,
+            }),
+        });
+        Ok(false)
+    }
+
+    /// The environment phase in a container of its own: what the image's daemon had to live with.
+    async fn environment(&self, image: &str, request: &Request, tried: &mut Tried) -> EngineResult<()> {
+        let request = Request { replace_entrypoint: true, ..request.clone() };
+        let id = self.create(image, &request, tried).await?;
+        let check = [
+            "verify",
+            "--until",
+            "daemon-state",
+            "--repair",
+            "none",
+            "--format",
+            "json",
+            "--output",
+            "human=/dev/stderr",
+        ];
+        let mut seen = Tried { notes: Vec::new(), first_failure: None, ..Tried::new(&tried.image) };
+        let looked = async {
+            self.start(&id).await?;
+            self.verify(&id, &check, &Request { check: Vec::new(), ..request.clone() }, &mut seen).await
+        };
+        let looked = self.within("check the environment", request.timeout, looked).await;
+        let removed = self.remove(&id).await;
+        if seen.first_failure.is_some() {
+            tried.first_failure = seen.first_failure;
+        }
+        (tried.report, tried.text) = (seen.report, seen.text);
+        looked.and(removed)
+    }
+
+    /// Runs the check, and takes its report over.
+    async fn verify(
+        &self,
+        id: &str,
+        words: &[&str],
+        request: &Request,
+        tried: &mut Tried,
+    ) -> EngineResult<()> {
+        let words: Vec<_> =
+            words.iter().map(ToString::to_string).chain(request.check.iter().cloned()).collect();
+        let said = self.exec(id, &words).await?;
+        let junk =
+            |reason: String| EngineError::Junk { doing: "check inside the container".to_owned(), reason };
+        let stderr = String::from_utf8_lossy(&said.stderr).into_owned();
+        let report: Value = serde_json::from_slice(&said.stdout)
+            .map_err(|_| junk(format!("exit code {}: {}", said.code, stderr.trim())))?;
+        tried.verdict = match report["exit_code"].as_u64() {
+            Some(0) => Verdict::Sound,
+            Some(1) => Verdict::Broken,
+            _ => Verdict::Unknown,
+        };
+        tried.first_failure = Some(report["first_failure"].clone()).filter(|failure| !failure.is_null());
+        // Before it stands how it went.
+        tried.text = stderr.find("dindcheck: ").map_or(String::new(), |at| stderr[at..].to_owned());
+        tried.report = Some(report);
+        Ok(())
+    }
+}
+
+impl Tried {
+    /// A daemon that did not come is told by the first error of the log, and by its cause where that is known.
+    fn take_words_of_log(&mut self) {
+        let Some(failure) = self.first_failure.as_mut().filter(|failure| failure["step"] == "daemon-start")
+        else {
+            return;
+        };
+        let Some(first) = self.log.as_ref().and_then(|log| Some((log, log.first_error.as_ref()?))) else {
+            return;
+        };
+        let (log, line) = first;
+        let what = failure["what"].as_str().unwrap_or_default();
+        failure["what"] = format!("{what}: {}", crate::diagnosis::log::read(&line.text).text).into();
+        if log.cause.id != UNKNOWN {
+            failure["cause"] = log.cause.id.as_str().into();
+            failure["remedy"] = log.cause.remedy.as_str().into();
+        }
+    }
+
+    /// One of an image of which nothing is known.
+    fn new(image: &str) -> Self {
+        Self {
+            image: image.to_owned(),
+            verdict: Verdict::Unknown,
+            first_failure: None,
+            log: None,
+            notes: Vec::new(),
+            report: None,
+            text: String::new(),
+            duration_ms: 0,
+        }
+    }
+}
+
+/// The exit code of several: what is broken counts before what is not known.
+pub fn exit_code(all: &[Tried]) -> u8 {
+    let any = |verdict| all.iter().any(|tried| tried.verdict == verdict);
+    match (any(Verdict::Broken), any(Verdict::Unknown)) {
+        (true, _) => exit::BROKEN,
+        (false, true) => exit::UNKNOWN,
+        (false, false) => exit::SOUND,
+    }
+}

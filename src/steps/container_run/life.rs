@@ -1,0 +1,177 @@
+//! Can a container be lived with? Other programs run in it, its output is kept, it is let go by a line, started
+//! again, and ended by a signal; an init stands in for its first process.
+
+use nix::errno::Errno;
+
+use crate::diagnosis::CauseId;
+use crate::engine::inside::Executed;
+use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::probe::{LAST_WORDS, TERMINATED};
+use crate::step::Finding;
+use crate::workload;
+
+const EXEC: CauseId = CauseId::new("container-exec-failed");
+const OUTPUT: CauseId = CauseId::new("container-wrong-output");
+const CODE: CauseId = CauseId::new("container-wrong-exit-code");
+const INIT: CauseId = CauseId::new("docker-init-program-missing");
+/// The exit code of what is killed: 128 and the number of SIGKILL.
+const KILLED: i64 = 137;
+/// The exit codes of a command that cannot be run and of one that is not there.
+const NOTHING: [i64; 2] = [126, 127];
+
+/// Its first life.
+pub(super) fn judge_first(run: &ContainerRun) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if let [told, missing] = run.execs.as_slice() {
+        findings.push(judge_told(told)?);
+        findings.extend(judge_missing(missing)?);
+    }
+    // On a full disk nothing is kept of a container: container-storage says so.
+    findings.extend(judge_log(run)?.filter(|_| !met_a_full_disk(run)));
+    Ok(findings)
+}
+
+/// Whether the probe was refused space.
+fn met_a_full_disk(run: &ContainerRun) -> bool {
+    let document = workload::read(run).ok();
+    let tried = document.and_then(|document| document.storage).map(|storage| storage.tried);
+    tried.is_some_and(|tried| {
+        let errors = tried.attempts.iter().filter_map(|attempt| attempt.error.as_ref());
+        errors.into_iter().any(|error| matches!(error.errno(), Errno::ENOSPC | Errno::EDQUOT))
+    })
+}
+
+/// A program that says something and is killed.
+fn judge_told(exec: &Executed) -> anyhow::Result<Finding> {
+    let code = match &exec.end {
+        Ok(code) => *code,
+        Err(error) => return workload::failure(Stage::Run, error.clone(), EXEC),
+    };
+    let said = String::from_utf8_lossy(&exec.stdout);
+    if said.trim() != LAST_WORDS {
+        let what = "what a program prints that is run in the container (docker exec) does not arrive";
+        return Ok(Finding::fail(OUTPUT, what).with("stdout", said.chars().take(400).collect::<String>()));
+    }
+    if code != KILLED {
+        let what = format!(
+            "a program that is run in the container (docker exec) and killed ends with {code}, not {KILLED}"
+        );
+        return Ok(Finding::fail(CODE, what));
+    }
+    Ok(Finding::pass("another program runs in it, prints, and is killed with exit code 137"))
+}
+
+/// A program that is not there; that it ends with another code is no harm to the container.
+fn judge_missing(exec: &Executed) -> anyhow::Result<Option<Finding>> {
+    match &exec.end {
+        Ok(code) if NOTHING.contains(code) => Ok(None),
+        Ok(code) => {
+            let what = format!("a program that is not there ends with {code}, and not with 126 or 127");
+            Ok(Some(Finding::warn(CODE, what)))
+        }
+        Err(EngineError::Refused { .. }) => Ok(None),
+        Err(error) => workload::failure(Stage::Run, error.clone(), EXEC).map(Some),
+    }
+}
+
+/// What the daemon kept of its output. A log driver that cannot be read is somebody's choice.
+fn judge_log(run: &ContainerRun) -> anyhow::Result<Option<Finding>> {
+    match &run.logged {
+        None => Ok(None),
+        Some(Ok(text)) if run.stdout.starts_with(text) && !text.is_empty() => Ok(None),
+        Some(Ok(text)) => {
+            let what = "the daemon's log of the container (docker logs) is not what it printed";
+            let text = String::from_utf8_lossy(text).chars().take(400).collect::<String>();
+            Ok(Some(Finding::fail(OUTPUT, what).with("log", text)))
+        }
+        Some(Err(EngineError::Refused { message, .. })) if message.contains("does not support reading") => {
+            Ok(Some(
+                Finding::pass("the log driver keeps what containers print elsewhere")
+                    .with("message", message),
+            ))
+        }
+        Some(Err(error)) => workload::failure(Stage::Run, error.clone(), OUTPUT).map(Some),
+    }
+}
+
+/// Its second life, which a signal ends; that it did not come so far is judged by the steps that need it.
+pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match together.first.end {
+        Ok(code) if code == i64::from(TERMINATED) => {
+            findings.push(Finding::pass(format!("started again, it ends on SIGTERM with {code}")));
+        }
+        Ok(code) => {
+            let what = format!("started again, it ends on SIGTERM with {code}, and not with {TERMINATED}");
+            findings.push(Finding::fail(CODE, what));
+        }
+        Err(_) => {}
+    }
+    if let Some(error) = together.others.iter().find_map(|run| run.init.as_ref()) {
+        let what = format!("a container with an init of its own (docker run --init) does not start: {error}");
+        findings.push(Finding::warn(INIT, what));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Level;
+
+    fn exec(end: Result<i64, EngineError>, stdout: &str) -> Executed {
+        Executed { command: vec!["x".into()], stdout: stdout.into(), end }
+    }
+
+    fn refused(message: &str) -> EngineError {
+        EngineError::Refused { doing: "x".into(), status: 500, message: message.into() }
+    }
+
+    #[test]
+    fn an_exec_must_print_and_be_killed() {
+        let judged = |end, stdout: &str| {
+            let finding = judge_told(&exec(end, stdout)).unwrap();
+            (finding.level, finding.cause)
+        };
+        assert_eq!(judged(Ok(137), "killed on request\n"), (Level::Pass, None));
+        assert_eq!(judged(Ok(137), ""), (Level::Fail, Some(OUTPUT)));
+        assert_eq!(judged(Ok(0), LAST_WORDS), (Level::Fail, Some(CODE)));
+        assert_eq!(judged(Err(refused("no")), ""), (Level::Fail, Some(EXEC)));
+    }
+
+    #[test]
+    fn what_is_not_there_may_be_refused_or_end() {
+        for end in [Ok(126), Ok(127), Err(refused("not found"))] {
+            assert!(judge_missing(&exec(end, "")).unwrap().is_none());
+        }
+        assert_eq!(judge_missing(&exec(Ok(0), "")).unwrap().unwrap().level, Level::Warn);
+    }
+
+    #[test]
+    fn the_log_is_compared_unless_it_cannot_be_read() {
+        let judged = |logged| {
+            let run = ContainerRun { stdout: b"one\n".to_vec(), logged: Some(logged), ..ContainerRun::new() };
+            judge_log(&run).unwrap().map(|finding| finding.level)
+        };
+        assert_eq!(judged(Ok(b"one\n".to_vec())), None);
+        assert_eq!(judged(Ok(Vec::new())), Some(Level::Fail));
+        assert_eq!(judged(Ok(b"two\n".to_vec())), Some(Level::Fail));
+        let none = "configured logging driver does not support reading";
+        assert_eq!(judged(Err(refused(none))), Some(Level::Pass));
+        assert_eq!(judged(Err(refused("no space"))), Some(Level::Fail));
+    }
+
+    #[test]
+    fn the_second_life_ends_by_a_signal() {
+        let judged = |end| {
+            let first = ContainerRun { end, ..ContainerRun::new() };
+            judge_second(&Together { first, ..Together::default() })
+                .iter()
+                .map(|finding| finding.level)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(judged(Ok(143)), [Level::Pass]);
+        assert_eq!(judged(Ok(137)), [Level::Fail]);
+        assert_eq!(judged(Err(refused("x"))), []);
+    }
+}

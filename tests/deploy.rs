@@ -1,0 +1,111 @@
+//! Are the files of deploy/ whole, and does every dindcheck command in them exist? What runs them is in tests/outer.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Parser as _;
+use dindcheck::cli::Cli;
+use serde_json::Value;
+
+/// Everything below deploy/.
+fn files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn yaml(path: &Path) -> Value {
+    serde_yaml::from_str(&std::fs::read_to_string(path).unwrap())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn of_kind(extension: &str) -> Vec<PathBuf> {
+    files().into_iter().filter(|path| path.extension().is_some_and(|known| known == extension)).collect()
+}
+
+/// Every list of words that begins with dindcheck, and every command of a shell that does.
+fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Array(items) => {
+            let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            let words: Vec<_> =
+                words.unwrap_or_default().into_iter().skip_while(|word| *word == "CMD").collect();
+            if words.first() == Some(&"dindcheck") {
+                found.push(words.iter().map(ToString::to_string).collect());
+            }
+            for item in items {
+                commands(item, found);
+            }
+        }
+        Value::Object(object) => {
+            for item in object.values() {
+                commands(item, found);
+            }
+        }
+        Value::String(text) => {
+            let lines = text.lines().flat_map(|line| line.split("&&")).map(str::trim);
+            let ours = lines.filter(|line| line.starts_with("dindcheck "));
+            found.extend(ours.map(|line| line.split_whitespace().map(ToOwned::to_owned).collect()));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_dindcheck_command_is_one_that_exists() {
+    let mut found = Vec::new();
+    for path in [of_kind("yaml"), of_kind("yml")].concat() {
+        commands(&yaml(&path), &mut found);
+    }
+    assert!(found.len() >= 7, "{found:?}");
+    for words in found {
+        if let Err(error) = Cli::try_parse_from(&words) {
+            panic!("{words:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn shell_scripts_are_plain_shell() {
+    for path in of_kind("sh") {
+        let checked = Command::new("sh").arg("-n").arg(&path).output().unwrap();
+        assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+#[test]
+fn the_readme_names_every_file() {
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/README.md")).unwrap();
+    for path in files() {
+        let name = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")).unwrap();
+        assert!(
+            name == Path::new("README.md") || readme.contains(&format!("]({})", name.display())),
+            "{name:?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs kubernetes-validate (PyPI), which brings the schemas"]
+fn manifests_follow_the_schemas_of_kubernetes() {
+    for path in of_kind("yaml").iter().filter(|path| path.parent().unwrap().ends_with("kubernetes")) {
+        let checked = Command::new("kubernetes-validate").arg("--strict").arg(path).output().unwrap();
+        let said = [checked.stdout, checked.stderr].concat();
+        assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&said));
+    }
+}

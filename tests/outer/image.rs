@@ -1,0 +1,143 @@
+//! Does `image` tell of an image what is wrong with it, from the outer daemon's side?
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::bed::{self, docker};
+
+/// A shell entrypoint as docker-library's images have one: dockerd with TLS, the command beside it.
+const ENTRY: &str = "#!/bin/sh
+set -e
+mkdir -p /run/lock
+BEFORE
+exec dockerd --host=unix:///var/run/docker.sock --host=tcp://0.0.0.0:2376 --tlsverify --tlscacert=/certs/server/ca.pem \\
+    --tlscert=/certs/server/cert.pem --tlskey=/certs/server/key.pem \"$@\"
+";
+
+/// Builds an image with this entrypoint, after further lines of its Dockerfile.
+fn build(tag: &str, before: &str, lines: &str, certificates: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("entry.sh"), ENTRY.replace("BEFORE", before)).unwrap();
+    let copied =
+        Command::new("cp").arg("-r").arg(certificates).arg(dir.path().join("certs")).status().unwrap();
+    assert!(copied.success());
+    let dockerfile = format!(
+        "FROM dindcheck-base:trixie\nCOPY certs /certs\nCOPY entry.sh /entry.sh\nRUN chmod 755 /entry.sh\n{lines}\n\
+         VOLUME /var/lib/docker\nENTRYPOINT [\"/entry.sh\"]\n"
+    );
+    std::fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
+    bed::build(tag, dir.path());
+}
+
+fn certificates() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new("sh").arg("src/entrypoint/tls.sh").arg(dir.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    dir
+}
+
+/// `dindcheck image` on this machine, which sees of the outer engine its API alone.
+fn image(words: &[&str]) -> Output {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed/engine.sh");
+    let status = Command::new(engine).arg("status").output().unwrap();
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    let socket = status.lines().find_map(|line| line.strip_prefix("socket ")).expect("the engine's socket");
+    let host = format!("unix://{socket}");
+    Command::new(env!("CARGO_BIN_EXE_dindcheck"))
+        .args(["image", "--host", &host, "--pull", "never", "--timeout", "60s"])
+        .args(words)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
+}
+
+/// Name, what its entrypoint does first, further lines of its Dockerfile; the step, and the cause where it is one alone.
+const DEFECTS: [(&str, &str, &str, &str, &str); 8] = [
+    ("no-dockerd", "", "RUN rm /usr/sbin/dockerd", "binaries", "docker-program-missing"),
+    ("no-containerd", "", "RUN rm /usr/bin/containerd", "binaries", ""),
+    ("no-runc", "", "RUN rm /usr/bin/runc /usr/sbin/runc || true", "binaries", ""),
+    (
+        "json",
+        "",
+        "RUN mkdir -p /etc/docker && echo '{' >/etc/docker/daemon.json",
+        "daemon-config",
+        "daemon-json-invalid",
+    ),
+    (
+        "key",
+        "",
+        "RUN mkdir -p /etc/docker && echo '{\"no-such-key\":1}' >/etc/docker/daemon.json",
+        "daemon-config",
+        "",
+    ),
+    ("no-iptables", "", "RUN rm -f /usr/sbin/iptables", "binaries", "iptables-program-missing"),
+    ("cgroups", "umount -R /sys/fs/cgroup", "", "daemon-start", "cgroup-v1-devices-not-mounted"),
+    ("flag", "set -- --no-such-flag", "", "daemon-start", ""),
+];
+
+#[test]
+#[ignore = "needs root, the bed's engines, and openssl on this machine"]
+fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
+    let certificates = certificates();
+    build("image-sound", "", "", certificates.path());
+    let mut words = vec!["--format", "json", "--parallel", "2", "image-sound"];
+    let tags: Vec<_> = DEFECTS.iter().map(|defect| format!("image-{}", defect.0)).collect();
+    for ((_, before, lines, ..), tag) in DEFECTS.iter().zip(&tags) {
+        build(tag, before, lines, certificates.path());
+    }
+    words.extend(tags.iter().map(String::as_str));
+    let done = image(&words);
+    let all: Value =
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&done)));
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(
+        (&all[0]["image"], &all[0]["verdict"]),
+        (&"image-sound".into(), &"sound".into()),
+        "{:#}",
+        all[0]
+    );
+    let mut wrong = Vec::new();
+    for ((name, _, _, step, cause), tried) in DEFECTS.iter().zip(&all.as_array().unwrap()[1..]) {
+        let first = &tried["first_failure"];
+        let same = first["step"] == *step && (cause.is_empty() || first["cause"] == *cause);
+        println!("{name}: {first}");
+        if !same || tried["verdict"] != "broken" {
+            wrong.push(format!(
+                "{name}: {first}, log {}, notes {}",
+                tried["log"]["first_error"], tried["notes"]
+            ));
+        }
+    }
+    let left = docker(&["ps", "-aq", "--filter", "label=dindcheck.run"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "no container is left");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let _ =
+        docker(&[&["rmi", "image-sound"][..], &tags.iter().map(String::as_str).collect::<Vec<_>>()].concat())
+            .output();
+}
+
+#[test]
+#[ignore = "needs root and the bed's engines"]
+fn without_the_images_entrypoint_dindcheck_starts_the_daemon_itself() {
+    let done = image(&[
+        "--replace-entrypoint",
+        "-v",
+        "/var/lib/docker",
+        "dindcheck-base:bookworm",
+        "dindcheck-base:forky",
+    ]);
+    let text = said(&done);
+    assert_eq!(done.status.code(), Some(0), "{text}");
+    assert!(text.contains("dindcheck-base:bookworm: sound (") && text.contains("engine 20.10"), "{text}");
+    let table = text.rsplit("\n\n").next().unwrap();
+    let rows: Vec<_> = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(rows, [["dindcheck-base:bookworm", "sound"], ["dindcheck-base:forky", "sound"]], "{text}");
+    let absent = image(&["no-such-image"]);
+    assert_eq!(absent.status.code(), Some(2), "{}", said(&absent));
+    assert!(said(&absent).contains("no-such-image"), "{}", said(&absent));
+}

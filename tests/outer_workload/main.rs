@@ -1,0 +1,22 @@
+//! Do the steps of the workload phase tell the truth about real engines, sound and broken? Needs root, the test bed
+//! (tests/bed) and a machine with cgroup v1; `DINDCHECK_ENGINE` names the bed's engine.
+//!
+//! A fault must be told by the right step with the right cause, within its deadline, and nothing may be left of the
+//! run - whether dindcheck starts the daemon, or is attached to one that was broken after its start.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
+
+#[path = "../bed/mod.rs"]
+mod bed;
+mod containers;
+mod images;
+mod limits;
+mod network;
+mod sound;
+mod storage;
+mod world;

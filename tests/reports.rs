@@ -1,0 +1,258 @@
+//! Do the reports hold what a run was, in every format, whatever became of its steps?
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::unnecessary_wraps,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests look at the machine and speak for themselves"
+)]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::bail;
+use dindcheck::diagnosis::CauseId;
+use dindcheck::engine::fake::FakeEngine;
+use dindcheck::hands::Hands;
+use dindcheck::host::fake::Fake;
+use dindcheck::interrupt::Interrupt;
+use dindcheck::plan::{Plan, Planned, Wishes};
+use dindcheck::profile::{Format, Mode};
+use dindcheck::report::{Report, document, files::Outputs, formats};
+use dindcheck::runner::{self, Doors, Event};
+use dindcheck::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use quick_junit::TestCaseStatus;
+
+const CAUSE: CauseId = CauseId::new("cgroup-mounted-read-only");
+/// What no format may take for markup of its own.
+const NASTY: &str = "a <b> & \"c\" ]]> | `d` \u{1b}[31m\u{7}\n::error::x %0A é";
+
+const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>) -> Step {
+    Step { id, title: "a step", why: "It is a test.", phase, check, repair: None }
+}
+fn passes(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    Ok(vec![Finding::pass("fine").with("path", "/x")])
+}
+fn warns(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    Ok(vec![Finding::warn(CAUSE, NASTY).with("path", NASTY).hint(NASTY)])
+}
+fn fails(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    Ok(vec![Finding::fail(CAUSE, NASTY).with("path", NASTY)])
+}
+fn cannot_look(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    bail!("no eyes: {NASTY}")
+}
+fn wants_mark(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    if cx.host.exists(Path::new("/mark"))? { passes(cx) } else { fails(cx) }
+}
+fn makes_mark(_: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+    Ok(hands.create_dir(Path::new("/mark"))?)
+}
+
+static PASSES: Step = step("passes", Phase::Environment, passes);
+static WARNS: Step = step("warns", Phase::Environment, warns);
+static FAILS: Step = step("fails", Phase::Environment, fails);
+static CANNOT: Step = step("cannot-look", Phase::Environment, cannot_look);
+static DAEMON: Step = step("daemon", Phase::Daemon, passes);
+static REPAIRED: Step = Step {
+    repair: Some(Repair { title: "make the mark", reach: Reach::Container, apply: makes_mark }),
+    ..step("repaired", Phase::Environment, wants_mark)
+};
+
+/// A run of these steps, which goes on after a failure; `watch` sees what happens.
+fn run(steps: &[&'static Step], watch: &mut dyn FnMut(&Event<'_>)) -> Report {
+    let host = Fake::new();
+    let mut plan = Plan::new(&host, &Wishes { keep_going: true, ..Wishes::default() }).unwrap();
+    plan.steps = steps.iter().map(|step| Planned { step, mode: Mode::Require, skip: None }).collect();
+    let (engine, interrupt) = (FakeEngine::default(), Interrupt::default());
+    runner::run(&plan, &Doors { host: &host, machine: &host, engine: &engine, interrupt: &interrupt }, watch)
+}
+
+/// One with every outcome, one that is sound, one that could not look.
+fn runs() -> [Report; 3] {
+    let quiet = &mut |_: &Event<'_>| {};
+    [
+        run(&[&PASSES, &WARNS, &REPAIRED, &FAILS, &CANNOT, &DAEMON], quiet),
+        run(&[&PASSES, &DAEMON], quiet),
+        run(&[&PASSES, &CANNOT, &DAEMON], quiet),
+    ]
+}
+
+fn text(report: &Report, format: Format) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    formats::render(report, format, &mut out).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+#[test]
+fn the_published_schema_is_the_programs_own() {
+    let published = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report-v1.json"));
+    let own = serde_json::to_string_pretty(&document::schema()).unwrap() + "\n";
+    assert_eq!(published.unwrap(), own, "dindcheck schema >schema/report-v1.json");
+}
+
+#[test]
+fn junit_counts_every_step_and_is_read_back() {
+    for (report, (failures, errors, skipped)) in runs().iter().zip([(1, 1, 1), (0, 0, 0), (0, 1, 1)]) {
+        let xml = text(report, Format::Junit);
+        let read =
+            quick_junit::Report::deserialize_from_str(&xml).unwrap_or_else(|error| panic!("{error}:\n{xml}"));
+        let suite = &read.test_suites[0];
+        assert_eq!(
+            (suite.failures, suite.errors, suite.tests),
+            (failures, errors, report.steps.len()),
+            "{xml}"
+        );
+        let skips =
+            suite.test_cases.iter().filter(|case| matches!(case.status, TestCaseStatus::Skipped { .. }));
+        assert_eq!(skips.count(), skipped);
+        let names: Vec<_> = suite.test_cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names, report.steps.iter().map(|step| step.step.id).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_failure_is_one_annotation_and_nothing_else_is_a_command() {
+    let [all, sound, _] = runs();
+    let lines = text(&all, Format::Github);
+    assert!(
+        lines.starts_with("::error title=Docker-in-Docker fails at fails%2C cgroup-mounted-read-only::a <b>")
+    );
+    let levels: Vec<_> = lines.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(levels, ["::error", "::warning", "::notice"], "{lines}");
+    assert_eq!(text(&sound, Format::Github).lines().count(), 1);
+}
+
+#[test]
+fn pages_hold_what_was_found_as_text() {
+    let [all, sound, _] = runs();
+    let page = text(&all, Format::Html);
+    for words in [
+        "broken",
+        "a &#60;b&#62; &#38; &#34;c&#34;",
+        "cgroup-mounted-read-only",
+        "make the mark",
+        "rmdir /mark",
+    ] {
+        assert!(page.contains(words), "`{words}` is not in\n{page}");
+    }
+    assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("http"), "{page}");
+    assert!(text(&sound, Format::Html).contains("class=\"sound\">sound"));
+    let summary = text(&all, Format::Markdown);
+    assert!(
+        summary.starts_with("## dindcheck: broken at `fails`\n") && !summary.contains("<b>"),
+        "{summary}"
+    );
+    assert!(summary.contains("| failed | `fails` | a &lt;b> &amp; \"c\" \\]\\]> \\| \\`d\\`"), "{summary}");
+}
+
+#[test]
+fn people_read_the_first_failure_before_the_ladder_in_80_columns() {
+    for report in runs() {
+        let page = text(&report, Format::Human);
+        assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    }
+    let [all, ..] = runs();
+    let page = text(&all, Format::Human);
+    let at = |words: &str| page.find(words).unwrap_or_else(|| panic!("`{words}` is not in\n{page}"));
+    assert!(page.starts_with("dindcheck: broken at fails ("));
+    assert!(at("what") < at("cause") && at("cause") < at("evidence") && at("evidence") < at("remedy"));
+    assert!(at("remedy") < at("\nenvironment\n"));
+    assert_eq!(text(&all, Format::Brief).lines().next(), page.lines().next());
+}
+
+#[test]
+fn a_report_on_the_way_is_whole_and_proves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("report.json");
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let mut outputs = Outputs::open(&[(Format::Json, link.clone())]).unwrap();
+    let mut seen = Vec::new();
+    let report = run(&[&PASSES, &DAEMON], &mut |event| {
+        if let Event::Concluded(report) = event {
+            outputs.write(report);
+            let so_far: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            seen.push((
+                so_far["steps"].as_array().unwrap().len(),
+                so_far["verdict"].clone(),
+                so_far["complete"].clone(),
+            ));
+        }
+    });
+    outputs.write(&report);
+    assert_eq!(seen, [(1, "unknown".into(), false.into()), (2, "unknown".into(), false.into())]);
+    let whole: serde_json::Value = serde_json::from_slice(&std::fs::read(&link).unwrap()).unwrap();
+    assert_eq!((&whole["verdict"], &whole["complete"]), (&"sound".into(), &true.into()));
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing beside the report");
+}
+
+#[test]
+fn a_pipe_gets_the_report_once_and_is_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || {
+            // Both ends: opening to write must not wait for a reader.
+            let mut both = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+            let mut text = vec![0; 4096];
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            let length = std::io::Read::read(&mut both, &mut text).unwrap();
+            String::from_utf8_lossy(&text[..length]).into_owned()
+        }
+    });
+    let mut outputs = Outputs::open(&[(Format::Brief, pipe.clone())]).unwrap();
+    let report = run(&[&PASSES, &DAEMON], &mut |event| {
+        if let Event::Concluded(report) = event {
+            outputs.write(report);
+        }
+    });
+    outputs.write(&report);
+    let text = reader.join().unwrap();
+    assert_eq!(text.matches("dindcheck: ").count(), 1, "{text}");
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(&pipe).unwrap().file_type()));
+}
+
+/// Strict readers that are none of ours: Python's jsonschema and expat.
+const READERS: &str = r#"
+import json, sys, xml.dom.minidom, html.parser
+import jsonschema
+asked = json.load(sys.stdin)
+jsonschema.Draft202012Validator.check_schema(asked["schema"])
+validator = jsonschema.Draft202012Validator(asked["schema"])
+for report in asked["reports"]:
+    validator.validate(json.loads(report["json"]))
+    suite = xml.dom.minidom.parseString(report["junit"].encode()).getElementsByTagName("testsuite")[0]
+    assert int(suite.getAttribute("tests")) == len(suite.getElementsByTagName("testcase"))
+    class Balance(html.parser.HTMLParser):
+        open = []
+        def handle_starttag(self, tag, attrs):
+            if tag != "meta": self.open.append(tag)
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag, tag
+    page = Balance()
+    page.feed(report["html"])
+    assert not page.open, page.open
+broken = json.loads(asked["reports"][0]["json"])
+broken["steps"][0]["outcome"] = "fine"
+assert not validator.is_valid(broken)
+"#;
+
+#[test]
+#[ignore = "needs python3 with jsonschema"]
+fn strict_readers_take_reports_of_every_outcome() {
+    let report = |report: &Report| {
+        serde_json::json!({
+            "json": text(report, Format::Json), "junit": text(report, Format::Junit), "html": text(report, Format::Html),
+        })
+    };
+    let asked = serde_json::json!({ "schema": document::schema(), "reports": runs().each_ref().map(report) });
+    let mut python = Command::new("python3").args(["-c", READERS]).stdin(Stdio::piped()).spawn().unwrap();
+    python.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    assert!(python.wait().unwrap().success());
+}
