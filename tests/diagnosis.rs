@@ -524,6 +524,6 @@ proptest! {
     fn yaml_of_any_shape_ends_soon(text in "[-a: \\[\\]{},\n\"'#|>&*?]{0,2000}") {
         let start = Instant::now();
         let _ = yaml::from_str::<serde_json::Value>(&text, Limits::HAND_WRITTEN);
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 }

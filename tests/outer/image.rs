@@ -113,8 +113,10 @@ fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
             ));
         }
     }
-    let left = docker(&["ps", "-aq", "--filter", "label=dindcheck.run"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "no container is left");
+    for image in ["image-sound"].into_iter().chain(tags.iter().map(String::as_str)) {
+        let left = docker(&["ps", "-aq", "--filter", &format!("ancestor={image}")]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&left.stdout), "", "a container of {image} is left");
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let _ =
         docker(&[&["rmi", "image-sound"][..], &tags.iter().map(String::as_str).collect::<Vec<_>>()].concat())

@@ -37,7 +37,7 @@ fn registries_that_say_no_are_told_apart() {
     for suite in SUITES {
         for (status, code, message, cause) in cases {
             let world = World::new(suite).broken(&registry(status, "", &errors(code, message)));
-            world.options("--image localhost:5000/x/y:1").play().within(60).fails("image", cause);
+            world.options("--image localhost:5000/x/y:1").play().within(180).fails("image", cause);
         }
     }
 }
@@ -47,7 +47,7 @@ fn registries_that_say_no_are_told_apart() {
 fn a_registry_that_nobody_serves() {
     for suite in SUITES {
         let world = World::new(suite).options("--image localhost:5000/x:1");
-        world.play().within(60).fails("image", "registry-unreachable");
+        world.play().within(180).fails("image", "registry-unreachable");
     }
 }
 
@@ -56,5 +56,5 @@ fn a_registry_that_nobody_serves() {
 fn a_registry_that_accepts_and_is_silent_ends_at_the_deadline() {
     let mute = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); push @c,$s->accept while 1' & sleep 0.2";
     let world = World::new("trixie").broken(mute).options("--image localhost:5000/x:1");
-    world.profile("image:\n  timeout: 3s").play().within(40).fails("image", "registry-unreachable");
+    world.profile("image:\n  timeout: 3s").play().within(120).fails("image", "registry-unreachable");
 }
