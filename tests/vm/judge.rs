@@ -24,7 +24,8 @@ pub(crate) fn word(dir: &Path, file: &str) -> String {
     }
 }
 
-/// `sound`, with what was repaired for it and the limits that hold, or the first step that did not pass and its cause.
+/// `sound`, with what was repaired for it, the limits that hold and the steps that warned, or the first step that did
+/// not pass and its cause.
 fn report_word(report: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let steps = report["steps"].as_array().cloned().unwrap_or_default();
@@ -32,9 +33,14 @@ fn report_word(report: &Value) -> String {
         let ids = steps.iter().filter(|step| step["outcome"] == outcome).map(|step| text(&step["id"]));
         ids.collect::<Vec<_>>().join(" ")
     };
+    let after = |word: &str, ids: String| if ids.is_empty() { ids } else { format!(" {word} {ids}") };
     match report["verdict"].as_str() {
-        Some("sound") if with("repaired").is_empty() => format!("sound{}", limits(&steps)),
-        Some("sound") => format!("sound after {}{}", with("repaired"), limits(&steps)),
+        Some("sound") => format!(
+            "sound{}{}{}",
+            after("after", with("repaired")),
+            limits(&steps),
+            after("warned by", with("warned"))
+        ),
         Some("broken") => {
             let first = &report["first_failure"];
             format!("{}: {}", text(&first["step"]), text(&first["cause"]))
@@ -99,13 +105,18 @@ mod tests {
 
     #[test]
     fn a_report_comes_to_its_verdict_its_repairs_and_its_limits() {
-        let finding = |level: &str, controller: &str| json!({"level": level, "evidence": {"controller": controller}});
+        let finding =
+            |level: &str, controller: &str| json!({"level": level, "evidence": {"controller": controller}});
         let report = json!({"verdict": "sound", "steps": [
             {"id": "cgroup-delegation", "outcome": "repaired"},
             {"id": "container-limits", "outcome": "warned", "findings": [finding("warn", "memory"), finding("pass", "pids")]},
         ]});
-        assert_eq!(report_word(&report), "sound after cgroup-delegation with pids");
-        let broken = json!({"verdict": "broken", "first_failure": {"step": "image", "cause": "image-load-failed"}});
+        assert_eq!(
+            report_word(&report),
+            "sound after cgroup-delegation with pids warned by container-limits"
+        );
+        let broken =
+            json!({"verdict": "broken", "first_failure": {"step": "image", "cause": "image-load-failed"}});
         assert_eq!(report_word(&broken), "image: image-load-failed");
     }
 

@@ -1,4 +1,3 @@
-# Everything, with the default repair; then once more.
+# Everything, with the default repair.
 . /vm/inner/lib.sh
 verify first
-verify second
