@@ -14,6 +14,8 @@ pub(crate) fn word(dir: &Path, file: &str) -> String {
             _ => "nothing known".into(),
         },
         "runs" => read(file).map_or_else(|| "nothing known".into(), |text| races(&text)),
+        _ if file.ends_with(".said") => read(file)
+            .map_or_else(|| "nothing known".into(), |text| text.lines().collect::<Vec<_>>().join(" ")),
         _ if file.ends_with(".truth") => {
             read(file).map_or_else(|| "nothing known".into(), |text| truth(&text))
         }
