@@ -43,6 +43,7 @@ bench: build ## verify against the usual script and against the floor, as ratios
 lint: ## formatting, clippy, and dependencies where cargo-deny is installed
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo check --locked --no-default-features
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
 	else echo "cargo-deny is not installed: dependencies were not checked"; fi
 

@@ -25,6 +25,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("ci", include_str!("../profiles/ci.yaml")),
     ("strict", include_str!("../profiles/strict.yaml")),
     ("kubernetes", include_str!("../profiles/kubernetes.yaml")),
+    ("nested", include_str!("../profiles/nested.yaml")),
     ("rootless", include_str!("../profiles/rootless.yaml")),
     ("legacy", include_str!("../profiles/legacy.yaml")),
 ];
@@ -224,6 +225,8 @@ pub struct Container {
     /// From its creation to its end.
     #[serde(serialize_with = "as_human")]
     pub timeout: Duration,
+    /// Whether an inner privileged container must be able to run a dockerd, and a container under it.
+    pub third_level: bool,
 }
 
 /// Durations as people write them.

@@ -190,6 +190,36 @@ fn what_the_entrypoint_of_dind_says_on_its_way_is_harmless() {
     assert_eq!(found.first_error.unwrap().line, 5);
 }
 
+/// A wrapper that nobody knows does not make a failure of what is none.
+#[test]
+fn what_is_harmless_is_so_behind_any_words() {
+    let modprobe = "modprobe: can't change directory to '/lib/modules': No such file or directory";
+    let mount = "mount: permission denied (are you root?)";
+    for wrapper in ["dind ", "pod/dind-0 dind ", "Wed May  1 10:00:00 UTC 2024 ", "(dind) ", "ERROR: "] {
+        assert_eq!(diagnose(format!("{wrapper}{modprobe}\n")).cause.id, NO_ERROR_FOUND, "{wrapper}");
+        let found = diagnose(format!("{wrapper}{modprobe}\n{wrapper}{mount}\n"));
+        assert_eq!(
+            (found.cause.id.as_str(), found.first_error.unwrap().line),
+            ("outer-container-not-privileged", 2),
+            "{wrapper}"
+        );
+    }
+}
+
+#[test]
+fn a_flag_is_refused_by_the_daemon_or_by_the_client() {
+    for (refused, see, cause) in [
+        ("Status: unknown flag: --no-such", "See 'dockerd --help'., Code: 125", "daemon-option-invalid"),
+        ("flag provided but not defined: --no-such", "See 'docker daemon --help'.", "daemon-option-invalid"),
+        ("unknown shorthand flag: 'x' in -x", "See 'dockerd --help'.", "daemon-option-invalid"),
+        ("unknown shorthand flag: 'f' in -f", "See 'docker --help'.", "unknown"),
+        ("unknown flag: --no-such", "See 'docker run --help'.", "unknown"),
+    ] {
+        let found = diagnose(format!("{refused}\n{see}\n"));
+        assert_eq!((found.cause.id.as_str(), found.first_error.unwrap().line), (cause, 1), "{refused}");
+    }
+}
+
 #[test]
 fn an_error_that_nobody_knows_is_quoted() {
     let found = diagnose("ok\ndocker: Error response from daemon: the moon is in the wrong phase.\n");

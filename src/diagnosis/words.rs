@@ -110,6 +110,7 @@ pub(super) const FAILURE: &[&str] = &[
     "not defined",
     "not absolute",
     "aborted",
+    "accepts no ",
     "connection reset",
     "try again",
     "prerequisites",

@@ -4,7 +4,7 @@
 //! watched: the one at the other end of the socket, else every `dockerd` here. A script that starts one (its words
 //! name dockerd), or dindcheck itself, is a hope; where there is neither, nothing comes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::path::Path;
 use std::pin::Pin;
@@ -16,6 +16,7 @@ use super::Endpoint;
 use super::error::{EngineError, seconds};
 use super::http::{self, Answer};
 use super::process::{self, ProcessId};
+use super::tls::Fault;
 use super::wait::TICK;
 use crate::diagnosis::CauseId;
 use crate::host::Host;
@@ -89,6 +90,7 @@ struct Reach {
     listening: Cell<bool>,
     refused: Cell<bool>,
     peer: Cell<Option<i32>>,
+    fault: RefCell<Option<Fault>>,
 }
 
 impl<'w> Wait<'w> {
@@ -120,7 +122,14 @@ impl<'w> Wait<'w> {
                     return Ok(Arrival::Serving { pid: self.pid(&reach), waited: self.began.elapsed() });
                 }
                 Some(Ok(said)) => return Ok(Arrival::Never(Box::new(self.refusal(&said)?))),
-                Some(Err(_)) => answer = None,
+                Some(Err(error)) => {
+                    answer = None;
+                    let fault = Fault::behind(&error);
+                    if let Some(fault) = fault.as_ref().filter(|fault| !fault.may_pass()) {
+                        return Ok(Arrival::Never(Box::new(self.no_tls(fault)?)));
+                    }
+                    reach.fault.replace(fault);
+                }
                 None if answer.is_none() => answer = Some(ask(&self.wanted.endpoint, &reach)),
                 None => {}
             }
@@ -150,13 +159,17 @@ impl<'w> Wait<'w> {
                 return Ok(Some(Arrival::Never(Box::new(self.nobody(reach)))));
             }
         }
-        let late = self.began.elapsed() >= self.wanted.timeout;
-        Ok(late.then(|| Arrival::Late(Box::new(self.late(reach)))))
+        if self.began.elapsed() < self.wanted.timeout {
+            return Ok(None);
+        }
+        let fault = reach.fault.borrow();
+        let late = fault.as_ref().map_or_else(|| Ok(self.late(reach)), |fault| self.no_tls(fault))?;
+        Ok(Some(Arrival::Late(Box::new(late))))
     }
 
     /// Whether its process cannot be seen: where it is said so, and behind TCP.
     fn out_of_sight(&self) -> bool {
-        self.wanted.elsewhere || matches!(self.wanted.endpoint, Endpoint::Tcp(_))
+        self.wanted.elsewhere || !matches!(self.wanted.endpoint, Endpoint::Unix(_))
     }
 
     /// Looks for daemons, and for those who may start one.
@@ -236,8 +249,16 @@ impl<'w> Wait<'w> {
         self.daemons.iter().fold(finding, |finding, seen| finding.with("dockerd", seen.id.pid))
     }
 
+    /// TLS is in the way.
+    fn no_tls(&self, fault: &Fault) -> anyhow::Result<Finding> {
+        fault.finding(format!("{}: {fault}", self.wanted.endpoint), &self.wanted.endpoint)
+    }
+
     /// Somebody answers, and it is no daemon that serves.
     fn refusal(&self, said: &Answer) -> anyhow::Result<Finding> {
+        if said.wants_tls() {
+            return self.no_tls(&Fault::Wanted);
+        }
         let refused = EngineError::Refused {
             doing: "ask for a sign of life".to_owned(),
             status: said.status,

@@ -8,6 +8,7 @@ use bollard::{ClientVersion, Docker};
 
 use super::error::{EngineError, EngineResult};
 use super::http::{self, Answer};
+use super::tls::Fault;
 use super::{Endpoint, Versions};
 
 /// The newest API version whose every request made here was tried.
@@ -19,17 +20,29 @@ const HEAD_TIMEOUT: u64 = 3600;
 
 /// A plain question; any status is an answer.
 pub async fn ask(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<Answer> {
-    let unreachable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::InvalidData => {
-            EngineError::Junk { doing: doing.to_owned(), reason: error.to_string() }
-        }
-        _ => EngineError::Unreachable {
-            doing: doing.to_owned(),
-            endpoint: endpoint.clone(),
-            reason: error.to_string(),
-        },
-    };
-    http::request(endpoint, "GET", path).await.map_err(unreachable)
+    let answer =
+        http::request(endpoint, "GET", path).await.map_err(|error| of_io(endpoint, doing, &error))?;
+    if answer.wants_tls() {
+        return Err(of_tls(endpoint, doing, Fault::Wanted));
+    }
+    Ok(answer)
+}
+
+/// What an error of a connection is.
+fn of_io(endpoint: &Endpoint, doing: &str, error: &std::io::Error) -> EngineError {
+    if let Some(fault) = Fault::behind(error) {
+        return of_tls(endpoint, doing, fault);
+    }
+    let (doing, reason) = (doing.to_owned(), error.to_string());
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => EngineError::Junk { doing, reason },
+        _ => EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason },
+    }
+}
+
+/// A fault of TLS.
+fn of_tls(endpoint: &Endpoint, doing: &str, fault: Fault) -> EngineError {
+    EngineError::Tls { doing: doing.to_owned(), endpoint: endpoint.clone(), fault: Box::new(fault) }
 }
 
 /// A plain question whose answer is JSON.
@@ -71,6 +84,10 @@ pub fn client(endpoint: &Endpoint, version: &str) -> EngineResult<Docker> {
         Endpoint::Tcp(address) => {
             Docker::connect_with_http(&format!("tcp://{address}"), HEAD_TIMEOUT, &unused)
         }
+        #[cfg(feature = "tls")]
+        Endpoint::Tls(secured) => super::tls::speak::client(secured, HEAD_TIMEOUT, &unused),
+        #[cfg(not(feature = "tls"))]
+        Endpoint::Tls(_) => Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into()),
     };
     let docker = docker.map_err(|error| of_bollard(endpoint, "connect", &error))?;
     let prefix = format!("/v{version}");
@@ -98,7 +115,10 @@ pub fn of_bollard(endpoint: &Endpoint, doing: &str, error: &bollard::errors::Err
             EngineError::Refused { doing, status: 0, message: error.trim().to_owned() }
         }
         Error::JsonDataError { message, .. } => EngineError::Junk { doing, reason: message.clone() },
-        other => EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason: chain(other) },
+        other => match Fault::behind(other) {
+            Some(fault) => EngineError::Tls { doing, endpoint: endpoint.clone(), fault: Box::new(fault) },
+            None => EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason: chain(other) },
+        },
     }
 }
 

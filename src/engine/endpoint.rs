@@ -18,6 +18,17 @@ pub enum Endpoint {
     Unix(PathBuf),
     /// `host:port`, without TLS.
     Tcp(String),
+    /// The same with TLS.
+    Tls(Box<Secured>),
+}
+
+/// A TCP address with TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secured {
+    /// `host:port`.
+    pub address: String,
+    /// The directory of ca.pem, cert.pem and key.pem.
+    pub keys: PathBuf,
 }
 
 impl Default for Endpoint {
@@ -89,6 +100,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Tls(secured) => write!(f, "tcp://{}", secured.address),
         }
     }
 }

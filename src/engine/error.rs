@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Endpoint;
 use super::log::LogError;
+use super::tls::Fault;
 use crate::diagnosis::CauseId;
 use crate::host::HostError;
 use crate::step::Finding;
@@ -62,6 +63,16 @@ pub enum EngineError {
         endpoint: Endpoint,
         /// The words of the system.
         reason: String,
+    },
+    /// Somebody is there, and we do not come together over TLS.
+    #[error("{doing}: {endpoint}: {fault}")]
+    Tls {
+        /// What was asked.
+        doing: String,
+        /// Where.
+        endpoint: Endpoint,
+        /// What is wrong.
+        fault: Box<Fault>,
     },
     /// The answer makes no sense.
     #[error("{doing}: the answer is not understood: {reason}")]
@@ -151,6 +162,7 @@ impl EngineError {
                     .with("endpoint", endpoint)
                     .with("reason", reason)
             }
+            Self::Tls { endpoint, fault, .. } => fault.finding(what, &endpoint)?,
             Self::NotFound { program, path } => Finding::fail(CauseId::new("docker-program-missing"), what)
                 .with("program", program)
                 .with("PATH", path),

@@ -37,6 +37,10 @@ pub async fn connect(endpoint: &Endpoint) -> std::io::Result<(Pin<Box<dyn Stream
             (Box::pin(stream), peer)
         }
         Endpoint::Tcp(address) => (Box::pin(TcpStream::connect(address).await?), None),
+        #[cfg(feature = "tls")]
+        Endpoint::Tls(secured) => (Box::pin(super::tls::speak::connect(secured).await?), None),
+        #[cfg(not(feature = "tls"))]
+        Endpoint::Tls(_) => return Err(std::io::ErrorKind::Unsupported.into()),
     })
 }
 
@@ -71,6 +75,11 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 }
 
 impl Answer {
+    /// Whether it is the one of a daemon that expects TLS (Go `net/http/server.go`, `tlsRecordHeaderLooksLikeHTTP`).
+    pub fn wants_tls(&self) -> bool {
+        self.status == 400 && self.message().contains("HTTP request to an HTTPS server")
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -93,6 +102,9 @@ mod tests {
         let answer = parse(b"HTTP/1.0 200 OK\r\nApi-Version: 1.45\r\n\r\nOK").unwrap();
         assert_eq!((answer.status, answer.header("api-version")), (200, Some("1.45")));
         assert_eq!(answer.body, b"OK");
+        let plain =
+            parse(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+        assert!(plain.unwrap().wants_tls());
         let refused = parse(b"HTTP/1.1 400 Bad Request\r\n\r\n{\"message\":\"too old\"}").unwrap();
         assert_eq!(refused.message(), "too old");
     }

@@ -26,6 +26,7 @@ pub mod objects;
 pub mod options;
 pub mod process;
 pub mod rundir;
+pub mod tls;
 pub mod together;
 pub mod visit;
 pub mod wait;
@@ -33,7 +34,7 @@ pub mod wait;
 pub use crate::facts::daemon::command_line;
 pub use build::Built;
 pub use container::{ContainerRun, ContainerSpec, Stage};
-pub use endpoint::{DEFAULT_SOCKET, Endpoint};
+pub use endpoint::{DEFAULT_SOCKET, Endpoint, Secured};
 pub use error::{Death, EngineError, EngineResult};
 pub use together::{Pair, Together};
 

@@ -49,6 +49,7 @@ impl Profile {
                 exit_code: first(l, |r| r.container.exit_code).unwrap_or(0),
                 output: first(l, |r| r.container.output.clone()),
                 timeout: span(first(l, |r| r.container.timeout), 60),
+                third_level: first(l, |r| r.container.third_level).unwrap_or(false),
             },
             format: first(l, |r| r.format).unwrap_or(Format::Human),
         };

@@ -94,4 +94,5 @@ pub(super) struct RawContainer {
     pub(super) exit_code: Option<i64>,
     pub(super) output: Option<String>,
     pub(super) timeout: Option<Span>,
+    pub(super) third_level: Option<bool>,
 }

@@ -1,4 +1,5 @@
-//! Does an inner `--privileged` container start, and has it what that promises?
+//! Does an inner `--privileged` container start, and has it what that promises? Where the profile asks for it: does a third
+//! level of dockerd run in one?
 
 use crate::diagnosis::CauseId;
 use crate::engine::{ContainerRun, EngineError, Stage};
@@ -7,6 +8,8 @@ use crate::facts::status::{Seccomp, Status};
 use crate::facts::version::Version;
 use crate::step::{Cx, Finding, Phase, Step};
 use crate::workload;
+
+mod third_level;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -34,7 +37,11 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     };
     let own = Status::read(cx.host)?;
     let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
-    judge(run, &own, engine)
+    let mut findings = judge(run, &own, engine)?;
+    if cx.plan.profile.container.third_level {
+        findings = third_level::add(cx, findings)?;
+    }
+    Ok(findings)
 }
 
 /// `own` is what holds for this container, and so for its daemon.

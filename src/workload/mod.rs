@@ -14,6 +14,7 @@ use crate::probe::{Document, PROTOCOL};
 use crate::step::{Cx, Finding};
 
 pub mod spec;
+pub mod third_level;
 
 pub use spec::Part;
 
@@ -53,6 +54,17 @@ pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
 /// A container that is privileged and has nothing else.
 pub fn privileged(cx: &Cx<'_>) -> ContainerRun {
     cx.engine.run(cx.plan, &spec::privileged(cx.plan), cx.plan.profile.container.timeout)
+}
+
+/// A privileged one in which this program verifies a dockerd of its own.
+pub fn third_level(cx: &Cx<'_>) -> ContainerRun {
+    let wanted = &cx.plan.profile;
+    // As long as all that is waited for in there may take.
+    let within = wanted.daemon.start_timeout
+        + wanted.daemon.stop_timeout
+        + wanted.image.timeout
+        + wanted.container.timeout;
+    cx.engine.run(cx.plan, &third_level::container(cx), within)
 }
 
 /// Runs a container of the built-in image.

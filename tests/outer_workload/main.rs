@@ -19,4 +19,6 @@ mod limits;
 mod network;
 mod sound;
 mod storage;
+mod third_level;
+mod tls;
 mod world;

@@ -127,8 +127,9 @@ impl LiveEngine {
         if let Some(network) = &spec.network {
             self.note(Made::Network(network.clone()));
         }
-        for mount in spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten() {
-            if let Some(name) = mount["Source"].as_str() {
+        let mounts = spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten();
+        for volume in mounts.filter(|mount| mount["Type"] == "volume") {
+            if let Some(name) = volume["Source"].as_str() {
                 self.note(Made::Volume(name.to_owned()));
             }
         }

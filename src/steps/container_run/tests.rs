@@ -24,7 +24,7 @@ fn ended(code: i64, stdout: &str) -> ContainerRun {
 
 fn expects(exit_code: i64, output: Option<&str>) -> Container {
     let timeout = std::time::Duration::from_secs(1);
-    Container { command: Vec::new(), exit_code, output: output.map(Into::into), timeout }
+    Container { command: Vec::new(), exit_code, output: output.map(Into::into), timeout, third_level: false }
 }
 
 #[test]
