@@ -1,3 +1,3 @@
-# Everything, with the default repair.
+# As far as the limits of a container, with the default repair.
 . /vm/inner/lib.sh
-verify first
+verify first --until container-limits
