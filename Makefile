@@ -34,7 +34,7 @@ readers-test: ## reports and manifests before strict readers of others (PyPI: js
 sandbox-test: build ## the fault matrix: worlds made of namespaces, broken one way at a time
 	scripts/sandbox.sh $(BINARY)
 
-vm-test: build ## other kernels and cgroup set-ups, in virtual machines
+vm-test: build ## other kernels and other cgroups, in virtual machines
 	scripts/vm-test.sh $(BINARY)
 
 bench: build ## verify against the usual script and against the floor, as ratios of one run
