@@ -182,7 +182,12 @@ pub(crate) fn all() -> Vec<World> {
         world(
             B,
             "v2",
-            vec![pairs("twice", V2_TWICE, &[(B, B)]), pairs("sound", V2, &[(B, T), (B, F)]), occupied(B, B)],
+            vec![
+                pairs("twice", V2_TWICE, &[(B, B)]),
+                pairs("sound", V2, &[(B, T), (B, F)]),
+                occupied(B, B),
+                pairs("entrypoint", ENTRYPOINT, &[(B, B)]),
+            ],
         ),
         world(B, "v1", vec![pairs("twice", V1_TWICE, &[(B, B)]), pairs("sound", V1, &[(B, F)])]),
         world(B, "hybrid", vec![pairs("sound", V1, &[(T, B), (T, F)])]),
