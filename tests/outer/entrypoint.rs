@@ -255,6 +255,8 @@ fn options_alone_are_dockerds_with_tls_where_it_is_wanted() {
     let tar = Command::new("tar").arg("-C").arg(dir.path()).args(["-c", "."]).output().unwrap().stdout;
     let script = "mkdir /certs; tar -x -C /certs; (dindcheck wait && cd /certs/client && \
         docker --tlsverify --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem -H tcp://localhost:2376 info -f {{.Driver}} >&2
+        # Before the end of the check it would be the check that is ended.
+        while [ $(grep -lx dindcheck /proc/[0-9]*/comm 2>/dev/null | wc -l) -gt 1 ]; do sleep 0.1; done
         kill -TERM 1) & exec dindcheck entrypoint --until daemon-info -- --storage-driver=vfs";
     let mut outer = docker(&[
         "run",
