@@ -19,7 +19,8 @@ dist: ## what is shipped: the small binary with its checksum, man pages and comp
 deb: dist ## the Debian package (cargo install cargo-deb)
 	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
 
-test: unit outer-test sandbox-test ## everything but the virtual machines
+test: unit build ## everything
+	scripts/all.sh $(BINARY)
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
@@ -34,7 +35,7 @@ readers-test: ## reports and manifests before strict readers of others (PyPI: js
 sandbox-test: build ## the fault matrix: worlds made of namespaces, broken one way at a time
 	scripts/sandbox.sh $(BINARY)
 
-vm-test: build ## other kernels and cgroup set-ups, in virtual machines
+vm-test: build ## other kernels and other cgroups, in virtual machines
 	scripts/vm-test.sh $(BINARY)
 
 bench: build ## verify against the usual script and against the floor, as ratios of one run

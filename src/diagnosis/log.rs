@@ -74,7 +74,9 @@ fn json(text: &str) -> Option<Record> {
     let object = value.as_object()?;
     let text_of = |names: &[&str]| names.iter().find_map(|name| object.get(*name)?.as_str());
     let bytes = object.get("MESSAGE").and_then(of_bytes);
-    let message = bytes.as_deref().or_else(|| text_of(&["log", "MESSAGE", "msg", "message", "Message"]))?;
+    let message = bytes
+        .as_deref()
+        .or_else(|| text_of(&["log", "MESSAGE", "msg", "message", "Message", "textPayload", "line"]))?;
     let message = &*without_escapes(message);
     let level = text_of(&["level", "severity", "lvl"]).map_or(Level::Unmarked, level_of);
     let inner = read_inner(message);
@@ -137,18 +139,23 @@ static WRAPPERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"##\[[a-z]+\]",
         r"MESSAGE=",
         r"::(error|warning|notice)[^:]*::",
-        r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))?\]?:?\s+(\d\d[OE]\+? )?",
+        r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?( ?(Z|UTC|[+-]\d\d:?\d\d))?\]?:?\s+(\d\d[OE][+ ])?",
+        r"\[[\d;]{1,8}m",
         r"[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(\.\d+)? [\w.-]+ [\w./@-]+(\[\d+\])?: ",
         r"[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(\.\d+)? ",
+        r"\[?\d\d:\d\d:\d\d([.,]\d+)?\]? +",
+        r"<\d{1,3}>(1 )?",
+        r"[\w.-]+ [\w./@-]+ (\d+|-) (\w+|-) - ",
         r"[\w.-]+ [\w./@-]+\[\d+\]: ",
         r"[\w./@-]+\[\d+\]: ",
-        r"(stdout|stderr) [FP] ",
-        r"[\w./-]{1,80} +\| ",
+        r"(stdout|stderr)( [FP] |: )",
+        r"section_(start|end):\d+:\w+(\[[^\]]*\])?",
+        r"[\w./-]{1,80} +\|(\[0?m)? ",
         r"\[(pod/)?[\w./-]+\] ?\|? ",
         r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [^\]]{1,40}\] ",
         r"\[ *\d+(\.\d+)?s?\] ",
         r"#\d+ (\d+\.\d+ )?",
-        r"[|>] ",
+        r"[|>\u{2502}]+ ",
         r"\s+",
     ];
     Regex::new(&format!("^(?:{})", parts.join("|"))).ok()
@@ -183,6 +190,7 @@ pub fn without_escapes(line: &str) -> Cow<'_, str> {
         match character {
             '\u{1b}' => skip_sequence(&mut characters),
             '\t' => plain.push('\t'),
+            '\r' => plain.push(' '),
             control if control < ' ' => {}
             other => plain.push(other),
         }
@@ -258,6 +266,14 @@ mod tests {
             "\u{1b}[31m",
             "##[error]",
             "MESSAGE=",
+            "<27>May  1 10:00:00 host dockerd[12]: ",
+            "<30>1 2024-05-01T10:00:00Z host dockerd 12 - - ",
+            "10:00:00 ",
+            "[10:00:00.123] ",
+            "stderr: ",
+            "section_start:1560896352:build\r\u{1b}[0K",
+            "\u{2502} ",
+            "[36mdind_1  |[0m ",
         ] {
             let line = format!("{wrapper}time=\"2024-01-02T03:04:05Z\" level=fatal msg=\"x y\"\r");
             says(&line, Level::Fatal, "x y");

@@ -50,8 +50,8 @@ const KINDS: &[Kind] = &[
     mild(
         "modprobe attempt",
         concat!(
-            r"^modprobe: |^(iptables|ip6tables|nft)?:? ?modprobe: |running modprobe|^ip: (can.t find device|either)|^lsmod|",
-            r"^, error: exit status \d+$|could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
+            r"\bmodprobe: |running modprobe|\bip: (can.t find device|either)|^lsmod|",
+            r"(^|\s), error: exit status \d+$|could not load necessary modules|module [a-z_0-9]+ not found in directory|trying to load .*module"
         ),
     ),
     always("tracing not configured", r"\b(otlp|otel|opentelemetry|tracing processor|tracing endpoint)\b"),
@@ -81,10 +81,10 @@ const KINDS: &[Kind] = &[
         ),
     ),
     warned("hierarchy not mounted", r"^mountpoint for \w+ not found$"),
-    mild("wrapper's link", r"^ln: failed to create symbolic link .*/sys/fs/cgroup"),
+    mild("wrapper's link", r"\bln: failed to create symbolic link .*/sys/fs/cgroup"),
     mild(
         "tables looked for",
-        r"^cat: .*/proc/net/\w+_tables_names|^device .?\w+.? does not exist\.?$|xtables contention detected",
+        r"\bcat: .*/proc/net/\w+_tables_names|(^|\s)device .?\w+.? does not exist\.?$|xtables contention detected",
     ),
     always(
         "end of an event stream",
@@ -184,7 +184,9 @@ fn is_verdict(text: &str) -> bool {
         "failed to create endpoint",
         "find nft tool",
     ];
-    VERDICTS.iter().any(|verdict| text.contains(verdict))
+    // iptables hands on what modprobe said before it gave up itself.
+    let handed_on = text.contains("iptables failed") && text.contains("modprobe: ");
+    handed_on || VERDICTS.iter().any(|verdict| text.contains(verdict))
 }
 
 #[cfg(test)]

@@ -72,8 +72,8 @@ pub(super) fn is_failure_of_the_daemon(record: &Record) -> bool {
 }
 
 static COMPLAINT: Pattern = Pattern::new(concat!(
-    r"^([\w./-]+: )*(\W*error\b|fatal\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
-    r"\berror: |; not expected\)|entered fatal state|unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
+    r"^([\w./-]+: )*(\W*(error|fatal)\b|failed\b|failure\b|panic\b|timed out |cannot |can.t |couldn.t |could not |unable to )|",
+    r"\berror: |; not expected\)|entered fatal state|returned a non-zero code|unknown (shorthand )?flag|^flag provided but not defined|: (error|failed|fatal|cannot|can.t|unable)\b|",
     r"(permission denied|operation not permitted|command not found|no such file or directory|not found|segmentation fault",
     r"|core dumped\)?|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));
@@ -84,13 +84,19 @@ pub(super) fn is_complaint(record: &Record) -> bool {
 }
 
 /// A message that plainly goes on in the next line: it ends in a colon, or quotes iptables, whose last
-/// line says how it ended.
+/// line says how it ended, or refuses a flag.
 pub(super) fn goes_on(text: &str) -> bool {
     let end = text.trim_end();
     end.ends_with(':')
         || end.ends_with("failed to dial")
+        || FLAG.fits(end.as_bytes())
         || (end.contains("iptables failed:") && !end.contains("(exit status"))
 }
+
+/// Whose flag it is stands in the next line: the daemon's or the client's.
+static FLAG: Pattern = Pattern::new(
+    r"^(unknown (shorthand )?flag|flag (needs an argument|provided but not defined)|invalid (argument|value) .* for .*flag)[^.]*$",
+);
 
 static BARE_STATUS: Pattern = Pattern::new(r"(^|error: )exit status \d+$");
 
@@ -144,7 +150,7 @@ pub(super) fn crashed(text: &str) -> Option<CauseId> {
 
 /// A refused mount, in the words of mount(8).
 pub(super) fn is_mount(text: &str) -> bool {
-    text.starts_with("mount: ")
+    text.starts_with("mount: ") || text.contains(" mount: ")
 }
 
 static DRIVER: Pattern = Pattern::new(r"(?:storage-driver|graphdriver(?:\(s\))?)=([a-z0-9-]+)");

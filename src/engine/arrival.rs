@@ -5,32 +5,29 @@
 //! name dockerd), or dindcheck itself, is a hope; where there is neither, nothing comes.
 
 use std::cell::{Cell, RefCell};
-use std::fs::File;
 use std::future::{Future, pending};
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use self::hope::{ancestors, is_daemon, may_start_one};
+use self::log::Log;
 use super::Endpoint;
 use super::error::{EngineError, seconds};
 use super::http::{self, Answer};
-use super::process::{self, Process, ProcessId};
+use super::process::{self, ProcessId};
 use super::tls::Fault;
 use super::wait::TICK;
-use crate::diagnosis::{CauseId, Diagnoser};
+use crate::diagnosis::CauseId;
 use crate::host::Host;
 use crate::interrupt::Interrupt;
 use crate::step::Finding;
 
+mod hope;
+mod log;
+
 /// How often processes are looked for; less often where there are so many that it takes long.
 const SCAN: Duration = Duration::from_millis(25);
-/// So much of a log's end is read that was there before.
-const LOG_END: u64 = 1 << 20;
-/// So much is read at a time.
-const CHUNK: usize = 64 << 10;
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -85,20 +82,6 @@ struct Wait<'w> {
 struct Seen {
     id: ProcessId,
     log: Option<Log>,
-}
-
-/// A log that is read along by a thread of its own, so that little is left to be read when the daemon dies, and a wait
-/// is never late for it.
-struct Log {
-    path: PathBuf,
-    end: Sender<()>,
-    reader: JoinHandle<Option<(CauseId, String)>>,
-}
-
-/// What that thread has.
-struct Reader {
-    file: File,
-    diagnoser: Diagnoser,
 }
 
 /// How far the last attempt came.
@@ -303,125 +286,12 @@ fn ask<'r>(
     })
 }
 
-/// Whether a process is a dockerd that is to serve, and not one that only says its version.
-fn is_daemon(process: &Process) -> bool {
-    let mut words = process.command.split(' ');
-    let answers = |word: &str| ["--version", "-v", "--help", "-h", "--validate"].contains(&word);
-    !process.zombie && words.next().is_some_and(|word| name(word) == "dockerd") && !words.any(answers)
-}
-
-/// Whether a process may become one, or start one: a script with dockerd in a name, an init of such, dindcheck.
-fn may_start_one(process: &Process) -> bool {
-    let mut words = process.command.split(' ').map(name);
-    let starts = |word: &str| word.starts_with("dockerd") || word.starts_with("start-docker");
-    let own = |words: &mut dyn Iterator<Item = &str>| {
-        words.next() == Some("dindcheck") && !matches!(words.next(), Some("wait" | "diagnose" | "probe"))
-    };
-    !process.zombie && (process.command.split(' ').map(name).any(starts) || own(&mut words))
-}
-
-/// The last part of a path.
-fn name(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
-}
-
-/// A process and everything it descends from: what waits is no hope for what it waits for.
-fn ancestors(all: &[Process], pid: i32) -> Vec<i32> {
-    let mut found = vec![pid];
-    while let Some(parent) =
-        all.iter().find(|process| Some(&process.id.pid) == found.last()).map(|p| p.parent)
-    {
-        if found.contains(&parent) {
-            break;
-        }
-        found.push(parent);
-    }
-    found
-}
-
-impl Log {
-    /// The end of a log that is a plain file.
-    #[allow(clippy::disallowed_methods, reason = "a daemon's log, behind the engine's door")]
-    fn open(path: PathBuf) -> Option<Self> {
-        let plain =
-            |file: &File| file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-        let mut file = File::open(&path).ok()?;
-        let length = plain(&file)?;
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_END))).ok()?;
-        let (end, ended) = channel();
-        let reader = Reader { file, diagnoser: Diagnoser::new() };
-        Some(Self { path, end, reader: std::thread::spawn(move || reader.run(&ended)) })
-    }
-
-    /// The first error, in its own words, and what it means.
-    fn first_error(self) -> Option<(CauseId, String)> {
-        drop(self.end);
-        self.reader.join().ok().flatten()
-    }
-}
-
-impl Reader {
-    /// Reads until nobody wants to know more.
-    fn run(mut self, ended: &Receiver<()>) -> Option<(CauseId, String)> {
-        while ended.recv_timeout(SCAN) == Err(RecvTimeoutError::Timeout) {
-            self.read_on();
-        }
-        self.read_on();
-        let diagnosis = self.diagnoser.finish();
-        let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
-        Some((diagnosis.cause.id, crate::diagnosis::log::read(&first.text).text))
-    }
-
-    /// Takes in what came. What stands before a start belongs to another daemon.
-    fn read_on(&mut self) {
-        let mut chunk = vec![0; CHUNK];
-        while let Ok(length @ 1..) = self.file.read(&mut chunk) {
-            let mut bytes = &chunk[..length];
-            if let Some(at) = memchr::memmem::rfind(bytes, b"msg=\"Starting up\"") {
-                bytes = &bytes[memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1)..];
-                self.diagnoser = Diagnoser::new();
-            }
-            self.diagnoser.push(bytes);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
     use crate::host::fake::Fake;
-
-    fn process(pid: i32, parent: i32, command: &str) -> Process {
-        let id = ProcessId { pid, start: 1 };
-        Process { id, parent, group: pid, zombie: false, command: command.to_owned() }
-    }
-
-    #[test]
-    fn hopes_are_told_from_daemons_and_from_the_rest() {
-        for (command, daemon, hope) in [
-            ("dockerd --debug", true, true),
-            ("/usr/bin/dockerd", true, true),
-            ("/usr/bin/dockerd --version", false, true),
-            ("docker-init -- dockerd", false, true),
-            ("sh /usr/local/bin/dockerd-entrypoint.sh", false, true),
-            ("/usr/local/bin/dindcheck entrypoint -- sh", false, true),
-            ("dindcheck", false, true),
-            ("dindcheck wait --timeout 1s", false, false),
-            ("bash /usr/bin/run-tests", false, false),
-        ] {
-            let process = process(7, 1, command);
-            assert_eq!((is_daemon(&process), may_start_one(&process)), (daemon, hope), "{command}");
-        }
-        let zombie = Process { zombie: true, ..process(7, 1, "dockerd") };
-        assert!(!is_daemon(&zombie) && !may_start_one(&zombie));
-    }
-
-    #[test]
-    fn who_waits_is_no_hope() {
-        let all =
-            [process(1, 0, "init"), process(5, 1, "sh -c 'dockerd & dindcheck wait'"), process(9, 5, "x")];
-        assert_eq!(ancestors(&all, 9), [9, 5, 1, 0]);
-    }
 
     fn wait(endpoint: Endpoint, elsewhere: bool) -> Arrival {
         let wanted = Wanted {

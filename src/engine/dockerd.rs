@@ -1,11 +1,13 @@
 //! How does a dockerd of ours live and die? Spawned in its own process group, watched, and stopped for good.
 #![allow(clippy::disallowed_methods, reason = "the daemon is started here and nowhere else")]
 
+use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -17,6 +19,9 @@ use crate::host::{FileKind, Host, HostError};
 
 /// How long a killed process may take to be gone; longer only in state D.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a daemon reads from.
+pub const NULL: &str = "/dev/null";
 
 /// A dockerd that we started.
 #[derive(Debug)]
@@ -47,11 +52,13 @@ impl Dockerd {
         let program = find_program(host, name)?;
         let writer = dir.create_log()?;
         let log = LogTail::new(dir.open_log()?, Some(dir.log_path()));
+        // Opened here, so that an error says that it is this which lacks, and not the program.
+        let nothing = File::open(NULL).map_err(|error| HostError::io("open", NULL, &error))?;
         let failed = |error: std::io::Error| HostError::io("start", &program, &error);
         let mut command = if bound { trampoline(&program) } else { Command::new(&program) };
         let child = command
             .args(args)
-            .stdin(Stdio::null())
+            .stdin(nothing)
             .stdout(writer.try_clone().map_err(failed)?)
             .stderr(writer)
             .process_group(0)
@@ -147,7 +154,10 @@ pub fn become_program(parent: i32, words: &[String]) -> anyhow::Error {
     }
     let name = Path::new(program).file_name().unwrap_or_default();
     let error = Command::new(program).arg0(name).args(args).exec();
-    HostError::io("start", program, &error).into()
+    // execve(2): a program that is there and is not found lacks the interpreter that it names.
+    let there = error.raw_os_error() == Some(Errno::ENOENT as i32) && Path::new(program).exists();
+    let doing = if there { "find the interpreter or loader of" } else { "start" };
+    HostError::io(doing, program, &error).into()
 }
 
 /// `exit code 1`, `SIGKILL`.

@@ -137,6 +137,12 @@ impl Cgroups {
         }
     }
 
+    /// The container's cgroup, by this process's: in a cgroup namespace of its own it is the root, wherever below
+    /// it this process was moved (`/init`, say). What lies outside shows as `/..` (`cgroup_namespaces(7)`).
+    pub fn of_container<'p>(&self, own: &'p Path) -> &'p Path {
+        if self.private_namespace && !own.starts_with("/..") { Path::new("/") } else { own }
+    }
+
     /// v2: the mounted tree is not this container's own: the host's, with this container somewhere below it.
     /// Without a namespace of our own the paths say so; in one, a tree bound in from outside has a root above
     /// ours, which mountinfo shows as `/..` (kernel/cgroup/cgroup.c, `cgroup_show_path`).

@@ -21,6 +21,7 @@ use door::SHORT;
 use request::Request;
 
 mod door;
+pub mod page;
 pub mod request;
 
 /// How long nobody in an image may be there who starts a daemon.

@@ -21,6 +21,7 @@ pub mod dns;
 pub mod identity;
 pub mod layers;
 pub mod limits;
+mod names;
 pub mod net;
 pub mod orders;
 pub mod privileged;

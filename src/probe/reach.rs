@@ -5,29 +5,25 @@
 //! from the outer container, so that what nobody reaches is not held against the inner one.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 
-use super::{dns, serve};
+use super::dns;
+use super::names::{Book, NEAR, REACH, timed};
 use crate::facts::routes::{Routes, nameservers};
 use crate::host::{Host, HostError, HostResult};
 use crate::trial::TrialReport;
 
 /// The discard port (RFC 863), where nobody listens.
 const NOBODY: u16 = 9;
-/// For an answer from the machine beside us.
-const NEAR: Duration = Duration::from_millis(250);
 /// For a resolver, which may ask others.
 const RESOLVER: Duration = Duration::from_millis(800);
-/// For what a profile names.
-const FAR: Duration = Duration::from_secs(3);
 /// IPv4 header and UDP header without options.
 const HEADERS: usize = 28;
 
@@ -159,22 +155,17 @@ pub fn reach(host: &dyn Host, wanted: &Wanted) -> Reached {
 /// What is wanted, one by one.
 fn jobs(host: &dyn Host, wanted: &Wanted) -> Vec<Job> {
     let resolv = host.read_text(Path::new("/etc/resolv.conf")).unwrap_or_default();
-    let servers = nameservers(&resolv);
     let mut jobs: Vec<Job> = Vec::new();
     let routes = Routes::read(host).unwrap_or_default();
     let gateway = routes.defaults().first().and_then(|route| route.gateway).filter(|_| wanted.gateway);
     for (kind, address) in [(Kind::Gateway, gateway), (Kind::Outer, wanted.outer)] {
         jobs.extend(address.map(|address| job(kind, address.to_string(), move || knock(address))));
     }
-    for server in servers.iter().copied().filter(|_| wanted.resolvers) {
+    for server in nameservers(&resolv).into_iter().filter(|_| wanted.resolvers) {
         let asks = move || dns::ask(server, "", RESOLVER).map(|answer| format!("code {}", answer.code));
         jobs.push(job(Kind::Resolver, server.to_string(), asks));
     }
-    let book = Book {
-        servers,
-        hosts: host.read_text(Path::new("/etc/hosts")).unwrap_or_default(),
-        search: search(&resolv),
-    };
+    let book = Book::new(&resolv, host.read_text(Path::new("/etc/hosts")).unwrap_or_default());
     for name in &wanted.names {
         let (book, wanted) = (book.clone(), name.clone());
         jobs.push(job(Kind::Name, name.clone(), move || Ok(book.resolve(&wanted)?.to_string())));
@@ -213,25 +204,12 @@ fn attempt((kind, to, tries): Job) -> Vec<Attempt> {
     if unnamed { vec![name] } else { vec![name, one] }
 }
 
-/// The operation of an attempt to reach a neighbour whose address is known.
-const REACH: &str = "reach the neighbour at";
-
 /// A gateway that refuses has answered.
 fn knock(address: Ipv4Addr) -> HostResult<String> {
     match TcpStream::connect_timeout(&SocketAddr::from((address, NOBODY)), NEAR) {
         Ok(_) => Ok("accepts".into()),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok("refuses".into()),
         Err(error) => Err(HostError::io("connect to", address.to_string(), &timed(error))),
-    }
-}
-
-/// A deadline of std has no errno.
-fn timed(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            std::io::Error::from_raw_os_error(Errno::ETIMEDOUT as i32)
-        }
-        _ => error,
     }
 }
 
@@ -286,71 +264,6 @@ fn path_mtu(to: Ipv4Addr, own: u32) -> Option<PathMtu> {
     Some(PathMtu { own, path: known().unwrap_or(own), small, large })
 }
 
-/// The words after `search`.
-fn search(resolv: &str) -> Vec<String> {
-    let words = resolv.lines().filter_map(|line| line.trim().strip_prefix("search")).next_back();
-    words.unwrap_or_default().split_whitespace().map(ToOwned::to_owned).collect()
-}
-
-/// How names are resolved here.
-#[derive(Debug, Clone)]
-struct Book {
-    servers: Vec<IpAddr>,
-    hosts: String,
-    search: Vec<String>,
-}
-
-impl Book {
-    /// The IPv4 address of a name.
-    fn resolve(&self, name: &str) -> HostResult<IpAddr> {
-        if let Some(address) = name.parse().ok().or_else(|| in_hosts(&self.hosts, name)) {
-            return Ok(address);
-        }
-        let mut end = HostError::new("resolve", name, Errno::ENOENT);
-        let names = std::iter::once(name.to_owned())
-            .chain(self.search.iter().map(|domain| format!("{name}.{domain}")));
-        for name in names {
-            for server in &self.servers {
-                match dns::ask(*server, &name, FAR) {
-                    Ok(answer) if !answer.addresses.is_empty() => return Ok(answer.addresses[0].into()),
-                    // The server knows that there is none: another one knows no better.
-                    Ok(answer) if answer.code == 3 => break,
-                    Ok(_) => {}
-                    Err(error) => end = error,
-                }
-            }
-        }
-        Err(end)
-    }
-
-    /// Connects to `host:port`.
-    fn connect(&self, endpoint: &str) -> HostResult<String> {
-        let wrong = || HostError::new("read as host:port", endpoint, Errno::EINVAL);
-        let (name, port) = endpoint.rsplit_once(':').ok_or_else(wrong)?;
-        let address = self.resolve(name.trim_matches(['[', ']']))?;
-        let to = SocketAddr::new(address, port.parse().map_err(|_| wrong())?);
-        TcpStream::connect_timeout(&to, FAR)
-            .map(|_| to.to_string())
-            .map_err(|error| HostError::io("connect to", to.to_string(), &timed(error)))
-    }
-
-    /// Finds a neighbour by name and is greeted by it.
-    fn meet(&self, name: &str, port: u16) -> HostResult<String> {
-        let to = SocketAddr::new(self.resolve(name)?, port);
-        serve::visit(to, NEAR).map_err(|error| HostError { op: REACH.into(), ..error })?;
-        Ok(to.to_string())
-    }
-}
-
-/// The address of a name in /etc/hosts.
-fn in_hosts(hosts: &str, name: &str) -> Option<IpAddr> {
-    hosts.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?;
-        words.any(|word| word == name).then(|| address.parse().ok())?
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,33 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_search_are_read() {
-        let hosts = "127.0.0.1 localhost # here\n10.0.0.9\tx.y x\n";
-        assert_eq!(in_hosts(hosts, "x"), Some([10, 0, 0, 9].into()));
-        assert_eq!(in_hosts(hosts, "here"), None);
-        assert_eq!(search("nameserver 1.1.1.1\nsearch a.b c\n"), ["a.b", "c"]);
-    }
-
-    #[test]
     fn a_refused_connection_is_an_answer() {
         assert_eq!(knock(Ipv4Addr::LOCALHOST).unwrap(), "refuses");
     }
 
     #[test]
-    fn endpoints_are_connected_to_and_refused_ones_are_told() {
-        let book = Book { servers: Vec::new(), hosts: "127.0.0.1 here\n".into(), search: Vec::new() };
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert!(book.connect(&format!("here:{port}")).is_ok());
-        drop(listener);
-        assert_eq!(book.connect(&format!("here:{port}")).unwrap_err().errno(), Errno::ECONNREFUSED);
-        assert_eq!(book.connect("nowhere:1").unwrap_err().errno(), Errno::ENOENT);
-        assert_eq!(book.connect("x").unwrap_err().errno(), Errno::EINVAL);
-    }
-
-    #[test]
     fn an_unresolved_neighbour_was_never_called() {
-        let book = Book { servers: Vec::new(), hosts: "127.0.0.1 here\n".into(), search: Vec::new() };
+        let book = Book::new("", "127.0.0.1 here\n".into());
         let (other, port) = (book.clone(), 9);
         let unknown = attempt(job(Kind::Peer, "x".into(), move || book.meet("x", port)));
         assert_eq!(unknown.iter().map(|one| one.kind).collect::<Vec<_>>(), [Kind::PeerName]);

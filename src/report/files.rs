@@ -22,6 +22,9 @@ struct Output {
     way: Way,
 }
 
+/// What writes a report in a format.
+type Render<'r> = &'r dyn Fn(Format, &mut dyn Write) -> std::io::Result<()>;
+
 /// How a file takes a new report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -55,9 +58,14 @@ impl Outputs {
         Ok(Self(wanted.iter().map(open).collect::<anyhow::Result<_>>()?))
     }
 
-    /// Writes the report so far, or the whole one. A file that cannot be written is told once, and given up.
+    /// Writes the report so far, or the whole one.
     pub fn write(&mut self, report: &Report) {
-        self.0.retain_mut(|output| match output.write(report) {
+        self.put(report.complete, &|format, out| formats::render(report, format, out));
+    }
+
+    /// Writes what is rendered, whole or so far. A file that cannot be written is told once, and given up.
+    pub fn put(&mut self, complete: bool, render: Render<'_>) {
+        self.0.retain_mut(|output| match output.write(complete, render) {
             Ok(()) => true,
             Err(error) => {
                 let path = output.path.display();
@@ -69,12 +77,12 @@ impl Outputs {
 }
 
 impl Output {
-    fn write(&mut self, report: &Report) -> std::io::Result<()> {
-        if self.way == Way::Append && !report.complete {
+    fn write(&mut self, complete: bool, render: Render<'_>) -> std::io::Result<()> {
+        if self.way == Way::Append && !complete {
             return Ok(());
         }
         let mut text = anstream::StripStream::new(Vec::new());
-        formats::render(report, self.format, &mut text)?;
+        render(self.format, &mut text)?;
         let text = text.into_inner();
         if self.way == Way::Replace {
             match replace(&self.path, &text) {

@@ -17,6 +17,8 @@ pub mod junit;
 pub mod live;
 pub mod page;
 
+pub use page::took;
+
 /// Exit codes, the one table of them.
 pub mod exit {
     /// Docker-in-Docker works here.

@@ -137,7 +137,7 @@ impl Found {
 }
 
 /// `0.4 ms`, `1.83 s`.
-fn took(milliseconds: f64) -> String {
+pub fn took(milliseconds: f64) -> String {
     if milliseconds >= 1000.0 {
         format!("{:.2} s", milliseconds / 1000.0)
     } else {

@@ -172,12 +172,12 @@ fn judge_place(own: &str, outer: &Cgroups) -> Finding {
         let name = hierarchy.controllers.join(",");
         let path = inner.iter().find(|(controllers, _)| *controllers == name).map(|(_, path)| *path);
         !outer.is_unmanaged(hierarchy)
-            && path.is_some_and(|path| !is_below(path, &hierarchy.path.to_string_lossy()))
+            && path.is_some_and(|path| !is_within(path, outer.of_container(&hierarchy.path)))
     };
     let mut strays: Vec<String> = outer.hierarchies.iter().filter(beside).map(Hierarchy::dir).collect();
     let unified = inner.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| *path);
     if let (true, Some(path), Some(own)) = (outer.hierarchies.is_empty(), unified, &outer.v2_path) {
-        strays.extend((!is_below(path, &own.to_string_lossy())).then(|| "the unified tree".to_owned()));
+        strays.extend((!is_within(path, outer.of_container(own))).then(|| "the unified tree".to_owned()));
     }
     let finding = if strays.is_empty() {
         Finding::pass("the inner container's cgroup lies below this container's own")
@@ -208,12 +208,12 @@ fn split_line(line: &str) -> Option<(&str, &str)> {
     Some((parts.next()?, parts.next()?))
 }
 
-/// Whether a cgroup lies below another. The kernel shows what is outside a cgroup namespace as `/..`
-/// (`cgroup_namespaces(7)`).
-fn is_below(path: &str, ancestor: &str) -> bool {
-    let ancestor = ancestor.trim_end_matches('/');
+/// Whether a cgroup is another or lies below it: an older runc leaves a container where itself is in a hierarchy that it
+/// does not know (`misc`). The kernel shows what is outside a cgroup namespace as `/..` (`cgroup_namespaces(7)`).
+fn is_within(path: &str, ancestor: &Path) -> bool {
+    let ancestor = ancestor.to_str().unwrap_or_default().trim_end_matches('/');
     path.strip_prefix(ancestor)
-        .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/') && !rest.starts_with("/.."))
+        .is_some_and(|rest| (rest.is_empty() || rest.starts_with('/')) && !rest.starts_with("/.."))
 }
 
 /// The most important of what the probe saw.

@@ -4,8 +4,14 @@
 //! `cmd/dockerd/daemon.go`: listeners first, the API last). So one `GET /_ping` is asked, and its answer waited
 //! for; a dockerd that dies meanwhile is told at once, by the first error of its log.
 
+use std::path::Path;
+
+use nix::errno::Errno;
+
 use crate::diagnosis::CauseId;
-use crate::engine::{Started, error::seconds};
+use crate::engine::Started;
+use crate::engine::dockerd::NULL;
+use crate::engine::error::{EngineError, seconds};
 use crate::step::{Cx, Finding, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
@@ -22,11 +28,30 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     match cx.engine.start(cx.plan) {
         Ok(started) => Ok(vec![judge(&started)]),
         Err(error) => {
-            let finding = error
-                .into_finding(CauseId::new("daemon-not-reachable"), CauseId::new("daemon-start-timeout"))?;
+            let finding = match of_the_machine(&error) {
+                Some(finding) => finding,
+                None => error.into_finding(
+                    CauseId::new("daemon-not-reachable"),
+                    CauseId::new("daemon-start-timeout"),
+                )?,
+            };
             Ok(vec![finding])
         }
     }
+}
+
+/// What keeps every program from being started, and is no fault of dockerd's.
+fn of_the_machine(error: &EngineError) -> Option<Finding> {
+    let EngineError::System(error) = error else { return None };
+    let (cause, why) = match error.errno() {
+        _ if error.path == Path::new(NULL) => {
+            ("dev-node-missing", "what a daemon reads from is not to be opened")
+        }
+        // seccomp(2); a program that may not be executed would be EACCES.
+        Errno::EPERM if error.op == "start" => ("seccomp-blocks-clone3", "no process may be made here"),
+        _ => return None,
+    };
+    Some(Finding::fail(CauseId::new(cause), format!("{why}: {error}")).with("path", error.path.display()))
 }
 
 /// A daemon that answers.
@@ -47,4 +72,23 @@ fn judge(started: &Started) -> Finding {
         finding = finding.with("removed_of_killed_runs", started.recovered.join("; "));
     }
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::HostError;
+
+    #[test]
+    fn what_lacks_to_every_program_is_not_blamed_on_dockerd() {
+        let cause = |op: &str, path: &str, errno| {
+            let error = EngineError::System(HostError::new(op, path, errno));
+            of_the_machine(&error).and_then(|finding| finding.cause).map(CauseId::as_str)
+        };
+        assert_eq!(cause("open", "/dev/null", Errno::ENOENT), Some("dev-node-missing"));
+        assert_eq!(cause("open", "/dev/null", Errno::EACCES), Some("dev-node-missing"));
+        assert_eq!(cause("start", "/usr/sbin/dockerd", Errno::EPERM), Some("seccomp-blocks-clone3"));
+        assert_eq!(cause("start", "/usr/sbin/dockerd", Errno::EACCES), None);
+        assert_eq!(cause("make the directory", "/run/dindcheck", Errno::EPERM), None);
+    }
 }

@@ -244,7 +244,7 @@ fn the_composed_client_comes_when_the_health_check_says_so() {
         "60s",
     ];
     let dind_container = start("composed-dind", &run, &words(&dind["command"]));
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(120);
     loop {
         let health =
             docker(&["inspect", "-f", "{{.State.Health.Status}}", "composed-dind"]).output().unwrap();

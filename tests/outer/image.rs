@@ -1,5 +1,7 @@
 //! Does `image` tell of an image what is wrong with it, from the outer daemon's side?
 
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -38,18 +40,47 @@ fn certificates() -> tempfile::TempDir {
     dir
 }
 
-/// `dindcheck image` on this machine, which sees of the outer engine its API alone.
-fn image(words: &[&str]) -> Output {
+/// The outer engine's socket.
+fn socket() -> String {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bed/engine.sh");
     let status = Command::new(engine).arg("status").output().unwrap();
     let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    let socket = status.lines().find_map(|line| line.strip_prefix("socket ")).expect("the engine's socket");
-    let host = format!("unix://{socket}");
+    status.lines().find_map(|line| line.strip_prefix("socket ")).expect("the engine's socket").to_owned()
+}
+
+/// `dindcheck image` on this machine, which sees of the outer engine its API alone.
+fn image(words: &[&str]) -> Output {
+    image_at(&format!("unix://{}", socket()), words)
+}
+
+fn image_at(host: &str, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dindcheck"))
-        .args(["image", "--host", &host, "--pull", "never", "--timeout", "60s"])
+        .args(["image", "--host", host, "--pull", "never", "--timeout", "150s"])
         .args(words)
         .output()
         .unwrap()
+}
+
+/// The same API at a TCP port of the loopback, as a daemon on another machine has it.
+fn over_tcp() -> String {
+    let (socket, listener) = (socket(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (near, far) = (stream.unwrap(), UnixStream::connect(&socket).unwrap());
+            let (mut in_near, mut out_far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            let (mut in_far, mut out_near) = (far, near);
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut in_near, &mut out_far);
+                let _ = out_far.shutdown(Shutdown::Write);
+            });
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut in_far, &mut out_near);
+                let _ = out_near.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    format!("tcp://{address}")
 }
 
 fn said(output: &Output) -> String {
@@ -85,7 +116,9 @@ const DEFECTS: [(&str, &str, &str, &str, &str); 8] = [
 fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
     let certificates = certificates();
     build("image-sound", "", "", certificates.path());
-    let mut words = vec!["--format", "json", "--parallel", "2", "image-sound"];
+    let page = tempfile::NamedTempFile::new().unwrap();
+    let output = format!("html={}", page.path().display());
+    let mut words = vec!["--format", "json", "--output", &output, "--parallel", "2", "image-sound"];
     let tags: Vec<_> = DEFECTS.iter().map(|defect| format!("image-{}", defect.0)).collect();
     for ((_, before, lines, ..), tag) in DEFECTS.iter().zip(&tags) {
         build(tag, before, lines, certificates.path());
@@ -101,6 +134,8 @@ fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
         "{:#}",
         all[0]
     );
+    let page = std::fs::read_to_string(page.path()).unwrap();
+    assert!(page.contains("1 of 9 images are sound") && page.contains("docker-program-missing"), "{page}");
     let mut wrong = Vec::new();
     for ((name, _, _, step, cause), tried) in DEFECTS.iter().zip(&all.as_array().unwrap()[1..]) {
         let first = &tried["first_failure"];
@@ -113,8 +148,10 @@ fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
             ));
         }
     }
-    let left = docker(&["ps", "-aq", "--filter", "label=dindcheck.run"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "no container is left");
+    for image in ["image-sound"].into_iter().chain(tags.iter().map(String::as_str)) {
+        let left = docker(&["ps", "-aq", "--filter", &format!("ancestor={image}")]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&left.stdout), "", "a container of {image} is left");
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let _ =
         docker(&[&["rmi", "image-sound"][..], &tags.iter().map(String::as_str).collect::<Vec<_>>()].concat())
@@ -137,6 +174,9 @@ fn without_the_images_entrypoint_dindcheck_starts_the_daemon_itself() {
     let table = text.rsplit("\n\n").next().unwrap();
     let rows: Vec<_> = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>()).collect();
     assert_eq!(rows, [["dindcheck-base:bookworm", "sound"], ["dindcheck-base:forky", "sound"]], "{text}");
+    let remote =
+        image_at(&over_tcp(), &["--replace-entrypoint", "-v", "/var/lib/docker", "dindcheck-base:trixie"]);
+    assert_eq!(remote.status.code(), Some(0), "{}", said(&remote));
     let absent = image(&["no-such-image"]);
     assert_eq!(absent.status.code(), Some(2), "{}", said(&absent));
     assert!(said(&absent).contains("no-such-image"), "{}", said(&absent));

@@ -11,49 +11,41 @@ logged() {
 }
 "#;
 
-/// Milliseconds that a script printed last.
+/// Milliseconds that a script printed last. How many there may be is for scripts/bench-wait.sh to say: what else the
+/// machine does is no part of it.
 fn milliseconds(stdout: &str) -> f64 {
     let last = stdout.lines().last().unwrap_or_default();
     last.trim().parse::<f64>().unwrap_or_else(|_| panic!("no number: {stdout}")) / 1000.0
 }
 
-/// The least of three: what else the machine does is no part of it.
-fn least(measure: impl Fn() -> f64) -> f64 {
-    (0..3).map(|_| measure()).fold(f64::MAX, f64::min)
-}
-
 #[test]
 #[ignore = "needs root and the bed's engines"]
-fn it_ends_within_50_ms_of_the_daemons_own_word() {
+fn it_ends_when_the_daemon_serves() {
     for (suite, _) in SUITES {
-        let late = least(|| {
-            let played = Outer::new(suite).args(&["-v", "/var/lib/docker"]).play(&format!(
-            "{TOOLS} dockerd >/root/log 2>&1 & dindcheck wait; code=$?; at=$(now); echo $((at - $(logged 'API listen on'))); exit $code"
+        let played = Outer::new(suite).args(&["-v", "/var/lib/docker"]).play(&format!(
+            "{TOOLS} dockerd >/root/log 2>&1 & dindcheck wait; code=$?; at=$(now)
+             docker version >/dev/null || exit 9
+             echo $((at - $(logged 'API listen on'))); exit $code"
         ));
-            assert_eq!(played.code, 0, "{suite}: {}", played.said());
-            milliseconds(&played.stdout)
-        });
-        println!("{suite}: {late} ms after `API listen on`");
-        assert!(late < 50.0, "{suite}: {late} ms");
+        assert_eq!(played.code, 0, "{suite}: {}", played.said());
+        println!("{suite}: {} ms after `API listen on`", milliseconds(&played.stdout));
     }
 }
 
 #[test]
 #[ignore = "needs root and the bed's engines"]
-fn it_ends_within_100_ms_of_the_daemons_death_with_the_reason_of_its_log() {
+fn it_ends_when_the_daemon_dies_with_the_reason_of_its_log() {
     for (suite, _) in SUITES {
-        let late = least(|| {
-            let played = Outer::new(suite).play(&format!(
-                "{TOOLS} umount -R /sys/fs/cgroup
-             (dockerd >/root/log 2>&1; now >/root/died) & dindcheck wait; code=$?
-             at=$(now); echo $((at - $(cat /root/died))); exit $code"
-            ));
-            assert_eq!(played.code, 1, "{suite}: {}", played.said());
-            assert!(played.stderr.contains("cgroup-v1-devices-not-mounted"), "{suite}: {}", played.said());
-            milliseconds(&played.stdout)
-        });
-        println!("{suite}: {late} ms after its death");
-        assert!(late < 100.0, "{suite}: {late} ms");
+        // The shell may hear of the death later than `wait` does.
+        let played = Outer::new(suite).play(&format!(
+            "{TOOLS} umount -R /sys/fs/cgroup
+             (dockerd >/root/log 2>&1; now >/root/died) & daemon=$!
+             dindcheck wait --timeout 60s; code=$?; at=$(now)
+             wait $daemon; echo $((at - $(cat /root/died))); exit $code"
+        ));
+        assert_eq!(played.code, 1, "{suite}: {}", played.said());
+        assert!(played.stderr.contains("cgroup-v1-devices-not-mounted"), "{suite}: {}", played.said());
+        println!("{suite}: {} ms after its death", milliseconds(&played.stdout));
     }
 }
 

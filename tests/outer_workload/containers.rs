@@ -42,7 +42,8 @@ faults! {
         |w| w.broken(&runc("exec sleep 600")).profile("container:\n  timeout: 3s").leaves_something()
         => fails "container-run" "container-timeout", |played| {
             let took = played.step("container-run")["duration_ms"].as_f64().expect("a number");
-            assert!((3000.0..5000.0).contains(&took), "{took} ms");
+            // Long before the runtime would have ended.
+            assert!((3000.0..60_000.0).contains(&took), "{took} ms");
         };
     a_builder_whose_containers_fail: ["forky"],
         |w| w.broken(&runc(FOURTH)).profile("steps:\n  build: require").options("--only build")

@@ -50,7 +50,7 @@ faults! {
         => fails "image" "registry-unreachable";
     a_registry_that_accepts_and_is_silent: ["trixie"],
         |w| w.broken(MUTE).options("--image localhost:5000/x:1").profile("image:\n  timeout: 3s")
-        => fails "image" "registry-unreachable", |played| { played.within(40); };
+        => fails "image" "registry-unreachable", |played| { played.within(120); };
     a_registry_without_tls: ENDS,
         |w| w.broken(ELSEWHERE).broken(PLAIN).options("--image 10.77.0.1:5000/x/y:1")
         => fails "image" "registry-insecure-http";

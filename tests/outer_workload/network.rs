@@ -65,7 +65,7 @@ fn a_world_without_any_way_out_is_sound() {
     );
     let dropped = World::new("trixie")
         .broken("iptables -I OUTPUT -o eth0 -j DROP; iptables -I FORWARD -o eth0 -j DROP");
-    dropped.play().within(30).holds();
+    dropped.play().within(120).holds();
 }
 
 /// A resolver at an address of this container that answers anything with `no such name`.

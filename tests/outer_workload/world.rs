@@ -33,7 +33,7 @@ pub(crate) use faults;
 pub(crate) const ENDS: [&str; 2] = ["bookworm", "forky"];
 
 /// Seconds that a world may take: what dindcheck is given, with the outer container's own start and end.
-pub(crate) const DEADLINE: u64 = 150;
+pub(crate) const DEADLINE: u64 = 180;
 
 /// The steps that these worlds run; a fault of the environment is not to be seen before the workload meets it.
 const STEPS: &str = "daemon-start,daemon-info,image,container-run,container-limits,container-storage,\

@@ -7,6 +7,7 @@
 
 mod fault;
 mod faults;
+mod logs;
 mod matrix;
 mod pairs;
 mod recordings;

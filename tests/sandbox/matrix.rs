@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::fault::{Fault, Level, Real, Repair};
+use crate::logs;
 use crate::replay;
 use crate::snapshot::Snapshot;
 use crate::world::{Line, Played, Suite, World};
@@ -240,7 +241,7 @@ fn repaired(fault: &Fault, world: &World) -> (Repair, Option<String>) {
     (seen, complaint)
 }
 
-/// The engine alone, with nothing of the environment checked.
+/// The engine alone, with nothing of the environment checked, and what its log says.
 fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
     if let Real::NotTried(why) = fault.real {
         return Ok(format!("not tried: {why}"));
@@ -256,7 +257,11 @@ fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
         first["cause"].as_str().unwrap_or_default()
     );
     match (fault.real, played.code) {
-        (Real::Breaks, 1) | (Real::Survives, 0) => Ok(said.trim().to_owned()),
+        (Real::Breaks, 1) => match logs::complaint(fault, &report) {
+            None => Ok(format!("{said}, log {}", logs::told(&report))),
+            Some(complaint) => Err(format!("{said}, {complaint}")),
+        },
+        (Real::Survives, 0) => Ok(said.trim().to_owned()),
         // Some faults keep even dindcheck from starting a daemon.
         (Real::Breaks, 2) if first["step"] == "daemon-start" => Ok("daemon-start cannot begin".to_owned()),
         (expected, code) => {

@@ -58,5 +58,5 @@ fn plan_of(world: &World) -> String {
 /// Several times what a machine takes when it has a CPU to itself.
 fn deadline(world: &World) -> Duration {
     let scenarios = plan_of(world).lines().count();
-    Duration::from_secs(300 + 180 * u64::try_from(scenarios).unwrap_or(0))
+    Duration::from_secs(900 + 600 * u64::try_from(scenarios).unwrap_or(0))
 }

@@ -14,6 +14,8 @@ pub(crate) fn word(dir: &Path, file: &str) -> String {
             _ => "nothing known".into(),
         },
         "runs" => read(file).map_or_else(|| "nothing known".into(), |text| races(&text)),
+        _ if file.ends_with(".said") => read(file)
+            .map_or_else(|| "nothing known".into(), |text| text.lines().collect::<Vec<_>>().join(" ")),
         _ if file.ends_with(".truth") => {
             read(file).map_or_else(|| "nothing known".into(), |text| truth(&text))
         }
@@ -24,7 +26,8 @@ pub(crate) fn word(dir: &Path, file: &str) -> String {
     }
 }
 
-/// `sound`, with what was repaired for it and the limits that hold, or the first step that did not pass and its cause.
+/// `sound`, with what was repaired for it, the limits that hold and the steps that warned, or the first step that did
+/// not pass and its cause.
 fn report_word(report: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let steps = report["steps"].as_array().cloned().unwrap_or_default();
@@ -32,9 +35,14 @@ fn report_word(report: &Value) -> String {
         let ids = steps.iter().filter(|step| step["outcome"] == outcome).map(|step| text(&step["id"]));
         ids.collect::<Vec<_>>().join(" ")
     };
+    let after = |word: &str, ids: String| if ids.is_empty() { ids } else { format!(" {word} {ids}") };
     match report["verdict"].as_str() {
-        Some("sound") if with("repaired").is_empty() => format!("sound{}", limits(&steps)),
-        Some("sound") => format!("sound after {}{}", with("repaired"), limits(&steps)),
+        Some("sound") => format!(
+            "sound{}{}{}",
+            after("after", with("repaired")),
+            limits(&steps),
+            after("warned by", with("warned"))
+        ),
         Some("broken") => {
             let first = &report["first_failure"];
             format!("{}: {}", text(&first["step"]), text(&first["cause"]))
@@ -90,4 +98,46 @@ fn races(text: &str) -> String {
         }
     });
     format!("{} of {} sound or named", fair.count(), text.lines().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{moved, races, report_word, truth};
+    use serde_json::json;
+
+    #[test]
+    fn a_report_comes_to_its_verdict_its_repairs_and_its_limits() {
+        let finding =
+            |level: &str, controller: &str| json!({"level": level, "evidence": {"controller": controller}});
+        let report = json!({"verdict": "sound", "steps": [
+            {"id": "cgroup-delegation", "outcome": "repaired"},
+            {"id": "container-limits", "outcome": "warned", "findings": [finding("warn", "memory"), finding("pass", "pids")]},
+        ]});
+        assert_eq!(
+            report_word(&report),
+            "sound after cgroup-delegation with pids warned by container-limits"
+        );
+        let broken =
+            json!({"verdict": "broken", "first_failure": {"step": "image", "cause": "image-load-failed"}});
+        assert_eq!(report_word(&broken), "image: image-load-failed");
+    }
+
+    #[test]
+    fn docker_runs_a_container_or_does_not() {
+        assert_eq!(truth("0\n\n"), "runs");
+        assert_eq!(truth("0\nWARNING: x\n67108864\n"), "runs: 67108864");
+        assert_eq!(truth("125\ndocker: no\n"), "does not run");
+    }
+
+    #[test]
+    fn only_a_process_that_lived_through_it_can_have_moved() {
+        assert_eq!(moved("1 0::/\n2 0::/a\n", "1 0::/\n3 0::/b\n"), "nothing moved");
+        assert_eq!(moved("1 0::/\n", "1 0::/init\n"), "moved: 1");
+    }
+
+    #[test]
+    fn a_race_may_end_sound_or_with_a_name_and_never_between() {
+        let text = "0|40||cpu memory |\n1|3100|1 7 ||\"error\": \"7 (true, R)\"\n1|9|1 |cpu|\"error\": \"x\"\n124|30000|1 ||\n";
+        assert_eq!(races(text), "2 of 4 sound or named");
+    }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use nix::errno::Errno;
 
-use super::v2::{Root, is_domain, named};
+use super::untangle::untangle;
+use super::v2::{Root, named};
 use crate::facts::cgroup::{Cgroups, Mode};
 use crate::hands::{Hands, Undo};
 use crate::host::{Host, HostError};
@@ -51,27 +52,6 @@ fn leaf(host: &dyn Host, dir: &Path, hands: &mut Hands<'_>) -> anyhow::Result<Pa
         hands.create_dir(&leaf)?;
     }
     Ok(leaf)
-}
-
-/// Takes back what made the root `domain threaded`: invalid children without processes, then controllers.
-fn untangle(host: &dyn Host, root: &Root, hands: &mut Hands<'_>) -> anyhow::Result<()> {
-    for child in host.list(&root.dir)? {
-        let path = root.dir.join(&child);
-        let events = host.read_if_there(&path.join("cgroup.events")).unwrap_or_default();
-        let empty = events.is_some_and(|text| text.lines().any(|line| line == "populated 0"));
-        if empty && hands.scaffold().remove_dir(&path).is_ok() {
-            hands.note(format!("removed the empty cgroup {}", path.display()), Undo::MakeDir(path));
-        }
-    }
-    let control = root.dir.join("cgroup.subtree_control");
-    for controller in root.enabled.iter().filter(|name| !is_domain(name)) {
-        hands.scaffold().write(&control, format!("-{controller}").as_bytes())?;
-        hands.note(
-            format!("withdrew {controller} from the children"),
-            Undo::Restore(control.clone(), format!("+{controller}").into()),
-        );
-    }
-    Ok(())
 }
 
 /// Whether a refusal to move a process may pass by itself.

@@ -14,6 +14,7 @@ use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
 mod cpuset;
 mod devices;
 mod evacuate;
+mod untangle;
 mod v2;
 
 /// See the ladder in `steps/mod.rs`.

@@ -13,7 +13,7 @@ const THREADED: &[&str] = &["cpu", "cpuset", "perf_event", "pids"];
 /// The uid of what is not mapped into a user namespace (/proc/sys/kernel/overflowuid).
 const OVERFLOW_UID: u32 = 65534;
 /// So many processes are named; the rest is a number.
-const NAMED: usize = 8;
+pub(super) const NAMED: usize = 8;
 
 /// This container's root cgroup as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -50,10 +50,18 @@ fn on_v2_what_is_outside_the_namespace_is_beside() {
 }
 
 #[test]
+fn a_process_that_was_moved_aside_is_still_in_its_container() {
+    let world = Cgroups { private_namespace: true, ..outer(&[], Some("/init")) };
+    assert_eq!(judge_place("0::/docker/i\n", &world).level, Level::Pass);
+    assert_eq!(judge_place("0::/../i\n", &world).level, Level::Warn);
+}
+
+#[test]
 fn names_are_compared_as_whole_parts() {
-    assert!(!is_below("/docker/outer2/x", "/docker/outer"));
-    assert!(!is_below("/docker/outer", "/docker/outer"));
-    assert!(is_below("/x", "/"));
+    let outer = Path::new("/docker/outer");
+    assert!(!is_within("/docker/outer2/x", outer) && !is_within("/docker", outer));
+    assert!(is_within("/docker/outer", outer) && is_within("/docker/outer/x", outer));
+    assert!(is_within("/x", Path::new("/")) && !is_within("/../x", Path::new("/")));
 }
 
 #[test]

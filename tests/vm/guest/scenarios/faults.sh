@@ -1,3 +1,4 @@
+# limit: 600
 # What a v2 kernel says no to, one outer container each.
 . /vm/lib.sh
 fault() { say "fault $1" && OUT=$OUT/$1 && mkdir -p "$OUT"; }

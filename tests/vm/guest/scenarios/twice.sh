@@ -1,0 +1,3 @@
+# A healthy world, looked at twice.
+. /vm/lib.sh
+outer -- /vm/inner/twice.sh
