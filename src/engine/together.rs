@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::container::{self, Alive, ContainerRun, ContainerSpec, Door};
@@ -23,6 +23,8 @@ pub struct Pair {
     pub first: ContainerSpec,
     /// Tried in turn beside it until one comes to its end.
     pub others: Vec<ContainerSpec>,
+    /// All but the last of them will be refused, as far as is known: they are tried at once.
+    pub at_once: bool,
     /// The user network that they share.
     pub network: String,
     /// What came of making it, where that was tried before.
@@ -99,7 +101,8 @@ async fn leave(
     door.exit_code(name).await
 }
 
-/// Runs the others in turn until one has told what it saw; the name of that one, whose exit code is still to come.
+/// Runs the others until one has told what it saw; the name of that one, whose exit code is still to come. It is the last
+/// of those that were tried.
 async fn beside(
     door: &Door<'_>,
     id: &str,
@@ -107,31 +110,52 @@ async fn beside(
     network: Option<&str>,
     done: &mut Vec<ContainerRun>,
 ) -> Option<String> {
+    let mut told = None;
+    if pair.at_once {
+        for (run, name) in join_all(pair.others.iter().map(|spec| one_beside(door, id, spec, network))).await
+        {
+            done.push(run);
+            told = name;
+        }
+        return told;
+    }
     for spec in &pair.others {
-        let mut spec = spec.clone();
-        if let Some(network) = network {
-            spec.body["HostConfig"]["NetworkMode"] = json!(network);
-        }
-        let mut run = ContainerRun::new();
-        let mut told = container::until_it_told_all(door, id, &spec, &mut run).await;
-        if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)).cloned() {
-            spec.body["HostConfig"]["Init"] = json!(false);
-            door.forget(id, &spec).await;
-            run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
-            told = container::until_it_told_all(door, id, &spec, &mut run).await;
-        }
-        let has_told = told.is_ok() && run.stdout.contains(&b'\n');
-        run.end = match &told {
-            Ok(name) if !has_told => door.exit_code(name).await,
-            Ok(_) => Ok(0),
-            Err(error) => Err(error.clone()),
-        };
+        let (run, name) = one_beside(door, id, spec, network).await;
         done.push(run);
-        if has_told {
-            return told.ok();
+        told = name;
+        if told.is_some() {
+            break;
         }
     }
-    None
+    told
+}
+
+/// Runs one of them; its name, where it has told.
+async fn one_beside(
+    door: &Door<'_>,
+    id: &str,
+    spec: &ContainerSpec,
+    network: Option<&str>,
+) -> (ContainerRun, Option<String>) {
+    let mut spec = spec.clone();
+    if let Some(network) = network {
+        spec.body["HostConfig"]["NetworkMode"] = json!(network);
+    }
+    let mut run = ContainerRun::new();
+    let mut told = container::until_it_told_all(door, id, &spec, &mut run).await;
+    if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)).cloned() {
+        spec.body["HostConfig"]["Init"] = json!(false);
+        door.forget(id, &spec).await;
+        run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
+        told = container::until_it_told_all(door, id, &spec, &mut run).await;
+    }
+    let has_told = told.is_ok() && run.stdout.contains(&b'\n');
+    run.end = match &told {
+        Ok(name) if !has_told => door.exit_code(name).await,
+        Ok(_) => Ok(0),
+        Err(error) => Err(error.clone()),
+    };
+    (run, told.ok().filter(|_| has_told))
 }
 
 /// Whether it is the init that the daemon does not find (moby `daemon/oci_linux.go`, `DefaultInitBinary`).

@@ -23,8 +23,6 @@ pub const STEP: Step = Step {
 
 const FAILED: CauseId = CauseId::new("inner-privileged-container-failed");
 const CAPS: CauseId = CauseId::new("capability-missing-for-container");
-/// From here on `--privileged` gives what the daemon holds, and no more (moby 485cf38d).
-const GIVES_WHAT_IT_HAS: Version = Version::new(23, 0, 0);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let alone;
@@ -59,7 +57,7 @@ fn judge(run: &ContainerRun, own: &Status, engine: Option<Version>) -> anyhow::R
     };
     let given = CapSet::parse(&document.identity.capabilities).unwrap_or_default();
     let lacks: Vec<Cap> = (0..64).map(Cap).filter(|cap| held.has(*cap) && !given.has(*cap)).collect();
-    let known = engine.is_some_and(|engine| engine < GIVES_WHAT_IT_HAS);
+    let known = engine.is_some_and(|engine| engine < workload::GIVES_WHAT_IT_HAS);
     let lacks: Vec<Cap> = lacks.into_iter().filter(|cap| !known || *cap <= Cap::LAST_OF_20_10).collect();
     let wrong = [
         (!lacks.is_empty(), format!("lacks {}, which this container holds", names(&lacks))),
@@ -101,12 +99,8 @@ fn judge_refusal(
     engine: Option<Version>,
 ) -> anyhow::Result<Finding> {
     let finding = workload::failure(stage, error.clone(), FAILED)?;
-    let lacks = held.lacks_up_to(Cap::LAST_OF_20_10);
-    let old = engine.is_some_and(|engine| engine < GIVES_WHAT_IT_HAS);
-    if finding.cause != Some(CAPS) || !old || lacks.is_empty() {
-        return Ok(finding);
-    }
-    let lacks = names(&lacks);
+    let lacks = workload::lacks_for_privileged(held, engine).filter(|_| finding.cause == Some(CAPS));
+    let Some(lacks) = lacks.map(|lacks| names(&lacks)) else { return Ok(finding) };
     let what = format!(
         "an inner --privileged container does not start: Docker 20.10 asks for {lacks}, which this container lacks"
     );

@@ -9,6 +9,9 @@ use std::cell::OnceCell;
 
 use crate::diagnosis::{self, CauseId};
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage, Together};
+use crate::facts::caps::{Cap, CapSet};
+use crate::facts::status::Status;
+use crate::facts::version::Version;
 use crate::plan::{ImageChoice, Plan};
 use crate::probe::{Document, PROTOCOL};
 use crate::step::{Cx, Finding};
@@ -17,6 +20,9 @@ pub mod spec;
 pub mod third_level;
 
 pub use spec::Part;
+
+/// From here on `--privileged` gives what the daemon holds, and no more.
+pub const GIVES_WHAT_IT_HAS: Version = Version::new(23, 0, 0);
 
 /// What the containers of this run showed; each is run when the first step asks.
 #[derive(Default)]
@@ -44,11 +50,19 @@ pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
     let first = first(cx);
     first.end.as_ref().ok()?;
     let within = cx.plan.profile.container.timeout;
-    Some(
-        cx.seen.together.get_or_init(|| {
-            cx.engine.run_together(cx.plan, &spec::pair(cx.plan, first.network.clone()), within)
-        }),
-    )
+    Some(cx.seen.together.get_or_init(|| {
+        let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
+        let refused =
+            Status::read(cx.host).is_ok_and(|own| lacks_for_privileged(own.effective, engine).is_some());
+        cx.engine.run_together(cx.plan, &spec::pair(cx.plan, first.network.clone(), refused), within)
+    }))
+}
+
+/// The capabilities for want of which this engine refuses a privileged container: up to 20.10 it asks for every one that it
+/// knows (moby 485cf38d).
+pub fn lacks_for_privileged(held: CapSet, engine: Option<Version>) -> Option<Vec<Cap>> {
+    let old = engine.is_some_and(|engine| engine < GIVES_WHAT_IT_HAS);
+    Some(held.lacks_up_to(Cap::LAST_OF_20_10)).filter(|lacks| old && !lacks.is_empty())
 }
 
 /// A container that is privileged and has nothing else.
@@ -146,6 +160,10 @@ const START: &[(&str, &[&str])] = &[
             "docker-proxy\": executable file not found",
         ],
     ),
+    // Not an entrypoint: the shim starts runc by that name.
+    ("runc-program-missing", &["exec: \"runc\"", "exec: \"docker-runc\""]),
+    // It was there when the daemon came. In the words of gRPC, which dockerd speaks with nobody else.
+    ("containerd-crashed", &["connection error: desc = "]),
     ("docker-iptables-chains-flushed", &["No chain/target/match by that name"]),
 ];
 
@@ -220,6 +238,12 @@ mod tests {
             cause("exec: \"docker-proxy\": executable file not found in $PATH"),
             "docker-proxy-program-missing"
         );
+        let gone = "OCI runtime create failed: unable to retrieve OCI runtime error (open /x/log.json: no such file or \
+                    directory): exec: \"runc\": executable file not found in $PATH: unknown";
+        assert_eq!(cause(gone), "runc-program-missing");
+        let dead = "connection error: desc = \"transport: Error while dialing dial unix /var/run/docker/containerd/\
+                    containerd.sock: connect: connection refused\": unavailable";
+        assert_eq!(cause(dead), "containerd-crashed");
         assert_eq!(cause("something new"), "container-start-failed");
     }
 }

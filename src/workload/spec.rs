@@ -89,8 +89,9 @@ pub fn first(cx: &Cx<'_>, parts: &[Part], again: bool) -> ContainerSpec {
     ContainerSpec { keep: again, execs, network, ..container(cx, "run", parts) }
 }
 
-/// The first container again, and its neighbour: privileged, else plain.
-pub fn pair(plan: &Plan, made: Option<EngineResult<()>>) -> Pair {
+/// The first container again, and its neighbour: privileged, else plain; both at once where the first of these is known to
+/// be refused.
+pub fn pair(plan: &Plan, made: Option<EngineResult<()>>, at_once: bool) -> Pair {
     let first = ContainerSpec {
         role: "run",
         hold: true,
@@ -99,7 +100,8 @@ pub fn pair(plan: &Plan, made: Option<EngineResult<()>>) -> Pair {
         ..ContainerSpec::default()
     };
     let others = vec![neighbour(plan, "privileged", true), neighbour(plan, "neighbour", false)];
-    Pair { first, others, network: container::name(&plan.run, "network"), made, volume: volume(plan) }
+    let network = container::name(&plan.run, "network");
+    Pair { first, others, at_once, network, made, volume: volume(plan) }
 }
 
 /// A container that looks for the first one by name, and for what it wrote, with a root that is read-only.
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn the_neighbour_shares_volume_and_network_and_looks_for_the_first_by_name() {
         let plan = Plan::new(&Fake::new(), &Wishes::default()).unwrap();
-        let pair = pair(&plan, None);
+        let pair = pair(&plan, None, false);
         assert_eq!(pair.others.iter().map(|spec| spec.role).collect::<Vec<_>>(), ["privileged", "neighbour"]);
         for spec in &pair.others {
             assert_eq!(spec.body["HostConfig"]["Mounts"][0]["Source"], pair.volume);

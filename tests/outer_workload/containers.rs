@@ -1,54 +1,89 @@
 //! Runtimes that fail, hang or take the daemon with them, and containers that do not end as expected.
 
-use crate::world::{SUITES, World};
+use crate::world::{ENDS, SUITES, World, faults};
 
-/// Puts a script in the place of runc that does something when a container is to be created.
-fn runc(on_create: &str) -> String {
+/// Puts a script in the place of runc that does something when it is called like this.
+fn runc_on(call: &str, does: &str) -> String {
     format!(
         "mv $(which runc) /usr/sbin/runc.real; cat >/usr/sbin/runc <<'X'\n#!/bin/bash\n\
-         case \"$*\" in *' create '*) {on_create};; esac\nexec /usr/sbin/runc.real \"$@\"\nX\nchmod 755 /usr/sbin/runc"
+         case \"$*\" in *' {call} '*) {does};; esac\nexec /usr/sbin/runc.real \"$@\"\nX\nchmod 755 /usr/sbin/runc"
     )
 }
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_runtime_that_fails() {
-    for suite in SUITES {
-        let world = World::new(suite).broken(&runc("echo 'no luck today' >&2; exit 1"));
-        world.play().fails("container-run", "container-start-failed");
-    }
+/// The same when a container is to be created.
+fn runc(on_create: &str) -> String {
+    runc_on("create", on_create)
 }
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_builder_whose_containers_fail() {
-    // The fourth container is the builder's: the first one, its second life and the neighbour come before it.
-    let counts =
-        "echo >>/run/creates; [ $(wc -l </run/creates) -lt 4 ] || { echo 'no luck today' >&2; exit 1; }";
-    let world = World::new("forky").broken(&runc(counts)).profile("steps:\n  build: require");
-    world.options("--only build").play().fails("build", "image-build-failed");
+/// Makes an image out of a file that is there.
+fn image(file: &str, command: &str) -> String {
+    format!("tar -C / -c {file} | docker import -c 'ENTRYPOINT {command}' - mine:1 >/dev/null")
 }
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_runtime_that_hangs_ends_at_the_deadline() {
-    for suite in SUITES {
-        let world = World::new(suite).broken(&runc("exec sleep 600")).profile("container:\n  timeout: 3s");
-        let played = world.leaves_something().play();
-        played.within(180).fails("container-run", "container-timeout");
-        let took = played.step("container-run")["duration_ms"].as_f64().expect("a number");
-        // Long before the runtime would have ended.
-        assert!((3000.0..60_000.0).contains(&took), "{suite}: {took} ms");
-    }
-}
+/// A program for another processor.
+const OTHER: &str =
+    "cp /bin/true /tmp/other; printf '\\x28' | dd of=/tmp/other bs=1 seek=18 conv=notrunc 2>/dev/null";
+/// The fourth container is the builder's: the first one, its second life and the neighbour come before it.
+const FOURTH: &str =
+    "echo >>/run/creates; [ $(wc -l </run/creates) -lt 4 ] || { echo 'no luck today' >&2; exit 1; }";
+/// The probe does not know this order, and says so by its exit code.
+const UNKNOWN_ORDER: &str = "container:\n  command: ['{sing}']";
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_daemon_that_is_killed_between_create_and_start() {
-    for suite in SUITES {
-        let world = World::new(suite).broken(&runc("kill -9 $(pidof dockerd)")).leaves_something();
-        world.play().within(120).fails("container-run", "daemon-died-later");
-    }
+faults! {
+    a_runtime_that_fails: SUITES, |w| w.broken(&runc("echo 'no luck today' >&2; exit 1"))
+        => fails "container-run" "container-start-failed";
+    a_runtime_that_prints_junk: ENDS, |w| w.broken(&runc("echo '{{{'; exit 0"))
+        => fails "container-run" "container-start-failed";
+    a_runtime_that_is_gone: ENDS, |w| w.broken_later("rm $(which runc)")
+        => fails "container-run" "runc-program-missing";
+    a_runtime_that_cannot_exec: ENDS, |w| w.broken(&runc_on("exec", "echo 'no luck today' >&2; exit 1"))
+        => fails "container-run" "container-exec-failed";
+    a_runtime_that_hangs: SUITES,
+        |w| w.broken(&runc("exec sleep 600")).profile("container:\n  timeout: 3s").leaves_something()
+        => fails "container-run" "container-timeout", |played| {
+            let took = played.step("container-run")["duration_ms"].as_f64().expect("a number");
+            // Long before the runtime would have ended.
+            assert!((3000.0..60_000.0).contains(&took), "{took} ms");
+        };
+    a_builder_whose_containers_fail: ["forky"],
+        |w| w.broken(&runc(FOURTH)).profile("steps:\n  build: require").options("--only build")
+        => fails "build" "image-build-failed";
+    a_shim_that_is_gone: ENDS, |w| w.broken_later("rm $(which containerd-shim-runc-v2)")
+        => fails "container-run" "containerd-shim-program-missing";
+    a_shim_that_is_killed: ENDS, |w| w.broken(&runc("kill -9 $PPID; sleep 1; exit 1"))
+        => fails "container-run" "container-start-failed";
+    a_containerd_that_is_killed: ENDS, |w| w.broken(&runc("kill -9 $(pidof containerd); sleep 1; exit 1")).leaves_something()
+        => fails "container-run" "containerd-crashed";
+    a_daemon_that_is_killed_between_create_and_start: SUITES, |w| w.broken(&runc("kill -9 $(pidof dockerd)")).leaves_something()
+        => fails "container-run" "daemon-died-later";
+    an_init_that_is_gone: ENDS, |w| w.broken_later("rm $(which docker-init)")
+        => warns "container-run" "docker-init-program-missing";
+    limits_above_those_of_the_outer_container: ENDS, |w| w.options("-- --default-ulimit nofile=2147483584:2147483584")
+        => fails "container-run" "rlimit-above-hard-limit";
+    a_system_call_filter_that_is_too_tight: ENDS,
+        |w| w.broken("echo '{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[]}' >/tmp/s.json").options("-- --seccomp-profile=/tmp/s.json")
+        => fails "container-run" "container-start-failed";
+    a_log_driver_whose_service_is_not_there: ["trixie"], |w| w.options("-- --log-driver=syslog")
+        => fails "container-run" "container-start-failed";
+    a_device_that_the_outer_container_may_not_use: ["trixie"],
+        |w| w.broken_later("echo 'c 1:8 rwm' >/sys/fs/cgroup/devices/devices.deny")
+        => fails "container-run" "outer-device-cgroup-denies-device";
+    an_exit_code_that_was_not_expected: ["trixie"], |w| w.profile(UNKNOWN_ORDER)
+        => fails "container-run" "container-wrong-exit-code";
+    an_output_that_was_not_expected: ["trixie"],
+        |w| w.profile("container:\n  command: ['{}']\n  output: a word that nobody prints")
+        => fails "container-run" "container-wrong-output";
+    an_entrypoint_that_is_not_executable: SUITES,
+        |w| w.broken_later(&image("etc/passwd", "[\"/etc/passwd\"]")).options("--image mine:1")
+        => fails "container-run" "entrypoint-not-executable";
+    an_entrypoint_that_is_not_there: SUITES,
+        |w| w.broken_later(&image("etc/passwd", "[\"/nothing\"]")).options("--image mine:1")
+        => fails "container-run" "entrypoint-not-executable";
+    an_image_of_another_architecture: ["trixie"],
+        |w| w.broken_later(OTHER).broken(&image("tmp/other", "[\"/tmp/other\"]")).options("--image mine:1")
+        => fails "container-run" "image-for-other-architecture";
+    privileges_under_user_namespaces: ["forky"], |w| w.options("-- --userns-remap=default")
+        => fails "container-privileged" "inner-privileged-container-failed";
 }
 
 #[test]
@@ -63,37 +98,6 @@ fn what_a_killed_daemon_kept_is_gone_after_the_next_run() {
 
 #[test]
 #[ignore = "needs root and the test bed"]
-fn an_exit_code_that_was_not_expected() {
-    // The probe does not know this order, and says so by its exit code.
-    let command = "container:\n  command: ['{sing}']";
-    World::new("trixie").profile(command).play().fails("container-run", "container-wrong-exit-code");
-    World::new("trixie").profile(&format!("{command}\n  exit_code: 64")).play().holds();
-    let output = "container:\n  command: ['{}']\n  output: a word that nobody prints";
-    World::new("trixie").profile(output).play().fails("container-run", "container-wrong-output");
-}
-
-/// Makes an image out of a file that is there.
-fn image(file: &str, command: &str) -> String {
-    format!("tar -C / -c {file} | docker import -c 'ENTRYPOINT {command}' - mine:1 >/dev/null")
-}
-
-#[test]
-#[ignore = "needs root and the test bed"]
-fn an_entrypoint_that_cannot_be_run() {
-    for suite in SUITES {
-        for (file, command) in [("etc/passwd", "[\"/etc/passwd\"]"), ("etc/passwd", "[\"/nothing\"]")] {
-            let world = World::new(suite).broken_later(&image(file, command)).options("--image mine:1");
-            world.play().fails("container-run", "entrypoint-not-executable");
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs root and the test bed"]
-fn an_image_of_another_architecture() {
-    let elf =
-        "cp /bin/true /tmp/other; printf '\\x28' | dd of=/tmp/other bs=1 seek=18 conv=notrunc 2>/dev/null";
-    let world =
-        World::new("trixie").broken_later(&format!("{elf}\n{}", image("tmp/other", "[\"/tmp/other\"]")));
-    world.options("--image mine:1").play().fails("container-run", "image-for-other-architecture");
+fn an_exit_code_that_was_expected() {
+    World::new("trixie").profile(&format!("{UNKNOWN_ORDER}\n  exit_code: 64")).play().holds();
 }

@@ -1,60 +1,59 @@
 //! Registries that say no, each in its own way.
 
-use crate::world::{SUITES, World};
+use crate::world::{ENDS, SUITES, World, faults};
+
+/// An address that dockerd does not take for a registry of this machine, which it would forgive everything.
+const ELSEWHERE: &str = "ip addr add 10.77.0.1/32 dev lo";
 
 /// A registry at port 5000 that answers every request like this.
-fn registry(status: &str, headers: &str, body: &str) -> String {
+fn registry(status: &str, body: &str) -> String {
     format!(
-        "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalAddr=>\"127.0.0.1\",LocalPort=>5000,ReuseAddr=>1) or die; \
+        "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000,ReuseAddr=>1) or die; \
          $b=q({body}); while($c=$s->accept){{ $q=\"\"; while(<$c>){{ last if /^\\r?$/; $q=$_ unless $q }} \
          if ($q =~ m(/v2/ )) {{ print $c \"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{{}}\" }} \
-         else {{ print $c \"HTTP/1.1 {status}\\r\\nContent-Type: application/json\\r\\n{headers}Content-Length: \".length($b).\"\\r\\nConnection: close\\r\\n\\r\\n$b\" }} \
+         else {{ print $c \"HTTP/1.1 {status}\\r\\nContent-Type: application/json\\r\\nContent-Length: \".length($b).\"\\r\\nConnection: close\\r\\n\\r\\n$b\" }} \
          close $c }}' & sleep 0.2"
     )
 }
 
-/// The body that registries answer with.
-fn errors(code: &str, message: &str) -> String {
-    format!("{{\"errors\":[{{\"code\":\"{code}\",\"message\":\"{message}\"}}]}}")
+/// A world that is to pull from one that refuses like this.
+fn refused(world: World, status: &str, code: &str, message: &str) -> World {
+    let body = format!("{{\"errors\":[{{\"code\":\"{code}\",\"message\":\"{message}\"}}]}}");
+    world.broken(&registry(status, &body)).options("--image localhost:5000/x/y:1")
 }
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn registries_that_say_no_are_told_apart() {
-    let cases = [
-        ("404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown", "image-not-found"),
-        ("404 Not Found", "NAME_UNKNOWN", "repository name not known to registry", "image-not-found"),
-        ("401 Unauthorized", "UNAUTHORIZED", "authentication required", "registry-unauthorized"),
-        ("403 Forbidden", "DENIED", "requested access to the resource is denied", "registry-unauthorized"),
-        (
-            "429 Too Many Requests",
-            "TOOMANYREQUESTS",
-            "You have reached your pull rate limit.",
-            "registry-rate-limit",
-        ),
-        ("503 Service Unavailable", "UNAVAILABLE", "service unavailable", "registry-unreachable"),
-    ];
-    for suite in SUITES {
-        for (status, code, message, cause) in cases {
-            let world = World::new(suite).broken(&registry(status, "", &errors(code, message)));
-            world.options("--image localhost:5000/x/y:1").play().within(180).fails("image", cause);
-        }
-    }
-}
+/// A registry that speaks plain HTTP to those who expect TLS.
+const PLAIN: &str = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); \
+    while($c=$s->accept){ sysread $c,$b,9999; print $c \"HTTP/1.1 400 Bad Request\\r\\nConnection: close\\r\\n\\r\\n\"; close $c }' & sleep 0.2";
+/// A registry that accepts, and says nothing.
+const MUTE: &str = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); push @c,$s->accept while 1' & sleep 0.2";
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_registry_that_nobody_serves() {
-    for suite in SUITES {
-        let world = World::new(suite).options("--image localhost:5000/x:1");
-        world.play().within(180).fails("image", "registry-unreachable");
-    }
-}
-
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_registry_that_accepts_and_is_silent_ends_at_the_deadline() {
-    let mute = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); push @c,$s->accept while 1' & sleep 0.2";
-    let world = World::new("trixie").broken(mute).options("--image localhost:5000/x:1");
-    world.profile("image:\n  timeout: 3s").play().within(120).fails("image", "registry-unreachable");
+faults! {
+    an_image_that_is_not_there: SUITES, |w| refused(w, "404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown")
+        => fails "image" "image-not-found";
+    a_repository_that_is_not_there: SUITES,
+        |w| refused(w, "404 Not Found", "NAME_UNKNOWN", "repository name not known to registry")
+        => fails "image" "image-not-found";
+    a_registry_that_knows_nobody: SUITES,
+        |w| refused(w, "401 Unauthorized", "UNAUTHORIZED", "authentication required")
+        => fails "image" "registry-unauthorized";
+    a_registry_that_denies: SUITES,
+        |w| refused(w, "403 Forbidden", "DENIED", "requested access to the resource is denied")
+        => fails "image" "registry-unauthorized";
+    a_registry_with_a_rate_limit: SUITES,
+        |w| refused(w, "429 Too Many Requests", "TOOMANYREQUESTS", "You have reached your pull rate limit.")
+        => fails "image" "registry-rate-limit";
+    a_registry_that_is_out_of_service: SUITES,
+        |w| refused(w, "503 Service Unavailable", "UNAVAILABLE", "service unavailable")
+        => fails "image" "registry-unreachable";
+    a_registry_that_nobody_serves: SUITES, |w| w.options("--image localhost:5000/x:1")
+        => fails "image" "registry-unreachable";
+    a_registry_that_accepts_and_is_silent: ["trixie"],
+        |w| w.broken(MUTE).options("--image localhost:5000/x:1").profile("image:\n  timeout: 3s")
+        => fails "image" "registry-unreachable", |played| { played.within(120); };
+    a_registry_without_tls: ENDS,
+        |w| w.broken(ELSEWHERE).broken(PLAIN).options("--image 10.77.0.1:5000/x/y:1")
+        => fails "image" "registry-insecure-http";
+    a_registry_in_a_network_that_is_not_there: ["trixie"], |w| w.options("--image no-such-host.invalid:5000/x:1")
+        => fails "image" "registry-unreachable";
 }

@@ -1,28 +1,34 @@
 //! Limits that the kernel cannot give.
 
-use crate::world::{SUITES, World};
+use crate::world::{SUITES, World, faults};
 
 const UNAVAILABLE: &str = "cgroup-limit-controller-unavailable";
 
-#[test]
-#[ignore = "needs root and the test bed"]
-fn a_limit_that_the_daemon_drops_is_told_from_one_that_is_needed() {
-    for suite in SUITES {
-        for controller in ["pids", "memory"] {
-            let broken = format!("umount /sys/fs/cgroup/{controller}");
-            let wanted = World::new(suite).broken(&broken);
-            wanted.play().warns("container-limits", UNAVAILABLE);
-            let profile =
-                format!("steps:\n  daemon-info: skip\ncontrollers:\n  required: [devices, {controller}]");
-            let required = World::new(suite).broken(&broken).profile(&profile);
-            required.play().fails("container-limits", UNAVAILABLE);
-        }
-    }
+/// A world without a controller that is required.
+fn without(world: World, controller: &str) -> World {
+    let profile = format!("steps:\n  daemon-info: skip\ncontrollers:\n  required: [devices, {controller}]");
+    world.broken(&format!("umount /sys/fs/cgroup/{controller}")).profile(&profile)
+}
+
+faults! {
+    a_limit_of_processes_that_is_dropped: SUITES, |w| without(w, "pids")
+        => fails "container-limits" "cgroup-limit-controller-unavailable";
+    a_limit_of_memory_that_is_dropped: SUITES, |w| without(w, "memory")
+        => fails "container-limits" "cgroup-limit-controller-unavailable";
+    a_limit_of_the_processor_that_is_dropped: ["trixie"], |w| without(w, "cpu")
+        => fails "container-limits" "cgroup-limit-controller-unavailable";
+    processes_that_the_outer_container_itself_may_not_have: ["trixie"],
+        |w| w.broken_later("echo $(($(cat /sys/fs/cgroup/pids/pids.current) + 12)) >/sys/fs/cgroup/pids/pids.max")
+        => fails "container-run" "pids-limit-reached";
 }
 
 #[test]
 #[ignore = "needs root and the test bed"]
-fn processes_that_the_outer_container_itself_may_not_have() {
-    let few = "echo $(($(cat /sys/fs/cgroup/pids/pids.current) + 12)) >/sys/fs/cgroup/pids/pids.max";
-    World::new("trixie").broken_later(few).play().fails("container-run", "pids-limit-reached");
+fn a_limit_that_is_wanted_and_dropped_is_a_warning() {
+    for suite in SUITES {
+        for controller in ["pids", "memory"] {
+            let wanted = World::new(suite).broken(&format!("umount /sys/fs/cgroup/{controller}"));
+            wanted.play().warns("container-limits", UNAVAILABLE);
+        }
+    }
 }

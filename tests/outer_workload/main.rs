@@ -22,3 +22,12 @@ mod storage;
 mod third_level;
 mod tls;
 mod world;
+
+#[test]
+fn forty_faults_and_more_are_played_and_no_name_twice() {
+    let tables =
+        [containers::FAULTS, images::FAULTS, limits::FAULTS, network::FAULTS, storage::FAULTS].concat();
+    let names: std::collections::BTreeSet<_> = tables.iter().collect();
+    assert_eq!(names.len(), tables.len());
+    assert!(names.len() >= 40, "{}", names.len());
+}

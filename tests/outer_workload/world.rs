@@ -7,6 +7,34 @@ use serde_json::Value;
 pub(crate) use crate::bed::SUITES;
 use crate::bed::{bed, share};
 
+/// A table of faults, each row a test: in which worlds, what is done to them, and which step must tell which cause, as a
+/// failure or as a warning. What else must be seen may follow.
+macro_rules! faults {
+    ($($name:ident: $suites:expr, $world:expr => $level:ident $step:literal $cause:literal $(, $check:expr)?;)*) => {
+        /// The rows of this table.
+        pub(crate) const FAULTS: &[&str] = &[$(stringify!($name)),*];
+        $(
+            #[test]
+            #[ignore = "needs root and the test bed"]
+            fn $name() {
+                let world: fn($crate::world::World) -> $crate::world::World = $world;
+                for suite in $suites {
+                    let played = world($crate::world::World::new(suite)).play();
+                    played.within($crate::world::DEADLINE).$level($step, $cause);
+                    $({ let check: fn(&$crate::world::Played) = $check; check(&played); })?
+                }
+            }
+        )*
+    };
+}
+pub(crate) use faults;
+
+/// The oldest engine and the newest: enough where their words differ and nothing else does.
+pub(crate) const ENDS: [&str; 2] = ["bookworm", "forky"];
+
+/// Seconds that a world may take: what dindcheck is given, with the outer container's own start and end.
+pub(crate) const DEADLINE: u64 = 180;
+
 /// The steps that these worlds run; a fault of the environment is not to be seen before the workload meets it.
 const STEPS: &str = "daemon-start,daemon-info,image,container-run,container-limits,container-storage,\
     container-network,container-privileged,teardown";

@@ -14,6 +14,8 @@ const EXEC: CauseId = CauseId::new("container-exec-failed");
 const OUTPUT: CauseId = CauseId::new("container-wrong-output");
 const CODE: CauseId = CauseId::new("container-wrong-exit-code");
 const INIT: CauseId = CauseId::new("docker-init-program-missing");
+/// What the daemon gives for a program's output where the runtime starts none (moby `daemon/exec.go`).
+const REFUSED: &str = "OCI runtime exec failed";
 /// The exit code of what is killed: 128 and the number of SIGKILL.
 const KILLED: i64 = 137;
 /// The exit codes of a command that cannot be run and of one that is not there.
@@ -48,6 +50,10 @@ fn judge_told(exec: &Executed) -> anyhow::Result<Finding> {
         Err(error) => return workload::failure(Stage::Run, error.clone(), EXEC),
     };
     let said = String::from_utf8_lossy(&exec.stdout);
+    if said.contains(REFUSED) {
+        let what = format!("no program can be run in the container (docker exec): {}", said.trim());
+        return Ok(Finding::fail(EXEC, what).with("exit_code", code));
+    }
     if said.trim() != LAST_WORDS {
         let what = "what a program prints that is run in the container (docker exec) does not arrive";
         return Ok(Finding::fail(OUTPUT, what).with("stdout", said.chars().take(400).collect::<String>()));
@@ -137,6 +143,8 @@ mod tests {
         assert_eq!(judged(Ok(137), ""), (Level::Fail, Some(OUTPUT)));
         assert_eq!(judged(Ok(0), LAST_WORDS), (Level::Fail, Some(CODE)));
         assert_eq!(judged(Err(refused("no")), ""), (Level::Fail, Some(EXEC)));
+        let none = "OCI runtime exec failed: runc did not terminate successfully: exit status 1: unknown\r\n";
+        assert_eq!(judged(Ok(126), none), (Level::Fail, Some(EXEC)));
     }
 
     #[test]
