@@ -7,15 +7,15 @@
 #![allow(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
 
 use std::hint::black_box;
-use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::alarm;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::cgroup::ROOT;
@@ -29,8 +29,8 @@ const BEYOND: u64 = 32 << 20;
 const PAGE: usize = 4096;
 /// What is taken at once.
 const BITE: usize = 1 << 20;
-/// No eater takes longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// No eater takes longer, in seconds.
+const PATIENCE: u32 = 10;
 /// How long the processor is spun: a few periods of the quota.
 const WINDOW: Duration = Duration::from_millis(60);
 /// Enough for a thread that only waits.
@@ -152,7 +152,8 @@ fn spawn(most: u64) -> Spawned {
     Spawned { asked: most, got, errno }
 }
 
-/// Has a child take so much memory.
+/// Has a child take so much memory, and sleeps until it has ended: whoever takes a page while the kernel is short of them
+/// may be killed beside the child, although its memory is on its way back (mm/memcontrol.c, `mem_cgroup_out_of_memory`).
 fn feed(host: &dyn Host, asked: u64) -> Eaten {
     let mut eaten = Eaten { asked, signal: None, code: None, kills: None, error: None };
     let child = Command::new("/proc/self/exe")
@@ -160,7 +161,7 @@ fn feed(host: &dyn Host, asked: u64) -> Eaten {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn();
-    match child.and_then(end_of) {
+    match child.and_then(|mut child| child.wait()) {
         Ok(status) => (eaten.signal, eaten.code) = (status.signal(), status.code()),
         Err(error) => eaten.error = Some(error.to_string()),
     }
@@ -168,33 +169,20 @@ fn feed(host: &dyn Host, asked: u64) -> Eaten {
     eaten
 }
 
-/// Waits for its end, within the patience.
-fn end_of(mut child: Child) -> std::io::Result<ExitStatus> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() > end {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(ErrorKind::TimedOut.into());
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
 /// Takes so many bytes and touches every page of them; the exit code.
 pub fn eat(words: &[String]) -> u8 {
     // Whatever is short of memory, this process goes first.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let Some(bytes) = words.first().and_then(|word| word.parse::<usize>().ok()) else { return 2 };
+    // Nobody looks at the clock meanwhile: SIGALRM ends it.
+    alarm::set(PATIENCE);
     let mut taken = Vec::new();
     while taken.len() * BITE < bytes {
         let mut bite = vec![0_u8; BITE];
         bite.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
         taken.push(black_box(bite));
     }
+    alarm::cancel();
     0
 }
 
