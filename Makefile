@@ -19,8 +19,7 @@ dist: ## what is shipped: the small binary with its checksum, man pages and comp
 deb: dist ## the Debian package (cargo install cargo-deb)
 	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
 
-test: unit build ## everything
-	scripts/all.sh $(BINARY)
+test: unit outer-test sandbox-test ## everything but the virtual machines
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
