@@ -111,7 +111,7 @@ impl LogTail {
 }
 
 /// The first real error of a diagnosis, with its cause where that is known.
-fn first_error(diagnosis: &Diagnosis) -> Option<LogError> {
+pub(super) fn first_error(diagnosis: &Diagnosis) -> Option<LogError> {
     let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
     let cause = diagnosis.cause.id;
     Some(LogError {

@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::diagnosis::{CauseId, Diagnoser};
+use crate::diagnosis::{CauseId, Diagnoser, UNKNOWN};
+use crate::engine::log::first_error;
 
 /// How often a log is read on.
 const EVERY: Duration = Duration::from_millis(25);
@@ -58,9 +59,8 @@ impl Reader {
             self.read_on();
         }
         self.read_on();
-        let diagnosis = self.diagnoser.finish();
-        let first = diagnosis.first_error.as_ref().filter(|_| diagnosis.is_failure())?;
-        Some((diagnosis.cause.id, crate::diagnosis::log::read(&first.text).text))
+        let error = first_error(&self.diagnoser.finish())?;
+        Some((error.cause.unwrap_or(UNKNOWN), error.text))
     }
 
     /// Takes in what came. What stands before a start belongs to another daemon.
