@@ -123,30 +123,39 @@ fn planned(profile: &Profile, wishes: &Wishes) -> anyhow::Result<Vec<Planned>> {
     let only =
         wishes.only.iter().map(|id| steps::find(id)).collect::<Result<Vec<_>, _>>().context("--only")?;
     let last = until.and_then(|last| steps::ALL.iter().position(|step| step.id == last.id));
-    let reason = |index: usize, step: &Step, mode: Mode| match () {
-        () if mode == Mode::Skip => Some(format!("profile {}", profile.name)),
-        () if wishes.environment_only && step.phase != Phase::Environment => {
-            Some("not in a replay".to_owned())
-        }
-        () if last.is_some_and(|last| index > last) && !cleans_up(step, last) => {
+    let mode = |id: &str| profile.steps.get(id).copied().unwrap_or(Mode::Require);
+    let without_daemon = mode(steps::DAEMON_START) == Mode::Skip;
+    let reason = |index: usize, step: &Step| match () {
+        () if mode(step.id) == Mode::Skip => Some(format!("profile {}", profile.name)),
+        () if wishes.environment_only && needs_daemon(step) => Some("not in a replay".to_owned()),
+        () if needs_daemon(step) && without_daemon => Some(format!("{} is skipped", steps::DAEMON_START)),
+        () if last.is_some_and(|last| index > last && !goes_with(step, &steps::ALL[last])) => {
             Some("after --until".to_owned())
         }
-        () if !only.is_empty() && only.iter().all(|wanted| wanted.id != step.id) => {
+        () if !only.is_empty()
+            && !only.iter().any(|wanted| wanted.id == step.id || goes_with(step, wanted)) =>
+        {
             Some("not in --only".to_owned())
         }
         () => None,
     };
-    let plan = steps::ALL.iter().enumerate().map(|(index, step)| {
-        let mode = profile.steps.get(step.id).copied().unwrap_or(Mode::Require);
-        Planned { step, mode, skip: reason(index, step, mode) }
+    let plan = steps::ALL.iter().enumerate().map(|(index, step)| Planned {
+        step,
+        mode: mode(step.id),
+        skip: reason(index, step),
     });
     Ok(plan.collect())
 }
 
-/// `teardown` belongs to every plan that starts something.
-fn cleans_up(step: &Step, last: Option<usize>) -> bool {
-    let starts = last.is_some_and(|last| steps::ALL[last].phase != Phase::Environment);
-    step.id == steps::TEARDOWN && starts
+/// Whether a step asks a daemon.
+fn needs_daemon(step: &Step) -> bool {
+    step.phase != Phase::Environment
+}
+
+/// Whether a step runs wherever that one does: no step may ask a daemon that was not started, or attached to, for it, and
+/// what was started is ended.
+fn goes_with(step: &Step, wanted: &Step) -> bool {
+    needs_daemon(wanted) && [steps::DAEMON_START, steps::TEARDOWN].contains(&step.id)
 }
 
 /// `builtin`, or a reference that follows the grammar of distribution's reference package.
@@ -260,6 +269,41 @@ mod tests {
         let plan = plan(&Wishes { until: Some("privileges".into()), ..Wishes::default() }).unwrap();
         let runs: Vec<_> = plan.steps.iter().filter(|p| p.skip.is_none()).map(|p| p.step.id).collect();
         assert_eq!(runs, ["privileges"]);
+    }
+
+    /// The ids of the steps that run.
+    fn running(wishes: &Wishes) -> Vec<&'static str> {
+        let plan = plan(wishes).unwrap();
+        plan.steps.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.step.id).collect()
+    }
+
+    #[test]
+    fn a_step_that_asks_a_daemon_never_goes_without_its_start_and_its_end() {
+        let only = |id: &str| running(&Wishes { only: vec![id.into()], ..Wishes::default() });
+        assert_eq!(only("container-network"), ["daemon-start", "container-network", "teardown"]);
+        assert_eq!(only("daemon-start"), ["daemon-start", "teardown"]);
+        assert_eq!(only("storage"), ["storage"]);
+    }
+
+    #[test]
+    fn without_the_start_of_the_daemon_nobody_asks_it() {
+        let host = Fake::new().file("/p.yaml", "extends: default\nsteps: {daemon-start: skip}");
+        let only = vec!["image".into(), "kernel".into()];
+        let steps = Plan::new(&host, &Wishes { profile: Some("/p.yaml".into()), only, ..Wishes::default() })
+            .unwrap()
+            .steps;
+        let runs: Vec<_> = steps.iter().filter(|p| p.skip.is_none()).map(|p| p.step.id).collect();
+        assert_eq!(runs, ["kernel"]);
+        let image = steps.iter().find(|planned| planned.step.id == "image").unwrap();
+        assert_eq!(image.skip.as_deref(), Some("daemon-start is skipped"));
+    }
+
+    #[test]
+    fn a_profile_may_not_leave_out_the_clean_up() {
+        let host = Fake::new().file("/p.yaml", "extends: default\nsteps: {teardown: skip}");
+        let error =
+            Plan::new(&host, &Wishes { profile: Some("/p.yaml".into()), ..Wishes::default() }).err().unwrap();
+        assert!(error.to_string().contains("teardown cannot be skipped"), "{error}");
     }
 
     #[test]

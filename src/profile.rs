@@ -298,6 +298,11 @@ impl Profile {
         for id in self.steps.keys() {
             crate::steps::find(id).with_context(|| format!("profile {name}: steps"))?;
         }
+        ensure!(
+            self.steps.get(crate::steps::TEARDOWN) != Some(&Mode::Skip),
+            "profile {name}: steps: {} cannot be skipped, a run takes away what it made (--keep-daemon keeps the daemon)",
+            crate::steps::TEARDOWN
+        );
         for id in self.causes.keys() {
             ensure!(
                 crate::diagnosis::find(id).is_some(),

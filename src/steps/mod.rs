@@ -55,8 +55,11 @@ pub static ALL: &[Step] = &[
     teardown::STEP,
 ];
 
+/// The step that starts a daemon, or attaches to one.
+pub const DAEMON_START: &str = daemon_start::STEP.id;
+
 /// The step that cleans up; it runs whenever something was started.
-pub const TEARDOWN: &str = "teardown";
+pub const TEARDOWN: &str = teardown::STEP.id;
 
 /// Steps that need the version of dockerd.
 const ASK_THE_DAEMON: &[&str] =

@@ -13,6 +13,9 @@ faults! {
         => fails "container-network" "container-no-network";
     a_bridge_without_its_address: ["trixie"], |w| w.broken_later("ip addr flush dev docker0")
         => fails "container-network" "container-no-network";
+    chains_that_somebody_flushed: SUITES,
+        |w| w.broken_later("iptables -t nat -F; iptables -t nat -X; iptables -F; iptables -X")
+        => fails "container-network" "docker-iptables-chains-flushed";
     a_rule_that_blocks_published_ports: SUITES,
         |w| w.broken_later("iptables -I OUTPUT -o lo -p tcp --syn --dport 32768:60999 -j DROP")
         => fails "container-network" "published-port-unreachable";

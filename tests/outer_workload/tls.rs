@@ -4,13 +4,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::bed::share;
-use crate::world::World;
+use crate::world::{SERVES, World};
 
 const MISMATCH: &str = "client-tls-certificate-mismatch";
 const PORT: &str = "client-tls-port-mismatch";
 
-/// Makes certificates as an entrypoint does, with keys that are small for speed: a daemon's and a client's, one of each
-/// that is over at once, and those of somebody else.
+/// Makes certificates as an entrypoint does, with keys that are small for speed: a daemon's and a client's, a daemon's that
+/// is over at once, one of the next century, and those of somebody else.
 const MAKE: &str = r#"
     set -e; cd "$1"; script=$2
     for who in ours others; do
@@ -20,6 +20,11 @@ const MAKE: &str = r#"
     cp -r ours/server over
     openssl x509 -req -in over/csr.pem -CA ours/ca/cert.pem -CAkey ours/ca/key.pem -CAcreateserial -out over/cert.pem \
         -days 0 -extfile over/openssl.cnf -extensions x509_exts
+    cp -r ours/server early; : >early/index; echo 01 >early/serial; mkdir early/made
+    printf '%s\n' '[ca]' default_ca=d '[d]' database=early/index serial=early/serial new_certs_dir=early/made default_md=sha256 \
+        policy=p '[p]' commonName=optional >early/ca.cnf
+    openssl ca -batch -notext -config early/ca.cnf -cert ours/ca/cert.pem -keyfile ours/ca/key.pem \
+        -startdate 21000101000000Z -enddate 21010101000000Z -in early/csr.pem -out early/cert.pem 2>/dev/null
     mkdir wrong-ca stranger nobody
     cp ours/client/cert.pem ours/client/key.pem wrong-ca; cp others/client/ca.pem wrong-ca
     cp others/client/cert.pem others/client/key.pem stranger; cp ours/client/ca.pem stranger
@@ -52,7 +57,7 @@ fn world(suite: &'static str, server: &str, client: &str) -> World {
     };
     let daemon = format!(
         "ATTACHED=yes; dockerd -H unix:///var/run/docker.sock -H tcp://127.0.0.1:2376 {tls} >/tmp/dockerd.log 2>&1 &\n\
-         until docker version >/dev/null 2>&1; do sleep 0.05; done; export DOCKER_HOST=tcp://localhost:2376"
+         {SERVES}; export DOCKER_HOST=tcp://localhost:2376"
     );
     let asked = match client {
         "" => String::new(),
@@ -93,5 +98,25 @@ fn what_is_wrong_with_tls_is_told() {
         assert!(what.contains(words), "{what}");
         // Certificates may still be made; nothing else heals with time.
         assert_eq!(played.said, if client == "nothing" { "2" } else { "1" }, "{what}: wait");
+    }
+}
+
+/// The machine's clock is everybody's, so it is the certificate that is of another time. The daemon is its own registry.
+#[test]
+#[ignore = "needs root, the test bed, and openssl on this machine"]
+fn a_registry_whose_certificate_is_of_another_time() {
+    let dir = certificates();
+    for (suite, server, words) in [("bookworm", "early", "is before 2100-"), ("forky", "over", " is after ")]
+    {
+        let registry = format!(
+            "ip addr add 10.77.0.1/32 dev lo; ATTACHED=yes; dockerd -H unix:///var/run/docker.sock -H tcp://10.77.0.1:2376 \
+             --tls --tlscacert {dir}/ours/ca/cert.pem --tlscert {dir}/{server}/cert.pem --tlskey {dir}/{server}/key.pem >/tmp/dockerd.log 2>&1 &\n\
+             {SERVES}"
+        );
+        let world = World::new(suite).broken(&registry).options("--attach --image 10.77.0.1:2376/x/y:1");
+        let played = world.play();
+        played.fails("image", "system-clock-wrong");
+        let message = played.step("image")["findings"].to_string();
+        assert!(message.contains(words), "{message}");
     }
 }

@@ -39,6 +39,10 @@ pub(crate) const DEADLINE: u64 = 180;
 const STEPS: &str = "daemon-start,daemon-info,image,container-run,container-limits,container-storage,\
     container-network,container-privileged,teardown";
 
+/// Waits until dockerd serves; one that ends is not waited for.
+pub(crate) const SERVES: &str =
+    "for _ in {1..600}; do docker version >/dev/null 2>&1 && break; sleep 0.05; done";
+
 /// What is still there of a run: processes, and what a daemon keeps.
 const LEFT: &str = "\
     [ -n \"$ATTACHED\" ] || pidof dockerd containerd; \
@@ -93,7 +97,7 @@ impl World {
     pub(crate) fn broken_later(mut self, script: &str) -> Self {
         self.attached = true;
         self.before.push_str("ATTACHED=yes; dockerd >/tmp/dockerd.log 2>&1 &\n");
-        self.before.push_str("until docker version >/dev/null 2>&1; do sleep 0.05; done\n");
+        self.before.push_str(&format!("{SERVES}\n"));
         self.broken(script)
     }
 

@@ -29,7 +29,7 @@ arguments+=" vm.cgroup=$cgroup"
 code=0
 # Emulated, whatever /dev/kvm promises: there are machines where it opens and runs no Debian kernel. No word of the disk
 # is kept: it is one for all.
-timeout --foreground -k 5 "$limit" qemu-system-x86_64 -machine q35 -accel tcg,thread=single -cpu max,-cx16,-la57 -icount shift=2 -rtc clock=vm -smp 1 -m 2048 -nodefaults \
+timeout --foreground -k 5 "$limit" qemu-system-x86_64 -machine q35 -accel tcg,thread=single -cpu max,-cx16,-la57,-erms,-fsrm -icount shift=2 -rtc clock=vm -smp 1 -m 2048 -nodefaults \
     -no-user-config -display none -no-reboot -monitor none -serial "file:$out/console.log" \
     -kernel "$kernel/vmlinuz" -initrd "$out/initrd" -append "$arguments" \
     -drive "file=$BED/vm/disk.img,if=none,id=disk,format=raw,snapshot=on,cache=unsafe" -device virtio-blk-pci,drive=disk \

@@ -28,6 +28,14 @@ impl Links {
         Self { before: names(host), own: objects::bridge(run) }
     }
 
+    /// As if the network of a run had never been: nothing but its bridge, and what is on it, came to be.
+    pub(super) fn before_network(host: &dyn Host, run: &str) -> Self {
+        let bridge = objects::bridge(run);
+        let mut before = names(host);
+        before.retain(|name| *name != bridge && !is_on(host, &bridge, name));
+        Self { before, own: bridge }
+    }
+
     /// Removes dockerd's own that came to be.
     pub(super) fn restore(&self, host: &dyn Host, done: &mut Restored) {
         for name in self.ours(host) {
@@ -43,15 +51,22 @@ impl Links {
             if !now.contains(bridge) || self.before.contains(bridge) {
                 continue;
             }
-            let on_bridge = |name: &&String| {
-                let master = host.read_link(&Path::new(DIR).join(name).join("master"));
-                master.is_ok_and(|master| master.file_name().is_some_and(|master| master == bridge))
-            };
-            ours.extend(now.difference(&self.before).filter(on_bridge).cloned());
+            ours.extend(now.difference(&self.before).filter(|name| is_on(host, bridge, name)).cloned());
             ours.push(bridge.to_owned());
         }
         ours
     }
+}
+
+/// Whether there is an interface of that name.
+pub(super) fn has(host: &dyn Host, name: &str) -> bool {
+    host.lstat(&Path::new(DIR).join(name)).is_ok()
+}
+
+/// Whether an interface is a port of that bridge.
+fn is_on(host: &dyn Host, bridge: &str, name: &str) -> bool {
+    let master = host.read_link(&Path::new(DIR).join(name).join("master"));
+    master.is_ok_and(|master| master.file_name().is_some_and(|master| master == bridge))
 }
 
 /// The names of all interfaces.
@@ -77,6 +92,17 @@ mod tests {
             .dir("/sys/class/net/br-beef00000000")
             .dir("/sys/class/net/tun0");
         assert_eq!(links.ours(&host), ["veth1", "docker0", "veth3", "br-cafe00000000"]);
+    }
+
+    #[test]
+    fn of_a_network_only_its_own_bridge_and_ports_are_ours() {
+        let host = Fake::new()
+            .dir("/sys/class/net/docker0")
+            .link("/sys/class/net/veth1/master", "../docker0")
+            .dir("/sys/class/net/br-cafe00000000")
+            .link("/sys/class/net/veth3/master", "../br-cafe00000000");
+        assert_eq!(Links::before_network(&host, "cafe").ours(&host), ["veth3", "br-cafe00000000"]);
+        assert!(Links::before_network(&host, "beef").ours(&host).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::options::Options;
-use super::process;
+use super::{objects, process};
 use crate::host::{Host, HostError, HostResult, Machine};
 
 mod cgroups;
@@ -80,6 +80,21 @@ impl Footprint {
         self.files.restore(host, machine, &mut done);
         done
     }
+}
+
+/// Whether the bridge of a run's network is here.
+pub fn has_network(host: &dyn Host, run: &str) -> bool {
+    links::has(host, &objects::bridge(run))
+}
+
+/// Takes away what stays of a run's network that no daemon knows any more: one whose making or removal failed half-way,
+/// as with a firewall whose chains somebody flushed, leaves its bridge (moby
+/// `libnetwork/drivers/bridge/bridge_linux.go`, `createNetwork`).
+pub fn remove_network(host: &dyn Host, machine: &dyn Machine, run: &str, scratch: &Path) -> Restored {
+    let mut done = Restored::default();
+    links::Links::before_network(host, run).restore(host, &mut done);
+    rules::Rules::before_interface(host, &objects::bridge(run)).restore(host, machine, scratch, &mut done);
+    done
 }
 
 /// Which world a process lives in: its network and mount namespaces, and the first process of its process

@@ -44,6 +44,15 @@ impl Rules {
         Self(families.into_iter().filter_map(|(word, name)| Family::take(host, word, name)).collect())
     }
 
+    /// As if an interface had never been: nothing but the rules that name it came to be.
+    pub(super) fn before_interface(host: &dyn Host, name: &str) -> Self {
+        let mut rules = Self::take(host);
+        for table in rules.0.iter_mut().flat_map(|family| family.before.0.values_mut()) {
+            table.rules.retain(|rule| !rule.split_whitespace().any(|word| word == name));
+        }
+        rules
+    }
+
     /// Removes dockerd's rules that came to be.
     pub(super) fn restore(
         &self,
@@ -145,6 +154,22 @@ mod tests {
         assert_eq!(rules.0.len(), 1);
         assert!(rules.0[0].is_nft());
         assert_eq!(rules.0[0].program, Path::new(MULTI));
+    }
+
+    #[test]
+    fn of_an_interface_only_the_rules_that_name_it_are_taken_for_new() {
+        let ours = "br-cafe00000000";
+        let rules = &format!(
+            "*nat\n-A POSTROUTING ! -o {ours} -j MASQUERADE\n-A POSTROUTING ! -o docker0 -j MASQUERADE\nCOMMIT\n"
+        );
+        let host = Fake::new()
+            .variable("PATH", "/usr/sbin")
+            .program(&format!("{MULTI} iptables-save"), 0, rules)
+            .link("/usr/sbin/iptables", MULTI);
+        let before = &Rules::before_interface(&host, ours).0[0].before;
+        let undo = undo(before, &Saved::parse(rules), true);
+        assert_eq!(undo.script, format!("*nat\n-D POSTROUTING ! -o {ours} -j MASQUERADE\nCOMMIT\n"));
+        assert!(undo.tables.is_empty());
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::plan::Plan;
 /// holds its volume.
 const IN_FLIGHT: Duration = Duration::from_secs(5);
 
+/// How long a network may take from its bridge to its place among the daemon's networks: some calls of iptables.
+const MAKING: Duration = Duration::from_millis(500);
+
 impl LiveEngine {
     /// Removes what is ours; stops the daemon unless it is to be kept.
     pub(super) fn take_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {
@@ -100,10 +103,11 @@ impl LiveEngine {
         let ghosts = self.take_ghosts();
         let dead: BTreeSet<String> = ghosts.iter().map(RunDir::run).collect();
         let before = done.left.len();
-        let end = Instant::now() + IN_FLIGHT;
+        let start = Instant::now();
         loop {
             let (left, in_use) = self.remove_once(plan, &pulled, &dead, done);
-            if !in_use || Instant::now() > end {
+            let being_made = start.elapsed() < MAKING && self.has_remains(plan);
+            if !(in_use || being_made) || start.elapsed() > IN_FLIGHT {
                 done.left.extend(left);
                 break;
             }
@@ -112,8 +116,28 @@ impl LiveEngine {
         if done.left.len() == before {
             done.left.extend(ghosts.iter().filter_map(|dir| Some(dir.remove().err()?.to_string())));
         }
+        self.remove_remains(plan, done);
         // What was meant to be made and is not there was never made.
         self.made.borrow_mut().clear();
+    }
+
+    /// Whether our network left something here, or is just being made, in a daemon that stays; one that is stopped takes
+    /// more than that with it.
+    fn has_remains(&self, plan: &Plan) -> bool {
+        let stays = plan.attach.is_some() || plan.keep_daemon;
+        stays && footprint::has_network(&self.host, &plan.run)
+    }
+
+    /// Removes what our network left here that the daemon does not know any more.
+    fn remove_remains(&self, plan: &Plan, done: &mut TornDown) {
+        let known = || {
+            self.labelled(Kind::Network).is_ok_and(|all| all.iter().any(|network| network.run == plan.run))
+        };
+        if let Some(ours) = self.ours.get().filter(|_| self.has_remains(plan) && !known()) {
+            let removed = footprint::remove_network(&self.host, &self.host, &plan.run, ours.dir.path());
+            done.removed.extend(removed.removed);
+            done.left.extend(removed.left);
+        }
     }
 
     /// Removes what is there now. What could not be, and whether something is in use by what came to be meanwhile.

@@ -1,5 +1,6 @@
 //! Programs of the engine: is each that dockerd will start found in its PATH, and does it run here?
 
+mod clock;
 mod needs;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![found(&dockerd, &seen)];
     findings.extend(seen.iter().filter_map(judge));
     findings.extend(bad_pairs(cx.host, assumed, &seen)?);
+    findings.extend(clock::judge(cx.host, &dockerd));
     Ok(findings)
 }
 

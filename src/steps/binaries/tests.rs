@@ -60,6 +60,21 @@ fn a_kernel_without_nf_tables_is_not_the_programs_fault() {
 }
 
 #[test]
+fn a_clock_from_before_the_engine_is_wrong() {
+    const DAY: i64 = 86_400_000_000_000;
+    let at = |now: i64| {
+        let host = machine("28.5.2").stat_of("/usr/bin/dockerd", |stat| stat.mtime = 100 * DAY);
+        host.file("/proc/self/status", "").stat_of("/proc/self/status", |stat| stat.mtime = now)
+    };
+    let wrong = [(Level::Warn, "system-clock-wrong")];
+    assert_eq!(problems(&at(DAY), &[]), wrong);
+    assert_eq!(problems(&at(99 * DAY), &[]), wrong);
+    for sound in [99 * DAY + 1, 100 * DAY, 101 * DAY, 0] {
+        assert_eq!(problems(&at(sound), &[]), [], "{sound}");
+    }
+}
+
+#[test]
 fn what_the_settings_switch_off_is_not_needed() {
     let host = || {
         ["docker-proxy", "iptables"].iter().fold(machine("28.5.2"), |host, name| {

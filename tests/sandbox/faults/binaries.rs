@@ -56,6 +56,13 @@ pub(crate) const FAULTS: &[Fault] = &[
         cause: "docker-init-program-missing",
         ..WARNED
     },
+    // The machine's clock is everybody's, so the engine is from the future.
+    Fault {
+        name: "clock-before-the-engine",
+        breaks: "touch -d 2100-01-01 /usr/sbin/dockerd",
+        cause: "system-clock-wrong",
+        ..WARNED
+    },
     Fault {
         name: "no-iptables",
         breaks: "rm /usr/sbin/iptables",
