@@ -19,7 +19,7 @@ dist: ## what is shipped: the small binary with its checksum, man pages and comp
 deb: dist ## the Debian package (cargo install cargo-deb)
 	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
 
-test: unit outer-test sandbox-test ## everything but the virtual machines
+test: unit outer-test sandbox-test vm-test ## everything
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
