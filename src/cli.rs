@@ -6,8 +6,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::entrypoint::OnFailure;
-use crate::outer::request::Pull;
 use crate::profile::{DaemonDeath, Format, Grant};
+
+mod formats;
+mod image;
+
+use formats::output;
+pub use image::Image;
 
 /// Learn whether Docker-in-Docker works here, and if not, the first thing that fails, why, and what makes it
 /// work.
@@ -147,7 +152,7 @@ pub struct Checks {
     /// The last step to run.
     #[arg(long, value_name = "STEP")]
     pub until: Option<String>,
-    /// Run only these steps.
+    /// Run only these steps, with the start and the end of a daemon where one of them needs it.
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub only: Vec<String>,
     /// After a failure, finish its phase.
@@ -214,62 +219,6 @@ pub struct Entrypoint {
     pub words: Vec<String>,
 }
 
-/// The options of `image`.
-#[derive(Debug, Args)]
-pub struct Image {
-    /// The images.
-    #[arg(required = true, value_name = "REF")]
-    pub images: Vec<String>,
-    /// The outer daemon: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
-    #[arg(long, value_name = "URL")]
-    pub host: Option<String>,
-    /// Start dindcheck instead of what the image would start; it starts dockerd itself.
-    #[arg(long)]
-    pub replace_entrypoint: bool,
-    /// So many images at once.
-    #[arg(long, default_value = "1", value_name = "N")]
-    pub parallel: usize,
-    /// The profile of the check inside.
-    #[arg(long, value_name = "NAME|FILE")]
-    pub profile: Option<String>,
-    /// How far repairs inside may reach.
-    #[arg(long, value_enum)]
-    pub repair: Option<Grant>,
-    /// A volume: SOURCE:TARGET[:ro], or a path inside.
-    #[arg(long, short, value_name = "VOLUME")]
-    pub volume: Vec<String>,
-    /// A variable: NAME=VALUE.
-    #[arg(long, short, value_name = "NAME=VALUE")]
-    pub env: Vec<String>,
-    /// The network of the outer container.
-    #[arg(long)]
-    pub network: Option<String>,
-    /// The cgroup namespace of the outer container: private or host.
-    #[arg(long)]
-    pub cgroupns: Option<String>,
-    /// The parent of the outer container's cgroup.
-    #[arg(long)]
-    pub cgroup_parent: Option<String>,
-    /// The platform, where an image has several.
-    #[arg(long)]
-    pub platform: Option<String>,
-    /// When an image is pulled.
-    #[arg(long, value_enum, default_value = "missing")]
-    pub pull: Pull,
-    /// How long the check of an image may take.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "3m")]
-    pub timeout: Duration,
-    /// How to print: human, json, or html, a page with a row for each image.
-    #[arg(long, value_parser = of_images, default_value = "human")]
-    pub format: Format,
-    /// Also write this format to this file, anew after each image; repeatable.
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = output_of_images)]
-    pub output: Vec<(Format, PathBuf)>,
-    /// Arguments of the image's entrypoint.
-    #[arg(last = true, value_name = "RUN ARGS")]
-    pub args: Vec<String>,
-}
-
 /// The options of `wait`.
 #[derive(Debug, Args)]
 pub struct Wait {
@@ -315,36 +264,4 @@ pub struct Diagnose {
     /// Go on reading as the last log grows; print anew when the answer changes.
     #[arg(long, short)]
     pub follow: bool,
-}
-
-/// `json=/tmp/report.json`.
-fn output(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, file) =
-        text.split_once('=').ok_or("FORMAT=FILE is expected, such as json=/tmp/report.json")?;
-    let known = || {
-        <Format as clap::ValueEnum>::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value)
-    };
-    let format = <Format as clap::ValueEnum>::from_str(format, true).map_err(|_| {
-        let names: Vec<_> = known().map(|value| value.get_name().to_owned()).collect();
-        format!("there is no format {format}; there are {}", names.join(", "))
-    })?;
-    if file.is_empty() {
-        return Err("the file's name is missing".into());
-    }
-    Ok((format, file.into()))
-}
-
-/// A format that can hold several images.
-fn of_images(text: &str) -> Result<Format, String> {
-    match <Format as clap::ValueEnum>::from_str(text, true) {
-        Ok(format @ (Format::Human | Format::Json | Format::Html)) => Ok(format),
-        _ => Err("images are told as human, json or html".into()),
-    }
-}
-
-/// The same with a file.
-fn output_of_images(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, _) = text.split_once('=').ok_or("FORMAT=FILE is expected, such as html=/tmp/images.html")?;
-    of_images(format)?;
-    output(text)
 }

@@ -1,0 +1,66 @@
+//! What can be typed after `image`?
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::formats::{of_images, output_of_images};
+use crate::outer::request::Pull;
+use crate::profile::{Format, Grant};
+
+/// The options of `image`.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// The images.
+    #[arg(required = true, value_name = "REF")]
+    pub images: Vec<String>,
+    /// The outer daemon: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
+    #[arg(long, value_name = "URL")]
+    pub host: Option<String>,
+    /// Start dindcheck instead of what the image would start; it starts dockerd itself.
+    #[arg(long)]
+    pub replace_entrypoint: bool,
+    /// So many images at once.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub parallel: usize,
+    /// The profile of the check inside.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Option<String>,
+    /// How far repairs inside may reach.
+    #[arg(long, value_enum)]
+    pub repair: Option<Grant>,
+    /// A volume: SOURCE:TARGET[:ro], or a path inside.
+    #[arg(long, short, value_name = "VOLUME")]
+    pub volume: Vec<String>,
+    /// A variable: NAME=VALUE.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// The network of the outer container.
+    #[arg(long)]
+    pub network: Option<String>,
+    /// The cgroup namespace of the outer container: private or host.
+    #[arg(long)]
+    pub cgroupns: Option<String>,
+    /// The parent of the outer container's cgroup.
+    #[arg(long)]
+    pub cgroup_parent: Option<String>,
+    /// The platform, where an image has several.
+    #[arg(long)]
+    pub platform: Option<String>,
+    /// When an image is pulled.
+    #[arg(long, value_enum, default_value = "missing")]
+    pub pull: Pull,
+    /// How long the check of an image may take.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "3m")]
+    pub timeout: Duration,
+    /// How to print: human, json, or html, a page with a row for each image.
+    #[arg(long, value_parser = of_images, default_value = "human")]
+    pub format: Format,
+    /// Also write this format to this file, anew after each image; repeatable.
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output_of_images)]
+    pub output: Vec<(Format, PathBuf)>,
+    /// Arguments of the image's entrypoint.
+    #[arg(last = true, value_name = "RUN ARGS")]
+    pub args: Vec<String>,
+}

@@ -1,0 +1,94 @@
+//! How is a run saved, and how is its environment phase played back elsewhere? Both doors in one wrapper, and the
+//! same doors made of what was saved.
+//!
+//! [`Recorder`] passes everything on and keeps the answers; [`Replay`] answers from a [`Recording`] and needs
+//! neither root nor the machine. What was never asked is not known there: `ENODATA`.
+
+use std::path::Path;
+
+use super::recording;
+use crate::trial::Trial;
+
+mod recorder;
+mod replay;
+
+pub use recorder::Recorder;
+pub use replay::Replay;
+
+/// The question of an operation on a path.
+fn on(op: &str, path: &Path) -> String {
+    format!("{op} {}", path.display())
+}
+
+/// The question to a program.
+fn to(op: &str, program: &Path, args: &[&str]) -> String {
+    format!("{op} {} {}", program.display(), recording::without_passwords(&args.join(" ")))
+        .trim_end()
+        .to_owned()
+}
+
+/// The question of a trial.
+fn of(trial: &Trial) -> String {
+    format!("trial {}", serde_json::to_string(trial).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nix::errno::Errno;
+
+    use super::*;
+    use crate::host::fake::Fake;
+    use crate::host::recording::Recording;
+    use crate::host::{Host, Machine};
+    use crate::plan::Wishes;
+
+    /// Asks the same of both, with a change in between.
+    fn answers<H: Host + Machine>(host: &H) -> Vec<String> {
+        let path = Path::new("/a");
+        vec![
+            format!("{:?}", host.read_text(path)),
+            format!("{:?}", host.write(path, b"new")),
+            format!("{:?}", host.read_text(path)),
+            format!("{:?}", host.read_text(path)),
+            format!("{:?}", host.stat(Path::new("/none")).map_err(|error| error.errno())),
+            format!("{:?}", host.env("DOCKER_DRIVER")),
+            format!("{:?}", host.ask(Path::new("/bin/x"), &["--version"])),
+            format!("{:?}", host.run(Path::new("/bin/x"), &["--version"], Duration::ZERO)),
+            format!("{:?}", host.identity()),
+            format!("{:?}", host.list(Path::new("/"))),
+        ]
+    }
+
+    #[test]
+    fn a_replay_answers_as_the_machine_did_before_and_after_a_change() {
+        let host = Fake::new().file("/a", "old").variable("DOCKER_DRIVER", "vfs").program(
+            "/bin/x --version",
+            0,
+            "1.2.3",
+        );
+        let recorder = Recorder::new(&host, &host);
+        let seen = answers(&recorder);
+        let json = serde_json::to_string(&recorder.recording("12ab", &Wishes::default())).unwrap();
+        assert_eq!(answers(&Replay::new(Recording::parse(&json).unwrap())), seen);
+    }
+
+    #[test]
+    fn what_was_never_asked_is_not_known() {
+        let host = Fake::new().file("/a", "text");
+        let replay = Replay::new(Recorder::new(&host, &host).recording("1", &Wishes::default()));
+        assert_eq!(replay.read(Path::new("/a")).unwrap_err().errno(), Errno::ENODATA);
+        assert_eq!(replay.env("PATH"), None);
+    }
+
+    #[test]
+    fn a_secret_is_passed_on_and_not_kept() {
+        let host = Fake::new().variable("TOKEN", "hush").file("/p", "http://u:hush@x");
+        let recorder = Recorder::new(&host, &host);
+        assert_eq!(recorder.env("TOKEN").as_deref(), Some("hush"));
+        assert_eq!(recorder.read_text(Path::new("/p")).unwrap(), "http://u:hush@x");
+        let json = serde_json::to_string(&recorder.recording("1", &Wishes::default())).unwrap();
+        assert!(!json.contains("hush"), "{json}");
+    }
+}

@@ -1,0 +1,175 @@
+//! How is a run saved? Everything is passed on to the real doors, and the answers are kept.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{of, on, to};
+use crate::host::recording::{self, Content, Recording};
+use crate::host::{FsInfo, Host, HostResult, Identity, Machine, MountCall, Ran, Stat};
+use crate::plan::Wishes;
+use crate::trial::{Trial, TrialReport};
+
+/// Passes everything on, and keeps it.
+pub struct Recorder<'h> {
+    host: &'h dyn Host,
+    machine: &'h dyn Machine,
+    answers: RefCell<BTreeMap<String, Vec<Value>>>,
+}
+
+impl<'h> Recorder<'h> {
+    /// A recorder of these doors.
+    pub fn new(host: &'h dyn Host, machine: &'h dyn Machine) -> Self {
+        Self { host, machine, answers: RefCell::default() }
+    }
+
+    /// What was kept so far.
+    pub fn recording(&self, run: &str, wishes: &Wishes) -> Recording {
+        Recording::new(run, wishes, self.host.identity(), self.answers.borrow().clone())
+    }
+
+    /// Keeps an answer, as it may be kept, and passes it on as it is.
+    fn keep<T, K: Serialize>(
+        &self,
+        key: String,
+        answer: HostResult<T>,
+        kept: impl Fn(&T) -> K,
+    ) -> HostResult<T> {
+        let value = match &answer {
+            Ok(value) => json!({"ok": kept(value)}),
+            Err(error) => json!({"error": error}),
+        };
+        self.answers.borrow_mut().entry(key).or_default().push(value);
+        answer
+    }
+
+    /// The same for what holds no secrets.
+    fn plain<T: Serialize + Clone>(&self, key: String, answer: HostResult<T>) -> HostResult<T> {
+        self.keep(key, answer, Clone::clone)
+    }
+}
+
+/// What is kept of a file.
+fn content(path: &Path) -> impl Fn(&Vec<u8>) -> Content {
+    let path = path.display().to_string();
+    move |bytes| recording::content(&path, bytes).into()
+}
+
+/// What is kept of a program's words.
+fn words(ran: &Ran) -> Ran {
+    let keep = |words: &str| recording::without_passwords(words);
+    Ran { code: ran.code, stdout: keep(&ran.stdout), stderr: keep(&ran.stderr) }
+}
+
+impl Host for Recorder<'_> {
+    fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
+        self.keep(on("read", path), self.host.read(path), content(path))
+    }
+
+    fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
+        self.keep(on("read-head", path), self.host.read_head(path, most), content(path))
+    }
+
+    fn list(&self, path: &Path) -> HostResult<Vec<String>> {
+        self.plain(on("list", path), self.host.list(path))
+    }
+
+    fn stat(&self, path: &Path) -> HostResult<Stat> {
+        self.plain(on("stat", path), self.host.stat(path))
+    }
+
+    fn lstat(&self, path: &Path) -> HostResult<Stat> {
+        self.plain(on("lstat", path), self.host.lstat(path))
+    }
+
+    fn read_link(&self, path: &Path) -> HostResult<PathBuf> {
+        self.plain(on("read-link", path), self.host.read_link(path))
+    }
+
+    fn statfs(&self, path: &Path) -> HostResult<FsInfo> {
+        self.plain(on("statfs", path), self.host.statfs(path))
+    }
+
+    fn identity(&self) -> Identity {
+        self.host.identity()
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        let keep = |value: &Option<String>| value.clone().map(|value| recording::variable(name, value));
+        self.keep(format!("env {name}"), Ok(self.host.env(name)), keep).unwrap_or_default()
+    }
+
+    fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
+        self.keep(to("run", program, args), self.host.run(program, args, within), words)
+    }
+
+    fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
+        self.keep(to("ask", program, args), self.host.ask(program, args), words)
+    }
+
+    fn ask_ahead(&self, program: &Path, args: &[&str]) {
+        self.host.ask_ahead(program, args);
+    }
+
+    fn connect(&self, socket: &Path) -> HostResult<()> {
+        self.plain(on("connect", socket), self.host.connect(socket))
+    }
+
+    fn is_locked(&self, path: &Path) -> HostResult<bool> {
+        self.plain(on("is-locked", path), self.host.is_locked(path))
+    }
+
+    fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
+        self.plain(of(trial), self.host.trial(trial))
+    }
+
+    fn trial_ahead(&self, trial: &Trial) {
+        self.host.trial_ahead(trial);
+    }
+}
+
+impl Machine for Recorder<'_> {
+    fn mount(&self, call: &MountCall) -> HostResult<()> {
+        self.plain(on("do mount", &call.target), self.machine.mount(call))
+    }
+
+    fn unmount(&self, path: &Path) -> HostResult<()> {
+        self.plain(on("do unmount", path), self.machine.unmount(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> HostResult<()> {
+        self.plain(on("do create-dir", path), self.machine.create_dir(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> HostResult<()> {
+        self.plain(on("do remove-dir", path), self.machine.remove_dir(path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()> {
+        self.plain(on("do write", path), self.machine.write(path, bytes))
+    }
+
+    fn remove_file(&self, path: &Path) -> HostResult<()> {
+        self.plain(on("do remove-file", path), self.machine.remove_file(path))
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> HostResult<()> {
+        self.plain(on("do symlink", link), self.machine.symlink(target, link))
+    }
+
+    fn make_char_device(&self, path: &Path, mode: u32, major: u32, minor: u32) -> HostResult<()> {
+        self.plain(on("do mknod", path), self.machine.make_char_device(path, mode, major, minor))
+    }
+
+    fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
+        self.keep(to("do execute", program, args), self.machine.execute(program, args, within), words)
+    }
+
+    fn request_module(&self, name: &str) -> HostResult<()> {
+        self.plain(on("do request-module", Path::new(name)), self.machine.request_module(name))
+    }
+}
