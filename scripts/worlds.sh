@@ -15,4 +15,4 @@ cleanup() { ((was_running)) || "$engine" stop; }
 trap cleanup EXIT
 
 for suite in bookworm trixie forky; do tests/bed/outer.sh "$binary" "$suite" >/dev/null; done
-cargo test --locked --test outer --test outer_env1 --test outer_env2 --test outer_workload -- --ignored --test-threads=2 "$@"
+cargo test --locked --test outer --test outer_env1 --test outer_env2 --test outer_workload -- --ignored --test-threads=3 "$@"
