@@ -17,12 +17,21 @@ fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environmen
 
 /// The same with another plan than the default one.
 fn wishing<T>(host: &Fake, wishes: &Wishes, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
+    asking(&FakeEngine::default(), host, wishes, with)
+}
+
+/// The same with a daemon.
+fn asking<T>(
+    engine: &FakeEngine,
+    host: &Fake,
+    wishes: &Wishes,
+    with: impl FnOnce(&Cx<'_>) -> T,
+) -> (T, Environment) {
     let plan = Plan::new(&Fake::new(), wishes).expect("the default profile");
     let learned = RefCell::new(Environment::default());
-    let (engine, holds, seen) = (FakeEngine::default(), Cell::new(true), Seen::default());
+    let (holds, seen) = (Cell::new(true), Seen::default());
     let (learned_here, say) = (&learned, &|_: &str| {});
-    let cx =
-        Cx { host, engine: &engine, plan: &plan, learned: learned_here, holds: &holds, say, seen: &seen };
+    let cx = Cx { host, engine, plan: &plan, learned: learned_here, holds: &holds, say, seen: &seen };
     let result = with(&cx);
     (result, learned.into_inner())
 }
@@ -30,6 +39,11 @@ fn wishing<T>(host: &Fake, wishes: &Wishes, with: impl FnOnce(&Cx<'_>) -> T) -> 
 /// What the step finds.
 pub(crate) fn check(step: &Step, host: &Fake) -> anyhow::Result<Vec<Finding>> {
     in_context(host, |cx| (step.check)(cx)).0
+}
+
+/// What comes of asking this daemon.
+pub(crate) fn ask<T>(engine: &FakeEngine, with: impl FnOnce(&Cx<'_>) -> T) -> T {
+    asking(engine, &Fake::new(), &Wishes::default(), with).0
 }
 
 /// What the step finds with these arguments of dockerd.

@@ -11,10 +11,10 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-    WaitContainerOptions,
+    RemoveContainerOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::{OptionFuture, join, join_all, join3};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -28,6 +28,8 @@ mod spec;
 
 pub use spec::{ContainerRun, ContainerSpec, Stage};
 
+/// The exit code of what was killed: 128 and the number of SIGKILL.
+const KILLED: i64 = 137;
 /// The most that is kept of each stream of a container.
 const MAX_OUTPUT: usize = 1 << 20;
 
@@ -48,10 +50,23 @@ pub async fn run(
     spec: &ContainerSpec,
     run: &mut ContainerRun,
 ) -> EngineResult<i64> {
-    let Some(network) = &spec.network else { return run_alone(door, id, spec, run).await };
-    let (end, made) = join(run_alone(door, id, spec, run), door.make_network(id, network)).await;
-    run.network = Some(made);
+    let network = OptionFuture::from(spec.network.as_ref().map(|network| door.make_network(id, network)));
+    let refused = OptionFuture::from(spec.refused.as_ref().map(|spec| run_and_forget(door, id, spec)));
+    let (end, network, refused) = join3(run_alone(door, id, spec, run), network, refused).await;
+    run.network = network;
+    run.refused = refused.map(Box::new);
     end
+}
+
+/// Runs one that is not held, and removes it.
+async fn run_and_forget(door: &Door<'_>, id: &str, spec: &ContainerSpec) -> ContainerRun {
+    let mut run = ContainerRun::new();
+    run.end = match until_it_told_all(door, id, spec, &mut run).await {
+        Ok(name) => door.exit_code(&name).await,
+        Err(error) => Err(error),
+    };
+    door.forget(id, spec).await;
+    run
 }
 
 /// Runs it, and nothing besides.
@@ -71,6 +86,7 @@ async fn run_alone(
     alive.end(door, &name, run).await?;
     let code = door.exit_code(&name).await?;
     run.took = start.elapsed();
+    run.oom_killed = code == KILLED && door.was_short_of_memory(&name).await;
     if spec.hold {
         run.logged = Some(door.logs(&name).await);
     }
@@ -202,6 +218,18 @@ impl Door<'_> {
         if let (Some(port), Some(network)) = (spec.visit, seen.network_settings) {
             run.visits = visit::all(visit::places(&network, port, visit::own_address(self.host))).await;
         }
+    }
+
+    /// Removes one, as it is.
+    pub async fn forget(&self, id: &str, spec: &ContainerSpec) {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let _ = self.docker.remove_container(&name(id, spec.role), Some(options)).await;
+    }
+
+    /// Whether the kernel killed something in it for memory, which the daemon keeps of a container.
+    async fn was_short_of_memory(&self, name: &str) -> bool {
+        let seen = self.docker.inspect_container(name, None).await;
+        seen.is_ok_and(|seen| seen.state.and_then(|state| state.oom_killed).unwrap_or(false))
     }
 
     /// Waits for its end.

@@ -4,8 +4,7 @@
 use std::time::Instant;
 
 use bollard::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
-use bollard::query_parameters::RemoveContainerOptionsBuilder;
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use serde_json::json;
 
 use super::container::{self, Alive, ContainerRun, ContainerSpec, Door};
@@ -23,8 +22,6 @@ pub struct Pair {
     pub first: ContainerSpec,
     /// Tried in turn beside it until one comes to its end.
     pub others: Vec<ContainerSpec>,
-    /// All but the last of them will be refused, as far as is known: they are tried at once.
-    pub at_once: bool,
     /// The user network that they share.
     pub network: String,
     /// What came of making it, where that was tried before.
@@ -111,14 +108,6 @@ async fn beside(
     done: &mut Vec<ContainerRun>,
 ) -> Option<String> {
     let mut told = None;
-    if pair.at_once {
-        for (run, name) in join_all(pair.others.iter().map(|spec| one_beside(door, id, spec, network))).await
-        {
-            done.push(run);
-            told = name;
-        }
-        return told;
-    }
     for spec in &pair.others {
         let (run, name) = one_beside(door, id, spec, network).await;
         done.push(run);
@@ -167,12 +156,6 @@ impl Door<'_> {
     /// The exit code of a container, if there is one.
     async fn code_of(&self, name: Option<String>) -> Option<EngineResult<i64>> {
         Some(self.exit_code(&name?).await)
-    }
-
-    /// Removes a container that was refused when it was started.
-    async fn forget(&self, id: &str, spec: &ContainerSpec) {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let _ = self.docker.remove_container(&container::name(id, spec.role), Some(options)).await;
     }
 
     /// Makes a network of ours.

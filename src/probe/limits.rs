@@ -31,6 +31,8 @@ const PAGE: usize = 4096;
 const BITE: usize = 1 << 20;
 /// No eater takes longer, in seconds.
 const PATIENCE: u32 = 10;
+/// How long the parent may take to sit down and wait.
+const SETTLED: Duration = Duration::from_millis(500);
 /// How long the processor is spun: a few periods of the quota.
 const WINDOW: Duration = Duration::from_millis(60);
 /// Enough for a thread that only waits.
@@ -153,7 +155,9 @@ fn spawn(most: u64) -> Spawned {
 }
 
 /// Has a child take so much memory, and sleeps until it has ended: whoever takes a page while the kernel is short of them
-/// may be killed beside the child, although its memory is on its way back (mm/memcontrol.c, `mem_cgroup_out_of_memory`).
+/// may be killed beside the child, which is passed over from the moment when its memory is on its way back, and not yet
+/// there (mm/mmap.c, `exit_mmap` sets `MMF_OOM_SKIP` before it gives the pages back). A page of this program's own text,
+/// which the shortage took, is enough.
 fn feed(host: &dyn Host, asked: u64) -> Eaten {
     let mut eaten = Eaten { asked, signal: None, code: None, kills: None, error: None };
     let child = Command::new("/proc/self/exe")
@@ -174,6 +178,7 @@ pub fn eat(words: &[String]) -> u8 {
     // Whatever is short of memory, this process goes first.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let Some(bytes) = words.first().and_then(|word| word.parse::<usize>().ok()) else { return 2 };
+    await_sleep(&format!("/proc/{}/stat", nix::unistd::getppid()));
     // Nobody looks at the clock meanwhile: SIGALRM ends it.
     alarm::set(PATIENCE);
     let mut taken = Vec::new();
@@ -184,6 +189,21 @@ pub fn eat(words: &[String]) -> u8 {
     }
     alarm::cancel();
     0
+}
+
+/// Waits until a process sleeps, and does so still a moment later: the parent has nothing to do then but to wait. Whether
+/// it came to that.
+fn await_sleep(stat: &str) -> bool {
+    let sleeps = || {
+        let line = std::fs::read_to_string(stat).unwrap_or_default();
+        line.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+    };
+    let (start, mut looks) = (Instant::now(), 0);
+    while looks < 2 && start.elapsed() < SETTLED {
+        thread::sleep(Duration::from_millis(1));
+        looks = if sleeps() { looks + 1 } else { 0 };
+    }
+    looks == 2
 }
 
 /// The number behind a word, in the first of these files of the cgroup that is there.
@@ -212,6 +232,16 @@ mod tests {
         assert_eq!(spawn(3), Spawned { asked: 3, got: 4, errno: None });
         let spun = spin(&Fake::new());
         assert!(spun.window_us >= 60_000 && spun.used_us > 0 && spun.throttled.is_none(), "{spun:?}");
+    }
+
+    #[test]
+    fn a_process_that_sleeps_is_known() {
+        let mut sleeper = Command::new("sleep").arg("9").spawn().unwrap();
+        let asleep = await_sleep(&format!("/proc/{}/stat", sleeper.id()));
+        sleeper.kill().unwrap();
+        assert!(asleep && !await_sleep(&format!("/proc/{}/stat", sleeper.id())), "a zombie does not sleep");
+        sleeper.wait().unwrap();
+        assert!(!await_sleep("/nothing"));
     }
 
     #[test]

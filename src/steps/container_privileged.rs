@@ -26,8 +26,7 @@ const CAPS: CauseId = CauseId::new("capability-missing-for-container");
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let alone;
-    let beside = workload::together(cx).and_then(|together| together.others.first());
-    let run = if let Some(run) = beside {
+    let run = if let Some(run) = workload::privileged_beside(cx) {
         run
     } else {
         alone = workload::privileged(cx);

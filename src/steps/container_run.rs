@@ -77,6 +77,10 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         let what = "a container with limits, a volume and a port was refused; one without them runs";
         findings.push(Finding::warn(CauseId::new("container-start-failed"), what).with("refused", error));
     }
+    if workload::was_tried_twice(cx) {
+        let what = "the kernel killed the first probe for memory beside the process that it was to kill; it was run once more";
+        findings.push(Finding::pass(what));
+    }
     findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
     findings.extend(life::judge_first(run)?);
     if let Some(together) = workload::is_started_again(cx.plan).then(|| workload::together(cx)).flatten() {

@@ -5,7 +5,7 @@
 //! it, it brings the rest. Where the daemon refuses so much at once, each step runs a container that has only what
 //! that step needs: the failure is then told by the step that it belongs to.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use crate::diagnosis::{self, CauseId};
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage, Together};
@@ -28,6 +28,7 @@ pub const GIVES_WHAT_IT_HAS: Version = Version::new(23, 0, 0);
 #[derive(Default)]
 pub struct Seen {
     first: OnceCell<ContainerRun>,
+    fell: Cell<bool>,
     together: OnceCell<Together>,
 }
 
@@ -35,9 +36,27 @@ pub struct Seen {
 pub fn first<'a>(cx: &Cx<'a>) -> &'a ContainerRun {
     let asked = || Part::ALL.into_iter().filter(|part| cx.plan.runs(part.step())).collect::<Vec<_>>();
     cx.seen.first.get_or_init(|| {
-        let spec = spec::first(cx, &asked(), is_started_again(cx.plan));
-        run(cx, &spec)
+        let refused = cx.plan.runs("container-privileged") && refuses_privileged(cx);
+        let mut spec = spec::first(cx, &asked(), is_started_again(cx.plan), refused);
+        let seen = run(cx, &spec);
+        if !fell_beside_its_eater(&seen) {
+            return seen;
+        }
+        cx.seen.fell.set(true);
+        (spec.network, spec.refused) = (None, None);
+        ContainerRun { network: seen.network, refused: seen.refused, ..run(cx, &spec) }
     })
+}
+
+/// Whether the kernel took the whole probe where it was to take the process that eats beyond the limit. It does so now and
+/// then on a busy machine, however that process offers itself; a limit that is too low for the probe does so each time.
+fn fell_beside_its_eater(run: &ContainerRun) -> bool {
+    run.oom_killed && run.stdout.is_empty()
+}
+
+/// Whether there is a first container only because it was tried twice.
+pub fn was_tried_twice(cx: &Cx<'_>) -> bool {
+    cx.seen.fell.get()
 }
 
 /// Whether a step of the plan judges its second life.
@@ -48,14 +67,24 @@ pub fn is_started_again(plan: &Plan) -> bool {
 /// Its second life and its neighbour; where the first was refused there is none.
 pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
     let first = first(cx);
-    first.end.as_ref().ok()?;
+    first.end.as_ref().ok().filter(|code| **code == 0)?;
     let within = cx.plan.profile.container.timeout;
     Some(cx.seen.together.get_or_init(|| {
-        let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
-        let refused =
-            Status::read(cx.host).is_ok_and(|own| lacks_for_privileged(own.effective, engine).is_some());
-        cx.engine.run_together(cx.plan, &spec::pair(cx.plan, first.network.clone(), refused), within)
+        let pair = spec::pair(cx.plan, first.network.clone(), first.refused.is_some());
+        cx.engine.run_together(cx.plan, &pair, within)
     }))
+}
+
+/// Whether this engine is known to refuse a privileged container here.
+fn refuses_privileged(cx: &Cx<'_>) -> bool {
+    let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
+    Status::read(cx.host).is_ok_and(|own| lacks_for_privileged(own.effective, engine).is_some())
+}
+
+/// The privileged container that ran: on its own meanwhile, or as the neighbour of the first one.
+pub fn privileged_beside<'a>(cx: &Cx<'a>) -> Option<&'a ContainerRun> {
+    let tried = first(cx).refused.as_deref();
+    tried.or_else(|| together(cx)?.others.first())
 }
 
 /// The capabilities for want of which this engine refuses a privileged container: up to 20.10 it asks for every one that it
@@ -134,11 +163,7 @@ pub fn shown<'a>(cx: &Cx<'a>, part: Part, refused: CauseId) -> anyhow::Result<Re
 /// The probe's document, or the finding that there is none.
 pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
     let wrong = |what: String| {
-        let cause = if run.end.as_ref().is_ok_and(|code| *code == 137) {
-            "oom-killed"
-        } else {
-            "container-wrong-output"
-        };
+        let cause = if run.oom_killed { "oom-killed" } else { "container-wrong-output" };
         let text: String = String::from_utf8_lossy(&run.stdout).trim().chars().take(400).collect();
         Err(Finding::fail(CauseId::new(cause), what).with("stdout", text))
     };
@@ -207,6 +232,28 @@ pub fn failure(stage: Stage, error: EngineError, refused: CauseId) -> anyhow::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::fake::FakeEngine;
+    use crate::testing;
+
+    #[test]
+    fn a_probe_that_fell_beside_its_eater_is_run_once_more() {
+        let fell =
+            || ContainerRun { end: Ok(137), oom_killed: true, network: Some(Ok(())), ..ContainerRun::new() };
+        let told = || ContainerRun { stdout: b"{}\n".to_vec(), ..ContainerRun::new() };
+        for (runs, tries, end) in
+            [(vec![told()], 1, 0), (vec![fell(), told()], 2, 0), (vec![fell(), fell()], 2, 137)]
+        {
+            let engine = runs.into_iter().fold(FakeEngine::new(), FakeEngine::runs);
+            let seen = testing::ask(&engine, |cx| {
+                assert!(!was_tried_twice(cx));
+                let run = first(cx);
+                (run.end.clone().unwrap(), run.network.is_some(), was_tried_twice(cx))
+            });
+            // The network was made by the first of them.
+            assert_eq!(seen, (end, tries == 2, tries == 2));
+            assert_eq!(engine.calls().len(), tries);
+        }
+    }
 
     #[test]
     fn the_words_of_a_program_that_cannot_be_run() {

@@ -82,16 +82,17 @@ pub fn container(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerSp
     ContainerSpec { role, body, hold: true, visit: orders.serve, ..ContainerSpec::default() }
 }
 
-/// The first container: with all of that, asked while it lives, and kept for a second life if there is to be one.
-pub fn first(cx: &Cx<'_>, parts: &[Part], again: bool) -> ContainerSpec {
+/// The first container: with all of that, asked while it lives, and kept for a second life if there is to be one. Where a
+/// privileged one is known to be refused, that is tried meanwhile.
+pub fn first(cx: &Cx<'_>, parts: &[Part], again: bool, refused: bool) -> ContainerSpec {
+    let refused = refused.then(|| Box::new(privileged(cx.plan)));
     let network = again.then(|| container::name(&cx.plan.run, "network"));
     let execs = EXECS.map(|words| words.iter().map(ToString::to_string).collect()).to_vec();
-    ContainerSpec { keep: again, execs, network, ..container(cx, "run", parts) }
+    ContainerSpec { keep: again, execs, network, refused, ..container(cx, "run", parts) }
 }
 
-/// The first container again, and its neighbour: privileged, else plain; both at once where the first of these is known to
-/// be refused.
-pub fn pair(plan: &Plan, made: Option<EngineResult<()>>, at_once: bool) -> Pair {
+/// The first container again, and its neighbour: privileged, else plain; plain alone where the other was tried before.
+pub fn pair(plan: &Plan, made: Option<EngineResult<()>>, plain: bool) -> Pair {
     let first = ContainerSpec {
         role: "run",
         hold: true,
@@ -99,9 +100,10 @@ pub fn pair(plan: &Plan, made: Option<EngineResult<()>>, at_once: bool) -> Pair 
         signal: Some("SIGTERM"),
         ..ContainerSpec::default()
     };
-    let others = vec![neighbour(plan, "privileged", true), neighbour(plan, "neighbour", false)];
+    let privileged = (!plain).then(|| neighbour(plan, "privileged", true));
+    let others = privileged.into_iter().chain([neighbour(plan, "neighbour", false)]).collect();
     let network = container::name(&plan.run, "network");
-    Pair { first, others, at_once, network, made, volume: volume(plan) }
+    Pair { first, others, network, made, volume: volume(plan) }
 }
 
 /// A container that looks for the first one by name, and for what it wrote, with a root that is read-only.

@@ -45,6 +45,13 @@ faults! {
             // Long before the runtime would have ended.
             assert!((3000.0..60_000.0).contains(&took), "{took} ms");
         };
+    a_daemon_that_stands_still: ENDS,
+        |w| w.broken(&runc("kill -STOP $(pidof dockerd)"))
+            .profile("container:\n  timeout: 3s\ndaemon:\n  stop_timeout: 2s").leaves_something()
+        => fails "container-run" "daemon-hangs", |played| {
+            let left = played.report["leftovers"].to_string();
+            assert!(left.contains("-run") && left.contains("volume"), "{left}");
+        };
     a_builder_whose_containers_fail: ["forky"],
         |w| w.broken(&runc(FOURTH)).profile("steps:\n  build: require").options("--only build")
         => fails "build" "image-build-failed";

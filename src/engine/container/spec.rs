@@ -25,6 +25,8 @@ pub struct ContainerSpec {
     pub execs: Vec<Vec<String>>,
     /// The network that is made meanwhile, for what comes next.
     pub network: Option<String>,
+    /// A container that will be refused, as far as is known: it is tried meanwhile.
+    pub refused: Option<Box<ContainerSpec>>,
     /// The signal that is its end; without one a held container is let go by a line.
     pub signal: Option<&'static str>,
 }
@@ -65,9 +67,11 @@ pub struct ContainerRun {
     pub init: Option<EngineError>,
     /// What came of the network that was made meanwhile.
     pub network: Option<EngineResult<()>>,
+    /// What came of the container that was tried meanwhile.
+    pub refused: Option<Box<ContainerRun>>,
     /// What the daemon said against the request while it carried it out (limits that it drops).
     pub warnings: Vec<String>,
-    /// Whether the kernel killed it for memory.
+    /// It was killed, and the kernel killed something in it for memory.
     pub oom_killed: bool,
     /// From its creation to its end.
     pub took: Duration,
@@ -88,6 +92,7 @@ impl ContainerRun {
             logged: None,
             init: None,
             network: None,
+            refused: None,
             warnings: Vec::new(),
             oom_killed: false,
             took: Duration::ZERO,

@@ -155,6 +155,12 @@ impl LiveEngine {
             for kind in kinds {
                 match self.labelled(*kind) {
                     Ok(found) => objects.extend(found),
+                    // It does not answer: nothing else is asked of it.
+                    Err(error @ EngineError::Deadline { .. }) => {
+                        let made = self.made.take();
+                        let name = |made: &Made| format!("{} ({error})", made.object(&plan.run));
+                        return (made.iter().map(name).collect(), false);
+                    }
                     Err(error) => left.push(format!("{}s, perhaps: {error}", kind.name())),
                 }
             }

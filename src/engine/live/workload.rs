@@ -21,6 +21,8 @@ use crate::plan::Plan;
 
 /// For a small question or the removal of one thing.
 pub(super) const SHORT: Duration = Duration::from_secs(20);
+/// For a sign of life of a daemon that has answered before.
+const AWAKE: Duration = Duration::from_secs(2);
 /// Bytes of what a builder says that are kept.
 const MOST_SAID: usize = 16 << 10;
 /// The program that the built-in image is made of.
@@ -124,6 +126,9 @@ impl LiveEngine {
         };
         let name = container::name(&plan.run, spec.role);
         self.note(Made::Container(name.clone()));
+        if let Some(other) = &spec.refused {
+            self.note(Made::Container(container::name(&plan.run, other.role)));
+        }
         if let Some(network) = &spec.network {
             self.note(Made::Network(network.clone()));
         }
@@ -135,16 +140,44 @@ impl LiveEngine {
         }
         let door = container::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
         run.end = self.wait("run the container", within, container::run(&door, &plan.run, spec, &mut run));
+        if let Err(EngineError::Deadline { waited, .. }) = run.end
+            && !self.is_awake()
+        {
+            let endpoint = self.endpoint();
+            run.end = Err(EngineError::NotServing {
+                endpoint,
+                waited,
+                listening: true,
+                first_error: None,
+                last_words: None,
+            });
+        }
+        if let (Some(other), Some(_)) = (&spec.refused, &run.refused) {
+            let gone = container::name(&plan.run, other.role);
+            self.made.borrow_mut().retain(|made| made.name() != gone);
+        }
         // A daemon that did not come to an end with it would be waited for in vain: the teardown tries once more.
         let interrupted = matches!(
             run.end,
-            Err(EngineError::Interrupted(_) | EngineError::Died(_) | EngineError::Deadline { .. })
+            Err(EngineError::Interrupted(_)
+                | EngineError::Died(_)
+                | EngineError::Deadline { .. }
+                | EngineError::NotServing { .. })
         );
-        let kept = spec.keep && run.end.is_ok();
+        let kept = spec.keep && matches!(run.end, Ok(0));
         if run.id.is_some() && !interrupted && !kept {
             let _ = self.remove_all(&[Made::Container(name).object(&plan.run)]);
         }
         run
+    }
+
+    /// Whether the daemon still answers: what it was asked took too long.
+    fn is_awake(&self) -> bool {
+        let (endpoint, doing) = (self.endpoint(), "ask the daemon for a sign of life");
+        !matches!(
+            self.wait(doing, AWAKE, docker::ask(&endpoint, doing, "/_ping")),
+            Err(EngineError::Deadline { .. })
+        )
     }
 
     /// Writes down what is about to be made.
