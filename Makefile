@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build dist deb demo test unit outer-test readers-test sandbox-test vm-test bench lint fmt stop
+.PHONY: help build dist deb demo test unit outer-test readers-test sandbox-test vm-test bench soak lint fmt stop
 
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
@@ -39,6 +39,9 @@ vm-test: build ## other kernels and other cgroups, in virtual machines
 
 bench: build ## verify against the usual script and against the floor, as ratios of one run
 	scripts/bench.sh $(BINARY)
+
+soak: build ## 300 runs in a row: nothing may grow
+	scripts/soak.sh $(BINARY)
 
 lint: ## formatting, clippy, and dependencies where cargo-deny is installed
 	cargo fmt --all --check
