@@ -4,12 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1
 rounds=${DINDCHECK_BENCH_ROUNDS:-5}
-engine=tests/bed/engine.sh
 
-was_running=0
-"$engine" status >/dev/null 2>&1 && was_running=1
-cleanup() { ((was_running)) || "$engine" stop; }
-trap cleanup EXIT
+source scripts/engine.sh
 
 cargo build --release --locked --example bench
 for suite in ${DINDCHECK_BENCH_SUITES:-bookworm trixie forky}; do

@@ -6,12 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1
 suite=${DINDCHECK_DEMO_SUITE:-trixie}
-engine=tests/bed/engine.sh
 
-was_running=0
-"$engine" status >/dev/null 2>&1 && was_running=1
-cleanup() { ((was_running)) || "$engine" stop; }
-trap cleanup EXIT
+source scripts/engine.sh
 
 image=$(tests/bed/outer.sh "$binary" "$suite")
 color=$([[ -t 1 && -z ${NO_COLOR:-} ]] && echo CLICOLOR_FORCE=1 || echo NO_COLOR=1)

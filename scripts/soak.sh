@@ -4,12 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1 runs=${2:-300} suite=${3:-trixie}
-engine=tests/bed/engine.sh
 
-was_running=0
-"$engine" status >/dev/null 2>&1 && was_running=1
-cleanup() { ((was_running)) || "$engine" stop; }
-trap cleanup EXIT
+source scripts/engine.sh
 
 image=$(tests/bed/outer.sh "$binary" "$suite")
 "$engine" docker run --rm --privileged -v /var/lib/docker -e RUNS="$runs" --entrypoint bash "$image" -c '

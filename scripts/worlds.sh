@@ -5,14 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1
 shift
-engine=tests/bed/engine.sh
 
 # A terminal to drive, and certificates.
 bash -c 'source tests/bed/lib.sh && host_packages tmux=tmux openssl=openssl'
-was_running=0
-"$engine" status >/dev/null 2>&1 && was_running=1
-cleanup() { ((was_running)) || "$engine" stop; }
-trap cleanup EXIT
+source scripts/engine.sh
 
 for suite in bookworm trixie forky; do tests/bed/outer.sh "$binary" "$suite" >/dev/null; done
 cargo test --locked --test outer --test outer_env1 --test outer_env2 --test outer_workload -- --ignored --test-threads=3 "$@"

@@ -15,7 +15,7 @@ use crate::step::Finding;
 use crate::{diagnosis, engine::Endpoint};
 
 /// The steps of a container that is run once under a daemon that serves.
-const CONTAINER: [&str; 4] = ["daemon-start", "image", "container-run", "teardown"];
+const CONTAINER: [&str; 2] = ["image", "container-run"];
 
 /// Waits, and says what came of it.
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {

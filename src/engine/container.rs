@@ -29,7 +29,7 @@ mod spec;
 pub use spec::{ContainerRun, ContainerSpec, Stage};
 
 /// The exit code of what was killed: 128 and the number of SIGKILL.
-const KILLED: i64 = 137;
+pub const KILLED: i64 = 137;
 /// The most that is kept of each stream of a container.
 const MAX_OUTPUT: usize = 1 << 20;
 

@@ -28,14 +28,6 @@ impl Links {
         Self { before: names(host), own: objects::bridge(run) }
     }
 
-    /// As if the network of a run had never been: nothing but its bridge, and what is on it, came to be.
-    pub(super) fn before_network(host: &dyn Host, run: &str) -> Self {
-        let bridge = objects::bridge(run);
-        let mut before = names(host);
-        before.retain(|name| *name != bridge && !is_on(host, &bridge, name));
-        Self { before, own: bridge }
-    }
-
     /// Removes dockerd's own that came to be.
     pub(super) fn restore(&self, host: &dyn Host, done: &mut Restored) {
         for name in self.ours(host) {
@@ -56,6 +48,20 @@ impl Links {
         }
         ours
     }
+}
+
+/// Removes one bridge with what is on it, and nothing else.
+pub(super) fn remove(host: &dyn Host, bridge: &str, done: &mut Restored) {
+    for name in with_ports(host, bridge) {
+        done.note(format!("interface {name}"), netlink::delete_link(&name));
+    }
+}
+
+/// A bridge that is there, and first what is on it.
+fn with_ports(host: &dyn Host, bridge: &str) -> Vec<String> {
+    let mut found: Vec<_> = names(host).into_iter().filter(|name| is_on(host, bridge, name)).collect();
+    found.extend(has(host, bridge).then(|| bridge.to_owned()));
+    found
 }
 
 /// Whether there is an interface of that name.
@@ -101,8 +107,8 @@ mod tests {
             .link("/sys/class/net/veth1/master", "../docker0")
             .dir("/sys/class/net/br-cafe00000000")
             .link("/sys/class/net/veth3/master", "../br-cafe00000000");
-        assert_eq!(Links::before_network(&host, "cafe").ours(&host), ["veth3", "br-cafe00000000"]);
-        assert!(Links::before_network(&host, "beef").ours(&host).is_empty());
+        assert_eq!(with_ports(&host, &objects::bridge("cafe")), ["veth3", "br-cafe00000000"]);
+        assert!(with_ports(&host, &objects::bridge("beef")).is_empty());
     }
 
     #[test]

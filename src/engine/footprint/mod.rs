@@ -92,8 +92,9 @@ pub fn has_network(host: &dyn Host, run: &str) -> bool {
 /// `libnetwork/drivers/bridge/bridge_linux.go`, `createNetwork`).
 pub fn remove_network(host: &dyn Host, machine: &dyn Machine, run: &str, scratch: &Path) -> Restored {
     let mut done = Restored::default();
-    links::Links::before_network(host, run).restore(host, &mut done);
-    rules::Rules::before_interface(host, &objects::bridge(run)).restore(host, machine, scratch, &mut done);
+    let bridge = objects::bridge(run);
+    links::remove(host, &bridge, &mut done);
+    rules::Rules::remove_of(&bridge, host, machine, scratch, &mut done);
     done
 }
 

@@ -44,13 +44,18 @@ impl Rules {
         Self(families.into_iter().filter_map(|(word, name)| Family::take(host, word, name)).collect())
     }
 
-    /// As if an interface had never been: nothing but the rules that name it came to be.
-    pub(super) fn before_interface(host: &dyn Host, name: &str) -> Self {
-        let mut rules = Self::take(host);
-        for table in rules.0.iter_mut().flat_map(|family| family.before.0.values_mut()) {
-            table.rules.retain(|rule| !rule.split_whitespace().any(|word| word == name));
+    /// Removes the rules that name an interface, and nothing that comes to be meanwhile: one picture is before and after.
+    pub(super) fn remove_of(
+        name: &str,
+        host: &dyn Host,
+        machine: &dyn Machine,
+        scratch: &Path,
+        done: &mut Restored,
+    ) {
+        for family in Self::take(host).0 {
+            let undo = undo(&family.before.without(name), &family.before, false);
+            family.remove(machine, &undo, scratch, done);
         }
-        rules
     }
 
     /// Removes dockerd's rules that came to be.
@@ -67,10 +72,7 @@ impl Rules {
             let nft = find_program(host, "nft").ok().filter(|_| family.is_nft());
             let undo = undo(&family.before, &now, nft.is_some());
             tables.extend(undo.tables.iter().map(|table| format!("delete table {} {table};", family.word)));
-            if !undo.script.is_empty() {
-                let result = family.apply(machine, &undo, scratch);
-                done.note(format!("firewall rules of dockerd ({})", family.word), result);
-            }
+            family.remove(machine, &undo, scratch, done);
         }
         if let (false, Ok(nft)) = (tables.is_empty(), find_program(host, "nft")) {
             let ran = machine.execute(&nft, &[&tables.join(" ")], PATIENCE);
@@ -109,6 +111,14 @@ impl Family {
         let args: Vec<&str> = self.save.as_deref().into_iter().collect();
         let ran = host.run(&self.program, &args, PATIENCE).ok()?;
         (ran.code == 0).then(|| Saved::parse(&ran.stdout))
+    }
+
+    /// Removes rules, where there are any to remove.
+    fn remove(&self, machine: &dyn Machine, undo: &Undo, scratch: &Path, done: &mut Restored) {
+        if !undo.script.is_empty() {
+            let result = self.apply(machine, undo, scratch);
+            done.note(format!("firewall rules of dockerd ({})", self.word), result);
+        }
     }
 
     /// Gives a script to the program.
@@ -162,12 +172,8 @@ mod tests {
         let rules = &format!(
             "*nat\n-A POSTROUTING ! -o {ours} -j MASQUERADE\n-A POSTROUTING ! -o docker0 -j MASQUERADE\nCOMMIT\n"
         );
-        let host = Fake::new()
-            .variable("PATH", "/usr/sbin")
-            .program(&format!("{MULTI} iptables-save"), 0, rules)
-            .link("/usr/sbin/iptables", MULTI);
-        let before = &Rules::before_interface(&host, ours).0[0].before;
-        let undo = undo(before, &Saved::parse(rules), true);
+        let now = Saved::parse(rules);
+        let undo = undo(&now.without(ours), &now, true);
         assert_eq!(undo.script, format!("*nat\n-D POSTROUTING ! -o {ours} -j MASQUERADE\nCOMMIT\n"));
         assert!(undo.tables.is_empty());
     }

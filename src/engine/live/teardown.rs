@@ -128,10 +128,11 @@ impl LiveEngine {
         stays && footprint::has_network(&self.host, &plan.run)
     }
 
-    /// Removes what our network left here that the daemon does not know any more.
+    /// Removes what our network left here that the daemon says it does not know any more.
     fn remove_remains(&self, plan: &Plan, done: &mut TornDown) {
         let known = || {
-            self.labelled(Kind::Network).is_ok_and(|all| all.iter().any(|network| network.run == plan.run))
+            let all = self.labelled(Kind::Network);
+            all.map_or(true, |all| all.iter().any(|network| network.run == plan.run))
         };
         if let Some(ours) = self.ours.get().filter(|_| self.has_remains(plan) && !known()) {
             let removed = footprint::remove_network(&self.host, &self.host, &plan.run, ours.dir.path());

@@ -70,6 +70,13 @@ pub struct Storage {
     pub sync_volume_us: Option<u64>,
 }
 
+impl Storage {
+    /// Before anything was tried.
+    fn of(life: Life) -> Self {
+        Self { life, tried: TrialReport::default(), sync_root_us: None, sync_volume_us: None }
+    }
+}
+
 /// Which life this is: the first one leaves a mark.
 pub fn life(host: &dyn Host, places: &Places) -> Life {
     match (places.visitor, host.exists(&Path::new("/").join(MARK))) {
@@ -83,8 +90,7 @@ pub fn life(host: &dyn Host, places: &Places) -> Life {
 pub fn try_out(host: &dyn Host, places: &Places) -> Storage {
     let root = Path::new("/");
     let life = life(host, places);
-    let mut storage =
-        Storage { life, tried: TrialReport::default(), sync_root_us: None, sync_volume_us: None };
+    let mut storage = Storage::of(life);
     match life {
         Life::First => first(root, places, &mut storage),
         Life::Second => second(root, places, &mut storage.tried),
@@ -188,12 +194,7 @@ mod tests {
     #[test]
     fn an_honest_file_system_passes_both_lives() {
         let (temp, places) = image();
-        let mut storage = Storage {
-            life: Life::First,
-            tried: TrialReport::default(),
-            sync_root_us: None,
-            sync_volume_us: None,
-        };
+        let mut storage = Storage::of(Life::First);
         first(temp.path(), &places, &mut storage);
         assert_eq!(failures(&storage.tried), Vec::<&str>::new(), "{storage:?}");
         assert!(storage.sync_root_us.is_some() && storage.sync_volume_us.is_some());
@@ -206,12 +207,7 @@ mod tests {
     #[test]
     fn what_is_lost_and_what_comes_back_is_told() {
         let (temp, places) = image();
-        let mut storage = Storage {
-            life: Life::First,
-            tried: TrialReport::default(),
-            sync_root_us: None,
-            sync_volume_us: None,
-        };
+        let mut storage = Storage::of(Life::First);
         first(temp.path(), &places, &mut storage);
         fs::remove_file(temp.path().join(MARK)).unwrap();
         fs::write(temp.path().join(REPLACED), "old").unwrap();

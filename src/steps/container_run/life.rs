@@ -4,6 +4,7 @@
 use nix::errno::Errno;
 
 use crate::diagnosis::CauseId;
+use crate::engine::container::KILLED;
 use crate::engine::inside::Executed;
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
 use crate::probe::{LAST_WORDS, TERMINATED};
@@ -16,8 +17,6 @@ const CODE: CauseId = CauseId::new("container-wrong-exit-code");
 const INIT: CauseId = CauseId::new("docker-init-program-missing");
 /// What the daemon gives for a program's output where the runtime starts none (moby `daemon/exec.go`).
 const REFUSED: &str = "OCI runtime exec failed";
-/// The exit code of what is killed: 128 and the number of SIGKILL.
-const KILLED: i64 = 137;
 /// The exit codes of a command that cannot be run and of one that is not there.
 const NOTHING: [i64; 2] = [126, 127];
 

@@ -18,6 +18,15 @@ pub(super) struct Table {
 }
 
 impl Saved {
+    /// The same without the rules that name an interface.
+    pub(super) fn without(&self, interface: &str) -> Self {
+        let mut saved = self.clone();
+        for table in saved.0.values_mut() {
+            table.rules.retain(|rule| !rule.split_whitespace().any(|word| word == interface));
+        }
+        saved
+    }
+
     /// Parses it; counters are left out, since they differ from look to look.
     pub(super) fn parse(text: &str) -> Self {
         let mut saved = Self::default();
