@@ -8,14 +8,13 @@ use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder, WaitContainerOptions,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::request::{self, PROGRAM, Pull, Request};
 use super::{Outer, Tried};
-use crate::diagnosis::{Diagnosis, diagnose};
 use crate::engine::docker::of_bollard;
 use crate::engine::wait::Watch;
 use crate::engine::{EngineError, EngineResult};
@@ -24,6 +23,8 @@ use crate::engine::{EngineError, EngineResult};
 pub(super) const SHORT: Duration = Duration::from_secs(30);
 /// For the removal of a container with all that runs in it.
 const REMOVAL: Duration = Duration::from_secs(60);
+/// How long the daemon may take to notice that a container has ended in which nothing can be run any more.
+const NOTICED: Duration = Duration::from_secs(2);
 /// The most that is kept of a stream.
 const MOST: usize = 8 << 20;
 
@@ -32,6 +33,15 @@ pub(super) struct Said {
     pub(super) code: i64,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+}
+
+impl Said {
+    /// It was no answer of dindcheck: it could not be run, or was ended.
+    pub(super) fn junk(&self) -> EngineError {
+        let words = [&self.stderr[..], &self.stdout[..]].concat();
+        let reason = format!("exit code {}: {}", self.code, String::from_utf8_lossy(&words).trim());
+        EngineError::Junk { doing: "check inside the container".to_owned(), reason }
+    }
 }
 
 impl Outer<'_> {
@@ -130,14 +140,7 @@ impl Outer<'_> {
             ..CreateExecOptions::default()
         };
         let mut said = Said { code: -1, stdout: Vec::new(), stderr: Vec::new() };
-        let made = match self.docker.create_exec(id, options).await {
-            Ok(made) => made,
-            // It has ended already.
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => {
-                return Ok(said);
-            }
-            Err(error) => return Err(self.failed(doing)(error)),
-        };
+        let made = self.docker.create_exec(id, options).await.map_err(self.failed(doing))?;
         if let StartExecResults::Attached { mut output, .. } =
             self.docker.start_exec(&made.id, None).await.map_err(self.failed(doing))?
         {
@@ -156,14 +159,25 @@ impl Outer<'_> {
         Ok(said)
     }
 
-    /// The first error of what the container said.
-    pub(super) async fn log(&self, id: &str) -> EngineResult<Diagnosis> {
+    /// The exit code of a container that has ended, or is about to: none of one that runs.
+    pub(super) async fn ended(&self, id: &str) -> Option<i64> {
+        use bollard::errors::Error::DockerContainerWaitError;
+        let mut waiting = std::pin::pin!(self.docker.wait_container(id, None::<WaitContainerOptions>));
+        match tokio::time::timeout(NOTICED, waiting.next()).await.ok()?? {
+            Ok(end) => Some(end.status_code),
+            Err(DockerContainerWaitError { code, .. }) => Some(code),
+            Err(_) => None,
+        }
+    }
+
+    /// What the container said.
+    pub(super) async fn log(&self, id: &str) -> EngineResult<Vec<u8>> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
         let (mut lines, mut text) = (self.docker.logs(id, Some(options)), Vec::new());
         while let Some(piece) = lines.next().await {
             keep(&mut text, &piece.map_err(self.failed("read the container's log"))?.into_bytes());
         }
-        Ok(diagnose(&text[..]).map_err(|error| crate::host::HostError::io("read", "the log", &error))?)
+        Ok(text)
     }
 
     pub(super) async fn remove(&self, id: &str) -> EngineResult<()> {

@@ -11,7 +11,7 @@ use bollard::Docker;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::diagnosis::{Diagnosis, UNKNOWN};
+use crate::diagnosis::{Diagnosis, UNKNOWN, diagnose, log::read};
 use crate::engine::docker;
 use crate::engine::{Endpoint, EngineError, EngineResult};
 use crate::interrupt::Interrupt;
@@ -26,6 +26,8 @@ pub mod request;
 
 /// How long nobody in an image may be there who starts a daemon.
 const GRACE: &str = "5s";
+/// Where the image's daemon is expected.
+const SOCKET: &str = "--attach=unix:///var/run/docker.sock";
 
 /// What came of an image.
 #[derive(Debug, Serialize)]
@@ -84,9 +86,11 @@ impl<'o> Outer<'o> {
         self.within("get the image", request.timeout, self.provide(image, request)).await?;
         let id = self.create(image, request, tried).await?;
         let looked = self.within("check the image", request.timeout, self.inside(&id, request, tried)).await;
-        if !matches!(looked, Ok(true)) && !request.replace_entrypoint {
-            let log = self.within("read the container's log", SHORT, self.log(&id)).await;
-            tried.log = log.ok().filter(Diagnosis::is_failure);
+        if !matches!(looked, Ok(true))
+            && !request.replace_entrypoint
+            && let Ok(text) = self.within("read the container's log", SHORT, self.log(&id)).await
+        {
+            tried.take_log(&text);
         }
         let removed = self.remove(&id).await;
         if matches!(looked, Ok(false)) && tried.report.is_none() {
@@ -103,27 +107,42 @@ impl<'o> Outer<'o> {
             let check = [&["verify", "--format", "json", "--output", "human=/dev/stderr"][..]].concat();
             return self.verify(id, &check, request, tried).await.map(|()| true);
         }
-        let timeout = format!("{}s", request.timeout.as_secs().max(1));
-        let socket = "unix:///var/run/docker.sock";
-        let wait = ["wait", "--format", "json", "--attach", socket, "--grace", GRACE, "--timeout", &timeout];
-        let waited = self.exec(id, &wait.map(ToOwned::to_owned)).await?;
-        if waited.code == 0 {
-            let attach = format!("--attach={socket}");
-            let check = ["verify", &attach, "--format", "json", "--output", "human=/dev/stderr"];
-            return self.verify(id, &check, request, tried).await.map(|()| true);
-        }
-        let said: Option<Value> = serde_json::from_slice(&waited.stdout).ok();
+        let mut doing = "its daemon was waited for";
+        let done = match self.wait(id, request).await {
+            Ok(None) => {
+                doing = "it was checked";
+                let check = ["verify", SOCKET, "--format", "json", "--output", "human=/dev/stderr"];
+                self.verify(id, &check, request, tried).await
+            }
+            Ok(Some(failure)) => {
+                (tried.verdict, tried.first_failure) = (Verdict::Broken, Some(failure));
+                return Ok(false);
+            }
+            Err(error) => Err(error),
+        };
+        let Err(error) = done else { return Ok(true) };
+        // A container that ends meanwhile shows in as many ways as there are moments for it.
+        let code = self.ended(id).await.ok_or(error)?;
         tried.verdict = Verdict::Broken;
-        tried.first_failure = Some(match said {
-            Some(said) => serde_json::json!({
-                "step": "daemon-start", "cause": said["cause"], "what": said["what"], "remedy": said["remedy"],
-            }),
-            None => serde_json::json!({
-                "step": "daemon-start", "cause": "daemon-exited",
-                "what": "the container ended while its daemon was waited for", "remedy": null,
-            }),
-        });
+        tried.first_failure = Some(serde_json::json!({
+            "step": "daemon-start", "cause": "daemon-exited",
+            "what": format!("the container ended with exit code {code} while {doing}"), "remedy": null,
+        }));
         Ok(false)
+    }
+
+    /// Waits for the daemon in the container; what is wrong where it does not come.
+    async fn wait(&self, id: &str, request: &Request) -> EngineResult<Option<Value>> {
+        let timeout = format!("{}s", request.timeout.as_secs().max(1));
+        let words = ["wait", "--format", "json", SOCKET, "--grace", GRACE, "--timeout", &timeout];
+        let waited = self.exec(id, &words.map(ToOwned::to_owned)).await?;
+        if waited.code == 0 {
+            return Ok(None);
+        }
+        let said: Value = serde_json::from_slice(&waited.stdout).map_err(|_| waited.junk())?;
+        Ok(Some(serde_json::json!({
+            "step": "daemon-start", "cause": said["cause"], "what": said["what"], "remedy": said["remedy"],
+        })))
     }
 
     /// The environment phase in a container of its own: what the image's daemon had to live with.
@@ -166,11 +185,7 @@ impl<'o> Outer<'o> {
         let words: Vec<_> =
             words.iter().map(ToString::to_string).chain(request.check.iter().cloned()).collect();
         let said = self.exec(id, &words).await?;
-        let junk =
-            |reason: String| EngineError::Junk { doing: "check inside the container".to_owned(), reason };
-        let stderr = String::from_utf8_lossy(&said.stderr).into_owned();
-        let report: Value = serde_json::from_slice(&said.stdout)
-            .map_err(|_| junk(format!("exit code {}: {}", said.code, stderr.trim())))?;
+        let report: Value = serde_json::from_slice(&said.stdout).map_err(|_| said.junk())?;
         tried.verdict = match report["exit_code"].as_u64() {
             Some(0) => Verdict::Sound,
             Some(1) => Verdict::Broken,
@@ -178,6 +193,7 @@ impl<'o> Outer<'o> {
         };
         tried.first_failure = Some(report["first_failure"].clone()).filter(|failure| !failure.is_null());
         // Before it stands how it went.
+        let stderr = String::from_utf8_lossy(&said.stderr);
         tried.text = stderr.find("dindcheck: ").map_or(String::new(), |at| stderr[at..].to_owned());
         tried.report = Some(report);
         Ok(())
@@ -185,6 +201,16 @@ impl<'o> Outer<'o> {
 }
 
 impl Tried {
+    /// The first error of the container's log; its last words where none of them is known to be one.
+    fn take_log(&mut self, text: &[u8]) {
+        self.log = diagnose(text).ok().filter(Diagnosis::is_failure);
+        let last = text.rsplit(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+        if let (None, Some(last)) = (&self.log, last) {
+            let words = read(&String::from_utf8_lossy(last)).text;
+            self.notes.push(format!("the container's last words: {}", words.trim()));
+        }
+    }
+
     /// A daemon that did not come is told by the first error of the log, and by its cause where that is known.
     fn take_words_of_log(&mut self) {
         let Some(failure) = self.first_failure.as_mut().filter(|failure| failure["step"] == "daemon-start")
@@ -196,7 +222,7 @@ impl Tried {
         };
         let (log, line) = first;
         let what = failure["what"].as_str().unwrap_or_default();
-        failure["what"] = format!("{what}: {}", crate::diagnosis::log::read(&line.text).text).into();
+        failure["what"] = format!("{what}: {}", read(&line.text).text).into();
         if log.cause.id != UNKNOWN {
             failure["cause"] = log.cause.id.as_str().into();
             failure["remedy"] = log.cause.remedy.as_str().into();

@@ -1,9 +1,11 @@
 //! Does `image` tell of an image what is wrong with it, from the outer daemon's side?
 
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -61,8 +63,9 @@ fn image_at(host: &str, words: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The same API at a TCP port of the loopback, as a daemon on another machine has it.
-fn over_tcp() -> String {
+/// The same API at a TCP port of the loopback, as a daemon on another machine has it; what it is asked to run in a
+/// container it gets to know so much later.
+fn over_tcp(later: Duration) -> String {
     let (socket, listener) = (socket(), TcpListener::bind("127.0.0.1:0").unwrap());
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -71,7 +74,20 @@ fn over_tcp() -> String {
             let (mut in_near, mut out_far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
             let (mut in_far, mut out_near) = (far, near);
             std::thread::spawn(move || {
-                let _ = std::io::copy(&mut in_near, &mut out_far);
+                let mut piece = vec![0; 64 << 10];
+                while let Ok(length @ 1..) = in_near.read(&mut piece) {
+                    let text = String::from_utf8_lossy(&piece[..length]);
+                    if text
+                        .lines()
+                        .next()
+                        .is_some_and(|line| line.contains("/exec/") && line.contains("/start"))
+                    {
+                        std::thread::sleep(later);
+                    }
+                    if out_far.write_all(&piece[..length]).is_err() {
+                        break;
+                    }
+                }
                 let _ = out_far.shutdown(Shutdown::Write);
             });
             std::thread::spawn(move || {
@@ -160,6 +176,34 @@ fn a_shell_entrypoint_with_tls_is_sound_and_each_defect_has_its_step() {
 
 #[test]
 #[ignore = "needs root and the bed's engines"]
+fn a_container_that_ends_while_it_is_asked_is_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let dockerfile =
+        "FROM dindcheck-base:trixie\nENTRYPOINT [\"sh\", \"-c\", \"sleep 1; echo good bye; exit 3\"]\n";
+    std::fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
+    bed::build("image-ends", dir.path());
+    let ended = "the container ended with exit code 3 while its daemon was waited for";
+    // At once, and between the daemon's promise to run something in it and the order to do it.
+    for later in [Duration::ZERO, Duration::from_secs(2)] {
+        let done = image_at(&over_tcp(later), &["--format", "json", "image-ends"]);
+        let all: Value =
+            serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&done)));
+        let failure = &all[0]["first_failure"];
+        assert_eq!((done.status.code(), &failure["step"]), (Some(1), &"daemon-start".into()), "{:#}", all[0]);
+        assert_eq!(failure["what"], ended, "{:#}", all[0]);
+        assert_eq!(
+            all[0]["notes"],
+            serde_json::json!(["the container's last words: good bye"]),
+            "{:#}",
+            all[0]
+        );
+        assert_eq!(all[0]["report"]["exit_code"], 0, "{:#}", all[0]);
+    }
+    let _ = docker(&["rmi", "image-ends"]).output();
+}
+
+#[test]
+#[ignore = "needs root and the bed's engines"]
 fn without_the_images_entrypoint_dindcheck_starts_the_daemon_itself() {
     let done = image(&[
         "--replace-entrypoint",
@@ -174,8 +218,10 @@ fn without_the_images_entrypoint_dindcheck_starts_the_daemon_itself() {
     let table = text.rsplit("\n\n").next().unwrap();
     let rows: Vec<_> = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>()).collect();
     assert_eq!(rows, [["dindcheck-base:bookworm", "sound"], ["dindcheck-base:forky", "sound"]], "{text}");
-    let remote =
-        image_at(&over_tcp(), &["--replace-entrypoint", "-v", "/var/lib/docker", "dindcheck-base:trixie"]);
+    let remote = image_at(
+        &over_tcp(Duration::ZERO),
+        &["--replace-entrypoint", "-v", "/var/lib/docker", "dindcheck-base:trixie"],
+    );
     assert_eq!(remote.status.code(), Some(0), "{}", said(&remote));
     let absent = image(&["no-such-image"]);
     assert_eq!(absent.status.code(), Some(2), "{}", said(&absent));
