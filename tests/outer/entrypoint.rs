@@ -371,26 +371,34 @@ impl Drop for Terminal {
 #[ignore = "needs root, the bed's engines, and tmux"]
 fn a_terminal_belongs_to_the_command() {
     let engine = format!("{}/tests/bed/engine.sh", env!("CARGO_MANIFEST_DIR"));
+    // The prompt tells how the last command ended and how many jobs there are; keys wait for what they are for.
     let terminal = Terminal::open(&format!(
-        "{engine} docker run -it --rm --privileged --entrypoint dindcheck dindcheck-outer:trixie \
-         entrypoint --until daemon-info -- bash --norc -i"
+        "{engine} docker run -it --rm --privileged -e 'PS1=[$?,\\j] ' --entrypoint dindcheck \
+         dindcheck-outer:trixie entrypoint --until daemon-info -- bash --norc -i"
     ));
     terminal.shows("sound");
-    terminal.shows("bash-5");
+    terminal.shows("[0,0]");
+    let press = |key: &str| terminal.tmux(&["send-keys", key]);
     let type_in = |line: &str| terminal.tmux(&["send-keys", line, "Enter"]);
     type_in("stty size");
     terminal.shows("33 99");
     terminal.tmux(&["resize-window", "-x", "90", "-y", "30"]);
     terminal.until_it_shows("30 90", &["stty size", "Enter"]);
     // What is typed is on the screen as well: the quotes tell it from what is printed.
-    type_in("echo one''begun; sleep 500");
+    type_in("sh -c 'echo one\"\"begun; exec sleep 500'");
     terminal.shows("onebegun");
-    terminal.until_it_shows("status 130", &["C-c", "echo status $?", "Enter"]);
-    type_in("echo two''begun; sleep 600");
+    press("C-c");
+    terminal.shows("[130,0]");
+    type_in(
+        "sh -c 'trap \"exit 7\" INT; trap \"echo go\"\"es-on\" CONT; echo two\"\"begun; while :; do sleep .1; done'",
+    );
     terminal.shows("twobegun");
-    terminal.until_it_shows("Stopped", &["C-z"]);
+    press("C-z");
+    terminal.shows("[148,1]");
     type_in("fg");
-    terminal.until_it_shows("threeended", &["C-c", "echo three''ended", "Enter"]);
+    terminal.shows("goes-on");
+    press("C-c");
+    terminal.shows("[7,0]");
     type_in("exit 5");
     terminal.shows("dockerd stopped within");
     terminal.shows("code=5");
