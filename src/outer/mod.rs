@@ -28,6 +28,8 @@ pub mod request;
 const GRACE: &str = "5s";
 /// Where the image's daemon is expected.
 const SOCKET: &str = "--attach=unix:///var/run/docker.sock";
+/// The check inside: for this program, and for people.
+const VERIFY: [&str; 5] = ["verify", "--format", "json", "--output", "human=/dev/stderr"];
 
 /// What came of an image.
 #[derive(Debug, Serialize)]
@@ -104,15 +106,13 @@ impl<'o> Outer<'o> {
     async fn inside(&self, id: &str, request: &Request, tried: &mut Tried) -> EngineResult<bool> {
         self.start(id).await?;
         if request.replace_entrypoint {
-            let check = [&["verify", "--format", "json", "--output", "human=/dev/stderr"][..]].concat();
-            return self.verify(id, &check, request, tried).await.map(|()| true);
+            return self.verify(id, &[], request, tried).await.map(|()| true);
         }
         let mut doing = "its daemon was waited for";
         let done = match self.wait(id, request).await {
             Ok(None) => {
                 doing = "it was checked";
-                let check = ["verify", SOCKET, "--format", "json", "--output", "human=/dev/stderr"];
-                self.verify(id, &check, request, tried).await
+                self.verify(id, &[SOCKET], request, tried).await
             }
             Ok(Some(failure)) => {
                 (tried.verdict, tried.first_failure) = (Verdict::Broken, Some(failure));
@@ -149,18 +149,8 @@ impl<'o> Outer<'o> {
     async fn environment(&self, image: &str, request: &Request, tried: &mut Tried) -> EngineResult<()> {
         let request = Request { replace_entrypoint: true, ..request.clone() };
         let id = self.create(image, &request, tried).await?;
-        let check = [
-            "verify",
-            "--until",
-            "daemon-state",
-            "--repair",
-            "none",
-            "--format",
-            "json",
-            "--output",
-            "human=/dev/stderr",
-        ];
-        let mut seen = Tried { notes: Vec::new(), first_failure: None, ..Tried::new(&tried.image) };
+        let check = ["--until", "daemon-state", "--repair", "none"];
+        let mut seen = Tried::new(&tried.image);
         let looked = async {
             self.start(&id).await?;
             self.verify(&id, &check, &Request { check: Vec::new(), ..request.clone() }, &mut seen).await
@@ -182,8 +172,8 @@ impl<'o> Outer<'o> {
         request: &Request,
         tried: &mut Tried,
     ) -> EngineResult<()> {
-        let words: Vec<_> =
-            words.iter().map(ToString::to_string).chain(request.check.iter().cloned()).collect();
+        let words = VERIFY.iter().chain(words).map(ToString::to_string);
+        let words: Vec<_> = words.chain(request.check.iter().cloned()).collect();
         let said = self.exec(id, &words).await?;
         let report: Value = serde_json::from_slice(&said.stdout).map_err(|_| said.junk())?;
         tried.verdict = match report["exit_code"].as_u64() {

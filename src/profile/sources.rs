@@ -1,0 +1,84 @@
+//! Where does the text of a profile come from? From a file, from the image's own directory, or from this binary.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+use super::Profile;
+use super::raw::Raw;
+use crate::host::Host;
+use crate::yaml::{self, Limits};
+
+/// The built-in profiles, so that the binary stands alone.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("default", include_str!("../../profiles/default.yaml")),
+    ("ci", include_str!("../../profiles/ci.yaml")),
+    ("strict", include_str!("../../profiles/strict.yaml")),
+    ("kubernetes", include_str!("../../profiles/kubernetes.yaml")),
+    ("nested", include_str!("../../profiles/nested.yaml")),
+    ("rootless", include_str!("../../profiles/rootless.yaml")),
+    ("legacy", include_str!("../../profiles/legacy.yaml")),
+];
+
+/// Where an image may keep profiles of its own; a file there is preferred to a built-in one of that name.
+const PROFILE_DIR: &str = "/etc/dindcheck/profiles";
+
+/// More `extends` in a row than this is taken for a circle.
+const MAX_EXTENDS: usize = 8;
+
+/// The names of the built-in profiles, with what each is for.
+pub fn built_in() -> Vec<(&'static str, String)> {
+    let describe = |text| {
+        yaml::from_str::<Raw>(text, Limits::HAND_WRITTEN)
+            .ok()
+            .and_then(|raw| raw.description)
+            .unwrap_or_default()
+    };
+    BUILT_IN.iter().map(|&(name, text)| (name, describe(text))).collect()
+}
+
+/// The text of a built-in profile.
+pub fn built_in_text(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// Reads the profile of that name, or in that file, with all that it extends.
+pub fn load(host: &dyn Host, name: &str) -> anyhow::Result<Profile> {
+    let mut layers = Vec::new();
+    let mut next = Some(name.to_owned());
+    while let Some(name) = next {
+        ensure!(
+            layers.len() < MAX_EXTENDS,
+            "profile {name}: more than {MAX_EXTENDS} `extends` in a row: a circle?"
+        );
+        let raw = parse(&name, &text_of(host, &name)?)?;
+        next = raw.extends.clone();
+        layers.push(raw);
+    }
+    Profile::from_layers(name, &layers)
+}
+
+/// Parses one layer; errors name the file, the line and the column.
+fn parse(name: &str, text: &str) -> anyhow::Result<Raw> {
+    yaml::from_str(text, Limits::HAND_WRITTEN).with_context(|| format!("profile {name}"))
+}
+
+/// The text of a profile: a file where the name is a path, else one of the image's own, else a built-in one.
+fn text_of(host: &dyn Host, name: &str) -> anyhow::Result<String> {
+    let is_path = name.contains('/') || Path::new(name).extension().is_some();
+    if is_path {
+        return host.read_text(Path::new(name)).with_context(|| format!("profile {name} cannot be read"));
+    }
+    if let Some(text) = host.read_if_there(&Path::new(PROFILE_DIR).join(format!("{name}.yaml")))? {
+        return Ok(text);
+    }
+    match built_in_text(name) {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("there is no profile {name}; built in are {}", names().join(", ")),
+    }
+}
+
+/// The built-in names.
+fn names() -> Vec<&'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name).collect()
+}
