@@ -14,5 +14,5 @@ for suite in bookworm trixie forky; do tests/bed/tree.sh "$suite" >/dev/null; do
 tests/bed/rootless.sh >/dev/null
 
 # The matrix plays several rows at a time by itself.
-export DINDCHECK_SANDBOX_BINARY=$binary
+export DINDCHECK_BINARY=$binary
 cargo test --locked --test sandbox -- --ignored --nocapture --test-threads=1 --skip by_hand "$@"
