@@ -1,4 +1,4 @@
-//! How is a world played? By boot.sh, in a process of its own.
+//! Plays a world: boot.sh, in a process of its own.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// Where a row's results are, and the id of its scenario in the plan: rows that are parts share one.
 pub(crate) fn id(row: &Row) -> String {
-    format!("{}-{}-{}", row.scenario, row.outer, row.inner)
+    format!("{}-{}-{}", row.scenario, row.outer.name(), row.inner.name())
 }
 
 /// Boots a world and plays its rows.
@@ -33,7 +33,7 @@ pub(crate) fn play(world: &World, binary: &Path, dir: &Path) -> Played {
     std::fs::write(&plan, plan_of(world)).expect("write the plan");
     let began = Instant::now();
     let output = Command::new(script("boot.sh"))
-        .args([world.kernel, world.cgroup])
+        .args([world.kernel.name(), world.cgroup])
         .args([&plan, binary, dir])
         .arg(deadline(world).as_secs().to_string())
         .stdin(Stdio::null())
@@ -50,7 +50,7 @@ fn plan_of(world: &World) -> String {
     rows.dedup_by_key(|row| id(row));
     let mut plan = String::new();
     for row in rows {
-        let _ = writeln!(plan, "{} {} {} {}", id(row), row.outer, row.inner, row.scenario);
+        let _ = writeln!(plan, "{} {} {} {}", id(row), row.outer.name(), row.inner.name(), row.scenario);
     }
     plan
 }
