@@ -21,7 +21,7 @@ check() {
 whole() { dindcheck verify --format json "$@" >/root/report 2>/root/err; }
 fake() { mkdir -p /root/fake; cat >/root/fake/dockerd; chmod +x /root/fake/dockerd; }
 PATH=/root/fake:$PATH
-quick() { printf 'daemon: {start_timeout: 1s, stop_timeout: 1s}\n' >/root/quick.yaml; }
+quick() { printf 'daemon: {start_timeout: 4s, stop_timeout: 1s}\n' >/root/quick.yaml; }
 "#;
 
 /// What `make test` samples of this topic.

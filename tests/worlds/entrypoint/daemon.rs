@@ -11,30 +11,33 @@ each_engine! {
     dockerd_may_be_the_command: Forky, of SUITES;
 }
 
-/// An entrypoint whose daemon is killed while its command runs.
-fn daemon_dies(policy: &str) -> Played {
+/// An entrypoint whose daemon is killed while its command runs, which then does this.
+fn daemon_dies(policy: &str, then: &str) -> Played {
     let script = format!(
         "dindcheck entrypoint {QUICK} --on-daemon-death {policy} -- bash -c '
-         trap \"exit 0\" TERM; kill -KILL $(pidof dockerd); for i in $(seq 100); do sleep 0.05; done
+         trap \"exit 0\" TERM; kill -KILL $(pidof dockerd); {then}
          docker version -f {{{{.Server.Version}}}}'"
     );
     play(Trixie, &script)
 }
 
+/// Long enough for the death to be noticed; in short pieces, between which bash takes signals.
+const WAITS: &str = "for i in $(seq 100); do sleep 0.05; done";
+
 #[test]
 #[ignore = "needs root and the test bed"]
 fn daemon_death_is_reported_or_restarts_it_or_stops_the_command() {
-    let reported = daemon_dies("report");
+    let reported = daemon_dies("report", WAITS);
     assert!(
         reported.code != 0 && reported.stderr.contains("ended before the command did, with signal 9"),
         "{}",
         reported.said()
     );
-    let restarted = daemon_dies("restart");
+    let restarted = daemon_dies("restart", "until docker version >/dev/null 2>&1; do sleep 0.05; done");
     assert_eq!(restarted.code, 0, "{}", restarted.said());
     assert!(restarted.stdout.starts_with(Trixie.engine()), "{}", restarted.said());
     assert!(restarted.stderr.contains("dockerd serves again"), "{}", restarted.said());
-    let stopped = daemon_dies("stop");
+    let stopped = daemon_dies("stop", WAITS);
     assert_eq!((stopped.code, stopped.stdout.as_str()), (1, ""), "{}", stopped.said());
 }
 

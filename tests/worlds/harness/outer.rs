@@ -16,7 +16,7 @@ const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KIL
 
 /// Functions for scripts: `snapshot` prints processes, mounts, files, cgroups, interfaces, rules, routes and sysctls;
 /// `same` fails and shows the difference where they are not as they were at `before`; `serve` starts dockerd and waits for
-/// it; `now` and `logged WORDS` are times in microseconds, the latter that of a line of dockerd's log.
+/// it; `listens PORT` waits for a server in the background; `now` and `logged WORDS` are times in microseconds, the latter that of a line of dockerd's log.
 const TOOLS: &str = r#"
 snapshot() {
     ps -eo comm --no-headers | grep -vE '^(bash|ps|sort|grep|find|sed|awk|cat|ip)$' | sort
@@ -31,6 +31,7 @@ snapshot() {
 before() { snapshot >/root/before 2>&1; }
 same() { snapshot >/root/after 2>&1; diff /root/before /root/after >&2; }
 serve() { dockerd >/root/dockerd.log 2>&1 & until docker version >/dev/null 2>&1; do sleep 0.05; done; }
+listens() { until ss -Hltn "sport = :$1" | grep -q .; do sleep 0.05; done; }
 now() { echo "${EPOCHREALTIME/./}"; }
 logged() { date -d "$(grep -m 1 "$1" /root/dockerd.log | grep -o 'time="[^"]*"' | cut -d'"' -f2)" +%s%6N; }
 "#;
@@ -104,7 +105,13 @@ impl Outer {
             let _ = docker(&["rm", "-fv", &name]).output();
             panic!("the outer container did not end in {DEADLINE:?}: {script}")
         });
-        Played::of(&output, began.elapsed())
+        let played = Played::of(&output, began.elapsed());
+        println!(
+            "@time {:.1} {}",
+            played.took.as_secs_f64(),
+            std::thread::current().name().unwrap_or_default()
+        );
+        played
     }
 
     /// Starts it in the background, with these words for its entrypoint: the image's own is `dindcheck entrypoint --`.

@@ -12,7 +12,7 @@ fn registry(status: &str, body: &str) -> String {
          $b=q({body}); while($c=$s->accept){{ $q=\"\"; while(<$c>){{ last if /^\\r?$/; $q=$_ unless $q }} \
          if ($q =~ m(/v2/ )) {{ print $c \"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{{}}\" }} \
          else {{ print $c \"HTTP/1.1 {status}\\r\\nContent-Type: application/json\\r\\nContent-Length: \".length($b).\"\\r\\nConnection: close\\r\\n\\r\\n$b\" }} \
-         close $c }}' & sleep 0.2"
+         close $c }}' & listens 5000"
     )
 }
 
@@ -24,9 +24,9 @@ fn refused(world: World, status: &str, code: &str, message: &str) -> World {
 
 /// A registry that speaks plain HTTP to those who expect TLS.
 const PLAIN: &str = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); \
-    while($c=$s->accept){ sysread $c,$b,9999; print $c \"HTTP/1.1 400 Bad Request\\r\\nConnection: close\\r\\n\\r\\n\"; close $c }' & sleep 0.2";
+    while($c=$s->accept){ sysread $c,$b,9999; print $c \"HTTP/1.1 400 Bad Request\\r\\nConnection: close\\r\\n\\r\\n\"; close $c }' & listens 5000";
 /// A registry that accepts, and says nothing.
-const MUTE: &str = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); push @c,$s->accept while 1' & sleep 0.2";
+const MUTE: &str = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>9,LocalPort=>5000); push @c,$s->accept while 1' & listens 5000";
 
 faults! {
     registry_answers_manifest_unknown: SUITES, |w| refused(w, "404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown")

@@ -92,6 +92,6 @@ fn resolver_that_containers_reach_is_reported() {
 #[test]
 #[ignore = "needs root and the test bed"]
 fn open_endpoint_is_reached() {
-    let open = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>5,LocalPort=>4321); while($s->accept){}' & sleep 0.2; ip addr add 10.77.0.1/32 dev lo";
+    let open = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>5,LocalPort=>4321); while($s->accept){}' & listens 4321; ip addr add 10.77.0.1/32 dev lo";
     World::new(Trixie).broken(open).profile("network:\n  endpoints: ['10.77.0.1:4321']").play().is_sound();
 }
