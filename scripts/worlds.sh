@@ -12,4 +12,4 @@ source scripts/engine.sh
 
 for suite in bookworm trixie forky; do tests/bed/outer.sh "$binary" "$suite" >/dev/null; done
 export DINDCHECK_BINARY=$binary
-cargo test --locked --test worlds -- --ignored ${DINDCHECK_NOCAPTURE:-} --test-threads="${DINDCHECK_WORLDS_AT_ONCE:-3}" "$@"
+cargo test --locked --test worlds -- --ignored --test-threads="${DINDCHECK_WORLDS_AT_ONCE:-3}" "$@"

@@ -24,7 +24,9 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// Where a row's results are, and the id of its scenario in the plan: rows that are parts share one.
 pub(crate) fn id(row: &Row) -> String {
-    format!("{}-{}-{}", row.scenario, row.outer.name(), row.inner.name())
+    let Row { scenario, argument, outer, inner, .. } = row;
+    let hybrid = if row.hybrid { "-hybrid" } else { "" };
+    format!("{scenario}{argument}{hybrid}-{}-{}", outer.name(), inner.name())
 }
 
 /// Boots a world and plays its rows.
@@ -43,14 +45,20 @@ pub(crate) fn play(world: &World, binary: &Path, dir: &Path) -> Played {
     Played { results: dir.join("results"), took: began.elapsed(), error }
 }
 
-/// The plan: scenarios by outer engine, in the order of their first row.
+/// The plan: scenarios by outer engine, in the order of their first row; those with hybrid cgroups last.
 fn plan_of(world: &World) -> String {
     let mut rows: Vec<&Row> = world.rows.iter().collect();
-    rows.sort_by_key(|row| row.outer);
+    rows.sort_by_key(|row| (row.hybrid, row.outer));
     rows.dedup_by_key(|row| id(row));
     let mut plan = String::new();
+    let mut hybrid = false;
     for row in rows {
-        let _ = writeln!(plan, "{} {} {} {}", id(row), row.outer.name(), row.inner.name(), row.scenario);
+        if row.hybrid && !hybrid {
+            plan.push_str("- hybrid\n");
+            hybrid = true;
+        }
+        let Row { outer, inner, scenario, argument, .. } = row;
+        let _ = writeln!(plan, "{} {} {} {scenario} {argument}", id(row), outer.name(), inner.name());
     }
     plan
 }

@@ -99,7 +99,7 @@ fn line(world: &World, row: &Row, played: &Played) -> Line {
         holds: played.error.is_none() && expected == seen,
         columns: [
             world.kernel.kernel().into(),
-            world.cgroup.into(),
+            row.cgroup(world).into(),
             row.outer.engine().into(),
             row.inner.engine().into(),
             name.into(),

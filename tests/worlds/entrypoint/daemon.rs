@@ -61,7 +61,7 @@ fn certificates() -> Vec<u8> {
 #[test]
 #[ignore = "needs root, the test bed, and openssl on this machine"]
 fn options_alone_are_dockerds_with_tls_where_certificates_are() {
-    let script = "mkdir /certs; tar -x -C /certs; (dindcheck wait && cd /certs/client && \
+    let script = "mkdir /certs; tar -x -C /certs; (until grep -qx dindcheck /proc/1/comm; do sleep 0.05; done; dindcheck wait && cd /certs/client && \
         docker --tlsverify --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem -H tcp://localhost:2376 info -f {{.Driver}} >&2
         # Before the end of the check it would be the check that is ended.
         while [ $(grep -lx dindcheck /proc/[0-9]*/comm 2>/dev/null | wc -l) -gt 1 ]; do sleep 0.1; done

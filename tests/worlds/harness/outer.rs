@@ -105,13 +105,7 @@ impl Outer {
             let _ = docker(&["rm", "-fv", &name]).output();
             panic!("the outer container did not end in {DEADLINE:?}: {script}")
         });
-        let played = Played::of(&output, began.elapsed());
-        println!(
-            "@time {:.1} {}",
-            played.took.as_secs_f64(),
-            std::thread::current().name().unwrap_or_default()
-        );
-        played
+        Played::of(&output, began.elapsed())
     }
 
     /// Starts it in the background, with these words for its entrypoint: the image's own is `dindcheck entrypoint --`.
