@@ -276,14 +276,31 @@ pub(crate) fn json(played: &Played) -> Option<Value> {
     serde_json::from_str(&played.stdout).ok()
 }
 
-/// Every fault with one engine that it is about, or with each in `make test-all`; `DINDCHECK_FAULT` picks those whose name
-/// contains it.
+/// The rows that are played: of each kind of fault one, with one of its engines; in `make test-all` every fault with each.
+/// `DINDCHECK_FAULT` picks every fault whose name contains it, or of a step of that name.
 pub(crate) fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
-    let wanted = std::env::var("DINDCHECK_FAULT").unwrap_or_default();
-    let picked = faults
-        .iter()
-        .filter(|fault| wanted.split(',').any(|part| fault.name.contains(part) || fault.step == part));
-    picked.flat_map(|fault| engines(fault).into_iter().map(|suite| (*fault, suite))).collect()
+    let picked: Vec<&Fault> = match std::env::var("DINDCHECK_FAULT") {
+        Ok(wanted) => {
+            let named = |fault: &Fault, part: &str| fault.name.contains(part) || fault.step == part;
+            faults.iter().copied().filter(|fault| wanted.split(',').any(|part| named(fault, part))).collect()
+        }
+        Err(_) if matrix::full() => faults.to_vec(),
+        Err(_) => kinds(faults).into_iter().map(|kind| kind[0]).collect(),
+    };
+    picked.into_iter().flat_map(|fault| engines(fault).into_iter().map(move |suite| (fault, suite))).collect()
+}
+
+/// Faults by kind: the step that finds them, the cause, how that counts, and whether a repair helps.
+fn kinds<'f>(faults: &[&'f Fault]) -> Vec<Vec<&'f Fault>> {
+    let mut kinds: Vec<Vec<&Fault>> = Vec::new();
+    let key = |fault: &Fault| (fault.step, fault.cause, fault.level, fault.repair);
+    for fault in faults {
+        match kinds.iter_mut().find(|kind| key(kind[0]) == key(fault)) {
+            Some(kind) => kind.push(fault),
+            None => kinds.push(vec![fault]),
+        }
+    }
+    kinds
 }
 
 /// The engines that a fault is played with.
@@ -293,11 +310,18 @@ fn engines(fault: &Fault) -> Vec<Suite> {
 
 /// What `make test` samples of the faults.
 pub(crate) fn matrices(faults: &[&Fault]) -> Vec<Matrix> {
-    let matrix = |fault: &&Fault| {
-        let kind = format!("{}: {} `{}`", fault.step, fault.name, fault.cause);
-        Matrix::of_engines(&kind, &[matrix::sample_engine(fault.name, fault.suites)], fault.suites)
+    let row = |fault: &Fault, suite: &Suite| format!("{} {}", fault.name, suite.engine());
+    let matrix = |kind: Vec<&Fault>| {
+        let (first, sample) = (kind[0], matrix::sample_engine(kind[0].name, kind[0].suites));
+        let rows = kind.iter().flat_map(|fault| fault.suites.iter().map(|suite| row(fault, suite)));
+        let (sample, rest) = rows.partition(|name| *name == row(first, &sample));
+        Matrix {
+            kind: format!("{} `{}`, {:?}", first.step, first.cause, first.level).to_lowercase(),
+            sample,
+            rest,
+        }
     };
-    faults.iter().map(matrix).collect()
+    kinds(faults).into_iter().map(matrix).collect()
 }
 
 /// A healthy world to the end of the ladder.
