@@ -4,7 +4,7 @@
 
 use super::{Report, StepReport};
 use crate::diagnosis;
-use crate::step::{Finding, Level, Outcome};
+use crate::finding::{Finding, Level, Outcome};
 
 /// The annotations, most telling first, and a notice where all is well.
 pub fn annotations(report: &Report) -> String {

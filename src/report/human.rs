@@ -1,12 +1,14 @@
 //! How does a person read a run? Live lines on stderr while it goes, the whole on stdout when it ends.
 
+use crate::exit::Verdict;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{FirstFailure, Report, StepReport, Verdict};
-use crate::step::{Finding, Level, Outcome, Phase};
+use super::{FirstFailure, Report, StepReport};
+use crate::finding::{Finding, Level, Outcome};
+use crate::step::Phase;
 
 /// Words are folded at this column, for terminals of 80.
 const WIDTH: usize = 80;

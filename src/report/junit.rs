@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Report, StepReport};
-use crate::step::{Finding, Level, Outcome};
+use crate::finding::{Finding, Level, Outcome};
 
 /// Writes the report as JUnit's XML.
 pub fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {

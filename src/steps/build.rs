@@ -6,8 +6,9 @@
 
 use crate::diagnosis::CauseId;
 use crate::engine::{EngineResult, Stage};
-use crate::plan::ImageChoice;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::options::ImageChoice;
+use crate::step::{Cx, Phase, Step};
 use crate::workload;
 
 /// See the ladder in `steps/mod.rs`.
@@ -24,12 +25,12 @@ const FAILED: CauseId = CauseId::new("image-build-failed");
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     // The profile's own image was brought in by the step `image`; this one is built on the built-in one.
-    let missing = cx.plan.image != ImageChoice::Builtin;
-    if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.plan).err()).flatten() {
+    let missing = cx.options.image != ImageChoice::Builtin;
+    if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.options).err()).flatten() {
         return Ok(vec![workload::failure(Stage::Create, error, FAILED)?]);
     }
-    let within = cx.plan.profile.image.timeout;
-    let built = cx.engine.build(cx.plan, within);
+    let within = cx.options.profile.image.timeout;
+    let built = cx.engine.build(cx.options, within);
     let found = match &built {
         Ok(built) => cx.engine.find_image(&built.reference, within),
         Err(error) => Err(error.clone()),
@@ -54,7 +55,7 @@ fn judge(built: EngineResult<(crate::engine::Built, bool)>) -> anyhow::Result<Ve
 mod tests {
     use super::*;
     use crate::engine::{Built, EngineError};
-    use crate::step::Level;
+    use crate::finding::Level;
 
     #[test]
     fn a_build_must_end_and_leave_an_image() {

@@ -4,11 +4,12 @@
 //! is told apart from one that was accepted and does nothing.
 
 use crate::diagnosis::CauseId;
+use crate::finding::{Finding, Level};
 use crate::probe::limits::Limits;
 use crate::probe::{Document, cgroup};
 use crate::profile::Controllers;
-use crate::step::{Cx, Finding, Level, Phase, Step};
-use crate::workload::{self, Part, spec};
+use crate::step::{Cx, Phase, Step};
+use crate::workload::{Part, spec};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -29,11 +30,11 @@ const SIGKILL: i32 = 9;
 const EAGAIN: i32 = 11;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let shown = match workload::shown(cx, Part::Limits, REFUSED)? {
+    let shown = match cx.workload.shown(Part::Limits, REFUSED)? {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
-    Ok(judge(shown.document(), &shown.run().warnings, &cx.plan.profile.controllers))
+    Ok(judge(shown.document(), &shown.run().warnings, &cx.options.profile.controllers))
 }
 
 /// A limit, and what is known of it.

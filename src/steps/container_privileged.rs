@@ -6,7 +6,8 @@ use crate::engine::{ContainerRun, EngineError, Stage};
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::status::{Seccomp, Status};
 use crate::facts::version::Version;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
 use crate::workload;
 
 mod third_level;
@@ -26,16 +27,16 @@ const CAPS: CauseId = CauseId::new("capability-missing-for-container");
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let alone;
-    let run = if let Some(run) = workload::privileged_beside(cx) {
+    let run = if let Some(run) = cx.workload.privileged_beside() {
         run
     } else {
-        alone = workload::privileged(cx);
+        alone = cx.workload.privileged();
         &alone
     };
     let own = Status::read(cx.host)?;
-    let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
+    let engine = cx.environment.borrow().engine.as_deref().and_then(Version::find);
     let mut findings = judge(run, &own, engine)?;
-    if cx.plan.profile.container.third_level {
+    if cx.options.profile.container.third_level {
         findings = third_level::add(cx, findings)?;
     }
     Ok(findings)
@@ -114,9 +115,9 @@ fn judge_refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Level;
     use crate::host::HostError;
     use crate::probe::privileged::Privileged;
-    use crate::step::Level;
     use crate::testing::problems;
     use nix::errno::Errno;
 

@@ -8,15 +8,17 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::diagnosis::CauseId;
-use crate::engine::error::seconds;
 use crate::engine::image::Archive;
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
 use crate::facts::cgroup::{Cgroups, Hierarchy};
-use crate::host::Host;
-use crate::plan::{ImageChoice, Plan};
+use crate::finding::Finding;
+use crate::host::SystemReader;
+use crate::options::ImageChoice;
+use crate::options::RunOptions;
 use crate::probe::Document;
 use crate::profile::Container;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::step::{Cx, Phase, Step};
+use crate::text::seconds;
 use crate::workload::{self, spec};
 
 mod life;
@@ -32,22 +34,22 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let Some(spec) = wanted(cx.plan) else { return probe(cx) };
+    let Some(spec) = wanted(cx.options) else { return probe(cx) };
     let before = refused_forks(cx.host);
-    let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
+    let run = cx.engine.run(cx.options, &spec, cx.options.profile.container.timeout);
     if let Err(error) = run.end {
         let failure = judge_failure(run.stage, error, &run.stderr)?;
         return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
-    Ok(judge_end(&cx.plan.profile.container, &run))
+    Ok(judge_end(&cx.options.profile.container, &run))
 }
 
 /// The container of the profile; `None` where that is the probe.
-fn wanted(plan: &Plan) -> Option<ContainerSpec> {
-    let command = &plan.profile.container.command;
-    let image = match &plan.image {
+fn wanted(options: &RunOptions) -> Option<ContainerSpec> {
+    let command = &options.profile.container.command;
+    let image = match &options.image {
         ImageChoice::Builtin if command.is_empty() => return None,
-        ImageChoice::Builtin => Archive::reference(&plan.run),
+        ImageChoice::Builtin => Archive::reference(&options.run),
         ImageChoice::Reference(reference) => reference.clone(),
     };
     let mut body = json!({ "Image": image });
@@ -62,10 +64,14 @@ fn wanted(plan: &Plan) -> Option<ContainerSpec> {
 fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let plain;
     let before = refused_forks(cx.host);
-    let all = workload::first(cx);
+    let all = cx.workload.first();
     let mut run = all;
     if let Err(EngineError::Refused { .. }) = &all.end {
-        plain = cx.engine.run(cx.plan, &spec::container(cx, "plain", &[]), cx.plan.profile.container.timeout);
+        plain = cx.engine.run(
+            cx.options,
+            &spec::container(cx.host, cx.options, "plain", &[]),
+            cx.options.profile.container.timeout,
+        );
         run = &plain;
     }
     if let Err(error) = &run.end {
@@ -77,17 +83,17 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         let what = "a container with limits, a volume and a port was refused; one without them runs";
         findings.push(Finding::warn(CauseId::new("container-start-failed"), what).with("refused", error));
     }
-    if workload::was_tried_twice(cx) {
+    if cx.workload.was_retried() {
         let what = "the kernel killed the first probe for memory beside the process that it was to kill; it was run once more";
         findings.push(Finding::pass(what));
     }
     findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
     findings.extend(life::judge_first(run)?);
-    if let Some(together) = workload::is_started_again(cx.plan).then(|| workload::together(cx)).flatten() {
+    if let Some(together) = cx.workload.is_restarted().then(|| cx.workload.together()).flatten() {
         findings.extend(life::judge_second(together));
     }
     // The headline of a passed step is its last finding.
-    findings.extend(judge_end(&cx.plan.profile.container, run));
+    findings.extend(judge_end(&cx.options.profile.container, run));
     Ok(findings)
 }
 
@@ -99,7 +105,7 @@ fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Res
 
 /// How often this container was refused a process by its own limit so far (Documentation/admin-guide/cgroup-v2.rst,
 /// `pids.events`).
-fn refused_forks(host: &dyn Host) -> u64 {
+fn refused_forks(host: &dyn SystemReader) -> u64 {
     let files = ["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"];
     let text = files.iter().find_map(|file| host.read_text(Path::new(file)).ok()).unwrap_or_default();
     let max = text.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok());

@@ -5,10 +5,11 @@
 use crate::diagnosis::CauseId;
 use crate::engine::{EngineError, Together};
 use crate::facts::confinement::UserNamespace;
+use crate::finding::{Finding, Level};
+use crate::host::trial::Attempt;
 use crate::probe::Document;
 use crate::probe::storage::Storage;
-use crate::step::{Cx, Finding, Level, Phase, Step};
-use crate::trial::Attempt;
+use crate::step::{Cx, Phase, Step};
 use crate::workload::{self, Part, Shown};
 use nix::errno::Errno;
 
@@ -27,7 +28,7 @@ const VOLUME: CauseId = CauseId::new("volume-not-working");
 const NEVER_TRIED: &str = "the probe did not try the file system";
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let shown = match workload::shown(cx, Part::Storage, VOLUME)? {
+    let shown = match cx.workload.shown(Part::Storage, VOLUME)? {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
@@ -35,7 +36,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if UserNamespace::read(cx.host)? != UserNamespace::Initial {
         findings.iter_mut().for_each(soften);
     }
-    if let (Shown::First(..), Some(together)) = (&shown, workload::together(cx)) {
+    if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
         findings.extend(judge_later(together)?);
     }
     if findings.iter().all(|finding| finding.level == Level::Pass) {
@@ -166,9 +167,9 @@ mod tests {
     use super::*;
     use crate::engine::ContainerRun;
     use crate::host::HostError;
+    use crate::host::trial::TrialReport;
     use crate::probe::storage::Life;
     use crate::testing::problems;
-    use crate::trial::TrialReport;
 
     fn lived(life: Life, failed: &[(&str, Errno)]) -> Document {
         let mut tried = TrialReport::default();

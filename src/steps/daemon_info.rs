@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::diagnosis::CauseId;
 use crate::engine::Versions;
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -33,8 +34,8 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
             ]);
         }
     };
-    cx.learned.borrow_mut().engine = Some(versions.engine.clone());
-    cx.learned.borrow_mut().api.clone_from(&versions.used);
+    cx.environment.borrow_mut().engine = Some(versions.engine.clone());
+    cx.environment.borrow_mut().api.clone_from(&versions.used);
     let mut findings = vec![judge_versions(&versions)];
     let info = match cx.engine.info(PATIENCE) {
         Ok(info) => info,
@@ -44,11 +45,11 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         }
     };
     let mode = Cgroups::read(cx.host).ok().map(|cgroups| cgroups.mode);
-    cx.learned.borrow_mut().storage_driver = text(&info, "Driver").map(ToOwned::to_owned);
+    cx.environment.borrow_mut().storage_driver = text(&info, "Driver").map(ToOwned::to_owned);
     findings.extend(judge_storage(&info));
     let systemd = cx.host.exists(Path::new("/run/systemd/system"))?;
     findings.extend(judge_cgroup(&info, mode, systemd));
-    findings.extend(judge_warnings(&info, &cx.plan.profile.controllers));
+    findings.extend(judge_warnings(&info, &cx.options.profile.controllers));
     Ok(findings)
 }
 
@@ -163,8 +164,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::finding::Level;
     use crate::profile::Controllers;
-    use crate::step::Level;
 
     fn wanted(required: &[&str], wanted: &[&str]) -> Controllers {
         let words = |list: &[&str]| list.iter().map(ToString::to_string).collect();

@@ -10,9 +10,11 @@ use nix::errno::Errno;
 
 use crate::diagnosis::CauseId;
 use crate::engine::Started;
+use crate::engine::docker::error::EngineError;
 use crate::engine::dockerd::NULL;
-use crate::engine::error::{EngineError, seconds};
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
+use crate::text::seconds;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -25,7 +27,7 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    match cx.engine.start(cx.plan) {
+    match cx.engine.start(cx.options) {
         Ok(started) => Ok(vec![judge(&started)]),
         Err(error) => {
             let finding = match of_the_machine(&error) {

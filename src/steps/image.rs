@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::diagnosis::{self, CauseId};
-use crate::engine::{EngineError, image::architecture};
-use crate::plan::ImageChoice;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::engine::EngineError;
+use crate::engine::image::architecture;
+use crate::finding::Finding;
+use crate::options::ImageChoice;
+use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -21,7 +23,7 @@ pub const STEP: Step = Step {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    match &cx.plan.image {
+    match &cx.options.image {
         ImageChoice::Builtin => builtin(cx),
         ImageChoice::Reference(reference) => named(cx, reference),
     }
@@ -30,7 +32,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 /// Loads the built-in image and looks whether it is there.
 fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let failed = CauseId::new("image-load-failed");
-    let loaded = cx.engine.load_builtin(cx.plan);
+    let loaded = cx.engine.load_builtin(cx.options);
     let found = loaded.and_then(|name| Ok((cx.engine.find_image(&name, PATIENCE)?, name)));
     let finding = match found {
         Ok((Some(_), name)) => {
@@ -68,8 +70,8 @@ fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
     };
     if found.is_none() {
         how = "was pulled";
-        (cx.say)(&format!("pulling {reference}"));
-        if let Err(error) = cx.engine.pull(reference, cx.plan.profile.image.timeout, cx.say) {
+        (cx.progress)(&format!("pulling {reference}"));
+        if let Err(error) = cx.engine.pull(reference, cx.options.profile.image.timeout, cx.progress) {
             return Ok(vec![judge_pull(reference, error)?]);
         }
         found = match cx.engine.find_image(reference, PATIENCE) {
@@ -192,7 +194,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     fn cause_of(message: &str) -> &'static str {
         let error = EngineError::Refused { doing: "pull".into(), status: 500, message: message.into() };

@@ -12,9 +12,10 @@ use crate::diagnosis::CauseId;
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::confinement::{Label, UserNamespace};
 use crate::facts::status::{Seccomp, Status};
+use crate::finding::Finding;
 use crate::host::Identity;
-use crate::step::{Cx, Finding, Phase, Step};
-use crate::trial::{Trial, TrialReport};
+use crate::host::trial::{Trial, TrialReport};
+use crate::step::{Cx, Phase, Step};
 
 mod calls;
 mod ids;

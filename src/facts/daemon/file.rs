@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::options::{self, Kind, Member};
 use crate::diagnosis::CauseId;
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Every fault of the file itself.
 const INVALID: CauseId = CauseId::new("daemon-json-invalid");
@@ -249,7 +249,7 @@ fn describe(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     const OLD: Version = Version::new(20, 10, 24);
     const NEW: Version = Version::new(28, 5, 2);

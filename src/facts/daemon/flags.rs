@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::options::{self, Kind, Opt};
 use crate::diagnosis::CauseId;
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// The flags that were given, by the name of the option in daemon.json.
 #[derive(Debug, Clone, Default, PartialEq)]

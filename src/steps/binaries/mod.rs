@@ -10,8 +10,9 @@ use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::Daemon;
 use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
-use crate::host::Host;
-use crate::step::{Cx, Finding, Level, Phase, Step};
+use crate::finding::{Finding, Level};
+use crate::host::SystemReader;
+use crate::step::{Cx, Phase, Step};
 
 use needs::{Need, needs};
 
@@ -36,19 +37,19 @@ struct Seen {
 }
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    if let Some(endpoint) = &cx.plan.attach {
+    if let Some(endpoint) = &cx.options.attach {
         return Ok(vec![Finding::pass(format!(
             "a daemon that runs already is used ({endpoint}): nothing is started here"
         ))]);
     }
-    let dockerd = Dockerd::read(cx.host, cx.plan)?;
-    if let Some(problem) = judge_dockerd(&cx.plan.profile.daemon.command, &dockerd, cx.host) {
+    let dockerd = Dockerd::read(cx.host, &cx.options.profile.daemon.command)?;
+    if let Some(problem) = judge_dockerd(&cx.options.profile.daemon.command, &dockerd, cx.host) {
         return Ok(vec![problem]);
     }
     let version = dockerd.version();
-    cx.learned.borrow_mut().engine = version.map(|version| version.to_string());
+    cx.environment.borrow_mut().engine = version.map(|version| version.to_string());
     // A configuration that cannot be read is the next step's matter; here its defaults count.
-    let settings = Daemon::read(cx.host, cx.plan).ok().map(|daemon| daemon.settings);
+    let settings = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings);
     let assumed = version.unwrap_or(Version::new(28, 0, 0));
     let seen = look(cx.host, needs(cx.host, assumed, settings.as_ref()))?;
     let mut findings = vec![found(&dockerd, &seen)];
@@ -59,7 +60,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Asks all of them at once.
-fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
+fn look(host: &dyn SystemReader, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for need in needs {
         let place = programs::find(host, &need.name, &need.dirs)?;
@@ -78,7 +79,7 @@ fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
 }
 
 /// What is wrong with dockerd itself, before anything else can be said.
-fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn Host) -> Option<Finding> {
+fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> Option<Finding> {
     let missing = CauseId::new("docker-program-missing");
     let path = || host.env("PATH").unwrap_or_default();
     match (&dockerd.place, &dockerd.said) {
@@ -164,7 +165,7 @@ fn is_broken_iptables(name: &str, version: Version, words: &str) -> bool {
 }
 
 /// Programs that are sound by themselves and do not go together, or not with this kernel.
-fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result<Vec<Finding>> {
+fn bad_pairs(host: &dyn SystemReader, dockerd: Version, seen: &[Seen]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if dockerd < Version::new(20, 10, 0) && Cgroups::read(host)?.mode == Mode::V2 {
         let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
@@ -181,7 +182,7 @@ fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result
 }
 
 /// The kernel has erofs, and its tool is missing.
-fn lacks_erofs_tool(host: &dyn Host) -> anyhow::Result<bool> {
+fn lacks_erofs_tool(host: &dyn SystemReader) -> anyhow::Result<bool> {
     let known = host.read_if_there("/proc/filesystems".as_ref())?.unwrap_or_default();
     let has = known.lines().any(|line| line.trim().ends_with("erofs"));
     Ok(has && programs::find(host, "mkfs.erofs", &programs::path_dirs(host))? == Place::Nowhere)

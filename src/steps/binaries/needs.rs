@@ -6,8 +6,8 @@ use crate::diagnosis::CauseId;
 use crate::facts::daemon::{Containerd, Firewall, Settings};
 use crate::facts::programs::{self, SHIM_VERSION, VERSION};
 use crate::facts::version::Version;
-use crate::host::Host;
-use crate::step::Level;
+use crate::finding::Level;
+use crate::host::SystemReader;
 
 /// A program that this engine, with these settings, will start.
 pub(super) struct Need {
@@ -29,7 +29,7 @@ pub(super) struct Need {
 }
 
 /// What this version starts with these settings (the defaults, where they are not known).
-pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<Need> {
+pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<&Settings>) -> Vec<Need> {
     let path = programs::path_dirs(host);
     let need = |role: &'static str, level, cause, breaks| Need {
         role,

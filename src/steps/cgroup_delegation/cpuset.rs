@@ -2,11 +2,11 @@
 
 use crate::diagnosis::CauseId;
 use crate::facts::cgroup::Cgroups;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// Looks at the container's own cpuset, where one is mounted; runc copies these values to its children.
-pub(super) fn check(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn check(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Vec<Finding>> {
     let shown = |m: &&crate::facts::mounts::Mount| m.fstype == "cgroup" && m.super_options.contains("cpuset");
     let Some(mount) = cgroups.mounts.0.iter().rfind(shown).filter(|m| !m.super_options.contains("noprefix"))
     else {

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use crate::diagnosis::CauseId;
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
-use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use crate::finding::{Finding, Reach};
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod cpuset;
 mod devices;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnosis::CauseId;
 use crate::facts::cgroup::Cgroups;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// Controllers that may be enabled for threads; enabling one beside processes makes the root `domain
 /// threaded` (cgroup-v2.rst, "Threads").
@@ -36,12 +36,12 @@ pub(super) struct Root {
 
 impl Root {
     /// Reads it.
-    pub(super) fn read(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Self> {
+    pub(super) fn read(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Self> {
         Self::of(host, &cgroups.v2_dir())
     }
 
     /// Reads the cgroup in that directory.
-    pub(super) fn of(host: &dyn Host, dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn of(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<Self> {
         let words = |file: &str| -> anyhow::Result<Vec<String>> {
             Ok(host.read_text(&dir.join(file))?.split_whitespace().map(ToOwned::to_owned).collect())
         };
@@ -84,7 +84,7 @@ pub(super) fn is_domain(controller: &str) -> bool {
 }
 
 /// `17 (dockerd, S)`.
-pub(super) fn named(host: &dyn Host, pid: i32) -> String {
+pub(super) fn named(host: &dyn SystemReader, pid: i32) -> String {
     if pid == 0 {
         return "a process of another pid namespace".to_owned();
     }
@@ -153,7 +153,7 @@ fn occupied(root: &Root) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     fn root() -> Root {
         let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();

@@ -5,8 +5,9 @@ use std::path::Path;
 use crate::diagnosis::CauseId;
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::facts::mounts::Mount;
+use crate::finding::{Finding, Reach};
 use crate::profile::Controllers;
-use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod repair;
 mod v1;
@@ -39,8 +40,8 @@ const NOT_MOUNTED: CauseId = CauseId::new("cgroup-v1-devices-not-mounted");
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let cgroups = Cgroups::read(cx.host)?;
-    cx.learned.borrow_mut().cgroup = Some(cgroups.mode.name().to_owned());
-    let wants = &cx.plan.profile.controllers;
+    cx.environment.borrow_mut().cgroup = Some(cgroups.mode.name().to_owned());
+    let wants = &cx.options.profile.controllers;
     Ok(match cgroups.mode {
         Mode::V2 => v2::judge(&cgroups, &v2::offered(cx.host, &cgroups)?, wants),
         _ => judge_v1(&cgroups, wants),

@@ -10,8 +10,8 @@ use super::{CONTROLLER_UNAVAILABLE, NOT_MOUNTED, read_only, root_mount};
 use crate::diagnosis::CauseId;
 use crate::facts::cgroup::{Cgroups, Hierarchy, Mode, ROOT};
 use crate::facts::mounts::Mount;
+use crate::finding::Finding;
 use crate::profile::Controllers;
-use crate::step::Finding;
 
 /// What dockerd (`daemon.NewDaemon`) and runc (`initPaths`) cannot do without.
 const DEVICES: &str = "devices";

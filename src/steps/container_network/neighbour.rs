@@ -2,8 +2,8 @@
 
 use crate::diagnosis::CauseId;
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::finding::Finding;
 use crate::probe::reach::Kind;
-use crate::step::Finding;
 use crate::workload;
 
 const NONE: CauseId = super::NONE;

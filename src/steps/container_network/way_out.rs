@@ -2,8 +2,8 @@
 
 use super::Compared;
 use crate::diagnosis::CauseId;
+use crate::finding::Finding;
 use crate::probe::reach::{Attempt, Kind, PathMtu, Reached};
-use crate::step::Finding;
 
 const OUT: CauseId = CauseId::new("container-outbound-network-unreachable");
 const DNS: CauseId = CauseId::new("container-dns-broken");

@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::FAILED;
 use crate::diagnosis::{self, CauseId};
 use crate::engine::ContainerRun;
-use crate::step::{Cx, Finding, Level};
+use crate::finding::{Finding, Level};
+use crate::step::Cx;
 use crate::workload;
 
 /// Most characters of what is no report.
@@ -18,8 +19,8 @@ pub(super) fn add(cx: &Cx<'_>, mut findings: Vec<Finding>) -> anyhow::Result<Vec
     if !runs {
         return Ok(findings.into_iter().map(in_the_way).collect());
     }
-    (cx.say)("a dockerd in an inner privileged container");
-    findings.push(judge(&workload::third_level(cx))?);
+    (cx.progress)("a dockerd in an inner privileged container");
+    findings.push(judge(&cx.workload.third_level())?);
     Ok(findings)
 }
 

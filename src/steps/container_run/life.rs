@@ -4,11 +4,11 @@
 use nix::errno::Errno;
 
 use crate::diagnosis::CauseId;
-use crate::engine::container::KILLED;
-use crate::engine::inside::Executed;
+use crate::engine::containers::KILLED;
+use crate::engine::containers::exec::Executed;
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::finding::Finding;
 use crate::probe::{LAST_WORDS, TERMINATED};
-use crate::step::Finding;
 use crate::workload;
 
 const EXEC: CauseId = CauseId::new("container-exec-failed");
@@ -122,7 +122,7 @@ pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     fn exec(end: Result<i64, EngineError>, stdout: &str) -> Executed {
         Executed { command: vec!["x".into()], stdout: stdout.into(), end }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::facts::mounts::Mounts;
-use crate::step::Level;
+use crate::finding::Level;
 
 fn outer(paths: &[(&str, &str)], v2: Option<&str>) -> Cgroups {
     let hierarchy = |(index, (name, path)): (usize, &(&str, &str))| Hierarchy {

@@ -9,11 +9,11 @@ use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Daemon, Settings};
 use crate::facts::version::Version;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// Looks for each.
-pub(super) fn judge(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(certificates(host, &daemon.settings)?);
     findings.extend(group(host, daemon)?);
@@ -25,7 +25,7 @@ pub(super) fn judge(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Vec<Find
 }
 
 /// Certificate, key and (with verification) authority must be files that can be read.
-fn certificates(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn certificates(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let tls = &settings.tls;
     let cause = CauseId::new("daemon-tls-config-invalid");
     if !tls.on {
@@ -50,7 +50,7 @@ fn certificates(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<F
 }
 
 /// A group that was named must exist; the default one need not.
-fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
+fn group(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let Some(name) = daemon.settings.values.text("group").filter(|name| *name != "docker") else {
         return Ok(None);
     };
@@ -66,7 +66,7 @@ fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
 
 /// `--userns-remap USER`: dockerd makes the user `dockremap` of `default` itself; any other must be there, with
 /// ids of its own.
-fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(user) = settings.userns_remap.as_deref().and_then(|spec| spec.split(':').next()) else {
         return Ok(None);
     };
@@ -90,7 +90,7 @@ fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>
 }
 
 /// The systemd driver of cgroups needs systemd (`/run/systemd/system`), and a slice for a parent.
-fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let running = host.exists(Path::new("/run/systemd/system"))?;
     let systemd = match settings.cgroup_driver.as_deref() {
         Some(name) => name == "systemd",
@@ -125,7 +125,7 @@ fn activation(daemon: &Daemon) -> Option<Finding> {
 }
 
 /// Variables that change what dockerd does, or look as if they did.
-fn variables(host: &dyn Host, daemon: &Daemon) -> Vec<Finding> {
+fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
     let misleads = CauseId::new("environment-variable-misleads-daemon");
     let warn =

@@ -3,7 +3,7 @@
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::Daemon;
 use crate::facts::daemon::hosts::Listen;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Addresses that are open to others without client certificates: a warning, which the profile `strict` makes a
 /// failure.

@@ -4,7 +4,7 @@
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Options that exclude each other.
 const CONTRADICTION: CauseId = CauseId::new("contradictory-daemon-flags");

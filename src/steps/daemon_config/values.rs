@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::Daemon;
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Looks at every value that dockerd looks at.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {

@@ -3,7 +3,8 @@
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::{Containerd, Daemon, store};
 use crate::facts::filesystem;
-use crate::step::{Cx, Finding};
+use crate::finding::Finding;
+use crate::step::Cx;
 
 /// What a trial of a dindcheck that was killed leaves in a data root.
 const OURS: &str = ".dindcheck-";

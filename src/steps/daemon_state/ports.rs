@@ -6,14 +6,14 @@ use std::path::Path;
 use crate::diagnosis::CauseId;
 use crate::facts::daemon::Settings;
 use crate::facts::daemon::hosts::Listen;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// State `TCP_LISTEN` (include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
 /// Each TCP address against those that are listened at.
-pub(super) fn check(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn check(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     let wanted: Vec<_> = settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());

@@ -10,8 +10,8 @@ use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Settings};
 use crate::facts::filesystem;
 use crate::facts::mounts::{Mount, Mounts};
-use crate::host::{FileKind, Host};
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::{FileKind, SystemReader};
 
 /// What is at a path where dockerd wants to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Socket {
 }
 
 /// Looks at each path; what is not there is left out.
-pub(super) fn read(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<Socket>> {
+pub(super) fn read(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
     for path in settings.hosts.iter().filter_map(|listen| match listen {
         Listen::Unix(path) => Some(path),
@@ -43,7 +43,7 @@ pub(super) fn read(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<S
 }
 
 /// Whether anybody does; that nobody does is an answer, too.
-fn listens(host: &dyn Host, path: &Path) -> anyhow::Result<bool> {
+fn listens(host: &dyn SystemReader, path: &Path) -> anyhow::Result<bool> {
     match host.connect(path) {
         Ok(()) => Ok(true),
         // EPROTOTYPE: it is a datagram socket. ENOENT: it has just gone.
@@ -118,7 +118,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
 
 /// A containerd that dockerd does not start itself must answer. (20.10 waits 60 s for it, 28 starts and fails
 /// at the first request, 29 fails at once.)
-pub(super) fn containerd(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+pub(super) fn containerd(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(path) = settings.containerd.socket() else { return Ok(None) };
     let cause = CauseId::new("containerd-socket-not-answering");
     let (error, hint) = match (host.connect(path), &settings.containerd) {

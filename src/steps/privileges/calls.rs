@@ -4,9 +4,9 @@ use nix::errno::Errno;
 
 use crate::diagnosis::CauseId;
 use crate::facts::confinement::Label;
+use crate::finding::Finding;
 use crate::host::HostError;
-use crate::step::Finding;
-use crate::trial::{Attempt, TrialReport};
+use crate::host::trial::{Attempt, TrialReport};
 
 const BLOCKS_CLONE3: CauseId = CauseId::new("seccomp-blocks-clone3");
 const BLOCKS_KEYCTL: CauseId = CauseId::new("seccomp-blocks-keyctl");

@@ -13,8 +13,8 @@ use crate::facts::daemon::Store;
 use crate::facts::daemon::store::graphdrivers;
 use crate::facts::filesystem::{self, BTRFS, FUSE, OVERLAY, XFS, ZFS};
 use crate::facts::version::Version;
+use crate::finding::Finding;
 use crate::host::HostError;
-use crate::step::Finding;
 
 const CAUSE_PRIOR: CauseId = CauseId::new("prior-storage-driver-unavailable");
 

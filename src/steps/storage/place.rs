@@ -6,8 +6,8 @@ use super::driver;
 use super::look::Seen;
 use crate::diagnosis::CauseId;
 use crate::facts::filesystem;
+use crate::finding::Finding;
 use crate::host::{FileKind, HostError};
-use crate::step::Finding;
 
 /// Below this dockerd does not even start (its databases and containerd's take some MiB).
 const HARDLY_ANYTHING: u64 = 8 << 20;
