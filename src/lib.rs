@@ -15,7 +15,6 @@
 
 pub mod cli;
 pub mod commands;
-pub mod diagnosis;
 pub mod engine;
 pub mod entrypoint;
 pub mod facts;
@@ -36,3 +35,6 @@ pub(crate) mod testing;
 pub mod trial;
 pub mod workload;
 pub mod yaml;
+
+/// Causes and the diagnosis of logs, a crate of its own.
+pub use dindcheck_diagnosis as diagnosis;
