@@ -15,7 +15,6 @@
 
 pub mod cli;
 pub mod commands;
-pub mod diagnosis;
 pub mod engine;
 pub mod entrypoint;
 pub mod exit;
@@ -41,3 +40,6 @@ pub mod text;
 pub mod trial;
 pub mod workload;
 pub mod yaml;
+
+/// Causes and the diagnosis of logs, a crate of its own.
+pub use dindcheck_diagnosis as diagnosis;

@@ -84,7 +84,7 @@ fn human(came: &Arrival, endpoint: &Endpoint) {
 
 /// What to do.
 fn remedy(finding: &Finding) -> Option<String> {
-    finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.clone()))
+    finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.to_owned()))
 }
 
 /// The same for programs.

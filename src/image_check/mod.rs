@@ -217,7 +217,7 @@ impl Tried {
         failure["what"] = format!("{what}: {}", read(&line.text).text).into();
         if log.cause.id != UNKNOWN {
             failure["cause"] = log.cause.id.as_str().into();
-            failure["remedy"] = log.cause.remedy.as_str().into();
+            failure["remedy"] = log.cause.remedy.into();
         }
     }
 

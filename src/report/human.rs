@@ -189,7 +189,7 @@ fn first(failure: &FirstFailure<'_>, report: &Report) -> String {
     field(&mut text, "what", &failure.what);
     if let Some(cause) = failure.cause {
         field(&mut text, "cause", cause.as_str());
-        field(&mut text, "meaning", &crate::diagnosis::cause(cause).meaning);
+        field(&mut text, "meaning", crate::diagnosis::cause(cause).meaning);
     }
     for (key, value) in failure.step.last_failing().map(|f| f.evidence.as_slice()).unwrap_or_default() {
         field(&mut text, "evidence", &format!("{key}: {value}"));

@@ -99,7 +99,8 @@ impl Report {
 
 /// The failure that a finding describes.
 fn of_finding<'r>(step: &'r StepReport, finding: &Finding) -> FirstFailure<'r> {
-    let remedy = finding.hint.clone().or_else(|| finding.cause.map(|id| diagnosis::cause(id).remedy.clone()));
+    let remedy =
+        finding.hint.clone().or_else(|| finding.cause.map(|id| diagnosis::cause(id).remedy.to_owned()));
     FirstFailure { step, cause: finding.cause, what: finding.what.clone(), remedy }
 }
 

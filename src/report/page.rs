@@ -46,7 +46,7 @@ impl<'d> First<'d> {
             step: failure.step,
             what: &failure.what,
             cause,
-            meaning: crate::diagnosis::find(cause).map_or("", |cause| cause.meaning.as_str()),
+            meaning: crate::diagnosis::find(cause).map_or("", |cause| cause.meaning),
             remedy: failure.remedy.as_deref().unwrap_or_default(),
             evidence: finding.map_or(&[], |found| found.evidence.as_slice()),
         })

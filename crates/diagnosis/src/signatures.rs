@@ -1,19 +1,18 @@
-//! Which cause does a message mean?
+//! Finds the cause that a message means.
 //!
-//! All signatures are searched for at once; of those that fit, the first of the vocabulary wins whose
-//! exception does not fit as well.
+//! All signatures are searched for at once; of those that match, the first of the vocabulary wins whose exception
+//! does not match as well.
 
 use std::sync::LazyLock;
 
 use super::matcher::{Matcher, Pattern};
-use super::vocabulary::{self, Signature};
+use super::vocabulary::{self, Cause, CauseId, Signature};
 
 /// A message that means a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Meaning {
-    /// Index into the vocabulary.
-    pub(super) cause: usize,
-    /// It only says what came of an earlier failure.
+    pub(super) cause: CauseId,
+    /// It only reports a consequence of an earlier failure.
     pub(super) weak: bool,
     /// It counts on a warning as well.
     pub(super) quiet: bool,
@@ -30,17 +29,16 @@ struct Signatures {
 }
 
 static SIGNATURES: LazyLock<Signatures> = LazyLock::new(|| {
-    let causes = vocabulary::all().iter().enumerate();
-    let all =
-        || causes.clone().flat_map(|(index, cause)| cause.signatures.iter().map(move |one| (index, one)));
-    let entries = all().map(|(index, signature)| Entry::new(index, signature)).collect();
-    Signatures { matcher: Matcher::new(all().map(|(_, signature)| signature.text.as_str())), entries }
+    let of = |cause: &'static Cause| cause.signatures.iter().map(move |signature| (cause.id, signature));
+    let all = || vocabulary::all().iter().flat_map(of);
+    let entries = all().map(|(cause, signature)| Entry::new(cause, signature)).collect();
+    Signatures { matcher: Matcher::new(all().map(|(_, signature)| signature.text)), entries }
 });
 
 impl Entry {
-    fn new(cause: usize, signature: &'static Signature) -> Self {
+    fn new(cause: CauseId, signature: &'static Signature) -> Self {
         let meaning = Meaning { cause, weak: signature.weak, quiet: signature.quiet };
-        Self { meaning, unless: signature.unless.as_deref().map(Pattern::new) }
+        Self { meaning, unless: signature.unless.map(Pattern::new) }
     }
 
     fn is_excepted(&self, text: &[u8]) -> bool {
@@ -48,7 +46,7 @@ impl Entry {
     }
 }
 
-/// What a message means, if a signature fits.
+/// The meaning of a message, if a signature matches.
 pub(super) fn meaning(text: &str) -> Option<Meaning> {
     let text = text.as_bytes();
     let Signatures { matcher, entries } = &*SIGNATURES;
@@ -60,14 +58,14 @@ pub(super) fn meaning(text: &str) -> Option<Meaning> {
 #[cfg(test)]
 mod tests {
     use super::meaning;
-    use crate::diagnosis::matcher::Pattern;
-    use crate::diagnosis::{lines, log, vocabulary};
+    use crate::matcher::Pattern;
+    use crate::{causes, lines, log, vocabulary};
 
     #[test]
     fn every_pattern_compiles() {
         for cause in vocabulary::all() {
-            for signature in &cause.signatures {
-                for text in [&signature.text].into_iter().chain(&signature.unless) {
+            for signature in cause.signatures {
+                for text in [signature.text].into_iter().chain(signature.unless) {
                     assert!(Pattern::new(text).regex().is_some(), "{}: {text}", cause.id);
                 }
             }
@@ -78,9 +76,9 @@ mod tests {
     #[test]
     fn every_example_is_a_candidate_and_means_its_cause() {
         for cause in vocabulary::all().iter().filter(|cause| !cause.signatures.is_empty()) {
-            let shows = cause.shows.as_deref().unwrap_or_default();
-            let found = meaning(&log::read(shows).text).map(|meaning| vocabulary::all()[meaning.cause].id);
-            if found.is_none() && ["mtu-mismatch", "cgroup-host-namespace"].contains(&cause.id.as_str()) {
+            let shows = cause.shows.unwrap_or_default();
+            let found = meaning(&log::read(shows).text).map(|meaning| meaning.cause);
+            if found.is_none() && [causes::MTU_MISMATCH, causes::CGROUP_HOST_NAMESPACE].contains(&cause.id) {
                 continue; // described, not quoted: no program names them
             }
             assert_eq!(found, Some(cause.id), "{shows}");

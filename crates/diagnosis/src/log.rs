@@ -1,8 +1,7 @@
-//! What does a line of a log say, without the wrappers it came in?
+//! Reads a line of a log: its level and its message, without wrappers and escapes.
 //!
-//! A message of dockerd may arrive as logfmt, as JSON, in the short form of old versions, or bare; in
-//! front of it may stand what journald, compose, Kubernetes, a build or a CI runner put there. All of that
-//! is peeled off until the message is left, with its level if it has one and its quotes freed of escapes.
+//! A message of dockerd is logfmt, JSON, the short format of old versions, or bare; journald, compose, Kubernetes, a
+//! build or a CI runner may have put a prefix before it. Prefixes are removed until the message is left.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -11,7 +10,7 @@ use regex::Regex;
 
 use super::logfmt;
 
-/// How loud a line is by its own account.
+/// The level of a line, in ascending order of severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// `trace`, `debug`, `info`, `notice`.
@@ -26,20 +25,20 @@ pub enum Level {
     Fatal,
 }
 
-/// A line without its wrappers.
+/// A line of a log without its wrappers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its level.
     pub level: Level,
     /// Message and fields, without escapes.
     pub text: String,
-    /// Whether it came in a form of its own (logfmt, JSON, old form), so that it continues nothing.
+    /// Whether it has a format of its own (logfmt, JSON, the short format), so that it continues no earlier line.
     pub formed: bool,
 }
 
 const WRAPPINGS: usize = 8;
 
-/// Peels a line.
+/// Reads a line. Any text is accepted.
 pub fn read(line: &str) -> Record {
     let plain = without_escapes(line);
     let mut rest = plain.trim_end_matches(['\r', '\n', ' ']);
@@ -97,7 +96,7 @@ fn of_bytes(value: &serde_json::Value) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes?).into_owned())
 }
 
-/// A line as it is shown: as it stands there, but in letters.
+/// A line as it is shown: verbatim, with a message that journald exports as numbers decoded.
 pub(super) fn shown(raw: &str) -> String {
     let numbers = || {
         let value: serde_json::Value = serde_json::from_str(raw.trim()).ok()?;
@@ -107,7 +106,7 @@ pub(super) fn shown(raw: &str) -> String {
     without_escapes(letters.as_deref().unwrap_or(raw)).trim_end().to_owned()
 }
 
-/// The message in a wrapper may be wrapped again, but not in JSON for ever.
+/// The message in a wrapper may be wrapped again; JSON inside of JSON is not opened.
 fn read_inner(message: &str) -> Record {
     let message = message.trim_end_matches(['\r', '\n']);
     if message.trim_start().starts_with('{') {
@@ -116,7 +115,7 @@ fn read_inner(message: &str) -> Record {
     read(message)
 }
 
-/// What a wrapper says about the level.
+/// The level that a wrapper carries.
 enum Wrapped {
     Nothing,
     Level(Level),
@@ -169,7 +168,7 @@ fn peel(rest: &str) -> Option<(Wrapped, &str)> {
     (end > 0).then(|| (wrapped, &rest[end..]))
 }
 
-/// The level behind its many names.
+/// The level by any of its names.
 pub(super) fn level_of(name: &str) -> Level {
     match name.as_bytes().first().map(u8::to_ascii_lowercase) {
         Some(b'w') => Level::Warning,
@@ -179,7 +178,7 @@ pub(super) fn level_of(name: &str) -> Level {
     }
 }
 
-/// Without ANSI sequences and other control characters.
+/// The line without ANSI sequences and other control characters.
 pub fn without_escapes(line: &str) -> Cow<'_, str> {
     if !line.bytes().any(|byte| byte < b' ' && byte != b'\t') {
         return Cow::Borrowed(line);
@@ -210,7 +209,7 @@ fn skip_sequence(characters: &mut std::str::Chars<'_>) {
     }
 }
 
-/// Without the backslashes of however many layers of quoting; a quoted line break becomes a space.
+/// The text without the backslashes of any number of quoting layers; a quoted line break becomes a space.
 fn free(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {
         return Cow::Borrowed(text);

@@ -1,6 +1,6 @@
-//! Which messages look like failures and are none?
+//! Recognises harmless messages that read like failures.
 //!
-//! Each kind has a name, which the diagnosis shows, so that nobody has to guess why a line was passed over.
+//! Each kind has a name, which the diagnosis reports with the line that it ignores.
 
 use std::sync::LazyLock;
 
@@ -159,7 +159,7 @@ const KINDS: &[Kind] = &[
 
 static MATCHER: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(KINDS.iter().map(|kind| kind.text)));
 
-/// The name of the kind of harmless message that this is.
+/// The kind of a harmless message; `None` for any other.
 pub(super) fn name(record: &Record) -> Option<&'static str> {
     if is_verdict(&record.text) {
         return None;
@@ -169,7 +169,7 @@ pub(super) fn name(record: &Record) -> Option<&'static str> {
     kinds.next().map(|kind| kind.name)
 }
 
-/// What a program says when it gives up is no noise, whatever it quotes.
+/// Whether a program reports that it gives up; such a message is no noise, whatever it quotes.
 fn is_verdict(text: &str) -> bool {
     const VERDICTS: [&str; 11] = [
         "failed to start daemon",
@@ -192,7 +192,7 @@ fn is_verdict(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::KINDS;
-    use crate::diagnosis::matcher::Pattern;
+    use crate::matcher::Pattern;
 
     #[test]
     fn every_kind_compiles_and_has_a_name_of_its_own() {

@@ -1,8 +1,8 @@
-//! Which of many patterns fits a text, at little cost?
+//! Matches a text against hundreds of regular expressions at little cost.
 //!
-//! One automaton for hundreds of patterns would have to be enormous. So each pattern names the words of
-//! which one must occur where it fits (the parser of regular expressions tells them); one search finds the
-//! words, and only the patterns that they belong to are tried. A pattern is compiled when it is first tried.
+//! One automaton for all of them would be enormous. Instead, each pattern has literals of which one must occur where
+//! it matches (taken from its syntax tree); one search finds the literals, and only their patterns are tried. A pattern
+//! is compiled when it is first tried.
 
 use std::sync::OnceLock;
 
@@ -13,8 +13,8 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor, Seq};
 /// The most memory that the automaton of one pattern may take.
 const AUTOMATON: usize = 256 * 1024;
 
-/// A pattern that is compiled when it is first tried, without regard to case. One that does not compile
-/// never fits; tests compile them all.
+/// A regular expression without regard to case, compiled when it is first tried. One that does not compile never
+/// matches; tests compile them all.
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: &'static str,
@@ -46,7 +46,7 @@ impl Pattern {
 pub(super) struct Matcher {
     patterns: Vec<Pattern>,
     words: Option<AhoCorasick>,
-    /// For each word, the patterns that it belongs to.
+    /// For each word, the pattern that it belongs to.
     owners: Vec<usize>,
     /// Patterns without such words.
     wordless: Vec<usize>,
@@ -68,7 +68,7 @@ impl Matcher {
         Self { patterns, words, owners, wordless }
     }
 
-    /// The patterns that fit, in order.
+    /// The indices of the patterns that match, in order.
     pub(super) fn fitting<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let mut possible = vec![false; self.patterns.len()];
         for &index in &self.wordless {
@@ -82,7 +82,7 @@ impl Matcher {
     }
 }
 
-/// Words of which one occurs wherever the pattern fits; none if there is no telling.
+/// Words of which one occurs wherever the pattern matches; none if the pattern has none.
 fn required_words(pattern: &str) -> Vec<Vec<u8>> {
     let Ok(hir) = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern) else {
         return Vec::new();

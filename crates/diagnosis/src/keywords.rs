@@ -1,4 +1,4 @@
-//! Which words make a line worth a look?
+//! The words by which a line is selected for a closer look.
 
 /// Words of failures, and of the marks that say how far a daemon came. A signature matches no message
 /// without one of them; a registry test checks it.

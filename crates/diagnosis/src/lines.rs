@@ -1,27 +1,26 @@
-//! Which lines of a stream are worth a closer look?
+//! Cuts a stream into numbered lines, and passes on those with a word that occurs in failures.
 //!
-//! A stream comes in pieces of any size. Here it is cut into numbered lines of at most 16 KiB, and only
-//! lines with a word that occurs in failures are handed on: in a debug log that is one in a hundred.
+//! A stream comes in pieces of any size. A line is read up to 16 KiB. In a debug log one line in a hundred passes.
 
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::words;
+use super::keywords;
 
-/// What of a line is read.
+/// How many bytes of a line are read.
 pub const LINE_LIMIT: usize = 16 * 1024;
 
-static FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(words::FAILURE));
+static FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(keywords::FAILURE));
 
-static LOUD_FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(words::LOUD));
+static LOUD_FILTER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(keywords::LOUD));
 
 fn automaton(words: &[&str]) -> Option<AhoCorasick> {
     AhoCorasickBuilder::new().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words).ok()
 }
 
-/// Whether a line says itself that it is no complaint, and holds nothing that speaks against it.
+/// Whether a line has the level info or debug, and no word that makes it count nevertheless.
 fn is_dull(line: &[u8]) -> bool {
     static QUIET: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" level="));
     static SKIPPED: LazyLock<memmem::Finder<'static>> =
@@ -32,12 +31,12 @@ fn is_dull(line: &[u8]) -> bool {
         && (SKIPPED.find(head).is_some() || LOUD_FILTER.as_ref().is_some_and(|filter| !filter.is_match(line)))
 }
 
-/// Whether a line has a word of failures.
+/// Whether a line may be about a failure.
 pub(super) fn is_candidate(line: &[u8]) -> bool {
     FILTER.as_ref().is_none_or(|filter| filter.is_match(line)) && !is_dull(line)
 }
 
-/// Takes the lines that pass; says whether it wants the next line too, whatever it says.
+/// Takes the lines that pass; returns whether the next line is needed too, whatever it contains.
 pub(super) trait Sink {
     fn line(&mut self, number: u64, line: &[u8]) -> bool;
 }
@@ -67,12 +66,12 @@ impl Lines {
         (!self.partial.is_empty()).then_some((self.number + 1, &self.partial[..]))
     }
 
-    /// Whether that line is worth a look.
+    /// Whether that line passes.
     pub(super) fn wants(&self, line: &[u8]) -> bool {
         self.wants_next || is_candidate(line)
     }
 
-    /// Ends the line that earlier pieces began; gives what follows it.
+    /// Ends the line that earlier pieces began; returns the bytes after it.
     fn complete<'a>(&mut self, bytes: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let Some(end) = memchr(b'\n', bytes) else {
             self.keep(bytes);
@@ -90,14 +89,14 @@ impl Lines {
         &bytes[end + 1..]
     }
 
-    /// Keeps the front of a line whose end is not there yet.
+    /// Keeps the start of a line whose end has not arrived yet.
     fn keep(&mut self, bytes: &[u8]) {
         let room = LINE_LIMIT - self.partial.len();
         self.skipping |= bytes.len() > room;
         self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Many whole lines at once: only those with a match are looked at.
+    /// Many whole lines at once: only those with a match are examined.
     fn whole(&mut self, block: &[u8], sink: &mut impl Sink) {
         let mut at = 0;
         while at < block.len() {

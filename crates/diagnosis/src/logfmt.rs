@@ -1,7 +1,7 @@
-//! What do the `key=value` fields of a logfmt line say?
+//! Reads the `key=value` fields of a logfmt line.
 //!
-//! The level is taken out, the time dropped, the message comes first and the other fields follow as they
-//! are named. Lines that were cut at either end are read as far as they go.
+//! The level is separated, the time dropped; the message comes first and the other fields follow with their names.
+//! A line that is cut at either end is read as far as it goes.
 
 use super::log::{Level, level_of};
 
@@ -12,7 +12,7 @@ pub(super) struct Fields {
     pub(super) text: String,
 }
 
-/// Reads a line that is logfmt; the front may be missing.
+/// Reads a logfmt line, whose front may be missing; `None` for any other.
 pub(super) fn read(line: &str) -> Option<Fields> {
     let mut rest = &line[start(line)?..];
     let mut fields = Fields { level: Level::Quiet, text: String::with_capacity(line.len()) };
@@ -35,20 +35,20 @@ pub(super) fn read(line: &str) -> Option<Fields> {
     Some(fields)
 }
 
-/// Where the fields begin; what an unknown wrapper put before them is left out.
+/// The offset at which the fields begin, after any unknown wrapper.
 fn start(line: &str) -> Option<usize> {
     let level = position(line, "level=").or_else(|| position(line, "evel=").filter(|&at| at == 0))?;
     let time = position(line, "time=").filter(|&time| time < level);
     (level < 160 && (line.contains("msg=") || line.contains("error="))).then_some(time.unwrap_or(level))
 }
 
-/// Where the word begins, at the front or after a space.
+/// The offset of the word, at the front or after a space.
 fn position(line: &str, word: &str) -> Option<usize> {
     let at = line.find(word)?;
     (at == 0 || line.as_bytes().get(at - 1) == Some(&b' ')).then_some(at)
 }
 
-/// The next field, and what follows it. Text without `=` is given with an empty key.
+/// The next field, and what follows it. Text without `=` has an empty key.
 fn next(rest: &str) -> Option<(&str, &str, &str)> {
     let rest = rest.trim_start_matches(' ');
     if rest.is_empty() {
@@ -81,8 +81,8 @@ fn closing_quote(quoted: &str) -> usize {
     bytes.len()
 }
 
-/// Whether a quote ends its value here: programs forget to escape inner quotes, so another field or the
-/// end must follow.
+/// Whether a quote ends its value: another field or the end must follow, because programs forget to escape inner
+/// quotes.
 fn ends_value(after: &str) -> bool {
     let Some(rest) = after.strip_prefix(' ') else { return after.trim_end().is_empty() };
     let word = rest.split([' ', '"']).next().unwrap_or("");
@@ -92,7 +92,7 @@ fn ends_value(after: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Fields, read};
-    use crate::diagnosis::log::Level;
+    use crate::log::Level;
 
     #[test]
     fn message_first_then_the_fields() {

@@ -1,65 +1,73 @@
-//! Why did it fail, according to the log?
+//! Why Docker-in-Docker fails: a vocabulary of causes, and the diagnosis of logs by it.
 //!
-//! The rule behind it: read from the first real error, not from the last message. A stream is cut into
-//! [`lines`]; of a line that may tell something the wrappers are peeled off ([`log`]); it is harmless
-//! ([`noise`]), or means a cause ([`signatures`]), or is an error that nobody knows. The [`ledger`] keeps
-//! the first of each, and [`conclude`] says which of them is the root.
+//! A log is read from its first real error, not from its last message. A stream is cut into lines (`lines`), and the
+//! wrappers of those with a keyword are removed ([`log`]). A message is harmless (`noise`), means a cause
+//! (`signatures`), or is an error without a known cause; `log_state` keeps the first of each, and `conclude` picks the
+//! root cause.
 //!
-//! The same vocabulary ([`Cause`]) serves the live checks.
+//! ```
+//! let log: &[u8] = b"failed to start daemon: Devices cgroup isn't mounted\n";
+//! let diagnosis = dindcheck_diagnosis::diagnose(log)?;
+//! assert_eq!(diagnosis.cause.id, dindcheck_diagnosis::causes::CGROUP_V1_DEVICES_NOT_MOUNTED);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! The checks of a live machine name their causes from the same vocabulary ([`causes`]). Nothing here opens a file or
+//! depends on the operating system.
 
 mod conclude;
-mod ledger;
+mod keywords;
 mod lines;
 pub mod log;
+mod log_state;
 mod logfmt;
 mod matcher;
 mod noise;
 mod refine;
 mod signatures;
 mod vocabulary;
-mod words;
 
 use std::io::{ErrorKind, Read};
 
 use serde::{Serialize, Serializer};
 
-pub use ledger::{LogLine, Noise};
 pub use lines::LINE_LIMIT;
-pub use vocabulary::{Cause, CauseId, NO_ERROR_FOUND, Signature, UNKNOWN, all, cause, explain, find};
+pub use log_state::{LogLine, Noise};
+pub use vocabulary::causes::{NO_ERROR_FOUND, UNKNOWN};
+pub use vocabulary::{Cause, CauseId, Signature, all, cause, causes, explain, find};
 
-use ledger::Ledger;
 use lines::{Lines, Sink};
+use log_state::LogState;
 
 const SCHEMA_VERSION: u32 = 1;
 const PIECE: usize = 128 * 1024;
 
-/// What a log says.
+/// The diagnosis of a log.
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
     /// The root cause; `no-error-found` and `unknown` are possible.
     pub cause: &'static Cause,
-    /// Where it shows first.
+    /// The line where it shows first.
     pub first_error: Option<LogLine>,
     /// The last message of a failure, which is what people usually look at.
     pub last_error: Option<LogLine>,
     /// Later failures, the first few and the last.
     pub consequences: Vec<LogLine>,
-    /// Messages that look like failures and are none, one of each kind.
+    /// Harmless messages that read like failures, one of each kind.
     pub ignored_noise: Vec<Noise>,
-    /// What the log alone cannot tell.
+    /// Causes that this log alone does not rule out.
     pub hint: Option<String>,
 }
 
-/// The cause that a single message means by itself.
+/// The cause that a single message means by itself; `None` if no signature matches or only consequences do.
 pub fn of_message(text: &str) -> Option<CauseId> {
-    let meaning = signatures::meaning(text).filter(|meaning| !meaning.weak)?;
-    all().get(meaning.cause).map(|cause| cause.id)
+    signatures::meaning(text).filter(|meaning| !meaning.weak).map(|meaning| meaning.cause)
 }
 
 impl Diagnosis {
     /// Whether a failure was found.
     pub fn is_failure(&self) -> bool {
-        self.cause.id != NO_ERROR_FOUND
+        self.cause.id != causes::NO_ERROR_FOUND
     }
 }
 
@@ -69,9 +77,9 @@ impl Serialize for Diagnosis {
             schema_version: SCHEMA_VERSION,
             cause: Short {
                 id: self.cause.id,
-                stage: &self.cause.stage,
-                meaning: &self.cause.meaning,
-                remedy: &self.cause.remedy,
+                stage: self.cause.stage,
+                meaning: self.cause.meaning,
+                remedy: self.cause.remedy,
             },
             first_error: self.first_error.as_ref(),
             last_error: self.last_error.as_ref(),
@@ -106,40 +114,40 @@ struct Short<'a> {
 #[derive(Debug, Default)]
 pub struct Diagnoser {
     lines: Lines,
-    ledger: Ledger,
+    state: LogState,
 }
 
-impl Sink for Ledger {
+impl Sink for LogState {
     fn line(&mut self, number: u64, line: &[u8]) -> bool {
         self.take(number, &String::from_utf8_lossy(line))
     }
 }
 
 impl Diagnoser {
-    /// Nothing seen yet.
+    /// A diagnosis of an empty log.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next bytes, which may begin and end anywhere.
+    /// Takes the next bytes, which may begin and end in the middle of a line.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.lines.push(bytes, &mut self.ledger);
+        self.lines.push(bytes, &mut self.state);
     }
 
-    /// What the log says so far; more may be pushed afterwards.
+    /// The diagnosis of the log so far; more may be pushed afterwards.
     pub fn finish(&mut self) -> Diagnosis {
         match self.lines.rest() {
             Some((number, line)) if self.lines.wants(line) => {
-                let mut ledger = self.ledger.clone();
-                ledger.line(number, line);
-                conclude::conclude(&ledger)
+                let mut state = self.state.clone();
+                state.line(number, line);
+                conclude::conclude(&state)
             }
-            _ => conclude::conclude(&self.ledger),
+            _ => conclude::conclude(&self.state),
         }
     }
 }
 
-/// Diagnoses a whole log in constant memory.
+/// Diagnoses a whole log in constant memory. Errors are those of the reader; interrupted reads are repeated.
 pub fn diagnose(mut reader: impl Read) -> std::io::Result<Diagnosis> {
     let mut diagnoser = Diagnoser::new();
     let mut piece = vec![0; PIECE];

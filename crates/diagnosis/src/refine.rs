@@ -1,40 +1,33 @@
-//! What does a line count for, given what stands around it?
+//! Decides how much a line counts: a failure, a complaint, a message that continues, a sign of how far dockerd came.
 
 use super::log::{Level, Record};
 use super::matcher::Pattern;
-use super::vocabulary::{self, CauseId};
+use super::vocabulary::{CauseId, causes};
 
-/// Refused mounts and rules.
-pub(super) const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
-/// Overlay in a user namespace.
-pub(super) const IN_USER_NAMESPACE: CauseId = CauseId::new("overlay-in-user-namespace-unsupported");
-const ON_OVERLAY: CauseId = CauseId::new("overlay-on-overlay-data-root");
-const FILESYSTEM: CauseId = CauseId::new("data-root-filesystem-unsupported");
-
-pub(super) fn index(id: CauseId) -> usize {
-    vocabulary::all().iter().position(|cause| cause.id == id).unwrap_or(0)
-}
-
-/// Failures of a start that did not last: the daemon came up afterwards.
+/// Start failures that a later start of the daemon makes void.
 pub(super) const START_FAILURES: [CauseId; 4] = [
-    CauseId::new("containerd-socket-not-answering"),
-    CauseId::new("containerd-start-timeout"),
-    CauseId::new("storage-driver-not-supported"),
-    CauseId::new("stale-containerd-pid-file"),
+    causes::CONTAINERD_SOCKET_NOT_ANSWERING,
+    causes::CONTAINERD_START_TIMEOUT,
+    causes::STORAGE_DRIVER_NOT_SUPPORTED,
+    causes::STALE_CONTAINERD_PID_FILE,
 ];
 
-/// Whether a cause is one of these.
-pub(super) fn is_of_the_start(cause: usize) -> bool {
-    START_FAILURES.contains(&vocabulary::all()[cause].id)
+/// Whether a cause is one of them.
+pub(super) fn is_start_failure(cause: CauseId) -> bool {
+    START_FAILURES.contains(&cause)
 }
 
-/// A refused overlay mount, which in a user namespace means that namespace.
-pub(super) fn is_refused_overlay(cause: usize, text: &str) -> bool {
-    let id = vocabulary::all()[cause].id;
-    text.contains("overlay") && [NOT_PRIVILEGED, ON_OVERLAY, FILESYSTEM].contains(&id)
+/// A refused overlay mount; in a user namespace, that namespace is what refuses it.
+pub(super) fn is_refused_overlay(cause: CauseId, text: &str) -> bool {
+    const REFUSED: [CauseId; 3] = [
+        causes::OUTER_CONTAINER_NOT_PRIVILEGED,
+        causes::OVERLAY_ON_OVERLAY_DATA_ROOT,
+        causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
+    ];
+    text.contains("overlay") && REFUSED.contains(&cause)
 }
 
-/// Whether the line speaks of a rootless daemon.
+/// Whether the line is about a rootless daemon.
 pub(super) fn is_rootless(text: &str) -> bool {
     ["rootless", "/.local/share/docker", "/run/user/"].iter().any(|word| text.contains(word))
 }
@@ -44,7 +37,7 @@ static VERDICT: Pattern = Pattern::new(concat!(
     r"error-response=.*(failed to create (shim )?task|oci runtime create failed|failed to start shim)"
 ));
 
-/// Whether the line is a failure by its own account; a bare line counts, since nobody prints it otherwise.
+/// Whether the line reports a failure. A bare line counts: programs print one only when something is wrong.
 pub(super) fn is_loud(record: &Record) -> bool {
     match record.level {
         Level::Error | Level::Fatal => true,
@@ -78,14 +71,14 @@ static COMPLAINT: Pattern = Pattern::new(concat!(
     r"|core dumped\)?|connection refused|i/o timeout|read-only file system|invalid argument|device or resource busy)\.?$"
 ));
 
-/// Something that reads like an error of whatever program.
+/// Text in the form of an error, of any program.
 pub(super) fn is_complaint(record: &Record) -> bool {
     record.level == Level::Unmarked && is_loud(record) && COMPLAINT.fits(record.text.as_bytes())
 }
 
-/// A message that plainly goes on in the next line: it ends in a colon, or quotes iptables, whose last
-/// line says how it ended, or refuses a flag.
-pub(super) fn goes_on(text: &str) -> bool {
+/// A message that continues in the next line: it ends in a colon, quotes iptables without the exit status of its
+/// last line, or refuses a flag.
+pub(super) fn continues(text: &str) -> bool {
     let end = text.trim_end();
     end.ends_with(':')
         || end.ends_with("failed to dial")
@@ -93,14 +86,14 @@ pub(super) fn goes_on(text: &str) -> bool {
         || (end.contains("iptables failed:") && !end.contains("(exit status"))
 }
 
-/// Whose flag it is stands in the next line: the daemon's or the client's.
+/// The next line says whether the flag is the daemon's or the client's.
 static FLAG: Pattern = Pattern::new(
     r"^(unknown (shorthand )?flag|flag (needs an argument|provided but not defined)|invalid (argument|value) .* for .*flag)[^.]*$",
 );
 
 static BARE_STATUS: Pattern = Pattern::new(r"(^|error: )exit status \d+$");
 
-/// A first line that says no more than that something ended; what did stands in the next.
+/// A line that only has an exit status; the next one names the program.
 pub(super) fn is_bare_status(text: &str) -> bool {
     BARE_STATUS.fits(text.as_bytes())
 }
@@ -110,7 +103,7 @@ static BEGINS: Pattern = Pattern::new(
     r"^([\w./-]+(\[\d+\])?:( |$)|(error|failed|failure|fatal|panic|cannot|can.t|could|couldn.t|unable|goroutine|time=|level=)\b|- )",
 );
 
-/// Whether a bare line reads like the middle of a sentence that a page or a terminal has broken.
+/// Whether a bare line is in the form of the middle of a sentence, which a page or a terminal has wrapped.
 pub(super) fn is_middle(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|first| !first.is_ascii_uppercase())
@@ -118,44 +111,41 @@ pub(super) fn is_middle(text: &str) -> bool {
         && !BEGINS.fits(bytes)
 }
 
-/// Whether the daemon says that it was told to stop.
-pub(super) fn is_told_to_stop(text: &str) -> bool {
+/// Whether the daemon logs a signal that stops it.
+pub(super) fn is_stop_signal(text: &str) -> bool {
     text.starts_with("Processing signal")
 }
 
-/// Whether a CI runner says that the whole job went well.
+/// Whether a CI runner reports that the whole job succeeded.
 pub(super) fn is_success(text: &str) -> bool {
     text.trim() == "Job succeeded"
 }
 
-/// The explanation that hack/dind gives for a refused mount that does not matter.
-pub(super) fn takes_back(text: &str) -> bool {
+/// The message of hack/dind after a refused mount that does not matter.
+pub(super) fn retracts_mount(text: &str) -> bool {
     text.contains("Could not mount /sys/kernel/security")
 }
 
-/// A crash of a program, which is the client's plugin or another.
-pub(super) const CRASH: CauseId = CauseId::new("client-plugin-crash");
-
-/// Whose crash it is, by the packages of its trace; `unknown` for the daemon's own.
+/// The cause of a crash, by the Go packages of its trace; `unknown` for the daemon's own.
 pub(super) fn crashed(text: &str) -> Option<CauseId> {
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if any(&["docker/buildx", "docker/compose", "docker/cli", "cli-plugins"]) {
-        Some(CRASH)
+        Some(causes::CLIENT_PLUGIN_CRASH)
     } else if any(&["containerd/containerd", "etcd-io/bbolt", "go.etcd.io/bbolt", "boltdb/bolt"]) {
-        Some(CauseId::new("containerd-crashed"))
+        Some(causes::CONTAINERD_CRASHED)
     } else {
-        any(&["docker/docker", "moby/moby"]).then_some(vocabulary::UNKNOWN)
+        any(&["docker/docker", "moby/moby"]).then_some(causes::UNKNOWN)
     }
 }
 
-/// A refused mount, in the words of mount(8).
+/// A message of mount(8).
 pub(super) fn is_mount(text: &str) -> bool {
     text.starts_with("mount: ") || text.contains(" mount: ")
 }
 
 static DRIVER: Pattern = Pattern::new(r"(?:storage-driver|graphdriver(?:\(s\))?)=([a-z0-9-]+)");
 
-/// The storage driver with which the daemon says that it runs.
+/// The storage driver that the daemon logs at its start.
 pub(super) fn chosen_driver(text: &str) -> Option<String> {
     if !text.starts_with("Docker daemon") {
         return None;
