@@ -17,8 +17,9 @@ fn every_cause_of_a_step_is_named_by_the_source() {
     for cause in diagnosis::all() {
         let Some(step) = cause.live else { continue };
         assert!(steps.contains(step), "{}: there is no step {step}", cause.id);
-        let named = source.contains(&format!("\"{}\"", cause.id));
-        assert!(named, "{}: nothing in src names it", cause.id);
+        let constant = cause.id.as_str().to_uppercase().replace('-', "_");
+        let named = source.contains(&format!("causes::{constant}"));
+        assert!(named, "{}: nothing in src names causes::{constant}", cause.id);
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use crate::diagnosis::{self, CauseId, Diagnoser, Diagnosis, NO_ERROR_FOUND, UNKNOWN};
+use crate::diagnosis::{self, CauseId, Diagnoser, Diagnosis, causes};
 
 /// Lines that are kept.
 const KEPT: usize = 200;
@@ -117,7 +117,7 @@ pub(super) fn first_error(diagnosis: &Diagnosis) -> Option<LogError> {
     Some(LogError {
         line: first.line,
         text: diagnosis::log::read(&first.text).text,
-        cause: (cause != UNKNOWN && cause != NO_ERROR_FOUND).then_some(cause),
+        cause: (cause != causes::UNKNOWN && cause != causes::NO_ERROR_FOUND).then_some(cause),
     })
 }
 
@@ -141,7 +141,7 @@ mod tests {
         log.finish();
         let error = log.first_error().unwrap();
         assert_eq!(error.text, "failed to start daemon: Devices cgroup isn't mounted");
-        assert_eq!(error.cause, Some(CauseId::new("cgroup-v1-devices-not-mounted")));
+        assert_eq!(error.cause, Some(causes::CGROUP_V1_DEVICES_NOT_MOUNTED));
         assert!(log.last_words().unwrap().ends_with("later"));
     }
 }
