@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The layers, the lowest first. Modules of one row stand beside each other and do not use each other.
 const LAYERS: &[&[&str]] = &[
-    &["exit", "text", "fixture", "interrupt", "yaml", "diagnosis"],
+    &["diagnosis"],
+    &["exit", "text", "fixture", "interrupt", "yaml"],
     &["finding"],
     &["host"],
     &["facts", "repair_log"],

@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 
 use anyhow::bail;
-use dindcheck::diagnosis::CauseId;
+use dindcheck::diagnosis::{CauseId, causes};
 use dindcheck::engine::fake::FakeEngine;
 use dindcheck::exit::Verdict;
 use dindcheck::finding::{Finding, Reach};
@@ -27,7 +27,7 @@ use dindcheck::step::{Cx, Phase, Repair, Step};
 use nix::errno::Errno;
 use std::path::Path;
 
-const CAUSE: CauseId = CauseId::new("cgroup-mounted-read-only");
+const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 const MARK: &str = "/mark";
 
 const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>) -> Step {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
-use dindcheck::diagnosis::CauseId;
+use dindcheck::diagnosis::{CauseId, causes};
 use dindcheck::engine::fake::FakeEngine;
 use dindcheck::finding::{Finding, Reach};
 use dindcheck::host::fake::Fake;
@@ -28,7 +28,7 @@ use dindcheck::runner::{self, Doors};
 use dindcheck::step::{Cx, Phase, Repair, Step};
 use quick_junit::TestCaseStatus;
 
-const CAUSE: CauseId = CauseId::new("cgroup-mounted-read-only");
+const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 /// What no format may take for markup of its own.
 const NASTY: &str = "a <b> & \"c\" ]]> | `d` \u{1b}[31m\u{7}\n::error::x %0A é";
 

@@ -11,8 +11,7 @@ use bollard::Docker;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::diagnosis::log::read;
-use crate::diagnosis::{Diagnosis, UNKNOWN, diagnose};
+use crate::diagnosis::{Diagnosis, causes, diagnose, log::read};
 use crate::engine::{EngineError, EngineResult, docker};
 use crate::exit;
 use crate::exit::Verdict;
@@ -127,7 +126,7 @@ impl<'o> Outer<'o> {
         let code = self.ended(id).await.ok_or(error)?;
         tried.verdict = Verdict::Broken;
         tried.first_failure = Some(serde_json::json!({
-            "step": "daemon-start", "cause": "daemon-exited",
+            "step": "daemon-start", "cause": causes::DAEMON_EXITED,
             "what": format!("the container ended with exit code {code} while {doing}"), "remedy": null,
         }));
         Ok(false)
@@ -215,7 +214,7 @@ impl Tried {
         let (log, line) = first;
         let what = failure["what"].as_str().unwrap_or_default();
         failure["what"] = format!("{what}: {}", read(&line.text).text).into();
-        if log.cause.id != UNKNOWN {
+        if log.cause.id != causes::UNKNOWN {
             failure["cause"] = log.cause.id.as_str().into();
             failure["remedy"] = log.cause.remedy.into();
         }

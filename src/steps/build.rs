@@ -4,7 +4,7 @@
 //! `POST /build`: a context is taken, a program runs in a container of the builder, its layer is kept. A profile asks
 //! for it (`steps: {build: require}`); most outer containers that only run images have no need of it.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineResult, Stage};
 use crate::finding::Finding;
 use crate::options::ImageChoice;
@@ -21,7 +21,7 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const FAILED: CauseId = CauseId::new("image-build-failed");
+const FAILED: CauseId = causes::IMAGE_BUILD_FAILED;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     // The profile's own image was brought in by the step `image`; this one is built on the built-in one.
@@ -68,7 +68,7 @@ mod tests {
             judge(Err(error)).unwrap()[0].cause
         };
         assert_eq!(refused("something new"), Some(FAILED));
-        assert_eq!(refused("write /x: no space left on device"), Some(CauseId::new("disk-full")));
+        assert_eq!(refused("write /x: no space left on device"), Some(causes::DISK_FULL));
         assert!(judge(Err(EngineError::Interrupted("SIGINT"))).is_err());
     }
 }

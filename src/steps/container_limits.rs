@@ -3,7 +3,7 @@
 //! The probe runs against each limit. One that the kernel cannot give is dropped by the daemon, with a warning; that
 //! is told apart from one that was accepted and does nothing.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::finding::{Finding, Level};
 use crate::probe::limits::Limits;
 use crate::probe::{Document, cgroup};
@@ -21,9 +21,9 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const UNAVAILABLE: CauseId = CauseId::new("cgroup-limit-controller-unavailable");
-const INVISIBLE: CauseId = CauseId::new("limit-not-visible");
-const REFUSED: CauseId = CauseId::new("container-start-failed");
+const UNAVAILABLE: CauseId = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
+const INVISIBLE: CauseId = causes::LIMIT_NOT_VISIBLE;
+const REFUSED: CauseId = causes::CONTAINER_START_FAILED;
 /// The signal that the kernel's killer uses.
 const SIGKILL: i32 = 9;
 /// A thread or process too many.
@@ -94,7 +94,7 @@ fn memory(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
         given: spec::MEMORY,
         held,
         happened,
-        broken: CauseId::new("memory-limit-not-enforced"),
+        broken: causes::MEMORY_LIMIT_NOT_ENFORCED,
     }
 }
 
@@ -114,7 +114,7 @@ fn pids(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
         given: spec::PIDS,
         held,
         happened,
-        broken: CauseId::new("pids-limit-not-enforced"),
+        broken: causes::PIDS_LIMIT_NOT_ENFORCED,
     }
 }
 
@@ -133,7 +133,7 @@ fn cpu(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
         given: spec::CPU_PERCENT,
         held,
         happened: format!("a loop of {} ms had {had} %{throttled}", spun.window_us / 1000),
-        broken: CauseId::new("cpu-limit-not-enforced"),
+        broken: causes::CPU_LIMIT_NOT_ENFORCED,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::containers::connectivity::{Visit, Way};
 use crate::finding::{Finding, Level};
 use crate::host::SystemReader;
@@ -29,8 +29,8 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const NONE: CauseId = CauseId::new("container-no-network");
-const PORT: CauseId = CauseId::new("published-port-unreachable");
+const NONE: CauseId = causes::CONTAINER_NO_NETWORK;
+const PORT: CauseId = causes::PUBLISHED_PORT_UNREACHABLE;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let shown = match cx.workload.shown(Part::Network, NONE)? {

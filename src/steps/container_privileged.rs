@@ -1,7 +1,7 @@
 //! Does an inner `--privileged` container start, and has it what that promises? Where the profile asks for it: does a third
 //! level of dockerd run in one?
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, EngineError, Stage};
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::status::{Seccomp, Status};
@@ -22,8 +22,8 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const FAILED: CauseId = CauseId::new("inner-privileged-container-failed");
-const CAPS: CauseId = CauseId::new("capability-missing-for-container");
+const FAILED: CauseId = causes::INNER_PRIVILEGED_CONTAINER_FAILED;
+const CAPS: CauseId = causes::CAPABILITY_MISSING_FOR_CONTAINER;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let alone;

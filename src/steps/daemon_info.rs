@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::engine::Versions;
 use crate::facts::cgroup::{Cgroups, Mode};
 use crate::finding::Finding;
@@ -25,13 +25,11 @@ pub const STEP: Step = Step {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let disagrees = CauseId::new("daemon-info-disagrees");
+    let disagrees = causes::DAEMON_INFO_DISAGREES;
     let versions = match cx.engine.negotiate(PATIENCE) {
         Ok(versions) => versions,
         Err(error) => {
-            return Ok(vec![
-                error.into_finding(CauseId::new("api-version-mismatch"), CauseId::new("daemon-hangs"))?,
-            ]);
+            return Ok(vec![error.into_finding(causes::API_VERSION_MISMATCH, causes::DAEMON_HANGS)?]);
         }
     };
     cx.environment.borrow_mut().engine = Some(versions.engine.clone());
@@ -40,7 +38,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let info = match cx.engine.info(PATIENCE) {
         Ok(info) => info,
         Err(error) => {
-            findings.push(error.into_finding(disagrees, CauseId::new("daemon-hangs"))?);
+            findings.push(error.into_finding(disagrees, causes::DAEMON_HANGS)?);
             return Ok(findings);
         }
     };
@@ -63,7 +61,7 @@ fn judge_versions(versions: &Versions) -> Finding {
     let finding = match &versions.used {
         Some(used) => Finding::pass(format!("Docker {} is spoken to at API {used}", versions.engine)),
         None => Finding::fail(
-            CauseId::new("api-version-mismatch"),
+            causes::API_VERSION_MISMATCH,
             format!(
                 "Docker {} speaks API {} to {}, and dindcheck 1.24 to 1.52",
                 versions.engine, versions.min, versions.max
@@ -81,7 +79,7 @@ fn judge_storage(info: &Value) -> Vec<Finding> {
     let root = text(info, "DockerRootDir").unwrap_or("?");
     let finding = if driver == "vfs" {
         Finding::warn(
-            CauseId::new("vfs-storage-driver"),
+            causes::VFS_STORAGE_DRIVER,
             "the daemon uses the vfs storage driver: slow, and every layer is a full copy",
         )
     } else {
@@ -110,7 +108,7 @@ fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding>
     };
     let finding = match expected {
         Some(expected) if expected != version => Finding::warn(
-            CauseId::new("daemon-info-disagrees"),
+            causes::DAEMON_INFO_DISAGREES,
             format!("the daemon says cgroup v{version}, and v{expected} is mounted here"),
         ),
         _ => Finding::pass(format!("the daemon uses cgroup v{version} with the {driver} driver")),
@@ -118,7 +116,7 @@ fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding>
     let mut findings = vec![finding.with("cgroup_version", version).with("cgroup_driver", driver)];
     if driver == "systemd" && !systemd {
         findings.push(Finding::fail(
-            CauseId::new("systemd-cgroup-driver-without-systemd"),
+            causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD,
             "the daemon uses the systemd cgroup driver, and no systemd runs here",
         ));
     }
@@ -136,7 +134,7 @@ fn judge_warnings(info: &Value, wanted: &crate::profile::Controllers) -> Vec<Fin
         .filter_map(|(key, controller)| {
             let is_in = |list: &[String]| list.iter().any(|name| name == controller);
             let what = format!("the daemon cannot limit {controller}: such limits are dropped in silence");
-            let cause = CauseId::new("cgroup-limit-controller-unavailable");
+            let cause = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
             let finding = match (is_in(&wanted.required), is_in(&wanted.wanted)) {
                 (true, _) => Finding::fail(cause, what),
                 (false, true) => Finding::warn(cause, what),

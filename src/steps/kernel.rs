@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{self, Daemon, Store};
 use crate::facts::kernel::{Built, Config, Release};
 use crate::finding::{Finding, Level, Reach};
@@ -17,13 +17,13 @@ use crate::step::{Cx, Phase, Repair, Step};
 
 mod limits;
 
-const TOO_OLD: CauseId = CauseId::new("kernel-too-old");
-const WSL1: CauseId = CauseId::new("wsl1-kernel-unsupported");
-const NO_NAMESPACES: CauseId = CauseId::new("kernel-lacks-namespaces");
-const NO_FILESYSTEM: CauseId = CauseId::new("kernel-lacks-filesystem");
-const NO_OVERLAY: CauseId = CauseId::new("kernel-lacks-overlayfs");
-const NO_SECCOMP: CauseId = CauseId::new("kernel-lacks-seccomp");
-const NO_USER_NAMESPACES: CauseId = CauseId::new("user-namespaces-disabled");
+const TOO_OLD: CauseId = causes::KERNEL_TOO_OLD;
+const WSL1: CauseId = causes::WSL1_KERNEL_UNSUPPORTED;
+const NO_NAMESPACES: CauseId = causes::KERNEL_LACKS_NAMESPACES;
+const NO_FILESYSTEM: CauseId = causes::KERNEL_LACKS_FILESYSTEM;
+const NO_OVERLAY: CauseId = causes::KERNEL_LACKS_OVERLAYFS;
+const NO_SECCOMP: CauseId = causes::KERNEL_LACKS_SECCOMP;
+const NO_USER_NAMESPACES: CauseId = causes::USER_NAMESPACES_DISABLED;
 
 /// The oldest that dockerd accepts (moby daemon/daemon_unix.go, `checkKernel`).
 const OLDEST: (u32, u32) = (3, 10);

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::mounts::{Mount, Mounts};
@@ -17,12 +17,12 @@ use crate::step::{Cx, Phase, Repair, Step};
 mod devices;
 mod repair;
 
-const PROC_SYS_READ_ONLY: CauseId = CauseId::new("proc-sys-read-only");
-const SYS_READ_ONLY: CauseId = CauseId::new("sys-read-only");
-const PROC_MASKED: CauseId = CauseId::new("proc-masked");
-const NO_PROC_MOUNT: CauseId = CauseId::new("masked-proc-blocks-proc-mount");
-const NO_SECURITYFS: CauseId = CauseId::new("securityfs-not-mounted");
-const NOT_WRITABLE: CauseId = CauseId::new("tmp-not-writable");
+const PROC_SYS_READ_ONLY: CauseId = causes::PROC_SYS_READ_ONLY;
+const SYS_READ_ONLY: CauseId = causes::SYS_READ_ONLY;
+const PROC_MASKED: CauseId = causes::PROC_MASKED;
+const NO_PROC_MOUNT: CauseId = causes::MASKED_PROC_BLOCKS_PROC_MOUNT;
+const NO_SECURITYFS: CauseId = causes::SECURITYFS_NOT_MOUNTED;
+const NOT_WRITABLE: CauseId = causes::TMP_NOT_WRITABLE;
 
 const PROC_SYS: &str = "/proc/sys";
 const SECURITYFS: &str = "/sys/kernel/security";

@@ -3,6 +3,7 @@
 //! Interfaces and firewall rules are tried in a child with a network namespace of its own, in the back end that
 //! dockerd will use; the real namespace is only read: routes, forwarding, MTU, resolvers, reverse path filters.
 
+use crate::diagnosis::causes;
 use std::path::{Path, PathBuf};
 
 use crate::facts::daemon::{self, Daemon, Settings};
@@ -146,9 +147,9 @@ fn repair(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let findings = check(cx)?;
     let failed = findings.iter().filter(|finding| finding.level == Level::Fail);
     for cause in failed.filter_map(|finding| finding.cause) {
-        match (cause.as_str(), kernel_modules::behind(cause)) {
-            ("ip-forward-disabled", _) => forwarding::switch_on(cx.host, hands)?,
-            ("ip-forward-not-writable", _) => forwarding::make_writable(cx.host, hands)?,
+        match (cause, kernel_modules::behind(cause)) {
+            (causes::IP_FORWARD_DISABLED, _) => forwarding::switch_on(cx.host, hands)?,
+            (causes::IP_FORWARD_NOT_WRITABLE, _) => forwarding::make_writable(cx.host, hands)?,
             (_, modules) => kernel_modules::load(cx, hands, modules)?,
         }
     }

@@ -3,7 +3,7 @@
 //! Containers, images, networks and volumes with our label, the dockerd that we started with its containerd and
 //! shims, and what of it would stay: interfaces, firewall rules, cgroups, mounts, files below /run.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::engine::{DaemonEnd, TornDown};
 use crate::finding::Finding;
 use crate::step::{Cx, Phase, Step};
@@ -36,7 +36,7 @@ fn judge(done: &TornDown) -> Vec<Finding> {
     }
     for left in &done.left {
         findings.push(Finding::fail(
-            CauseId::new("leftovers-remain"),
+            causes::LEFTOVERS_REMAIN,
             format!("this is ours and could not be removed: {left}"),
         ));
     }
@@ -47,7 +47,7 @@ fn judge(done: &TornDown) -> Vec<Finding> {
 
 /// What became of the daemon.
 fn daemon(end: &DaemonEnd) -> Finding {
-    let late = CauseId::new("daemon-stop-timeout");
+    let late = causes::DAEMON_STOP_TIMEOUT;
     match end {
         DaemonEnd::None => Finding::pass("no daemon was started"),
         DaemonEnd::Attached(endpoint) => {

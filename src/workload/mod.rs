@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
-use crate::diagnosis::{self, CauseId};
+use crate::diagnosis::{self, CauseId, causes};
 use crate::engine::{ContainerRun, ContainerSpec, Engine, EngineError, Stage, Together};
 use crate::facts::caps::{Cap, CapSet};
 use crate::facts::status::Status;
@@ -183,9 +183,9 @@ impl Shown<'_> {
 /// The probe's document, or the finding that there is none.
 pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
     let wrong = |what: String| {
-        let cause = if run.oom_killed { "oom-killed" } else { "container-wrong-output" };
+        let cause = if run.oom_killed { causes::OOM_KILLED } else { causes::CONTAINER_WRONG_OUTPUT };
         let text: String = String::from_utf8_lossy(&run.stdout).trim().chars().take(400).collect();
-        Err(Finding::fail(CauseId::new(cause), what).with("stdout", text))
+        Err(Finding::fail(cause, what).with("stdout", text))
     };
     match serde_json::from_slice::<Document>(&run.stdout) {
         Ok(document) if document.protocol == PROTOCOL => Ok(document),
@@ -195,10 +195,10 @@ pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
 }
 
 /// Messages of the runtime that mean something else than in a log. The first row that fits counts.
-const START: &[(&str, &[&str])] = &[
-    ("image-for-other-architecture", &["exec format error"]),
+const START: &[(CauseId, &[&str])] = &[
+    (causes::IMAGE_FOR_OTHER_ARCHITECTURE, &["exec format error"]),
     (
-        "docker-proxy-program-missing",
+        causes::DOCKER_PROXY_PROGRAM_MISSING,
         &[
             "exec: \"docker-proxy\"",
             "docker-proxy: no such file",
@@ -206,10 +206,10 @@ const START: &[(&str, &[&str])] = &[
         ],
     ),
     // Not an entrypoint: the shim starts runc by that name.
-    ("runc-program-missing", &["exec: \"runc\"", "exec: \"docker-runc\""]),
+    (causes::RUNC_PROGRAM_MISSING, &["exec: \"runc\"", "exec: \"docker-runc\""]),
     // It was there when the daemon came. In the words of gRPC, which dockerd speaks with nobody else.
-    ("containerd-crashed", &["connection error: desc = "]),
-    ("docker-iptables-chains-flushed", &["No chain/target/match by that name"]),
+    (causes::CONTAINERD_CRASHED, &["connection error: desc = "]),
+    (causes::DOCKER_IPTABLES_CHAINS_FLUSHED, &["No chain/target/match by that name"]),
 ];
 
 /// A program that cannot be run, in the words of runc, before a container starts (`exec: "/x": stat /x: no such file
@@ -221,7 +221,7 @@ pub fn unrunnable(text: &str) -> Option<CauseId> {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let cause = match () {
         () if !is_exec => return None,
-        () if says(&["exec format error"]) => "image-for-other-architecture",
+        () if says(&["exec format error"]) => causes::IMAGE_FOR_OTHER_ARCHITECTURE,
         () if says(&[
             "permission denied",
             "no such file or directory",
@@ -229,11 +229,11 @@ pub fn unrunnable(text: &str) -> Option<CauseId> {
             "is a directory",
         ]) =>
         {
-            "entrypoint-not-executable"
+            causes::ENTRYPOINT_NOT_EXECUTABLE
         }
         () => return None,
     };
-    Some(CauseId::new(cause))
+    Some(cause)
 }
 
 /// A container that did not come to its end. `refused` is the cause where the words have none of their own.
@@ -241,12 +241,12 @@ pub fn failure(stage: Stage, error: EngineError, refused: CauseId) -> anyhow::Re
     let mut cause = refused;
     if let EngineError::Refused { message, .. } = &error {
         let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| unrunnable(message));
+        let known = row.map(|(cause, _)| *cause).or_else(|| unrunnable(message));
         let known = known.or_else(|| diagnosis::of_message(message));
         cause = known.unwrap_or(refused);
     }
-    let late = if stage == Stage::Create { "daemon-hangs" } else { "container-timeout" };
-    error.into_finding(cause, CauseId::new(late))
+    let late = if stage == Stage::Create { causes::DAEMON_HANGS } else { causes::CONTAINER_TIMEOUT };
+    error.into_finding(cause, late)
 }
 
 #[cfg(test)]
@@ -295,7 +295,7 @@ mod tests {
     fn a_refusal_is_told_by_its_words_and_else_by_the_step() {
         let cause = |message: &str| {
             let error = EngineError::Refused { doing: "start".into(), status: 500, message: message.into() };
-            let finding = failure(Stage::Start, error, CauseId::new("container-start-failed")).unwrap();
+            let finding = failure(Stage::Start, error, causes::CONTAINER_START_FAILED).unwrap();
             finding.cause.unwrap().as_str()
         };
         let proxy =

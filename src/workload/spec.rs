@@ -193,9 +193,8 @@ pub fn outer_gateway(host: &dyn SystemReader) -> Option<std::net::Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::fake::Fake;
+
     use crate::options::PlanRequest;
-    use crate::testing;
 
     #[test]
     fn the_neighbour_shares_volume_and_network_and_looks_for_the_first_by_name() {

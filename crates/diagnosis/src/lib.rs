@@ -33,7 +33,6 @@ use serde::{Serialize, Serializer};
 
 pub use lines::LINE_LIMIT;
 pub use log_state::{LogLine, Noise};
-pub use vocabulary::causes::{NO_ERROR_FOUND, UNKNOWN};
 pub use vocabulary::{Cause, CauseId, Signature, all, cause, causes, explain, find};
 
 use lines::{Lines, Sink};

@@ -28,34 +28,10 @@ use serde::{Serialize, Serializer};
 pub struct CauseId(u16);
 
 impl CauseId {
-    /// The cause with this id. In a constant, an id that does not exist fails to compile.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a constant, if the vocabulary has no such id.
-    pub const fn new(id: &str) -> Self {
-        let mut index = 0;
-        while index < ALL.len() {
-            if is_same(ALL[index].name.as_bytes(), id.as_bytes()) {
-                return ALL[index].id;
-            }
-            index += 1;
-        }
-        panic!("the vocabulary has no such cause")
-    }
-
     /// The id as text: kebab-case, never renamed.
     pub const fn as_str(self) -> &'static str {
         ALL[self.0 as usize].name
     }
-}
-
-const fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let mut index = 0;
-    while index < one.len() && index < other.len() && one[index] == other[index] {
-        index += 1;
-    }
-    index == one.len() && index == other.len()
 }
 
 impl fmt::Debug for CauseId {

@@ -4,7 +4,7 @@ use crate::text::seconds;
 use std::fmt;
 use std::time::Duration;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::docker::tls::Fault;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
@@ -153,7 +153,7 @@ impl EngineError {
             Self::Interrupted(_) | Self::System(_) => return Err(self.into()),
             Self::Died(death) => death.finding(),
             Self::NotServing { endpoint, listening, first_error, last_words, .. } => {
-                let plain = if listening { "daemon-hangs" } else { "daemon-start-timeout" };
+                let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };
                 let finding = Finding::fail(cause_of(first_error.as_ref(), plain), what);
                 with_words(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref())
             }
@@ -162,13 +162,11 @@ impl EngineError {
                 Finding::fail(refused, what.clone()).with("status", status).with("message", message)
             }
             Self::Junk { .. } => Finding::fail(refused, what),
-            Self::Unreachable { endpoint, reason, .. } => {
-                Finding::fail(CauseId::new("daemon-not-reachable"), what)
-                    .with("endpoint", endpoint)
-                    .with("reason", reason)
-            }
+            Self::Unreachable { endpoint, reason, .. } => Finding::fail(causes::DAEMON_NOT_REACHABLE, what)
+                .with("endpoint", endpoint)
+                .with("reason", reason),
             Self::Tls { endpoint, fault, .. } => fault.finding(what, &endpoint)?,
-            Self::NotFound { program, path } => Finding::fail(CauseId::new("docker-program-missing"), what)
+            Self::NotFound { program, path } => Finding::fail(causes::DOCKER_PROGRAM_MISSING, what)
                 .with("program", program)
                 .with("PATH", path),
         })
@@ -178,7 +176,7 @@ impl EngineError {
 impl Death {
     /// The finding that a dead daemon is: by the first error of its log, else by when it died.
     pub fn finding(&self) -> Finding {
-        let plain = if self.served { "daemon-died-later" } else { "daemon-exited" };
+        let plain = if self.served { causes::DAEMON_DIED_LATER } else { causes::DAEMON_EXITED };
         let finding = Finding::fail(cause_of(self.first_error.as_ref(), plain), self.to_string())
             .with("status", &self.status);
         with_words(finding, self.first_error.as_ref(), self.last_words.as_ref())
@@ -186,8 +184,8 @@ impl Death {
 }
 
 /// The cause that the log's first error gives, else the plain one.
-fn cause_of(error: Option<&LogError>, plain: &'static str) -> CauseId {
-    error.and_then(|error| error.cause).unwrap_or(CauseId::new(plain))
+fn cause_of(error: Option<&LogError>, plain: CauseId) -> CauseId {
+    error.and_then(|error| error.cause).unwrap_or(plain)
 }
 
 /// The log's own words as evidence.

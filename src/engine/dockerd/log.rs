@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use crate::diagnosis::{self, Diagnoser, Diagnosis, NO_ERROR_FOUND, UNKNOWN};
+use crate::diagnosis::{self, Diagnoser, Diagnosis, causes};
 use crate::engine::docker::error::LogError;
 
 /// Lines that are kept.
@@ -107,7 +107,7 @@ pub(in crate::engine) fn first_error(diagnosis: &Diagnosis) -> Option<LogError> 
     Some(LogError {
         line: first.line,
         text: diagnosis::log::read(&first.text).text,
-        cause: (cause != UNKNOWN && cause != NO_ERROR_FOUND).then_some(cause),
+        cause: (cause != causes::UNKNOWN && cause != causes::NO_ERROR_FOUND).then_some(cause),
     })
 }
 
@@ -117,7 +117,7 @@ mod tests {
     use std::io::{Seek, Write};
 
     use super::*;
-    use crate::diagnosis::CauseId;
+    use crate::diagnosis::causes;
 
     #[test]
     fn a_growing_log_is_read_on_and_its_first_error_kept() {
@@ -132,7 +132,7 @@ mod tests {
         log.finish();
         let error = log.first_error().unwrap();
         assert_eq!(error.text, "failed to start daemon: Devices cgroup isn't mounted");
-        assert_eq!(error.cause, Some(CauseId::new("cgroup-v1-devices-not-mounted")));
+        assert_eq!(error.cause, Some(causes::CGROUP_V1_DEVICES_NOT_MOUNTED));
         assert!(log.last_words().unwrap().ends_with("later"));
     }
 }

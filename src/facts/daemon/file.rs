@@ -7,12 +7,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::options::{self, Kind, Member};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
 use crate::finding::Finding;
 
 /// Every fault of the file itself.
-const INVALID: CauseId = CauseId::new("daemon-json-invalid");
+const INVALID: CauseId = causes::DAEMON_JSON_INVALID;
 /// The first version that reads byte order marks (and refuses what is no UTF-8).
 const READS_MARKS: Version = Version::new(23, 0, 0);
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::programs::{Dockerd, Place, Said};
 use super::version::Version;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::finding::Finding;
 use crate::host::SystemReader;
 
@@ -120,13 +120,13 @@ pub fn default_config(host: &dyn SystemReader) -> PathBuf {
 fn missing(config: &Path) -> Finding {
     let what =
         format!("the configuration file {} is not there, and --config-file names it", config.display());
-    Finding::fail(CauseId::new("daemon-json-invalid"), what).with("path", config.display())
+    Finding::fail(causes::DAEMON_JSON_INVALID, what).with("path", config.display())
 }
 
 /// A bind mount of a file that was not there on the outer host makes a directory of it.
 fn directory(config: &Path) -> Finding {
     let what = format!("{} is a directory, and dockerd reads it as a file", config.display());
-    Finding::fail(CauseId::new("daemon-json-invalid"), what)
+    Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
         .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
@@ -140,8 +140,7 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
     let first = both.first()?;
     let named = both.join(", ");
     let what = format!("{named}: given both as a flag and in {}, which dockerd refuses", config.display());
-    let mut finding =
-        Finding::fail(CauseId::new("daemon-json-flag-conflict"), what).with("path", config.display());
+    let mut finding = Finding::fail(causes::DAEMON_JSON_FLAG_CONFLICT, what).with("path", config.display());
     if !first.contains("proxy") {
         finding = finding.with("flag", &flags.values[first]).with("file", &file.values[*first]);
     }
@@ -182,6 +181,7 @@ fn debug_in_file(host: &dyn SystemReader, args: &[String]) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::diagnosis::CauseId;
     use crate::finding::Level;
     use crate::host::fake::Fake;
 

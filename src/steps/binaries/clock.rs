@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::programs::{Dockerd, Place};
 use crate::finding::Finding;
 use crate::host::SystemReader;
@@ -25,7 +25,7 @@ pub(super) fn judge(host: &dyn SystemReader, dockerd: &Dockerd) -> Option<Findin
         path.display()
     );
     (days > 0).then(|| {
-        Finding::warn(CauseId::new("system-clock-wrong"), what)
+        Finding::warn(causes::SYSTEM_CLOCK_WRONG, what)
             .with("now", now / 1_000_000_000)
             .with("made", made / 1_000_000_000)
             .hint("date -u says what this machine takes for now; containers have the machine's clock, so set it there")

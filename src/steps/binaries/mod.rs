@@ -5,7 +5,7 @@ mod needs;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::Daemon;
 use crate::facts::programs::{self, Dockerd, Place, Said};
@@ -27,7 +27,7 @@ pub const STEP: Step = Step {
 };
 
 /// A program that is there and does not run.
-const NOT_RUNNABLE: CauseId = CauseId::new("binary-not-runnable");
+const NOT_RUNNABLE: CauseId = causes::BINARY_NOT_RUNNABLE;
 
 /// A need and what was seen.
 struct Seen {
@@ -80,7 +80,7 @@ fn look(host: &dyn SystemReader, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> 
 
 /// What is wrong with dockerd itself, before anything else can be said.
 fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> Option<Finding> {
-    let missing = CauseId::new("docker-program-missing");
+    let missing = causes::DOCKER_PROGRAM_MISSING;
     let path = || host.env("PATH").unwrap_or_default();
     match (&dockerd.place, &dockerd.said) {
         (Place::Nowhere, _) if command.contains('/') => {
@@ -119,7 +119,7 @@ fn judge(seen: &Seen) -> Option<Finding> {
                 "{name} {version} (nf_tables) is known to lose and double rules; 1.8.4 is the first sound one"
             );
             Some(
-                Finding::warn(CauseId::new("iptables-version-broken"), what)
+                Finding::warn(causes::IPTABLES_VERSION_BROKEN, what)
                     .with("path", path.display())
                     .with("says", words),
             )
@@ -169,14 +169,14 @@ fn bad_pairs(host: &dyn SystemReader, dockerd: Version, seen: &[Seen]) -> anyhow
     let mut findings = Vec::new();
     if dockerd < Version::new(20, 10, 0) && Cgroups::read(host)?.mode == Mode::V2 {
         let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
-        findings.push(Finding::fail(CauseId::new("cgroup-v2-unsupported-by-docker"), what));
+        findings.push(Finding::fail(causes::CGROUP_V2_UNSUPPORTED_BY_DOCKER, what));
     }
     let containerd =
         seen.iter().find(|seen| seen.need.role == "containerd-shim-runc-v2").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
         let what =
             "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
-        findings.push(Finding::warn(CauseId::new("erofs-snapshotter-mkfs-missing"), what));
+        findings.push(Finding::warn(causes::EROFS_SNAPSHOTTER_MKFS_MISSING, what));
     }
     Ok(findings)
 }

@@ -1,6 +1,6 @@
 //! Does the v1 cpuset of this container let a child in? One without CPUs or memory nodes answers ENOSPC.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::cgroup::Cgroups;
 use crate::finding::Finding;
 use crate::host::SystemReader;
@@ -28,7 +28,7 @@ pub(super) fn check(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Resul
 
 /// An empty value keeps every process out.
 fn judge(file: &str, value: Option<&str>) -> Option<Finding> {
-    let cause = CauseId::new("cgroup-v1-cpuset-not-initialised");
+    let cause = causes::CGROUP_V1_CPUSET_NOT_INITIALISED;
     match value {
         Some(value) if value.trim().is_empty() => Some(Finding::fail(
             cause,

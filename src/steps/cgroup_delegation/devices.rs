@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::Cgroups;
 use crate::facts::confinement::UserNamespace;
 use crate::facts::programs::{self, Place, Said, VERSION};
@@ -12,7 +12,7 @@ use crate::finding::Finding;
 use crate::step::Cx;
 use crate::steps::container_privileged;
 
-const DENIED: CauseId = CauseId::new("outer-device-cgroup-denies-device");
+const DENIED: CauseId = causes::OUTER_DEVICE_CGROUP_DENIES_DEVICE;
 
 /// The rule of a cgroup that may do everything, and what an inner `--privileged` container asks for.
 const EVERYTHING: &str = "a *:* rwm";

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::cgroup::Cgroups;
 use crate::finding::Finding;
 use crate::host::SystemReader;
@@ -124,7 +124,7 @@ fn listed(words: &[String]) -> String {
 
 fn not_delegated(root: &Root) -> Finding {
     let what = "the root cgroup belongs to a user outside this user namespace, so no child can be made in it";
-    Finding::fail(CauseId::new("cgroup-v2-not-delegated"), what).with("cgroup.procs owner", root.owner)
+    Finding::fail(causes::CGROUP_V2_NOT_DELEGATED, what).with("cgroup.procs owner", root.owner)
 }
 
 fn threaded(root: &Root) -> Finding {
@@ -132,7 +132,7 @@ fn threaded(root: &Root) -> Finding {
     let what = format!(
         "the root cgroup is `{kind}`, so every new child of it is invalid: controllers were enabled beside processes"
     );
-    Finding::fail(CauseId::new("cgroup-root-threaded"), what)
+    Finding::fail(causes::CGROUP_ROOT_THREADED, what)
         .with("cgroup.type", kind)
         .with("cgroup.subtree_control", listed(&root.enabled))
         .with("processes", root.crowd())
@@ -144,7 +144,7 @@ fn occupied(root: &Root) -> Finding {
         "{} processes sit in the root cgroup, so {withheld} cannot be enabled for inner containers",
         root.processes.len()
     );
-    Finding::fail(CauseId::new("cgroup-v2-root-has-processes"), what)
+    Finding::fail(causes::CGROUP_V2_ROOT_HAS_PROCESSES, what)
         .with("cgroup.controllers", listed(&root.offered))
         .with("cgroup.subtree_control", listed(&root.enabled))
         .with("processes", root.crowd())
@@ -153,6 +153,7 @@ fn occupied(root: &Root) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::CauseId;
     use crate::finding::Level;
 
     fn root() -> Root {

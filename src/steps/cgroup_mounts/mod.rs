@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::facts::mounts::Mount;
 use crate::finding::{Finding, Reach};
@@ -32,11 +32,11 @@ pub const STEP: Step = Step {
 };
 
 /// A limit cannot be set because nothing here shows its controller.
-const CONTROLLER_UNAVAILABLE: CauseId = CauseId::new("cgroup-limit-controller-unavailable");
+const CONTROLLER_UNAVAILABLE: CauseId = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
 /// A cgroup mount cannot be written.
-const READ_ONLY: CauseId = CauseId::new("cgroup-mounted-read-only");
+const READ_ONLY: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 /// No devices hierarchy, or nothing at all.
-const NOT_MOUNTED: CauseId = CauseId::new("cgroup-v1-devices-not-mounted");
+const NOT_MOUNTED: CauseId = causes::CGROUP_V1_DEVICES_NOT_MOUNTED;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let cgroups = Cgroups::read(cx.host)?;

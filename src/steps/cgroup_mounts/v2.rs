@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::{read_only, root_mount};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, ROOT};
 use crate::finding::Finding;
 use crate::host::SystemReader;
 use crate::profile::Controllers;
 
 /// A controller that the parent does not give.
-const NOT_OFFERED: CauseId = CauseId::new("cgroup-controllers-missing");
+const NOT_OFFERED: CauseId = causes::CGROUP_CONTROLLERS_MISSING;
 
 /// The controllers that the mounted root offers (`cgroup.controllers`).
 pub(super) fn offered(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Vec<String>> {

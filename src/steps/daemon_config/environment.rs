@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::values::refused;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Daemon, Settings};
@@ -27,7 +27,7 @@ pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<
 /// Certificate, key and (with verification) authority must be files that can be read.
 fn certificates(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let tls = &settings.tls;
-    let cause = CauseId::new("daemon-tls-config-invalid");
+    let cause = causes::DAEMON_TLS_CONFIG_INVALID;
     if !tls.on {
         return Ok(None);
     }
@@ -78,7 +78,7 @@ fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<
         // The owner stands there by name or by number.
         if user.parse::<u32>().is_err() && !ranges.lines().any(|line| line.split(':').next() == Some(user)) {
             let what = format!("userns-remap is `{user}`, and {file} has no ids for that user");
-            let cause = CauseId::new("subuid-range-missing");
+            let cause = causes::SUBUID_RANGE_MISSING;
             return Ok(Some(
                 Finding::fail(cause, what)
                     .with("path", file)
@@ -99,7 +99,7 @@ fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result
     if systemd && !running {
         let what = "native.cgroupdriver is systemd, and systemd does not run here: no container starts";
         return Ok(Some(
-            Finding::fail(CauseId::new("systemd-cgroup-driver-without-systemd"), what)
+            Finding::fail(causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD, what)
                 .with("path", "/run/systemd/system")
                 .hint("set \"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]"),
         ));
@@ -107,7 +107,7 @@ fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result
     let parent = settings.cgroup_parent.as_deref().filter(|parent| systemd && !is_slice(parent));
     Ok(parent.map(|parent| {
         let what = format!("cgroup-parent is `{parent}`, and the systemd driver takes only slices");
-        Finding::fail(CauseId::new("cgroup-parent-not-a-slice"), what)
+        Finding::fail(causes::CGROUP_PARENT_NOT_A_SLICE, what)
             .hint(format!("name it {parent}.slice, or use cgroupfs"))
     }))
 }
@@ -127,7 +127,7 @@ fn activation(daemon: &Daemon) -> Option<Finding> {
 /// Variables that change what dockerd does, or look as if they did.
 fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
-    let misleads = CauseId::new("environment-variable-misleads-daemon");
+    let misleads = causes::ENVIRONMENT_VARIABLE_MISLEADS_DAEMON;
     let warn =
         |name: &'static str, value: &str, what: String| Finding::warn(misleads, what).with(name, value);
     let mut findings = Vec::new();

@@ -57,7 +57,7 @@ fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> Finding {
         Ok(()) => Finding::pass(format!("something listens at {endpoint}")).with("path", path.display()),
         Err(error) => {
             let what = format!("no daemon listens at {endpoint}");
-            let cause = crate::diagnosis::CauseId::new("daemon-not-reachable");
+            let cause = crate::diagnosis::causes::DAEMON_NOT_REACHABLE;
             Finding::fail(cause, what)
                 .with("path", path.display())
                 .with("errno", format!("{:?}", error.errno()))

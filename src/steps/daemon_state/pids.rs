@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon};
 use crate::facts::pidfile::{Named, PidFile};
 use crate::facts::version::Version;
@@ -72,14 +72,14 @@ fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding
         Named::Process { pid, name, zombie: false, .. } if is_daemon(name, options) => {
             // The socket, where it answers, has been told of already.
             let what = format!("dockerd runs already as process {pid}");
-            let finding = Finding::fail(CauseId::new("daemon-already-running"), what);
+            let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what);
             (!answers).then(|| about(finding, file, *pid, name))
         }
         Named::Process { pid, name, .. } => {
             let what = format!(
                 "{path} names process {pid}, which is {name}: dockerd takes it for a daemon that runs"
             );
-            let finding = about(Finding::fail(CauseId::new("stale-docker-pid-file"), what), file, *pid, name);
+            let finding = about(Finding::fail(causes::STALE_DOCKER_PID_FILE, what), file, *pid, name);
             Some(finding.hint(format!("rm {path}")))
         }
     }
@@ -88,7 +88,7 @@ fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding
 /// That of its containerd.
 fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
     let path = file.path.display();
-    let cause = CauseId::new("stale-containerd-pid-file");
+    let cause = causes::STALE_CONTAINERD_PID_FILE;
     let remove = format!("rm {path}");
     match &file.names {
         // Until 23.0 dockerd parsed it by itself, and strictly.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::Settings;
 use crate::facts::daemon::hosts::Listen;
 use crate::finding::Finding;
@@ -39,7 +39,7 @@ fn judge(listen: &Listen, taken: &[(IpAddr, u16)]) -> Option<Finding> {
     let (other, _) = taken.iter().find(|(other, used)| used == port && collides(other))?;
     let what = format!("dockerd is to listen at {listen}, and port {port} is taken at {other}");
     Some(
-        Finding::fail(CauseId::new("listen-port-in-use"), what)
+        Finding::fail(causes::LISTEN_PORT_IN_USE, what)
             .with("host", listen)
             .hint(format!("`ss -ltnp 'sport = :{port}'` names the program that has it")),
     )

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Settings};
 use crate::facts::filesystem;
@@ -74,7 +74,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             let what = format!("{path} is a directory, which dockerd cannot replace by its socket");
             let made = "docker makes one where a bind mount's source does not exist";
             Some(
-                about(Finding::fail(CauseId::new("docker-socket-is-a-directory"), what).with("why", made))
+                about(Finding::fail(causes::DOCKER_SOCKET_IS_A_DIRECTORY, what).with("why", made))
                     .hint(format!("rmdir {path}")),
             )
         }
@@ -82,7 +82,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             let what = format!(
                 "{path} is bind-mounted, and an outer daemon answers there: that is no Docker-in-Docker"
             );
-            let finding = Finding::fail(CauseId::new("docker-socket-is-the-outer-daemons"), what);
+            let finding = Finding::fail(causes::DOCKER_SOCKET_IS_THE_OUTER_DAEMONS, what);
             Some(
                 about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
                     .hint(leave_out),
@@ -90,7 +90,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
         }
         (_, false, Some(mount), _) => {
             let what = format!("{path} is bind-mounted, so that dockerd cannot put its own socket there");
-            let finding = Finding::fail(CauseId::new("docker-socket-path-bind-mounted"), what);
+            let finding = Finding::fail(causes::DOCKER_SOCKET_PATH_BIND_MOUNTED, what);
             Some(
                 about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
                     .hint(leave_out),
@@ -98,14 +98,14 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
         }
         (_, true, None, Some(pid)) => {
             let what = format!("dockerd runs already as process {pid}, and answers at {path}");
-            let finding = Finding::fail(CauseId::new("daemon-already-running"), what).with("pid", pid);
+            let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what).with("pid", pid);
             Some(about(finding).hint("use it with `dindcheck --attach`, or stop it first"))
         }
         (_, true, None, None) => {
             let what = format!(
                 "a daemon answers at {path} that no pid file here names: the outer one, or one with other options"
             );
-            Some(about(Finding::fail(CauseId::new("daemon-already-running"), what)).hint(
+            Some(about(Finding::fail(causes::DAEMON_ALREADY_RUNNING, what)).hint(
                 "use it with `dindcheck --attach`, stop it, or leave out the mount of its directory if it is the outer one's",
             ))
         }
@@ -120,7 +120,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
 /// at the first request, 29 fails at once.)
 pub(super) fn containerd(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(path) = settings.containerd.socket() else { return Ok(None) };
-    let cause = CauseId::new("containerd-socket-not-answering");
+    let cause = causes::CONTAINERD_SOCKET_NOT_ANSWERING;
     let (error, hint) = match (host.connect(path), &settings.containerd) {
         (Ok(()), _) => return Ok(None),
         (Err(error), Containerd::System(_)) => (

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::finding::Finding;
 use crate::host::{HostResult, SystemReader};
 
-const KEYS_USED_UP: CauseId = CauseId::new("keyring-quota-exceeded");
-const FEW_KEYS: CauseId = CauseId::new("keyring-quota-low");
-const FEW_WATCHES: CauseId = CauseId::new("inotify-limit-low");
+const KEYS_USED_UP: CauseId = causes::KEYRING_QUOTA_EXCEEDED;
+const FEW_KEYS: CauseId = causes::KEYRING_QUOTA_LOW;
+const FEW_WATCHES: CauseId = causes::INOTIFY_LIMIT_LOW;
 
 /// Uses of keys by user (security/keys/proc.c, `proc_key_users_show`).
 const KEY_USERS: &str = "/proc/key-users";

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use nix::sys::stat::{major, minor};
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::mounts::Mounts;
 use crate::finding::Finding;
 use crate::host::{FileKind, HostResult, SystemReader};
 
-const MISSING: CauseId = CauseId::new("dev-node-missing");
+const MISSING: CauseId = causes::DEV_NODE_MISSING;
 
 /// A character device that every container engine makes (OCI runtime-spec, default devices; Documentation/admin-guide/
 /// devices.txt).

@@ -5,22 +5,22 @@ use std::path::Path;
 
 use super::Facts;
 use super::resolver::servers;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::ipv4::Net;
 use crate::facts::routes::Route;
 use crate::facts::version::Version;
 use crate::finding::Finding;
 use crate::host::{HostResult, SystemReader};
 
-const NO_POOL: CauseId = CauseId::new("no-free-address-pool");
-const OVERLAP: CauseId = CauseId::new("bridge-subnet-overlaps");
-const NO_BRIDGE: CauseId = CauseId::new("docker0-bridge-missing");
-const NO_IPV6_SUBNET: CauseId = CauseId::new("ipv6-subnet-not-configured");
-const NO_WAY_OUT: CauseId = CauseId::new("container-outbound-network-unreachable");
-const MTU: CauseId = CauseId::new("mtu-mismatch");
-const RP_FILTER: CauseId = CauseId::new("rp-filter-asymmetric-route");
-const HOST_NAMESPACE: CauseId = CauseId::new("network-namespace-is-host");
-const OPEN: CauseId = CauseId::new("open-tcp-listener-without-tls");
+const NO_POOL: CauseId = causes::NO_FREE_ADDRESS_POOL;
+const OVERLAP: CauseId = causes::BRIDGE_SUBNET_OVERLAPS;
+const NO_BRIDGE: CauseId = causes::DOCKER0_BRIDGE_MISSING;
+const NO_IPV6_SUBNET: CauseId = causes::IPV6_SUBNET_NOT_CONFIGURED;
+const NO_WAY_OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
+const MTU: CauseId = causes::MTU_MISMATCH;
+const RP_FILTER: CauseId = causes::RP_FILTER_ASYMMETRIC_ROUTE;
+const HOST_NAMESPACE: CauseId = causes::NETWORK_NAMESPACE_IS_HOST;
+const OPEN: CauseId = causes::OPEN_TCP_LISTENER_WITHOUT_TLS;
 
 /// Where dockerd looks for a subnet, and how large it is (moby libnetwork/ipamutils, `localScopeDefaultNetworks`).
 const POOLS: &[(&str, u8)] = &[

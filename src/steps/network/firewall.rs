@@ -5,21 +5,21 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::Facts;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Firewall;
 use crate::finding::Finding;
 use crate::host::trial::{Attempt, TrialReport};
 use crate::host::{HostResult, SystemReader};
 use crate::kernel_modules;
 
-const NO_PROGRAM: CauseId = CauseId::new("iptables-program-missing");
-const NO_NFT: CauseId = CauseId::new("nft-tool-missing");
-const NO_NF_TABLES: CauseId = CauseId::new("kernel-lacks-nf-tables");
-const NO_LEGACY: CauseId = CauseId::new("kernel-lacks-legacy-iptables-nat");
-const NO_RAW: CauseId = CauseId::new("kernel-lacks-iptables-raw");
-const NO_SIX: CauseId = CauseId::new("kernel-lacks-ip6tables-nat");
-const BUSY: CauseId = CauseId::new("iptables-resource-busy");
-const MIXED: CauseId = CauseId::new("iptables-backends-mixed");
+const NO_PROGRAM: CauseId = causes::IPTABLES_PROGRAM_MISSING;
+const NO_NFT: CauseId = causes::NFT_TOOL_MISSING;
+const NO_NF_TABLES: CauseId = causes::KERNEL_LACKS_NF_TABLES;
+const NO_LEGACY: CauseId = causes::KERNEL_LACKS_LEGACY_IPTABLES_NAT;
+const NO_RAW: CauseId = causes::KERNEL_LACKS_IPTABLES_RAW;
+const NO_SIX: CauseId = causes::KERNEL_LACKS_IP6TABLES_NAT;
+const BUSY: CauseId = causes::IPTABLES_RESOURCE_BUSY;
+const MIXED: CauseId = causes::IPTABLES_BACKENDS_MIXED;
 
 /// The kernel's legacy tables that are in use in this network namespace.
 const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";

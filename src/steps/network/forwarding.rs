@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use nix::errno::Errno;
 
 use super::{Facts, is_host_namespace};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Daemon, Firewall};
 use crate::facts::mounts::Mounts;
 use crate::facts::version::Version;
@@ -15,10 +15,10 @@ use crate::host::SystemReader;
 use crate::kernel_modules;
 use crate::repair_log::RepairLog;
 
-const OFF: CauseId = CauseId::new("ip-forward-disabled");
-const NOT_WRITABLE: CauseId = CauseId::new("ip-forward-not-writable");
-const IO_ERROR: CauseId = CauseId::new("proc-sys-emulation-io-error");
-const NO_BR_NETFILTER: CauseId = CauseId::new("br-netfilter-unavailable");
+const OFF: CauseId = causes::IP_FORWARD_DISABLED;
+const NOT_WRITABLE: CauseId = causes::IP_FORWARD_NOT_WRITABLE;
+const IO_ERROR: CauseId = causes::PROC_SYS_EMULATION_IO_ERROR;
+const NO_BR_NETFILTER: CauseId = causes::BR_NETFILTER_UNAVAILABLE;
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const BRIDGE_NF: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";

@@ -2,19 +2,19 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Settings;
 use crate::finding::{Finding, Level};
 use crate::host::HostError;
 use crate::host::trial::TrialReport;
 use crate::kernel_modules;
 
-const NO_NETLINK: CauseId = CauseId::new("netlink-handle-unavailable");
-const NO_NET_ADMIN: CauseId = CauseId::new("net-admin-capability-missing");
-const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
-const NO_NAMESPACES: CauseId = CauseId::new("kernel-lacks-namespaces");
-const NO_BRIDGE: CauseId = CauseId::new("kernel-lacks-bridge");
-const NO_VETH: CauseId = CauseId::new("kernel-lacks-veth");
+const NO_NETLINK: CauseId = causes::NETLINK_HANDLE_UNAVAILABLE;
+const NO_NET_ADMIN: CauseId = causes::NET_ADMIN_CAPABILITY_MISSING;
+const NOT_PRIVILEGED: CauseId = causes::OUTER_CONTAINER_NOT_PRIVILEGED;
+const NO_NAMESPACES: CauseId = causes::KERNEL_LACKS_NAMESPACES;
+const NO_BRIDGE: CauseId = causes::KERNEL_LACKS_BRIDGE;
+const NO_VETH: CauseId = causes::KERNEL_LACKS_VETH;
 
 /// One finding where all is well, else one for each lack.
 pub(super) fn judge(tried: &TrialReport, settings: &Settings) -> Vec<Finding> {

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::Facts;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::routes::nameservers;
 use crate::finding::Finding;
 use crate::host::{HostResult, SystemReader};
 
-const UNUSABLE: CauseId = CauseId::new("resolv-conf-unusable");
-const EMBEDDED_DNS: CauseId = CauseId::new("embedded-dns-unreachable");
-const PROXY: CauseId = CauseId::new("proxy-required");
+const UNUSABLE: CauseId = causes::RESOLV_CONF_UNUSABLE;
+const EMBEDDED_DNS: CauseId = causes::EMBEDDED_DNS_UNREACHABLE;
+const PROXY: CauseId = causes::PROXY_REQUIRED;
 
 const EMBEDDED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
 /// What libnetwork puts in (resolvconf, `defaultIPv4NSs`).

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
 use crate::facts::daemon::Daemon;
 use crate::facts::daemon::hosts::Listen;
@@ -10,8 +10,8 @@ use crate::finding::Finding;
 use crate::host::HostResult;
 use crate::step::Cx;
 
-const USER_NAMESPACE: CauseId = CauseId::new("user-namespace");
-const NARROW_MAP: CauseId = CauseId::new("image-uid-outside-mapped-range");
+const USER_NAMESPACE: CauseId = causes::USER_NAMESPACE;
+const NARROW_MAP: CauseId = causes::IMAGE_UID_OUTSIDE_MAPPED_RANGE;
 
 /// What dockerd's unix socket is given to, unless `--group` says another.
 const DEFAULT_GROUP: &str = "docker";

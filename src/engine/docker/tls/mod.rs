@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::HostError;
@@ -74,11 +74,11 @@ impl Fault {
     pub fn finding(&self, what: String, endpoint: &Endpoint) -> anyhow::Result<Finding> {
         let cause = match self {
             Self::File(error) if !error.is_absent() => return Err(error.clone().into()),
-            Self::Plain(_) | Self::Wanted => "client-tls-port-mismatch",
-            Self::Other(_) => "daemon-not-reachable",
-            _ => "client-tls-certificate-mismatch",
+            Self::Plain(_) | Self::Wanted => causes::CLIENT_TLS_PORT_MISMATCH,
+            Self::Other(_) => causes::DAEMON_NOT_REACHABLE,
+            _ => causes::CLIENT_TLS_CERTIFICATE_MISMATCH,
         };
-        let mut finding = Finding::fail(CauseId::new(cause), what).with("endpoint", endpoint);
+        let mut finding = Finding::fail(cause, what).with("endpoint", endpoint);
         if let Self::File(error) = self {
             finding = finding.with("path", error.path.display()).with("errno", error.errno);
         }
@@ -140,7 +140,7 @@ mod tests {
     fn a_file_that_is_not_there_is_a_finding_and_one_that_may_not_be_read_is_none() {
         let fault = |errno| Fault::File(HostError::new("open", "/certs/ca.pem", errno));
         let finding = fault(Errno::ENOENT).finding("x".into(), &endpoint()).unwrap();
-        assert_eq!(finding.cause, Some(CauseId::new("client-tls-certificate-mismatch")));
+        assert_eq!(finding.cause, Some(causes::CLIENT_TLS_CERTIFICATE_MISMATCH));
         assert!(finding.evidence.contains(&("path", "/certs/ca.pem".to_owned())));
         assert!(finding.evidence.contains(&("errno", "2".to_owned())));
         assert!(finding.hint.unwrap().contains("/certs"));
@@ -152,7 +152,7 @@ mod tests {
     fn who_speaks_tls_alone_has_the_wrong_port() {
         for fault in [Fault::Wanted, Fault::Plain("x".into())] {
             let finding = fault.finding("x".into(), &endpoint()).unwrap();
-            assert_eq!(finding.cause, Some(CauseId::new("client-tls-port-mismatch")));
+            assert_eq!(finding.cause, Some(causes::CLIENT_TLS_PORT_MISMATCH));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::diagnosis::{CauseId, Diagnoser, UNKNOWN};
+use crate::diagnosis::{CauseId, Diagnoser, causes};
 use crate::engine::dockerd::log::first_error;
 
 /// How often a log is read on.
@@ -60,7 +60,7 @@ impl Reader {
         }
         self.read_on();
         let error = first_error(&self.diagnoser.finish())?;
-        Some((error.cause.unwrap_or(UNKNOWN), error.text))
+        Some((error.cause.unwrap_or(causes::UNKNOWN), error.text))
     }
 
     /// Takes in what came. What stands before a start belongs to another daemon.

@@ -2,7 +2,7 @@
 
 use super::log::Log;
 use super::{Reach, Seen, Wait};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::engine::docker::error::EngineError;
 use crate::engine::docker::http::Answer;
 use crate::engine::docker::tls::Fault;
@@ -16,7 +16,7 @@ impl Wait<'_> {
         let path = dead.log.as_ref().map(|log| log.path.clone());
         let (cause, what) = match dead.log.and_then(Log::first_error) {
             Some((cause, text)) => (cause, format!("{what}: {text}")),
-            None => (CauseId::new("daemon-exited"), what),
+            None => (causes::DAEMON_EXITED, what),
         };
         let finding = Finding::fail(cause, what).with("after", seconds(self.began.elapsed()));
         match path {
@@ -32,10 +32,10 @@ impl Wait<'_> {
         let finding = if reach.refused.get() {
             let what =
                 format!("{endpoint} is a socket that a daemon left, and no process here is or starts one");
-            Finding::fail(CauseId::new("stale-socket"), what)
+            Finding::fail(causes::STALE_SOCKET, what)
         } else {
             let what = format!("{endpoint} is not there, and no process here is or starts a dockerd");
-            Finding::fail(CauseId::new("daemon-not-reachable"), what)
+            Finding::fail(causes::DAEMON_NOT_REACHABLE, what)
         };
         finding.with("endpoint", endpoint).hint(hint)
     }
@@ -44,11 +44,14 @@ impl Wait<'_> {
     pub(super) fn late(&self, reach: &Reach) -> Finding {
         let (endpoint, waited) = (&self.wanted.endpoint, seconds(self.wanted.timeout));
         let (cause, what) = if reach.listening.get() {
-            ("daemon-hangs", format!("{endpoint} accepts connections and did not answer within {waited}"))
+            (
+                causes::DAEMON_HANGS,
+                format!("{endpoint} accepts connections and did not answer within {waited}"),
+            )
         } else {
-            ("daemon-start-timeout", format!("nothing answered at {endpoint} within {waited}"))
+            (causes::DAEMON_START_TIMEOUT, format!("nothing answered at {endpoint} within {waited}"))
         };
-        let finding = Finding::fail(CauseId::new(cause), what).with("endpoint", endpoint);
+        let finding = Finding::fail(cause, what).with("endpoint", endpoint);
         self.daemons.iter().fold(finding, |finding, seen| finding.with("dockerd", seen.id.pid))
     }
 
@@ -67,7 +70,7 @@ impl Wait<'_> {
             status: said.status,
             message: said.message(),
         };
-        let cause = CauseId::new("daemon-not-reachable");
+        let cause = causes::DAEMON_NOT_REACHABLE;
         Ok(refused.into_finding(cause, cause)?.with("endpoint", &self.wanted.endpoint))
     }
 }
