@@ -133,7 +133,8 @@ fn a_module_uses_only_layers_below_it() {
         }
         let above = height(&user).unwrap_or_else(|| panic!("{user} is not in LAYERS: name its place"));
         if height(used).unwrap_or_else(|| panic!("{used} is not in LAYERS: name its place")) >= above {
-            upward.push(format!("{}:{line}: {user} uses {used}, which is not below it", file.display()));
+            let file = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display();
+            upward.push(format!("{file}:{line}: {user} uses {used}, which is not below it"));
         }
     }
     assert!(upward.is_empty(), "{}", upward.join("\n"));
