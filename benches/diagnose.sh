@@ -5,7 +5,7 @@ set -eu
 binary=$1 size=${2:-1024}
 root=$(cd "$(dirname "$0")/.." && pwd)
 log=$(mktemp) && trap 'rm -f "$log" "$log.one" "$log.out"' EXIT
-for version in "$root"/tests/fixtures/logs/*/healthy-debug.log; do grep level= "$version"; done >"$log.one"
+for version in "$root"/crates/diagnosis/tests/logs/*/healthy-debug.log; do grep level= "$version"; done >"$log.one"
 while [ "$(($(wc -c <"$log.one") * 8))" -lt $((size << 20)) ]; do cat "$log.one" "$log.one" >"$log" && mv "$log" "$log.one"; done
 : >"$log"
 while [ "$(wc -c <"$log")" -lt $((size << 20)) ]; do cat "$log.one" >>"$log"; done

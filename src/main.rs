@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dindcheck::cli::Cli;
-use dindcheck::report::exit;
+use dindcheck::exit;
 
 fn main() -> ExitCode {
     match Cli::try_parse() {

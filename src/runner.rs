@@ -1,37 +1,27 @@
 //! What does a plan come to? Check, repair, the same check again, stop: the only place that concludes.
 
+use crate::report::Event;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
-use crate::hands::Hands;
-use crate::host::{Host, Machine};
+use crate::finding::{Environment, Finding, Level, Outcome, RepairRecord};
+use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Planned};
 use crate::profile::Mode;
-use crate::report::{Environment, Report, StepReport};
-use crate::step::{Cx, Finding, Level, Outcome, RepairRecord, Step};
+use crate::repair_log::RepairLog;
+use crate::report::{Report, StepReport};
+use crate::step::{Cx, Step};
 use crate::steps;
-use crate::workload::Seen;
-
-/// What happens during a run, for those who watch.
-pub enum Event<'e> {
-    /// A step begins.
-    Started(&'static Step),
-    /// How a step goes that takes its time.
-    Said(&'e str),
-    /// A step is concluded; the report so far ends with it.
-    Concluded(&'e Report),
-    /// The run is over.
-    Ended(&'e Report),
-}
+use crate::workload::Workload;
 
 /// The doors that a run goes through.
 pub struct Doors<'d> {
     /// Looks at the machine.
-    pub host: &'d dyn Host,
+    pub host: &'d dyn SystemReader,
     /// Changes it, for repairs.
-    pub machine: &'d dyn Machine,
+    pub machine: &'d dyn SystemWriter,
     /// Docker.
     pub engine: &'d dyn Engine,
     /// SIGINT and SIGTERM.
@@ -41,16 +31,25 @@ pub struct Doors<'d> {
 /// Runs the plan to its end, or to its first failure.
 pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) -> Report {
     let start = Instant::now();
-    let learned = RefCell::new(Environment::default());
-    let holds = Cell::new(true);
+    let environment = RefCell::new(Environment::default());
+    let all_passed = Cell::new(true);
     let watch = RefCell::new(watch);
     let tell = |event: &Event<'_>| (watch.borrow_mut())(event);
-    let say = |text: &str| tell(&Event::Said(text));
-    let (host, engine, seen) = (doors.host, doors.engine, Seen::default());
-    let cx = Cx { host, engine, plan, learned: &learned, say: &say, holds: &holds, seen: &seen };
+    let progress = |text: &str| tell(&Event::Said(text));
+    let (host, engine, options) = (doors.host, doors.engine, &plan.options);
+    let workload = Workload::new(host, engine, options, &environment);
+    let cx = Cx {
+        host,
+        engine,
+        options,
+        environment: &environment,
+        progress: &progress,
+        all_passed: &all_passed,
+        workload: &workload,
+    };
     let mut report = Report {
-        run: plan.run.clone(),
-        profile: plan.profile.name.clone(),
+        run: options.run.clone(),
+        profile: options.profile.name.clone(),
         environment: Environment::default(),
         steps: Vec::with_capacity(plan.steps.len()),
         leftovers: Vec::new(),
@@ -58,7 +57,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         complete: false,
         duration: Duration::ZERO,
     };
-    steps::begin(doors.host, plan);
+    steps::begin(doors.host, options);
     for planned in &plan.steps {
         let reason = skip_reason(planned, plan, &report, doors);
         if reason.is_none() {
@@ -71,9 +70,9 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         };
         concluded.started = started;
         concluded.duration = start.elapsed().saturating_sub(started);
-        holds.set(holds.get() && !stops(&concluded.outcome) && doors.interrupt.signal().is_none());
+        all_passed.set(all_passed.get() && !stops(&concluded.outcome) && doors.interrupt.signal().is_none());
         report.steps.push(concluded);
-        report.environment = learned.borrow().clone();
+        report.environment = environment.borrow().clone();
         report.leftovers = doors.engine.leftovers();
         report.diagnosis = doors.engine.diagnosis();
         report.duration = start.elapsed();
@@ -155,7 +154,7 @@ fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Res
         anyhow::bail!("interrupted by {signal}");
     }
     for finding in &mut findings {
-        let weight = finding.cause.and_then(|cause| plan.profile.causes.get(cause.as_str()));
+        let weight = finding.cause.and_then(|cause| plan.options.profile.causes.get(cause.as_str()));
         finding.level = weight.map_or(finding.level, |weight| (*weight).into());
     }
     Ok(findings)
@@ -169,18 +168,19 @@ fn repair(
     doors: &Doors<'_>,
     concluded: &mut StepReport,
 ) -> bool {
-    let Some(repair) = planned.step.repair.as_ref().filter(|repair| plan.profile.repair.allows(repair.reach))
+    let Some(repair) =
+        planned.step.repair.as_ref().filter(|repair| plan.options.profile.repair.allows(repair.reach))
     else {
         return false;
     };
-    let mut hands = Hands::new(doors.machine);
-    let mut error = (repair.apply)(cx, &mut hands).err().map(|error| format!("{error:#}"));
-    if error.is_none() && hands.changes().is_empty() {
+    let mut log = RepairLog::new(doors.machine);
+    let mut error = (repair.apply)(cx, &mut log).err().map(|error| format!("{error:#}"));
+    if error.is_none() && log.changes().is_empty() {
         // Nothing of what failed is this repair's to mend.
         return false;
     }
     if error.is_some() {
-        hands.take_back();
+        log.take_back();
     }
     let again = look(planned.step, cx, plan, doors);
     let holds = again.as_ref().is_ok_and(|findings| worst(findings) < Level::Fail);
@@ -191,8 +191,8 @@ fn repair(
         }
         Err(second) => error = Some(format!("the check after the repair could not look: {second:#}")),
     }
-    let reach = repair.reach.max(hands.reach());
-    let changes = hands.into_changes();
+    let reach = repair.reach.max(log.reach());
+    let changes = log.into_changes();
     concluded.repair = Some(RepairRecord { title: repair.title, reach, changes, error });
     if holds {
         concluded.outcome = Outcome::Repaired;

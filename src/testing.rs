@@ -3,37 +3,50 @@
 use std::cell::{Cell, RefCell};
 
 use crate::engine::fake::FakeEngine;
-use crate::hands::{Change, Hands};
+use crate::finding::{Change, Environment, Finding, Level};
 use crate::host::fake::Fake;
-use crate::plan::{Plan, Wishes};
-use crate::report::Environment;
-use crate::step::{Cx, Finding, Level, Step};
-use crate::workload::Seen;
+use crate::options::{PlanRequest, RunOptions};
+use crate::plan::Plan;
+use crate::repair_log::RepairLog;
+use crate::step::{Cx, Step};
+use crate::workload::Workload;
+
+/// The options of a run of every step but `build`, with what was requested in the default profile.
+pub(crate) fn options(request: &PlanRequest) -> RunOptions {
+    Plan::new(&Fake::new(), request).expect("the default profile").options
+}
 
 /// Calls `with` with a context of this machine.
 fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
-    wishing(host, &Wishes::default(), with)
+    wishing(host, &PlanRequest::default(), with)
 }
 
 /// The same with another plan than the default one.
-fn wishing<T>(host: &Fake, wishes: &Wishes, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
-    asking(&FakeEngine::default(), host, wishes, with)
+fn wishing<T>(host: &Fake, request: &PlanRequest, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
+    asking(&FakeEngine::default(), host, request, with)
 }
 
 /// The same with a daemon.
 fn asking<T>(
     engine: &FakeEngine,
     host: &Fake,
-    wishes: &Wishes,
+    request: &PlanRequest,
     with: impl FnOnce(&Cx<'_>) -> T,
 ) -> (T, Environment) {
-    let plan = Plan::new(&Fake::new(), wishes).expect("the default profile");
-    let learned = RefCell::new(Environment::default());
-    let (holds, seen) = (Cell::new(true), Seen::default());
-    let (learned_here, say) = (&learned, &|_: &str| {});
-    let cx = Cx { host, engine, plan: &plan, learned: learned_here, holds: &holds, say, seen: &seen };
+    let options = options(request);
+    let (environment, all_passed) = (RefCell::new(Environment::default()), Cell::new(true));
+    let workload = Workload::new(host, engine, &options, &environment);
+    let cx = Cx {
+        host,
+        engine,
+        options: &options,
+        environment: &environment,
+        progress: &|_| {},
+        all_passed: &all_passed,
+        workload: &workload,
+    };
     let result = with(&cx);
-    (result, learned.into_inner())
+    (result, environment.into_inner())
 }
 
 /// What the step finds.
@@ -43,19 +56,19 @@ pub(crate) fn check(step: &Step, host: &Fake) -> anyhow::Result<Vec<Finding>> {
 
 /// What comes of asking this daemon.
 pub(crate) fn ask<T>(engine: &FakeEngine, with: impl FnOnce(&Cx<'_>) -> T) -> T {
-    asking(engine, &Fake::new(), &Wishes::default(), with).0
+    asking(engine, &Fake::new(), &PlanRequest::default(), with).0
 }
 
 /// What the step finds with these arguments of dockerd.
 pub(crate) fn check_with(step: &Step, host: &Fake, args: &[&str]) -> anyhow::Result<Vec<Finding>> {
     let daemon_args = args.iter().map(ToString::to_string).collect();
-    wishing(host, &Wishes { daemon_args, ..Wishes::default() }, |cx| (step.check)(cx)).0
+    wishing(host, &PlanRequest { daemon_args, ..PlanRequest::default() }, |cx| (step.check)(cx)).0
 }
 
 /// What the step finds where a running daemon is used.
 pub(crate) fn check_attached(step: &Step, host: &Fake, url: &str) -> anyhow::Result<Vec<Finding>> {
-    let wishes = Wishes { attach: Some(url.to_owned()), ..Wishes::default() };
-    wishing(host, &wishes, |cx| (step.check)(cx)).0
+    let request = PlanRequest { attach: Some(url.to_owned()), ..PlanRequest::default() };
+    wishing(host, &request, |cx| (step.check)(cx)).0
 }
 
 /// Level and cause of what is not as it should be.
@@ -71,14 +84,18 @@ pub(crate) fn learn(step: &Step, host: &Fake) -> (anyhow::Result<Vec<Finding>>, 
 
 /// What the step's repair does, with its end. As in a run, one that fails is taken back.
 pub(crate) fn repair(step: &Step, host: &Fake) -> (anyhow::Result<()>, Vec<Change>) {
-    repair_with(step, host, &Wishes::default())
+    repair_with(step, host, &PlanRequest::default())
 }
 
 /// The same with another plan than the default one.
-pub(crate) fn repair_with(step: &Step, host: &Fake, wishes: &Wishes) -> (anyhow::Result<()>, Vec<Change>) {
-    let mut hands = Hands::new(host);
+pub(crate) fn repair_with(
+    step: &Step,
+    host: &Fake,
+    request: &PlanRequest,
+) -> (anyhow::Result<()>, Vec<Change>) {
+    let mut hands = RepairLog::new(host);
     let repair = step.repair.as_ref().expect("a step with a repair");
-    let end = wishing(host, wishes, |cx| (repair.apply)(cx, &mut hands)).0;
+    let end = wishing(host, request, |cx| (repair.apply)(cx, &mut hands)).0;
     let changes = hands.changes().to_vec();
     if end.is_err() {
         hands.take_back();

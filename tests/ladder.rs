@@ -12,21 +12,23 @@ use std::time::Duration;
 
 use dindcheck::engine::fake::FakeEngine;
 use dindcheck::engine::{ContainerRun, DaemonEnd, Death, EngineError, Stage, TornDown, Versions};
+use dindcheck::exit::Verdict;
 use dindcheck::host::fake::Fake;
 use dindcheck::interrupt::Interrupt;
-use dindcheck::plan::{Plan, Wishes};
-use dindcheck::report::{Report, Verdict};
+use dindcheck::options::PlanRequest;
+use dindcheck::plan::Plan;
+use dindcheck::report::Report;
 use dindcheck::runner::{self, Doors};
 
 const STEPS: [&str; 5] = ["daemon-start", "daemon-info", "image", "container-run", "teardown"];
 
 /// A run of these steps, with further wishes.
-fn run_with(engine: &FakeEngine, wishes: Wishes) -> Report {
+fn run_with(engine: &FakeEngine, wishes: PlanRequest) -> Report {
     let host = Fake::new()
         .file("/proc/self/mountinfo", "20 1 0:1 / / rw - ext4 x rw\n")
         .file("/proc/self/cgroup", "");
     let only = STEPS.iter().map(ToString::to_string).collect();
-    let plan = Plan::new(&host, &Wishes { only, ..wishes }).unwrap();
+    let plan = Plan::new(&host, &PlanRequest { only, ..wishes }).unwrap();
     let interrupt = Interrupt::default();
     let doors = Doors { host: &host, machine: &host, engine, interrupt: &interrupt };
     runner::run(&plan, &doors, &mut |_| {})
@@ -34,7 +36,7 @@ fn run_with(engine: &FakeEngine, wishes: Wishes) -> Report {
 
 /// The same with an image by name, which needs no probe.
 fn run(engine: &FakeEngine) -> Report {
-    run_with(engine, Wishes { image: Some("test:1".into()), ..Wishes::default() })
+    run_with(engine, PlanRequest { image: Some("test:1".into()), ..PlanRequest::default() })
 }
 
 fn outcome(report: &Report, id: &str) -> &'static str {
@@ -97,7 +99,7 @@ fn a_daemon_that_dies_is_told_by_the_step_that_notices() {
 
 #[test]
 fn the_daemon_is_kept_only_where_everything_held() {
-    let keep = || Wishes { keep_daemon: true, image: Some("test:1".into()), ..Wishes::default() };
+    let keep = || PlanRequest { keep_daemon: true, image: Some("test:1".into()), ..PlanRequest::default() };
     let sound = FakeEngine::new().has_image("test:1");
     run_with(&sound, keep());
     assert_eq!(sound.calls().last().unwrap(), "tear_down keep");

@@ -11,20 +11,23 @@
 use std::cell::RefCell;
 
 use anyhow::bail;
-use dindcheck::diagnosis::CauseId;
+use dindcheck::diagnosis::{CauseId, causes};
 use dindcheck::engine::fake::FakeEngine;
-use dindcheck::hands::Hands;
+use dindcheck::exit::Verdict;
+use dindcheck::finding::{Finding, Reach};
 use dindcheck::host::fake::Fake;
 use dindcheck::interrupt::Interrupt;
-use dindcheck::plan::{Plan, Planned, Wishes};
+use dindcheck::options::PlanRequest;
+use dindcheck::plan::{Plan, Planned};
 use dindcheck::profile::{Grant, Mode, Weight};
-use dindcheck::report::{Report, Verdict};
-use dindcheck::runner::{self, Doors, Event};
-use dindcheck::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use dindcheck::repair_log::RepairLog;
+use dindcheck::report::{Event, Report};
+use dindcheck::runner::{self, Doors};
+use dindcheck::step::{Cx, Phase, Repair, Step};
 use nix::errno::Errno;
 use std::path::Path;
 
-const CAUSE: CauseId = CauseId::new("cgroup-mounted-read-only");
+const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 const MARK: &str = "/mark";
 
 const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>) -> Step {
@@ -47,10 +50,10 @@ fn cannot_look(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 fn wants_mark(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if cx.host.exists(Path::new(MARK))? { passes(cx) } else { fails(cx) }
 }
-fn makes_mark(_: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn makes_mark(_: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     Ok(hands.create_dir(Path::new(MARK))?)
 }
-fn makes_half(_: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn makes_half(_: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     hands.create_dir(Path::new("/half"))?;
     bail!("the other half is refused")
 }
@@ -81,7 +84,7 @@ fn run_on(
     change: impl FnOnce(&mut Plan),
     interrupt: &Interrupt,
 ) -> Report {
-    let mut plan = Plan::new(host, &Wishes::default()).unwrap();
+    let mut plan = Plan::new(host, &PlanRequest::default()).unwrap();
     plan.steps = steps.iter().map(|&(step, mode)| Planned { step, mode, skip: None }).collect();
     change(&mut plan);
     let engine = FakeEngine::default();
@@ -161,7 +164,7 @@ fn a_repair_beyond_its_grant_is_not_applied() {
         let report = run_on(
             &host,
             &[(step, Mode::Require)],
-            |plan| plan.profile.repair = grant,
+            |plan| plan.options.profile.repair = grant,
             &Interrupt::default(),
         );
         assert_eq!(outcomes(&report), ["failed"]);
@@ -170,7 +173,7 @@ fn a_repair_beyond_its_grant_is_not_applied() {
     let granted = run_on(
         &Fake::new(),
         &[(&FOR_THE_HOST, Mode::Require)],
-        |plan| plan.profile.repair = Grant::Host,
+        |plan| plan.options.profile.repair = Grant::Host,
         &Interrupt::default(),
     );
     assert_eq!(outcomes(&granted), ["repaired"]);
@@ -221,14 +224,14 @@ fn a_step_that_is_not_required_fails_as_a_warning() {
 #[test]
 fn the_profile_weighs_causes() {
     let raise = |plan: &mut Plan| {
-        plan.profile.causes.insert(CAUSE.as_str().into(), Weight::Fail);
+        plan.options.profile.causes.insert(CAUSE.as_str().into(), Weight::Fail);
     };
     assert_eq!(
         outcomes(&run_on(&Fake::new(), &[(&WARNS, Mode::Require)], raise, &Interrupt::default())),
         ["failed"]
     );
     let lower = |plan: &mut Plan| {
-        plan.profile.causes.insert(CAUSE.as_str().into(), Weight::Warn);
+        plan.options.profile.causes.insert(CAUSE.as_str().into(), Weight::Warn);
     };
     assert_eq!(
         outcomes(&run_on(&Fake::new(), &[(&FAILS, Mode::Require)], lower, &Interrupt::default())),

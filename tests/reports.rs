@@ -13,19 +13,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
-use dindcheck::diagnosis::CauseId;
+use dindcheck::diagnosis::{CauseId, causes};
 use dindcheck::engine::fake::FakeEngine;
-use dindcheck::hands::Hands;
+use dindcheck::finding::{Finding, Reach};
 use dindcheck::host::fake::Fake;
 use dindcheck::interrupt::Interrupt;
-use dindcheck::plan::{Plan, Planned, Wishes};
+use dindcheck::options::PlanRequest;
+use dindcheck::plan::{Plan, Planned};
 use dindcheck::profile::{Format, Mode};
-use dindcheck::report::{Report, document, files::Outputs, formats};
-use dindcheck::runner::{self, Doors, Event};
-use dindcheck::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use dindcheck::repair_log::RepairLog;
+use dindcheck::report::files::Outputs;
+use dindcheck::report::{Event, Report, document, formats};
+use dindcheck::runner::{self, Doors};
+use dindcheck::step::{Cx, Phase, Repair, Step};
 use quick_junit::TestCaseStatus;
 
-const CAUSE: CauseId = CauseId::new("cgroup-mounted-read-only");
+const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 /// What no format may take for markup of its own.
 const NASTY: &str = "a <b> & \"c\" ]]> | `d` \u{1b}[31m\u{7}\n::error::x %0A é";
 
@@ -47,7 +50,7 @@ fn cannot_look(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 fn wants_mark(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if cx.host.exists(Path::new("/mark"))? { passes(cx) } else { fails(cx) }
 }
-fn makes_mark(_: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn makes_mark(_: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     Ok(hands.create_dir(Path::new("/mark"))?)
 }
 
@@ -64,7 +67,7 @@ static REPAIRED: Step = Step {
 /// A run of these steps, which goes on after a failure; `watch` sees what happens.
 fn run(steps: &[&'static Step], watch: &mut dyn FnMut(&Event<'_>)) -> Report {
     let host = Fake::new();
-    let mut plan = Plan::new(&host, &Wishes { keep_going: true, ..Wishes::default() }).unwrap();
+    let mut plan = Plan::new(&host, &PlanRequest { keep_going: true, ..PlanRequest::default() }).unwrap();
     plan.steps = steps.iter().map(|step| Planned { step, mode: Mode::Require, skip: None }).collect();
     let (engine, interrupt) = (FakeEngine::default(), Interrupt::default());
     runner::run(&plan, &Doors { host: &host, machine: &host, engine: &engine, interrupt: &interrupt }, watch)

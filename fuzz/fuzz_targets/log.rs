@@ -2,6 +2,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|line: &str| {
-    let record = dindcheck::diagnosis::log::read(line);
+    let record = dindcheck_diagnosis::log::read(line);
     assert!(record.text.len() <= 4 * line.len() + 64);
 });

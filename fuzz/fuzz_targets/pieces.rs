@@ -1,7 +1,7 @@
 //! A stream means the same however it is cut into pieces.
 #![no_main]
 
-use dindcheck::diagnosis::{Diagnoser, diagnose};
+use dindcheck_diagnosis::{Diagnoser, diagnose};
 
 libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     let (piece, bytes) = input;

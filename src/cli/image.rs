@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::formats::{of_images, output_of_images};
-use crate::outer::request::Pull;
+use crate::image_check::request::Pull;
 use crate::profile::{Format, Grant};
 
 /// The options of `image`.

@@ -128,8 +128,8 @@ pub fn human(name: Option<&str>, diagnosis: &Diagnosis) -> String {
     let cause = diagnosis.cause;
     let mut rows: Vec<(&str, String)> = Vec::new();
     rows.extend(diagnosis.first_error.as_ref().map(|first| ("first error", shown(first))));
-    rows.push(("meaning", cause.meaning.clone()));
-    rows.push(("remedy", cause.remedy.clone()));
+    rows.push(("meaning", cause.meaning.to_owned()));
+    rows.push(("remedy", cause.remedy.to_owned()));
     rows.extend(diagnosis.hint.as_ref().map(|hint| ("note", hint.clone())));
     rows.extend(diagnosis.consequences.iter().map(|later| ("then", shown(later))));
     rows.extend(

@@ -8,10 +8,11 @@ use super::verify::{self, Told};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
-use crate::entrypoint::{self, Errand, Request, say, tls};
-use crate::host::Host;
+use crate::entrypoint::{self, CheckRequest, Request, say, tls};
+use crate::host::SystemReader;
 use crate::host::live::Live;
-use crate::plan::{Plan, Wishes};
+use crate::options::PlanRequest;
+use crate::plan::Plan;
 
 /// Says that the firewall was chosen already.
 const CHOSEN: &str = "DINDCHECK_IPTABLES_CHOSEN";
@@ -19,7 +20,7 @@ const CHOSEN: &str = "DINDCHECK_IPTABLES_CHOSEN";
 /// Runs it. Every mistake in what was typed is found before anything starts.
 pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     let task = Task::read(host, &args.words, &args.dockerd_arg);
-    let wishes = Wishes {
+    let wishes = PlanRequest {
         keep_daemon: true,
         quiet_daemon: true,
         daemon_args: task.daemon_args.clone(),
@@ -27,15 +28,15 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     };
     let plan = Plan::new(host, &wishes)?;
     ensure!(
-        plan.runs("daemon-start"),
+        plan.options.runs("daemon-start"),
         "an entrypoint keeps a daemon, and these options leave daemon-start out"
     );
     if let Some(notice) = &task.notice {
         say(notice);
     }
     let errand =
-        Errand { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
-    let on_death = args.on_daemon_death.unwrap_or(plan.profile.daemon.on_death);
+        CheckRequest { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
+    let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
     let request =
         Request { task, errand, on_failure: args.on_failure, on_death, stop_timeout: args.stop_timeout };
     entrypoint::run(host, request)
@@ -43,7 +44,7 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
 
 /// `__check`: the child of an entrypoint.
 pub fn check(host: &Live, errand: &str) -> anyhow::Result<u8> {
-    let errand: Errand = serde_json::from_str(errand).context("this is no errand")?;
+    let errand: CheckRequest = serde_json::from_str(errand).context("this is no errand")?;
     if host.env(CHOSEN).is_none() {
         if let Some(dir) = &errand.certificates {
             tls::provide(host, host, dir)?;

@@ -2,10 +2,8 @@
 
 use anyhow::bail;
 
-use crate::diagnosis;
-use crate::report::exit;
 use crate::step::Step;
-use crate::steps;
+use crate::{diagnosis, exit, steps};
 
 /// Prints the explanation of one id, or every id.
 pub fn explain(id: Option<&str>, list: bool) -> anyhow::Result<u8> {

@@ -5,22 +5,23 @@ use std::io::Write;
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 
-use crate::cli;
-use crate::engine::error::seconds;
 use crate::host::live::Live;
+use crate::image_check::request::Request;
+use crate::image_check::{Outer, Tried, exit_code, page};
 use crate::interrupt::Interrupt;
-use crate::outer::{Outer, Tried, exit_code, page, request::Request};
-use crate::plan::{self, Plan, Wishes};
+use crate::options::PlanRequest;
+use crate::plan::{self, Plan};
 use crate::profile::Format;
-use crate::report::exit;
 use crate::report::files::Outputs;
+use crate::text::seconds;
+use crate::{cli, exit};
 
 /// Tries each, and tells.
 pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.host.as_deref().unwrap_or_default())?;
     // What is wrong with the options is found before anything is started.
-    let wishes = Wishes { profile: args.profile.clone(), repair: args.repair, ..Wishes::default() };
-    let run = Plan::new(host, &wishes)?.run;
+    let wishes = PlanRequest { profile: args.profile.clone(), repair: args.repair, ..PlanRequest::default() };
+    let run = Plan::new(host, &wishes)?.options.run;
     let interrupt = Interrupt::listen()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let request = request(args);

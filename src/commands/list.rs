@@ -1,8 +1,7 @@
 //! `list`: the ladder.
 
 use crate::cli::Plain;
-use crate::report::exit;
-use crate::steps;
+use crate::{exit, steps};
 
 /// Prints every step in its order.
 pub fn list(format: Plain) -> anyhow::Result<u8> {

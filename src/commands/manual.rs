@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Command, CommandFactory};
 
 use crate::cli::{Cli, Verify};
-use crate::report::exit;
+use crate::exit;
 
 /// Prints the completions of a shell.
 pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {

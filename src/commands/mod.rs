@@ -16,9 +16,10 @@ pub mod wait;
 use crate::cli::{self, Cli, Command, Plain};
 use crate::engine::dockerd::become_program;
 use crate::entrypoint::init::becomes;
+use crate::exit;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::report::{document, exit};
+use crate::report::document;
 
 /// Carries out what was typed.
 pub fn dispatch(cli: Cli) -> u8 {

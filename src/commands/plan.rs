@@ -3,16 +3,19 @@
 //! The environment is looked at, so that the plan can name the repairs that this world would get. Checks leave
 //! the world as it was, and nothing is granted, so nothing is touched.
 
-use crate::cli;
-use crate::engine::{command_line, fake::FakeEngine};
+use crate::engine::fake::FakeEngine;
+use crate::facts::daemon::command_line;
+use crate::finding::Outcome;
 use crate::host::live::Live;
-use crate::host::{Host, Machine};
+use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
-use crate::plan::{ImageChoice, Plan, Planned, Wishes};
+use crate::options::{ImageChoice, PlanRequest};
+use crate::plan::{Plan, Planned};
 use crate::profile::{Format, Grant};
-use crate::report::{Report, StepReport, exit};
+use crate::report::{Report, StepReport};
 use crate::runner::{self, Doors};
-use crate::step::{Outcome, Phase};
+use crate::step::Phase;
+use crate::{cli, exit};
 
 use super::recording;
 use super::verify::wishes;
@@ -23,18 +26,22 @@ pub fn plan(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
         None => tell(host, host, &wishes(args), None),
         Some(file) => {
             let replay = recording::load(file)?;
-            let recorded = replay.recording();
-            let wishes = Wishes { format: args.format.or(recorded.wishes.format), ..recorded.wishes.clone() };
-            tell(&replay, &replay, &wishes, Some(&recorded.run))
+            let request = recording::request(&replay, args.format)?;
+            tell(&replay, &replay, &request, Some(&replay.recording().run))
         }
     }
 }
 
 /// Looks through these doors, and tells. `run` is the id that the questions of a recording carry.
-fn tell(host: &dyn Host, machine: &dyn Machine, wishes: &Wishes, run: Option<&str>) -> anyhow::Result<u8> {
+fn tell(
+    host: &dyn SystemReader,
+    machine: &dyn SystemWriter,
+    wishes: &PlanRequest,
+    run: Option<&str>,
+) -> anyhow::Result<u8> {
     let plan = Plan::new(host, wishes)?;
     let seen = look(host, machine, wishes, run)?;
-    match plan.profile.format {
+    match plan.options.profile.format {
         Format::Human => human(host, &plan, &seen),
         Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(host, &plan, &seen))?),
         _ => anyhow::bail!("a plan is no report: `--format human` or `--format json`"),
@@ -44,9 +51,9 @@ fn tell(host: &dyn Host, machine: &dyn Machine, wishes: &Wishes, run: Option<&st
 
 /// Every check of the environment phase that the plan runs, with nothing granted.
 fn look(
-    host: &dyn Host,
-    machine: &dyn Machine,
-    wishes: &Wishes,
+    host: &dyn SystemReader,
+    machine: &dyn SystemWriter,
+    wishes: &PlanRequest,
     run: Option<&str>,
 ) -> anyhow::Result<Report> {
     let mut wishes = wishes.clone();
@@ -54,7 +61,7 @@ fn look(
     wishes.keep_going = true;
     wishes.environment_only = true;
     let mut plan = Plan::new(host, &wishes)?;
-    plan.run = run.map_or(plan.run, ToOwned::to_owned);
+    plan.options.run = run.map_or(plan.options.run, ToOwned::to_owned);
     let engine = FakeEngine::default();
     let doors = Doors { host, machine, engine: &engine, interrupt: &Interrupt::default() };
     Ok(runner::run(&plan, &doors, &mut |_| {}))
@@ -73,8 +80,11 @@ impl<'p> Row<'p> {
             .steps
             .iter()
             .find(|s| s.step.id == planned.step.id && !matches!(s.outcome, Outcome::Skipped(_)));
-        let granted =
-            planned.step.repair.as_ref().is_some_and(|repair| plan.profile.repair.allows(repair.reach));
+        let granted = planned
+            .step
+            .repair
+            .as_ref()
+            .is_some_and(|repair| plan.options.profile.repair.allows(repair.reach));
         Self { planned, seen, granted }
     }
 
@@ -122,8 +132,8 @@ impl<'p> Row<'p> {
 }
 
 /// For people.
-fn human(host: &dyn Host, plan: &Plan, seen: &Report) {
-    anstream::println!("profile {}: {}", plan.profile.name, plan.profile.description);
+fn human(host: &dyn SystemReader, plan: &Plan, seen: &Report) {
+    anstream::println!("profile {}: {}", plan.options.profile.name, plan.options.profile.description);
     if plan.reaches(Phase::Daemon) {
         anstream::println!("daemon  {}", daemon(host, plan));
         anstream::println!("image   {}", image(plan));
@@ -135,11 +145,11 @@ fn human(host: &dyn Host, plan: &Plan, seen: &Report) {
 }
 
 /// For programs.
-fn json(host: &dyn Host, plan: &Plan, seen: &Report) -> serde_json::Value {
+fn json(host: &dyn SystemReader, plan: &Plan, seen: &Report) -> serde_json::Value {
     let steps = plan.steps.iter().map(|planned| Row::new(plan, planned, seen).json());
     serde_json::json!({
         "schema_version": 1,
-        "profile": plan.profile,
+        "profile": plan.options.profile,
         "daemon": daemon(host, plan),
         "image": image(plan),
         "steps": steps.collect::<Vec<_>>(),
@@ -147,16 +157,16 @@ fn json(host: &dyn Host, plan: &Plan, seen: &Report) -> serde_json::Value {
 }
 
 /// How the daemon comes to be.
-fn daemon(host: &dyn Host, plan: &Plan) -> String {
-    match &plan.attach {
+fn daemon(host: &dyn SystemReader, plan: &Plan) -> String {
+    match &plan.options.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
-        None => command_line(host, plan).join(" "),
+        None => command_line(host, &plan.options.daemon()).join(" "),
     }
 }
 
 /// Which image is run.
 fn image(plan: &Plan) -> String {
-    match &plan.image {
+    match &plan.options.image {
         ImageChoice::Builtin => "builtin (made in memory, no registry)".to_owned(),
         ImageChoice::Reference(reference) => reference.clone(),
     }

@@ -1,12 +1,11 @@
 //! `profile`: list, show and validate profiles.
 
 use crate::cli::ProfileCommand;
-use crate::host::Host;
-use crate::profile;
-use crate::report::exit;
+use crate::host::SystemReader;
+use crate::{exit, plan, profile};
 
 /// Carries it out.
-pub fn profile(host: &dyn Host, command: &ProfileCommand) -> anyhow::Result<u8> {
+pub fn profile(host: &dyn SystemReader, command: &ProfileCommand) -> anyhow::Result<u8> {
     match command {
         ProfileCommand::List => {
             for (name, description) in profile::built_in() {
@@ -14,12 +13,12 @@ pub fn profile(host: &dyn Host, command: &ProfileCommand) -> anyhow::Result<u8> 
             }
         }
         ProfileCommand::Show { name } => {
-            let shown = serde_yaml::to_string(&profile::load(host, name)?)?;
+            let shown = serde_yaml::to_string(&plan::load_profile(host, name)?)?;
             anstream::print!("{shown}");
         }
         ProfileCommand::Validate { names } => {
             for name in names {
-                profile::load(host, name)?;
+                plan::load_profile(host, name)?;
                 anstream::println!("{name}: valid");
             }
         }

@@ -11,8 +11,9 @@ use anyhow::Context;
 use crate::host::live::Live;
 use crate::host::recorded::{Recorder, Replay};
 use crate::host::recording::Recording;
-use crate::host::{Host, Machine};
-use crate::plan::{Plan, Wishes};
+use crate::host::{SystemReader, SystemWriter};
+use crate::options::PlanRequest;
+use crate::plan::Plan;
 use crate::profile::Format;
 
 /// A run that is being recorded.
@@ -32,12 +33,12 @@ impl<'h> Saved<'h> {
     }
 
     /// The doors that are recorded.
-    pub fn doors(&self) -> (&dyn Host, &dyn Machine) {
+    pub fn doors(&self) -> (&dyn SystemReader, &dyn SystemWriter) {
         (&self.recorder, &self.recorder)
     }
 
     /// Writes what was seen.
-    pub fn save(mut self, run: &str, wishes: &Wishes) -> anyhow::Result<()> {
+    pub fn save(mut self, run: &str, wishes: &PlanRequest) -> anyhow::Result<()> {
         let recording = self.recorder.recording(run, wishes);
         let written = serde_json::to_writer_pretty(&mut self.file, &recording).map_err(std::io::Error::from);
         let written = written.and_then(|()| self.file.flush());
@@ -51,15 +52,19 @@ pub fn load(path: &Path) -> anyhow::Result<Replay> {
     Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {}", path.display()))?))
 }
 
+/// What was typed for a recording, with another format where one is given.
+pub fn request(replay: &Replay, format: Option<Format>) -> anyhow::Result<PlanRequest> {
+    let recorded = replay.recording().request.clone();
+    let recorded: PlanRequest =
+        serde_json::from_value(recorded).context("--replay: `wishes` of the recording is invalid")?;
+    Ok(PlanRequest { format: format.or(recorded.format), ..recorded })
+}
+
 /// The plan of a recording: its own run and options, and the environment phase alone.
 pub fn plan(replay: &Replay, format: Option<Format>) -> anyhow::Result<Plan> {
     let recorded = replay.recording();
-    let wishes = Wishes {
-        environment_only: true,
-        format: format.or(recorded.wishes.format),
-        ..recorded.wishes.clone()
-    };
-    let mut plan = Plan::new(replay, &wishes)?;
-    plan.run.clone_from(&recorded.run);
+    let request = PlanRequest { environment_only: true, ..request(replay, format)? };
+    let mut plan = Plan::new(replay, &request)?;
+    plan.options.run.clone_from(&recorded.run);
     Ok(plan)
 }

@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 
-use crate::report::exit;
-use crate::trial::{self, Trial};
+use crate::host::trial::Trial;
+use crate::{exit, trial};
 
 /// Tries what the JSON says and prints what came of it.
 pub fn trial(asked: &str) -> anyhow::Result<u8> {

@@ -8,16 +8,18 @@ use anyhow::Context;
 use crate::cli;
 use crate::engine::fake::FakeEngine;
 use crate::engine::live::LiveEngine;
+use crate::exit::Verdict;
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
-use crate::host::{Host, Machine};
+use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
-use crate::plan::{Plan, Wishes};
+use crate::options::PlanRequest;
+use crate::plan::Plan;
 use crate::profile::Format;
 use crate::report::files::Outputs;
 use crate::report::live::Live as Watcher;
-use crate::report::{Report, Verdict, formats};
-use crate::runner::{self, Doors, Event};
+use crate::report::{Event, Report, formats};
+use crate::runner::{self, Doors};
 use crate::step::Phase;
 
 use super::recording;
@@ -47,15 +49,20 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
 }
 
 /// A run on this machine.
-pub fn check(host: &Live, wishes: &Wishes, outputs: &[(Format, PathBuf)], told: Told) -> anyhow::Result<u8> {
+pub fn check(
+    host: &Live,
+    wishes: &PlanRequest,
+    outputs: &[(Format, PathBuf)],
+    told: Told,
+) -> anyhow::Result<u8> {
     through((host, host), host, wishes, outputs, told).map(|(_, code)| code)
 }
 
 /// A run through these doors; its id and its exit code.
 fn through(
-    (seen, machine): (&dyn Host, &dyn Machine),
+    (seen, machine): (&dyn SystemReader, &dyn SystemWriter),
     host: &Live,
-    wishes: &Wishes,
+    wishes: &PlanRequest,
     outputs: &[(Format, PathBuf)],
     told: Told,
 ) -> anyhow::Result<(String, u8)> {
@@ -68,7 +75,7 @@ fn through(
     }
     let doors = Doors { host: seen, machine, engine: &engine, interrupt: &interrupt };
     let code = carry_out(&plan, &doors, outputs, told)?;
-    Ok((plan.run, code))
+    Ok((plan.options.run, code))
 }
 
 /// Plays the environment phase of a recording.
@@ -82,7 +89,7 @@ fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
 
 /// Runs the plan, and reports.
 fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, told: Told) -> anyhow::Result<u8> {
-    let mut live = Watcher::new(plan.profile.format);
+    let mut live = Watcher::new(plan.options.profile.format);
     let report = runner::run(plan, doors, &mut |event| {
         if let Event::Concluded(report) = event {
             outputs.write(report);
@@ -91,14 +98,14 @@ fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, told: Told) -
     });
     outputs.write(&report);
     let brief = told == Told::BriefWhereSound && report.verdict() == Verdict::Sound;
-    let format = if brief { Format::Brief } else { plan.profile.format };
+    let format = if brief { Format::Brief } else { plan.options.profile.format };
     print(&report, format).context("write the report to stdout")?;
     Ok(report.verdict().exit_code())
 }
 
 /// What was typed, in the plan's words.
-pub fn wishes(args: &cli::Verify) -> Wishes {
-    Wishes {
+pub fn wishes(args: &cli::Verify) -> PlanRequest {
+    PlanRequest {
         keep_daemon: args.keep_daemon,
         attach: args.attach.clone(),
         format: args.format,
@@ -108,15 +115,15 @@ pub fn wishes(args: &cli::Verify) -> Wishes {
 }
 
 /// The part of it that says what is checked.
-pub fn checks(args: &cli::Checks) -> Wishes {
-    Wishes {
+pub fn checks(args: &cli::Checks) -> PlanRequest {
+    PlanRequest {
         profile: args.profile.clone(),
         repair: args.repair,
         until: args.until.clone(),
         only: args.only.clone(),
         keep_going: args.keep_going,
         image: args.image.clone(),
-        ..Wishes::default()
+        ..PlanRequest::default()
     }
 }
 

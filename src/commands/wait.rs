@@ -4,15 +4,15 @@ use serde_json::json;
 
 use super::verify::{self, Told};
 use crate::cli::{self, Plain, Until};
-use crate::engine::arrival::{Arrival, Wanted, arrival};
-use crate::engine::error::seconds;
+use crate::engine::dockerd::readiness::{Arrival, Wanted, arrival};
+use crate::facts::endpoint::Endpoint;
+use crate::finding::Finding;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::plan::{self, Wishes};
+use crate::options::PlanRequest;
 use crate::profile::Format;
-use crate::report::exit;
-use crate::step::Finding;
-use crate::{diagnosis, engine::Endpoint};
+use crate::text::seconds;
+use crate::{diagnosis, exit, plan};
 
 /// The steps of a container that is run once under a daemon that serves.
 const CONTAINER: [&str; 2] = ["image", "container-run"];
@@ -58,7 +58,7 @@ fn container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Resu
     };
     let only = CONTAINER.iter().map(ToString::to_string).collect();
     let attach = Some(endpoint.to_string());
-    let wishes = Wishes { attach, only, format: Some(format), ..Wishes::default() };
+    let wishes = PlanRequest { attach, only, format: Some(format), ..PlanRequest::default() };
     verify::check(host, &wishes, &[], Told::AsPlanned)
 }
 
@@ -84,7 +84,7 @@ fn human(came: &Arrival, endpoint: &Endpoint) {
 
 /// What to do.
 fn remedy(finding: &Finding) -> Option<String> {
-    finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.clone()))
+    finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.to_owned()))
 }
 
 /// The same for programs.

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::image::{Archive, architecture};
-use super::{
+use crate::diagnosis::Diagnosis;
+use crate::engine::image::{Archive, architecture};
+use crate::engine::{
     Built, ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started,
     Together, TornDown, Versions,
 };
-use crate::diagnosis::Diagnosis;
-use crate::plan::Plan;
+use crate::options::RunOptions;
 
 /// An engine in memory.
 pub struct FakeEngine {
@@ -150,11 +150,11 @@ impl Engine for FakeEngine {
         None
     }
 
-    fn start(&self, plan: &Plan) -> EngineResult<Started> {
+    fn start(&self, options: &RunOptions) -> EngineResult<Started> {
         self.used.set(true);
         self.call("start", "")?;
-        let endpoint = plan.attach.clone().unwrap_or_default();
-        let pid = plan.attach.is_none().then_some(4243);
+        let endpoint = options.attach.clone().unwrap_or_default();
+        let pid = options.attach.is_none().then_some(4243);
         Ok(Started { endpoint, pid, took: Duration::from_millis(400), ..Started::default() })
     }
 
@@ -168,8 +168,8 @@ impl Engine for FakeEngine {
         Ok(self.info.clone())
     }
 
-    fn load_builtin(&self, plan: &Plan) -> EngineResult<String> {
-        let reference = Archive::reference(&plan.run);
+    fn load_builtin(&self, options: &RunOptions) -> EngineResult<String> {
+        let reference = Archive::reference(&options.run);
         self.call("load_builtin", "")?;
         self.images.borrow_mut().insert(reference.clone());
         Ok(reference)
@@ -188,7 +188,7 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    fn run(&self, _plan: &Plan, spec: &ContainerSpec, _within: Duration) -> ContainerRun {
+    fn run(&self, _options: &RunOptions, spec: &ContainerSpec, _within: Duration) -> ContainerRun {
         let mut run = self.runs.borrow_mut().pop_front().unwrap_or_default();
         if let Err(error) = self.call("run", spec.role) {
             run.end = Err(error);
@@ -196,19 +196,19 @@ impl Engine for FakeEngine {
         run
     }
 
-    fn run_together(&self, _plan: &Plan, _pair: &Pair, _within: Duration) -> Together {
+    fn run_together(&self, _options: &RunOptions, _pair: &Pair, _within: Duration) -> Together {
         let _ = self.call("run_together", "");
         Together::default()
     }
 
-    fn build(&self, plan: &Plan, _within: Duration) -> EngineResult<Built> {
+    fn build(&self, options: &RunOptions, _within: Duration) -> EngineResult<Built> {
         self.call("build", "")?;
-        let reference = super::build::reference(&plan.run);
+        let reference = crate::engine::image::build::reference(&options.run);
         self.images.borrow_mut().insert(reference.clone());
         Ok(Built { reference, ..Built::default() })
     }
 
-    fn tear_down(&self, _plan: &Plan, keep_daemon: bool) -> TornDown {
+    fn tear_down(&self, _options: &RunOptions, keep_daemon: bool) -> TornDown {
         let _ = self.call("tear_down", if keep_daemon { "keep" } else { "stop" });
         self.torn.borrow().clone()
     }

@@ -3,40 +3,24 @@
 //! [`Engine`] is the door: an inner daemon that we start or attach to, and what runs under it. Its methods are
 //! plain calls with a deadline each; an interrupt, or the death of the daemon, ends every one of them early.
 
+use crate::facts::endpoint::Endpoint;
 use std::time::Duration;
 
 use crate::diagnosis::Diagnosis;
-use crate::plan::Plan;
+use crate::options::RunOptions;
 
-pub mod arrival;
-pub mod build;
-pub mod container;
+pub mod cleanup;
+pub mod containers;
 pub mod docker;
 pub mod dockerd;
-pub mod endpoint;
-pub mod error;
 pub mod fake;
-pub mod footprint;
-pub mod http;
 pub mod image;
-pub mod inside;
 pub mod live;
-pub mod log;
-pub mod objects;
-pub mod options;
-pub mod process;
-pub mod rundir;
-pub mod tls;
-pub mod together;
-pub mod visit;
-pub mod wait;
 
-pub use crate::facts::daemon::command_line;
-pub use build::Built;
-pub use container::{ContainerRun, ContainerSpec, Stage};
-pub use endpoint::{DEFAULT_SOCKET, Endpoint, Secured};
-pub use error::{Death, EngineError, EngineResult};
-pub use together::{Pair, Together};
+pub use containers::restart_pair::{Pair, Together};
+pub use containers::{ContainerRun, ContainerSpec, Stage};
+pub use docker::error::{Death, EngineError, EngineResult};
+pub use image::build::Built;
 
 /// What everything that dindcheck makes carries, with the run's id as its value.
 pub const LABEL: &str = "dindcheck.run";
@@ -50,26 +34,26 @@ pub trait Engine {
     /// The daemon's log, read from its first error, where the daemon or a container failed.
     fn diagnosis(&self) -> Option<Diagnosis>;
 
-    /// Starts dockerd and waits until it answers, or attaches to the daemon of the plan.
-    fn start(&self, plan: &Plan) -> EngineResult<Started>;
+    /// Starts dockerd and waits until it answers, or attaches to the daemon of the options.
+    fn start(&self, options: &RunOptions) -> EngineResult<Started>;
     /// What the daemon says of its versions; from then on every request carries the version agreed on.
     fn negotiate(&self, within: Duration) -> EngineResult<Versions>;
     /// `GET /info`, as it came.
     fn info(&self, within: Duration) -> EngineResult<serde_json::Value>;
     /// Loads the image made of this program; its reference.
-    fn load_builtin(&self, plan: &Plan) -> EngineResult<String>;
+    fn load_builtin(&self, options: &RunOptions) -> EngineResult<String>;
     /// What the daemon knows of an image, as it came; `None` where it has none of this name.
     fn find_image(&self, reference: &str, within: Duration) -> EngineResult<Option<serde_json::Value>>;
     /// Pulls an image; `say` is told how it goes.
     fn pull(&self, reference: &str, within: Duration, say: &dyn Fn(&str)) -> EngineResult<()>;
     /// Runs a container to its end and removes it. An error is in the result, with how far it came.
-    fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun;
+    fn run(&self, options: &RunOptions, spec: &ContainerSpec, within: Duration) -> ContainerRun;
     /// Starts a container again that was kept, and others beside it; then removes them all.
-    fn run_together(&self, plan: &Plan, pair: &Pair, within: Duration) -> Together;
+    fn run_together(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together;
     /// Builds an image on top of the built-in one.
-    fn build(&self, plan: &Plan, within: Duration) -> EngineResult<Built>;
+    fn build(&self, options: &RunOptions, within: Duration) -> EngineResult<Built>;
     /// Removes what is ours; stops the daemon that we started unless it is to be kept.
-    fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown;
+    fn tear_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown;
 }
 
 /// A daemon that answers.

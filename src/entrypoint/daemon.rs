@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
+use crate::engine::dockerd::log::LogTail;
 use crate::engine::live::Kept;
-use crate::engine::log::LogTail;
 
 /// A longer log is begun anew; the last one is kept beside it.
 const MOST: u64 = 16 << 20;

@@ -3,12 +3,14 @@
 //! docker-library's images keep the legacy programs under the usual names in a directory of their own; Debian under
 //! names of their own, for which a directory of links is made.
 
+use crate::host::trial::Firewall;
+use crate::host::trial::NetworkRequest;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::engine::dockerd::find_program;
-use crate::host::Host;
-use crate::trial::{Trial, network};
+use crate::facts::programs::locate;
+use crate::host::SystemReader;
+use crate::host::trial::Trial;
 
 /// Where docker-library has them.
 const READY: &str = "/usr/local/sbin/.iptables-legacy";
@@ -30,7 +32,7 @@ pub enum Choice {
 }
 
 /// Chooses. Nothing of this machine is changed by it.
-pub fn choose(host: &dyn Host) -> Choice {
+pub fn choose(host: &dyn SystemReader) -> Choice {
     if let Some(said) = host.env("DOCKER_IPTABLES_LEGACY") {
         return if said.is_empty() {
             Choice::AsItIs
@@ -38,15 +40,15 @@ pub fn choose(host: &dyn Host) -> Choice {
             Choice::Legacy("DOCKER_IPTABLES_LEGACY is set")
         };
     }
-    let (Ok(program), Some(legacy)) = (find_program(host, "iptables"), legacy(host)) else {
+    let (Some(program), Some(legacy)) = (locate(host, "iptables"), legacy(host)) else {
         return Choice::AsItIs;
     };
     let used = |path: &str| host.read(Path::new(path)).is_ok_and(|tables| !tables.is_empty());
     if TABLES.iter().any(|path| used(path)) {
         return Choice::Legacy("its tables are in use here");
     }
-    let firewall = network::Firewall::Iptables { program, six: None, raw: false, others: vec![legacy] };
-    let wanted = network::Wanted { firewall: Some(firewall), br_netfilter: false };
+    let firewall = Firewall::Iptables { program, six: None, raw: false, others: vec![legacy] };
+    let wanted = NetworkRequest { firewall: Some(firewall), br_netfilter: false };
     let Ok(tried) = host.trial(&Trial::Network(wanted)) else {
         return Choice::AsItIs;
     };
@@ -58,15 +60,15 @@ pub fn choose(host: &dyn Host) -> Choice {
 }
 
 /// The legacy program.
-fn legacy(host: &dyn Host) -> Option<PathBuf> {
+fn legacy(host: &dyn SystemReader) -> Option<PathBuf> {
     let ready = Path::new(READY).join("iptables");
     let ready = host.stat(&ready).is_ok().then_some(ready);
-    ready.or_else(|| find_program(host, "iptables-legacy").ok())
+    ready.or_else(|| locate(host, "iptables-legacy"))
 }
 
 /// A PATH in which the legacy programs come first.
 #[allow(clippy::disallowed_methods, reason = "links of our own, in a directory of our own")]
-pub fn path_with_legacy(host: &dyn Host) -> anyhow::Result<String> {
+pub fn path_with_legacy(host: &dyn SystemReader) -> anyhow::Result<String> {
     let path = host.env("PATH").unwrap_or_default();
     if host.stat(Path::new(READY)).is_ok() {
         return Ok(format!("{READY}:{path}"));
@@ -76,7 +78,7 @@ pub fn path_with_legacy(host: &dyn Host) -> anyhow::Result<String> {
     for program in PROGRAMS {
         let name = program.replacen("tables", "tables-legacy", 1);
         let link = dir.join(program);
-        if let (Ok(target), Err(_)) = (find_program(host, &name), host.lstat(&link)) {
+        if let (Some(target), Err(_)) = (locate(host, &name), host.lstat(&link)) {
             symlink(target, link)?;
         }
     }

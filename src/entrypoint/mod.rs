@@ -14,14 +14,14 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::error::seconds;
 use crate::engine::live::{LiveEngine, kept_by};
-use crate::host::Host;
+use crate::exit;
+use crate::host::SystemReader;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::plan::Wishes;
+use crate::options::PlanRequest;
 use crate::profile::{DaemonDeath, Format};
-use crate::report::exit;
+use crate::text::seconds;
 
 use daemon::Daemon;
 use init::{Init, News, Place, by_signal, send};
@@ -53,9 +53,9 @@ pub enum OnFailure {
 
 /// What the child is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Errand {
+pub struct CheckRequest {
     /// The check.
-    pub wishes: Wishes,
+    pub wishes: PlanRequest,
     /// Where its report goes besides stderr.
     pub outputs: Vec<(Format, PathBuf)>,
     /// Where certificates are to be.
@@ -67,7 +67,7 @@ pub struct Request {
     /// What is to be run.
     pub task: Task,
     /// The check.
-    pub errand: Errand,
+    pub errand: CheckRequest,
     /// Where the check fails.
     pub on_failure: OnFailure,
     /// Where the daemon dies before the command.
@@ -208,7 +208,7 @@ impl Entrypoint<'_> {
                 }
                 DaemonDeath::Restart => {
                     self.restarts += 1;
-                    let mut errand = Errand { outputs: Vec::new(), ..self.request.errand.clone() };
+                    let mut errand = CheckRequest { outputs: Vec::new(), ..self.request.errand.clone() };
                     errand.wishes.only = RESTART.iter().map(ToString::to_string).collect();
                     self.restarting = Some(start_check(&errand)?);
                 }
@@ -265,7 +265,7 @@ impl Entrypoint<'_> {
 }
 
 /// Starts the child that checks, and hands over its daemon.
-fn start_check(errand: &Errand) -> anyhow::Result<Pid> {
+fn start_check(errand: &CheckRequest) -> anyhow::Result<Pid> {
     let words = ["/proc/self/exe".to_owned(), "__check".to_owned(), serde_json::to_string(errand)?];
     // stdout is the command's alone.
     let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("use stderr")?;

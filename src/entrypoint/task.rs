@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::{DEFAULT_SOCKET, Endpoint};
-use crate::host::Host;
+use crate::facts::endpoint::{DEFAULT_SOCKET, Endpoint};
+use crate::host::SystemReader;
 
 /// The port with TLS, and the one without.
 const PORTS: (u16, u16) = (2376, 2375);
@@ -26,7 +26,7 @@ pub struct Task {
 
 impl Task {
     /// Reads the words; `further` are arguments of dockerd that were given as such.
-    pub fn read(host: &dyn Host, words: &[String], further: &[String]) -> Self {
+    pub fn read(host: &dyn SystemReader, words: &[String], further: &[String]) -> Self {
         let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
         let address = set("DOCKER_HOST");
         let mut task = match words.first().map(String::as_str) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::engine::dockerd::find_program;
-use crate::host::{Host, Machine};
+use crate::facts::programs::locate;
+use crate::host::{SystemReader, SystemWriter};
 
 /// What makes them.
 const SCRIPT: &str = include_str!("tls.sh");
@@ -15,10 +15,10 @@ const SCRIPT: &str = include_str!("tls.sh");
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// Makes what is missing.
-pub fn provide(host: &dyn Host, machine: &dyn Machine, dir: &Path) -> anyhow::Result<()> {
+pub fn provide(host: &dyn SystemReader, machine: &dyn SystemWriter, dir: &Path) -> anyhow::Result<()> {
     let has = |name: &str| host.stat(&dir.join("server").join(name)).is_ok_and(|stat| stat.size > 0);
     let complete = ["ca.pem", "cert.pem", "key.pem"].iter().all(|name| has(name));
-    if find_program(host, "openssl").is_err() {
+    if locate(host, "openssl").is_none() {
         ensure!(
             complete,
             "DOCKER_TLS_CERTDIR is {0}, where server/ca.pem, cert.pem and key.pem are not all there, and there is no \

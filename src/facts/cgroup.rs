@@ -11,7 +11,7 @@ use anyhow::Context;
 use procfs::{CGroupControllers, FromRead, ProcessCGroups};
 
 use super::mounts::{Mount, Mounts};
-use crate::host::{FsInfo, Host};
+use crate::host::{FsInfo, SystemReader};
 
 /// Where cgroups are by convention.
 pub const ROOT: &str = "/sys/fs/cgroup";
@@ -108,7 +108,7 @@ pub struct Cgroups {
 
 impl Cgroups {
     /// Reads them.
-    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+    pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         let mounts = Mounts::read(host)?;
         let own = host.read(Path::new("/proc/self/cgroup"))?;
         let table = host.read_if_there(Path::new("/proc/cgroups"))?.unwrap_or_default();
@@ -163,7 +163,7 @@ impl Cgroups {
 }
 
 /// The set-up, by what is mounted and not by which paths exist.
-fn mode(host: &dyn Host, mounts: &Mounts) -> anyhow::Result<Mode> {
+fn mode(host: &dyn SystemReader, mounts: &Mounts) -> anyhow::Result<Mode> {
     let root = Path::new(ROOT);
     let v2_at_root = match host.statfs(root) {
         Ok(FsInfo { magic, .. }) => magic == CGROUP2_MAGIC,
@@ -205,7 +205,7 @@ fn parse_table(bytes: &[u8]) -> anyhow::Result<Vec<Controller>> {
 
 /// Whether this process is in a cgroup namespace of its own: its inode is not that of the initial one
 /// (include/linux/proc_ns.h, `PROC_CGROUP_INIT_INO`). Kernels before 4.6 have none.
-fn is_private(host: &dyn Host) -> anyhow::Result<bool> {
+fn is_private(host: &dyn SystemReader) -> anyhow::Result<bool> {
     match host.read_link(Path::new("/proc/self/ns/cgroup")) {
         Ok(link) => Ok(link != Path::new("cgroup:[4026531835]")),
         Err(error) if error.is_absent() => Ok(false),

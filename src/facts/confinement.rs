@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use nix::errno::Errno;
 
-use crate::host::{Host, HostResult};
+use crate::host::{HostResult, SystemReader};
 
 /// The label of a security module on this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Label {
 
 impl Label {
     /// Reads it. Without a module the kernel answers EINVAL; a kernel built without any has no such file.
-    pub fn read(host: &dyn Host) -> HostResult<Self> {
+    pub fn read(host: &dyn SystemReader) -> HostResult<Self> {
         // Since 5.8 AppArmor has a place of its own, and only there is it told apart when modules are stacked.
         for path in ["/proc/self/attr/apparmor/current", "/proc/self/attr/current"] {
             match host.read_text(Path::new(path)) {
@@ -58,7 +58,7 @@ pub enum UserNamespace {
 
 impl UserNamespace {
     /// Reads it; a kernel without user namespaces has no such file.
-    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+    pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         let path = Path::new("/proc/self/uid_map");
         match host.read_if_there(path)? {
             None => Ok(Self::Initial),

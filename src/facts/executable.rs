@@ -3,9 +3,10 @@
 //! The kernel's answer alone is misleading: ENOENT on a file that is there means that its *interpreter* is not
 //! (an Alpine program on Debian), ENOEXEC that it is for another processor or is no program at all.
 
+use crate::host;
 use std::path::{Path, PathBuf};
 
-use crate::host::{Host, HostResult};
+use crate::host::{HostResult, SystemReader};
 
 /// The headers of a program, and the name of its loader, stand at its beginning.
 const HEAD: usize = 4096;
@@ -153,11 +154,6 @@ const NARROW: Layout = Layout {
     filesz: 16,
 };
 
-/// The machine this program was built for, and so this one (`e_machine` of elf(5)).
-pub const fn own_machine() -> u16 {
-    if cfg!(target_arch = "aarch64") { 183 } else { 62 }
-}
-
 /// The name of a machine.
 pub fn machine_name(machine: u16) -> String {
     let known = [
@@ -185,7 +181,7 @@ pub enum Look {
 }
 
 /// Looks at the headers of a file, and for what they name.
-pub fn look(host: &dyn Host, path: &Path) -> HostResult<Look> {
+pub fn look(host: &dyn SystemReader, path: &Path) -> HostResult<Look> {
     let absent = |interpreter: &Path| !host.exists(interpreter).unwrap_or(true);
     let faulty = |why: String| Ok(Look::Faulty(why));
     match kind(&host.read_head(path, HEAD)?) {
@@ -195,10 +191,10 @@ pub fn look(host: &dyn Host, path: &Path) -> HostResult<Look> {
             faulty(format!("it is a script for {}, which is not here", interpreter.display()))
         }
         Executable::Script(_) => Ok(Look::Unclear),
-        Executable::Elf { machine, .. } if machine != own_machine() => faulty(format!(
+        Executable::Elf { machine, .. } if machine != host::own_machine() => faulty(format!(
             "it is a program for {}, and this is {}",
             machine_name(machine),
-            machine_name(own_machine())
+            machine_name(host::own_machine())
         )),
         Executable::Elf { interpreter: Some(loader), .. } if absent(&loader) => {
             faulty(format!("its loader {} is not here: it was built for another C library", loader.display()))
@@ -267,7 +263,7 @@ mod tests {
         assert!(why("/shell").contains("/no/such/shell"));
         assert_eq!(look("/script").unwrap(), Look::Unclear);
         assert_eq!(look("/whole").unwrap(), Look::Whole);
-        let here = own_machine() == 62;
+        let here = host::own_machine() == 62;
         assert!(why("/loader").contains(if here { "another C library" } else { "this is" }));
         assert!(why("/cut").contains(if here { "cut off: 110 bytes" } else { "this is" }));
         assert!(look("/none").is_err());

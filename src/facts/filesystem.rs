@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use crate::host::{FileKind, FsInfo, Host, HostError, HostResult};
+use crate::host::{FileKind, FsInfo, HostError, HostResult, SystemReader};
 
 /// statfs magic of overlayfs.
 pub const OVERLAY: i64 = 0x794c_7630;
@@ -57,7 +57,7 @@ pub fn name(magic: i64) -> String {
 
 /// Follows every link of a path, up to its nearest directory that exists: where files below it will lie, and
 /// whether the path itself exists.
-pub fn nearest(host: &dyn Host, path: &Path) -> HostResult<(PathBuf, bool)> {
+pub fn nearest(host: &dyn SystemReader, path: &Path) -> HostResult<(PathBuf, bool)> {
     let mut real = PathBuf::from("/");
     let mut ahead: Vec<PathBuf> = parts(path);
     let mut links = 0;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::host::{Host, HostError, HostResult};
+use crate::host::{HostError, HostResult, SystemReader};
 
 /// Where the kernel tells its release, as uname(2) does.
 const RELEASE: &str = "/proc/sys/kernel/osrelease";
@@ -25,7 +25,7 @@ pub struct Release {
 
 impl Release {
     /// Reads it.
-    pub fn read(host: &dyn Host) -> HostResult<Self> {
+    pub fn read(host: &dyn SystemReader) -> HostResult<Self> {
         Ok(Self::parse(&host.read_line(Path::new(RELEASE))?))
     }
 
@@ -61,7 +61,7 @@ pub struct Config {
 
 impl Config {
     /// Reads the first that is there; `None` where none is.
-    pub fn read(host: &dyn Host, release: &str) -> HostResult<Option<Self>> {
+    pub fn read(host: &dyn SystemReader, release: &str) -> HostResult<Option<Self>> {
         let packed = "/proc/config.gz";
         match host.read(Path::new(packed)) {
             Ok(bytes) => {

@@ -10,7 +10,7 @@ use nix::mount::MsFlags;
 use procfs::FromRead;
 use procfs::process::{MountInfos, MountOptFields};
 
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// Where the kernel tells it.
 const MOUNTINFO: &str = "/proc/self/mountinfo";
@@ -73,7 +73,7 @@ impl Mount {
 
 impl Mounts {
     /// Reads them.
-    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+    pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         Self::parse(&host.read(Path::new(MOUNTINFO))?)
             .with_context(|| format!("{MOUNTINFO} is not as expected"))
     }

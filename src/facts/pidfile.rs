@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::process;
-use crate::host::{Host, HostResult};
+use crate::facts::process;
+use crate::host::{HostResult, SystemReader};
 
 /// Clock ticks in a second, as /proc counts them on every Linux (`USER_HZ`).
 const TICKS: i64 = 100;
@@ -43,7 +43,7 @@ pub enum Named {
 
 impl PidFile {
     /// Reads it; `None` where there is none.
-    pub fn read(host: &dyn Host, path: &Path) -> HostResult<Option<Self>> {
+    pub fn read(host: &dyn SystemReader, path: &Path) -> HostResult<Option<Self>> {
         let Some(text) = host.read_if_there(path)? else { return Ok(None) };
         let written = host.stat(path)?.mtime / 1_000_000_000;
         let names = match text.trim().parse::<i32>() {
@@ -55,7 +55,7 @@ impl PidFile {
 }
 
 /// The process of that number, held against the time at which the file was written.
-fn named(host: &dyn Host, pid: i32, written: i64) -> HostResult<Named> {
+fn named(host: &dyn SystemReader, pid: i32, written: i64) -> HostResult<Named> {
     let Some(name) = name(host, pid)? else { return Ok(Named::Dead(pid)) };
     let process = process::find(host, pid);
     let started = process.as_ref().and_then(|process| {
@@ -71,7 +71,7 @@ fn named(host: &dyn Host, pid: i32, written: i64) -> HostResult<Named> {
 }
 
 /// The name of a process; `None` where there is no such process.
-pub fn name(host: &dyn Host, pid: i32) -> HostResult<Option<String>> {
+pub fn name(host: &dyn SystemReader, pid: i32) -> HostResult<Option<String>> {
     let comm = host.read_if_there(Path::new(&format!("/proc/{pid}/comm")));
     match comm {
         // It ended between open(2) and read(2).
@@ -81,7 +81,7 @@ pub fn name(host: &dyn Host, pid: i32) -> HostResult<Option<String>> {
 }
 
 /// When the machine was started, in seconds since 1970 (`btime` of proc_stat(5)).
-fn boot(host: &dyn Host) -> Option<i64> {
+fn boot(host: &dyn SystemReader) -> Option<i64> {
     let stat = host.read_text(Path::new("/proc/stat")).ok()?;
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }

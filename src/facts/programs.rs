@@ -9,8 +9,7 @@ use nix::errno::Errno;
 
 use super::executable::{self, Look};
 use super::version::Version;
-use crate::host::{FileKind, Host, HostError, HostResult, Ran};
-use crate::plan::Plan;
+use crate::host::{FileKind, HostError, HostResult, Ran, SystemReader};
 
 /// Directories of helpers that are searched before PATH (daemon/config/config_linux.go, `lookupBinPath`).
 const LIBEXEC: &[&str] = &[
@@ -34,21 +33,21 @@ pub enum Place {
 }
 
 /// The directories of PATH, which dockerd inherits from dindcheck.
-pub fn path_dirs(host: &dyn Host) -> Vec<PathBuf> {
+pub fn path_dirs(host: &dyn SystemReader) -> Vec<PathBuf> {
     let path = host.env("PATH").unwrap_or_default();
     // Go refuses what it finds through a relative directory.
     path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect()
 }
 
 /// A helper of dockerd: in libexec directories first where the version does that, then in PATH.
-pub fn helper_dirs(host: &dyn Host, name: &str, version: Version) -> Vec<PathBuf> {
+pub fn helper_dirs(host: &dyn SystemReader, name: &str, version: Version) -> Vec<PathBuf> {
     let since = if name == "docker-init" { Version::new(25, 0, 0) } else { Version::new(27, 0, 0) };
     let first = if version >= since { LIBEXEC } else { &[] };
     first.iter().map(PathBuf::from).chain(path_dirs(host)).collect()
 }
 
 /// Looks for a program by name, or at a path.
-pub fn find(host: &dyn Host, name: &str, dirs: &[PathBuf]) -> HostResult<Place> {
+pub fn find(host: &dyn SystemReader, name: &str, dirs: &[PathBuf]) -> HostResult<Place> {
     let candidates: Vec<PathBuf> =
         if name.contains('/') { vec![name.into()] } else { dirs.iter().map(|dir| dir.join(name)).collect() };
     let mut refused = None;
@@ -66,6 +65,14 @@ pub fn find(host: &dyn Host, name: &str, dirs: &[PathBuf]) -> HostResult<Place> 
     Ok(refused.map_or(Place::Nowhere, Place::NotExecutable))
 }
 
+/// The program that dockerd would run by this name: in PATH, or at a path. `None` where there is none that may be run.
+pub fn locate(host: &dyn SystemReader, name: &str) -> Option<PathBuf> {
+    match find(host, name, &path_dirs(host)) {
+        Ok(Place::At(path)) => Some(path),
+        _ => None,
+    }
+}
+
 /// What came of asking a program for its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
@@ -79,7 +86,7 @@ pub enum Said {
 
 /// Asks a program that is there. `codes` are the exit codes of a good answer: the first docker-proxy knew no
 /// `--version`, and printed its usage with code 2.
-pub fn ask(host: &dyn Host, path: &Path, args: &[&str], codes: &[i32]) -> Said {
+pub fn ask(host: &dyn SystemReader, path: &Path, args: &[&str], codes: &[i32]) -> Said {
     match host.ask(path, args) {
         Ok(ran) if codes.contains(&ran.code) => {
             let words = if ran.stdout.trim().is_empty() { &ran.stderr } else { &ran.stdout };
@@ -92,7 +99,7 @@ pub fn ask(host: &dyn Host, path: &Path, args: &[&str], codes: &[i32]) -> Said {
 
 /// Looks at a program instead of running it, for one whose version tells nothing; what is no plain program is
 /// run after all.
-pub fn inspect(host: &dyn Host, path: &Path, args: &[&str], codes: &[i32]) -> Said {
+pub fn inspect(host: &dyn SystemReader, path: &Path, args: &[&str], codes: &[i32]) -> Said {
     const NOEXEC: u64 = 8; // ST_NOEXEC of statvfs(3)
     if host.statfs(path).is_ok_and(|fs| fs.flags & NOEXEC != 0) {
         return Said::Broken("it lies on a file system that is mounted noexec".to_owned(), None);
@@ -121,7 +128,7 @@ fn ended(ran: &Ran) -> String {
 }
 
 /// Why the kernel would not run it.
-fn refused(host: &dyn Host, path: &Path, error: &HostError) -> String {
+fn refused(host: &dyn SystemReader, path: &Path, error: &HostError) -> String {
     match error.errno() {
         Errno::ENOEXEC | Errno::ENOENT => match executable::look(host, path) {
             Ok(Look::Faulty(why)) => why,
@@ -151,9 +158,9 @@ pub struct Dockerd {
 }
 
 impl Dockerd {
-    /// Looks for the plan's daemon and asks it.
-    pub fn read(host: &dyn Host, plan: &Plan) -> HostResult<Self> {
-        let place = find(host, &plan.profile.daemon.command, &path_dirs(host))?;
+    /// Looks for the daemon, by name or path, and asks for its version.
+    pub fn read(host: &dyn SystemReader, command: &str) -> HostResult<Self> {
+        let place = find(host, command, &path_dirs(host))?;
         let said = match &place {
             Place::At(path) => Some(ask(host, path, VERSION, &[0])),
             _ => None,
@@ -181,9 +188,9 @@ const AHEAD: &[(&str, &[&str])] =
     &[("containerd-shim-runc-v2", SHIM_VERSION), ("runc", VERSION), ("iptables", VERSION)];
 
 /// Begins to ask, so that the answers are there by the time they are needed.
-pub fn ask_ahead(host: &dyn Host, plan: &Plan) {
+pub fn ask_ahead(host: &dyn SystemReader, dockerd: &str) {
     let dirs = path_dirs(host);
-    let daemon = [(plan.profile.daemon.command.as_str(), VERSION)];
+    let daemon = [(dockerd, VERSION)];
     for (name, args) in daemon.iter().chain(AHEAD) {
         if let Ok(Place::At(path)) = find(host, name, &dirs) {
             host.ask_ahead(&path, args);

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::ipv4::Net;
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// Where the kernel tells it (net/ipv4/fib_trie.c, `fib_route_seq_show`).
 const ROUTE: &str = "/proc/net/route";
@@ -30,7 +30,7 @@ pub struct Routes(pub Vec<Route>);
 
 impl Routes {
     /// Reads them; a kernel without IPv4 has no such file.
-    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+    pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         let text = host.read_if_there(Path::new(ROUTE))?.unwrap_or_default();
         Self::parse(&text).with_context(|| format!("{ROUTE} is not as expected"))
     }

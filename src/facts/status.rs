@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::caps::CapSet;
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// Where the kernel tells it.
 const STATUS: &str = "/proc/self/status";
@@ -36,7 +36,7 @@ pub struct Status {
 
 impl Status {
     /// Reads it.
-    pub fn read(host: &dyn Host) -> anyhow::Result<Self> {
+    pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         Self::parse(&host.read_text(Path::new(STATUS))?)
             .with_context(|| format!("{STATUS} is not as expected"))
     }

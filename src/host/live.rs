@@ -11,10 +11,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
-use super::asked::{Asked, Begun, Question};
+use super::prefetch::{Asked, Begun, Question};
 use super::spawn::run;
-use super::{FileKind, FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
-use crate::trial::{Trial, TrialReport};
+use super::{
+    FileKind, FsInfo, HostError, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter,
+};
+use crate::host::trial::{Trial, TrialReport};
 
 /// The most that is read of one file.
 const MAX_FILE: u64 = 4 << 20;
@@ -67,7 +69,7 @@ fn at<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(Errno) -> HostError +
     move |errno| HostError::new(op, path, errno)
 }
 
-impl Host for Live {
+impl SystemReader for Live {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(on("open", path))?;
@@ -182,10 +184,10 @@ impl Host for Live {
 fn try_out(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
     let asked = serde_json::to_string(trial).unwrap_or_default();
     let ran = run(exe, &["__trial", &asked], &[], TRIAL_DEADLINE);
-    if let Some(litter) = trial.litter() {
-        match std::fs::remove_dir_all(litter) {
+    if let Some(path) = trial.cleanup_path() {
+        match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(HostError::io("remove", litter, &error));
+                return Err(HostError::io("remove", path, &error));
             }
             _ => {}
         }
@@ -219,7 +221,7 @@ fn stat(meta: &std::fs::Metadata) -> Stat {
     }
 }
 
-impl Machine for Live {
+impl SystemWriter for Live {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
         let op = match (&call.fstype, MsFlags::from_bits_truncate(call.flags)) {
             (Some(kind), _) => format!("mount {kind} on"),

@@ -1,7 +1,7 @@
 //! How does dindcheck see the machine? Through this door alone.
 //!
-//! [`Host`] only looks. What changes the machine is [`Machine`], which only a repair's
-//! [`Hands`](crate::hands::Hands) hold. Every answer can be written down, so that a run can be recorded and
+//! [`SystemReader`] only looks. What changes the machine is [`SystemWriter`], which only a repair's
+//! [`RepairLog`](crate::repair_log::RepairLog) hold. Every answer can be written down, so that a run can be recorded and
 //! its environment phase played back elsewhere. Errors carry operation, path and errno.
 
 use std::path::{Path, PathBuf};
@@ -10,14 +10,15 @@ use std::time::Duration;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::trial::{Trial, TrialReport};
+use crate::host::trial::{Trial, TrialReport};
 
-mod asked;
 pub mod fake;
 pub mod live;
+mod prefetch;
 pub mod recorded;
 pub mod recording;
 mod spawn;
+pub mod trial;
 
 /// A program that is asked for its version and does not answer in this time hangs.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(10);
@@ -144,8 +145,13 @@ pub struct Identity {
     pub pid: i32,
 }
 
+/// The machine this program was built for, and so this one (`e_machine` of elf(5)).
+pub const fn own_machine() -> u16 {
+    if cfg!(target_arch = "aarch64") { 183 } else { 62 }
+}
+
 /// Looking at the machine. Nothing here changes it.
-pub trait Host {
+pub trait SystemReader {
     /// The whole file, at most 4 MiB of it.
     fn read(&self, path: &Path) -> HostResult<Vec<u8>>;
     /// The first bytes of a file.
@@ -171,7 +177,7 @@ pub trait Host {
     /// Runs a program that only looks, and ends it at the deadline (`ETIMEDOUT`).
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
     /// What a program says of itself (`--version`). It is run once for a file: the answer is kept as long as
-    /// the file stays the same one, unlike that of [`Host::run`].
+    /// the file stays the same one, unlike that of [`SystemReader::run`].
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
         self.run(program, args, ASK_DEADLINE)
     }
@@ -183,7 +189,7 @@ pub trait Host {
     fn is_locked(&self, path: &Path) -> HostResult<bool>;
     /// What can only be learned by trying, tried in a child with namespaces of its own.
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport>;
-    /// Begins a trial that will be asked for soon; the next [`Host::trial`] of it takes the result, once. Only
+    /// Begins a trial that will be asked for soon; the next [`SystemReader::trial`] of it takes the result, once. Only
     /// where nothing is changed in between. A door may leave it.
     fn trial_ahead(&self, _trial: &Trial) {}
 
@@ -232,7 +238,7 @@ pub struct MountCall {
 }
 
 /// Changing the machine. Each call is one system call.
-pub trait Machine {
+pub trait SystemWriter {
     /// mount(2).
     fn mount(&self, call: &MountCall) -> HostResult<()>;
     /// umount2(2) with `MNT_DETACH`: gone from the tree at once, busy or not.

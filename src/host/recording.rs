@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Identity;
-use crate::plan::Wishes;
 
 /// The format of the file.
 const SCHEMA_VERSION: u32 = 1;
@@ -54,8 +53,9 @@ pub struct Recording {
     pub tool: String,
     /// The id of the run, which is part of some questions.
     pub run: String,
-    /// What was typed.
-    pub wishes: Wishes,
+    /// What was typed, as the layer that plans wrote it down.
+    #[serde(rename = "wishes")]
+    pub request: Value,
     /// Who asked.
     pub identity: Identity,
     /// The answers to each question, in order; the last one stands for all that follow.
@@ -66,7 +66,7 @@ impl Recording {
     /// One without answers yet.
     pub fn new(
         run: &str,
-        wishes: &Wishes,
+        request: &impl Serialize,
         identity: Identity,
         mut answers: BTreeMap<String, Vec<Value>>,
     ) -> Self {
@@ -76,12 +76,10 @@ impl Recording {
                 sequence.truncate(1);
             }
         }
-        let mut wishes = wishes.clone();
-        for argument in &mut wishes.daemon_args {
-            *argument = without_passwords(argument);
-        }
+        let mut request = serde_json::to_value(request).unwrap_or_default();
+        cover_passwords(&mut request);
         let tool = env!("CARGO_PKG_VERSION").to_owned();
-        Self { schema_version: SCHEMA_VERSION, tool, run: run.to_owned(), wishes, identity, answers }
+        Self { schema_version: SCHEMA_VERSION, tool, run: run.to_owned(), request, identity, answers }
     }
 
     /// Reads the text of a file.
@@ -94,6 +92,16 @@ impl Recording {
             version.map_or_else(|| "missing".to_owned(), |version| version.to_string())
         );
         serde_json::from_value(json).context("it is no recording of dindcheck")
+    }
+}
+
+/// Covers the passwords in every text of a JSON value.
+fn cover_passwords(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = without_passwords(text),
+        Value::Array(items) => items.iter_mut().for_each(cover_passwords),
+        Value::Object(members) => members.values_mut().for_each(cover_passwords),
+        _ => {}
     }
 }
 

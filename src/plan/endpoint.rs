@@ -2,12 +2,13 @@
 
 use anyhow::{Context, ensure};
 
-use crate::engine::{Endpoint, Secured, tls};
-use crate::host::Host;
+use crate::engine::docker::tls;
+use crate::facts::endpoint::{Endpoint, TlsEndpoint};
+use crate::host::SystemReader;
 
 /// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket. With `DOCKER_TLS_VERIFY` a TCP
 /// address is one of TLS, with the files in `DOCKER_CERT_PATH`; a program that speaks none refuses it.
-pub fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
+pub fn endpoint(host: &dyn SystemReader, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
     let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
     let endpoint = Endpoint::parse(&url).context("--attach")?;
@@ -19,7 +20,7 @@ pub fn endpoint(host: &dyn Host, url: &str) -> anyhow::Result<Endpoint> {
 }
 
 /// A TCP address that is meant for TLS.
-fn with_tls(host: &dyn Host, address: String) -> anyhow::Result<Endpoint> {
+fn with_tls(host: &dyn SystemReader, address: String) -> anyhow::Result<Endpoint> {
     ensure!(
         tls::SPOKEN,
         "DOCKER_TLS_VERIFY is set, and this dindcheck, built without the feature `tls`, speaks no TLS to \
@@ -29,7 +30,7 @@ fn with_tls(host: &dyn Host, address: String) -> anyhow::Result<Endpoint> {
     let home = || set("HOME").map(|home| format!("{home}/.docker"));
     let keys = set("DOCKER_CERT_PATH").or_else(|| set("DOCKER_CONFIG")).or_else(home);
     let keys = keys.unwrap_or_else(|| "/root/.docker".to_owned()).into();
-    Ok(Endpoint::Tls(Box::new(Secured { address, keys })))
+    Ok(Endpoint::Tls(Box::new(TlsEndpoint { address, keys })))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::cgroup::{CGROUP2_MAGIC, ROOT};
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// Cgroups and limits as seen from inside.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Cgroup {
 const NO_LIMIT: u64 = 1 << 62;
 
 /// Looks.
-pub fn look(host: &dyn Host) -> Cgroup {
+pub fn look(host: &dyn SystemReader) -> Cgroup {
     let own = host.read_text(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let own: Vec<String> = own.lines().map(ToOwned::to_owned).collect();
     let line = |path: &str| host.read_line(&Path::new(ROOT).join(path)).ok();

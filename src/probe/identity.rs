@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// Who it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Identity {
 }
 
 /// Looks.
-pub fn look(host: &dyn Host) -> Identity {
+pub fn look(host: &dyn SystemReader) -> Identity {
     let me = host.identity();
     let status = host.read_text(Path::new("/proc/self/status")).unwrap_or_default();
     let field = |name: &str| {

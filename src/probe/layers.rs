@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::image::{LOWER, LOWER_TEXT, REMOVED, REPLACED};
-use crate::host::Host;
+use crate::fixture::{LOWER, LOWER_TEXT, REMOVED, REPLACED};
+use crate::host::SystemReader;
 
 /// A directory that only the first layer has.
 pub const LOWER_DIR: &str = "layers/dir";
@@ -30,7 +30,7 @@ pub struct Layers {
 }
 
 /// Looks.
-pub fn look(host: &dyn Host) -> Layers {
+pub fn look(host: &dyn SystemReader) -> Layers {
     let read = |path: &str| host.read(&Path::new("/").join(path));
     Layers {
         lower_shows: read(LOWER).is_ok_and(|bytes| bytes == LOWER_TEXT),

@@ -19,7 +19,7 @@ use nix::unistd::alarm;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::cgroup::ROOT;
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// The word that makes the probe eat memory.
 pub const EAT: &str = "eat";
@@ -98,14 +98,14 @@ pub struct Spun {
 }
 
 /// Runs against each.
-pub fn run_against(host: &dyn Host, wanted: &Wanted) -> Limits {
+pub fn run_against(host: &dyn SystemReader, wanted: &Wanted) -> Limits {
     let cpu = spin(host);
     let pids = spawn(2 * wanted.pids);
     Limits { memory: feed(host, wanted.memory + BEYOND), pids, cpu }
 }
 
 /// Spins for the window.
-fn spin(host: &dyn Host) -> Spun {
+fn spin(host: &dyn SystemReader) -> Spun {
     let throttled = || number_after(host, &["cpu.stat", "cpu/cpu.stat"], "nr_throttled");
     let before = throttled();
     let (start, used) = (Instant::now(), used_us());
@@ -158,7 +158,7 @@ fn spawn(most: u64) -> Spawned {
 /// may be killed beside the child, which is passed over from the moment when its memory is on its way back, and not yet
 /// there (mm/mmap.c, `exit_mmap` sets `MMF_OOM_SKIP` before it gives the pages back). A page of this program's own text,
 /// which the shortage took, is enough.
-fn feed(host: &dyn Host, asked: u64) -> Eaten {
+fn feed(host: &dyn SystemReader, asked: u64) -> Eaten {
     let mut eaten = Eaten { asked, signal: None, code: None, kills: None, error: None };
     let child = Command::new("/proc/self/exe")
         .args(["probe", EAT, &asked.to_string()])
@@ -207,7 +207,7 @@ fn await_sleep(stat: &str) -> bool {
 }
 
 /// The number behind a word, in the first of these files of the cgroup that is there.
-fn number_after(host: &dyn Host, files: &[&str], word: &str) -> Option<u64> {
+fn number_after(host: &dyn SystemReader, files: &[&str], word: &str) -> Option<u64> {
     let text = files.iter().find_map(|file| host.read_text(&Path::new(ROOT).join(file)).ok())?;
     text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ')?.trim().parse().ok())
 }

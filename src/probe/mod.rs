@@ -1,6 +1,6 @@
 //! What does a container get? This program, run as the only one of the built-in image, looks around and tells.
 //!
-//! It prints one JSON document on one line ([`Document`]) and ends. What else it does is in its [`Orders`]: to run
+//! It prints one JSON document on one line ([`Document`]) and ends. What else it does is in its [`ProbeRequest`]: to run
 //! against its limits, to read and write, to reach others, and to wait for a line on its standard input before it
 //! ends, so that whoever started it can look at it from outside.
 
@@ -12,9 +12,9 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::SIGTERM;
 
-use crate::host::Host;
+use crate::exit;
+use crate::host::SystemReader;
 use crate::host::live::Live;
-use crate::report::exit;
 
 pub mod cgroup;
 pub mod dns;
@@ -23,13 +23,13 @@ pub mod layers;
 pub mod limits;
 mod names;
 pub mod net;
-pub mod orders;
 pub mod privileged;
 pub mod reach;
+pub mod request;
 pub mod serve;
 pub mod storage;
 
-pub use orders::Orders;
+pub use request::ProbeRequest;
 
 /// The word that makes the probe tell that it runs, and be killed: its exit code is 137.
 pub const DIE: &str = "die";
@@ -74,7 +74,7 @@ pub struct Document {
 }
 
 /// Looks around.
-pub fn look(host: &dyn Host) -> Document {
+pub fn look(host: &dyn SystemReader) -> Document {
     Document {
         protocol: PROTOCOL,
         identity: identity::look(host),
@@ -91,7 +91,7 @@ pub fn look(host: &dyn Host) -> Document {
 }
 
 /// Looks around and does what it is ordered. The network is waited for while the rest is done.
-pub fn carry_out(host: &Live, orders: &Orders) -> Document {
+pub fn carry_out(host: &Live, orders: &ProbeRequest) -> Document {
     let mut document = look(host);
     // A container that is started again is to show what it still has; the rest it has shown.
     let second =
@@ -117,7 +117,7 @@ pub fn carry_out(host: &Live, orders: &Orders) -> Document {
 }
 
 /// The mounts, short.
-fn mounts(host: &dyn Host) -> Vec<String> {
+fn mounts(host: &dyn SystemReader) -> Vec<String> {
     let mounts = crate::facts::mounts::Mounts::read(host).unwrap_or_default();
     let words = |options: &std::collections::BTreeSet<String>| {
         options.iter().map(String::as_str).collect::<Vec<_>>().join(",")
@@ -150,7 +150,7 @@ pub fn main(words: &[String]) -> u8 {
     if words.first().is_some_and(|word| word == DIE) {
         return die();
     }
-    let Ok(orders) = Orders::read(words) else { return exit::USAGE };
+    let Ok(orders) = ProbeRequest::read(words) else { return exit::USAGE };
     if orders.hold {
         // The first process of a container gets no signal that it does not handle (pid_namespaces(7)).
         let always = Arc::new(AtomicBool::new(true));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// The container's network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Interface {
 }
 
 /// Looks.
-pub fn look(host: &dyn Host) -> Network {
+pub fn look(host: &dyn SystemReader) -> Network {
     let dir = Path::new("/sys/class/net");
     let names = host.list(dir).unwrap_or_default();
     let interfaces = names.into_iter().map(|name| Interface {

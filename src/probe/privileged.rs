@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, HostError};
+use crate::host::{HostError, SystemReader};
 
 /// Where a mount is tried: it is there in every container.
 const TARGET: &str = "/dev/shm";
@@ -24,7 +24,7 @@ pub struct Privileged {
 }
 
 /// Looks, and mounts.
-pub fn try_out(host: &dyn Host) -> Privileged {
+pub fn try_out(host: &dyn SystemReader) -> Privileged {
     let target = Path::new(TARGET);
     let mounted = mount(Some("none"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>);
     if mounted.is_ok() {

@@ -4,6 +4,7 @@
 //! A gateway needs no service to answer: a connection that it refuses has reached it. The same attempts can be made
 //! from the outer container, so that what nobody reaches is not held against the inner one.
 
+use crate::host::trial::ReachRequest;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::dns;
 use super::names::{Book, NEAR, REACH, timed};
 use crate::facts::routes::{Routes, nameservers};
-use crate::host::{Host, HostError, HostResult};
-use crate::trial::TrialReport;
+use crate::host::trial::TrialReport;
+use crate::host::{HostError, HostResult, SystemReader};
 
 /// The discard port (RFC 863), where nobody listens.
 const NOBODY: u16 = 9;
@@ -26,24 +27,6 @@ const NOBODY: u16 = 9;
 const RESOLVER: Duration = Duration::from_millis(800);
 /// IPv4 header and UDP header without options.
 const HEADERS: usize = 28;
-
-/// What is to be reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Wanted {
-    /// The default gateway of the namespace that asks.
-    pub gateway: bool,
-    /// The default gateway of the outer container.
-    pub outer: Option<Ipv4Addr>,
-    /// The resolvers of /etc/resolv.conf.
-    pub resolvers: bool,
-    /// Names that must resolve.
-    pub names: Vec<String>,
-    /// `host:port` that must accept a connection.
-    pub endpoints: Vec<String>,
-    /// A probe that serves, by name and port.
-    pub peer: Option<(String, u16)>,
-}
 
 /// What kind of thing was to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +121,7 @@ impl Reached {
 type Job = (Kind, String, Box<dyn Fn() -> HostResult<String> + Send>);
 
 /// Tries all of it at once, so that it takes no longer than the slowest.
-pub fn reach(host: &dyn Host, wanted: &Wanted) -> Reached {
+pub fn reach(host: &dyn SystemReader, wanted: &ReachRequest) -> Reached {
     let jobs = jobs(host, wanted);
     let own = mtu_of_default(host);
     let way = wanted.outer.zip(own).map(|(outer, own)| thread::spawn(move || path_mtu(outer, own)));
@@ -153,7 +136,7 @@ pub fn reach(host: &dyn Host, wanted: &Wanted) -> Reached {
 }
 
 /// What is wanted, one by one.
-fn jobs(host: &dyn Host, wanted: &Wanted) -> Vec<Job> {
+fn jobs(host: &dyn SystemReader, wanted: &ReachRequest) -> Vec<Job> {
     let resolv = host.read_text(Path::new("/etc/resolv.conf")).unwrap_or_default();
     let mut jobs: Vec<Job> = Vec::new();
     let routes = Routes::read(host).unwrap_or_default();
@@ -214,7 +197,7 @@ fn knock(address: Ipv4Addr) -> HostResult<String> {
 }
 
 /// A gateway that drops what it does not know still says where it is: its address is in the neighbour table.
-fn by_arp(host: &dyn Host, attempt: &mut Attempt) {
+fn by_arp(host: &dyn SystemReader, attempt: &mut Attempt) {
     if attempt.error.is_none() {
         return;
     }
@@ -233,7 +216,7 @@ fn is_complete(table: &str, address: &str) -> bool {
 }
 
 /// The MTU of the interface of the default route.
-fn mtu_of_default(host: &dyn Host) -> Option<u32> {
+fn mtu_of_default(host: &dyn SystemReader) -> Option<u32> {
     let routes = Routes::read(host).ok()?;
     let device = routes.defaults().first()?.device.clone();
     host.read_line(Path::new(&format!("/sys/class/net/{device}/mtu"))).ok()?.parse().ok()

@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::host::HostError;
-use crate::host::HostResult;
+use crate::host::{HostError, HostResult};
 
 /// What it says, so that nobody else is taken for it.
 pub const GREETING: &[u8] = b"dindcheck probe\n";

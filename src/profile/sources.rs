@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::Profile;
 use super::raw::Raw;
-use crate::host::Host;
+use crate::host::SystemReader;
 use crate::yaml::{self, Limits};
 
 /// The built-in profiles, so that the binary stands alone.
@@ -43,7 +43,7 @@ pub fn built_in_text(name: &str) -> Option<&'static str> {
 }
 
 /// Reads the profile of that name, or in that file, with all that it extends.
-pub fn load(host: &dyn Host, name: &str) -> anyhow::Result<Profile> {
+pub fn load(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profile> {
     let mut layers = Vec::new();
     let mut next = Some(name.to_owned());
     while let Some(name) = next {
@@ -64,7 +64,7 @@ fn parse(name: &str, text: &str) -> anyhow::Result<Raw> {
 }
 
 /// The text of a profile: a file where the name is a path, else one of the image's own, else a built-in one.
-fn text_of(host: &dyn Host, name: &str) -> anyhow::Result<String> {
+fn text_of(host: &dyn SystemReader, name: &str) -> anyhow::Result<String> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if is_path {
         return host.read_text(Path::new(name)).with_context(|| format!("profile {name} cannot be read"));

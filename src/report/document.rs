@@ -2,15 +2,18 @@
 //!
 //! Schema version 1: fields may be added, never renamed.
 
+use crate::exit::Verdict;
+use crate::finding::Environment;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Serialize, Serializer};
 
-use super::{Environment, FirstFailure, Report, StepReport, Verdict};
+use super::{FirstFailure, Report, StepReport};
 use crate::diagnosis::Diagnosis;
-use crate::step::{Finding, Level, Outcome, Phase, Reach, RepairRecord};
+use crate::finding::{Finding, Level, Outcome, Reach, RepairRecord};
+use crate::step::Phase;
 
 mod shape;
 
@@ -244,7 +247,7 @@ impl Found {
 impl Repaired {
     fn of(record: &RepairRecord) -> Self {
         let done =
-            |change: &crate::hands::Change| Done { did: change.did.clone(), undo: change.undo.to_string() };
+            |change: &crate::finding::Change| Done { did: change.did.clone(), undo: change.undo.to_string() };
         Self {
             title: record.title,
             reach: record.reach,

@@ -4,7 +4,7 @@
 
 use super::{Report, StepReport};
 use crate::diagnosis;
-use crate::step::{Finding, Level, Outcome};
+use crate::finding::{Finding, Level, Outcome};
 
 /// The annotations, most telling first, and a notice where all is well.
 pub fn annotations(report: &Report) -> String {
@@ -33,7 +33,7 @@ pub fn annotations(report: &Report) -> String {
 fn warnings(step: &StepReport) -> Vec<String> {
     let latest = &step.findings[step.latest..];
     let told = |finding: &Finding| {
-        let hint = finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.clone()));
+        let hint = finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.to_owned()));
         let words = hint.map_or(finding.what.clone(), |hint| format!("{}\nWhat to do: {hint}", finding.what));
         command("warning", &format!("{}: {}", step.step.id, step.step.title), &words)
     };

@@ -1,12 +1,14 @@
 //! How does a person read a run? Live lines on stderr while it goes, the whole on stdout when it ends.
 
+use crate::exit::Verdict;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{FirstFailure, Report, StepReport, Verdict};
-use crate::step::{Finding, Level, Outcome, Phase};
+use super::{FirstFailure, Report, StepReport};
+use crate::finding::{Finding, Level, Outcome};
+use crate::step::Phase;
 
 /// Words are folded at this column, for terminals of 80.
 const WIDTH: usize = 80;
@@ -187,7 +189,7 @@ fn first(failure: &FirstFailure<'_>, report: &Report) -> String {
     field(&mut text, "what", &failure.what);
     if let Some(cause) = failure.cause {
         field(&mut text, "cause", cause.as_str());
-        field(&mut text, "meaning", &crate::diagnosis::cause(cause).meaning);
+        field(&mut text, "meaning", crate::diagnosis::cause(cause).meaning);
     }
     for (key, value) in failure.step.last_failing().map(|f| f.evidence.as_slice()).unwrap_or_default() {
         field(&mut text, "evidence", &format!("{key}: {value}"));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Report, StepReport};
-use crate::step::{Finding, Level, Outcome};
+use crate::finding::{Finding, Level, Outcome};
 
 /// Writes the report as JUnit's XML.
 pub fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -72,7 +72,7 @@ fn words(finding: &Finding) -> String {
     };
     let remedy = finding.hint.clone().or_else(|| {
         let cause = finding.cause.filter(|_| finding.level > Level::Pass)?;
-        Some(crate::diagnosis::cause(cause).remedy.clone())
+        Some(crate::diagnosis::cause(cause).remedy.to_owned())
     });
     let evidence = finding.evidence.iter().map(|(key, value)| format!("  {key}: {value}\n"));
     let mut text = format!("{level}{}\n{}", finding.what, evidence.collect::<String>());

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::Event;
 use super::{Report, StepReport, human};
+use crate::finding::Outcome;
 use crate::profile::Format;
-use crate::runner::Event;
-use crate::step::Outcome;
 
 /// How often the status line moves.
 const TICK: Duration = Duration::from_millis(80);

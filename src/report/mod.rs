@@ -1,14 +1,17 @@
 //! What does a run amount to? The report, its verdict and its exit code; rendering is left to the formats.
 
+use crate::exit::Verdict;
+use crate::finding::Environment;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::diagnosis::{self, CauseId, Diagnosis};
-use crate::step::{Finding, Level, Outcome, RepairRecord, Step};
+use crate::finding::{Finding, Level, Outcome, RepairRecord};
+use crate::step::Step;
 
 pub mod document;
+pub mod events;
 pub mod files;
 pub mod formats;
 pub mod github;
@@ -17,66 +20,7 @@ pub mod junit;
 pub mod live;
 pub mod page;
 
-pub use page::took;
-
-/// Exit codes, the one table of them.
-pub mod exit {
-    /// Docker-in-Docker works here.
-    pub const SOUND: u8 = 0;
-    /// A step failed.
-    pub const BROKEN: u8 = 1;
-    /// A check could not look, a deadline passed, or the run was interrupted or is not over.
-    pub const UNKNOWN: u8 = 2;
-    /// A wrong argument, profile or reference; nothing was touched.
-    pub const USAGE: u8 = 64;
-}
-
-/// What a run says in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Every step that ran passed.
-    Sound,
-    /// A step failed.
-    Broken,
-    /// Nothing failed, but something could not be looked at, or the run is not over.
-    Unknown,
-}
-
-impl Verdict {
-    /// The exit code of the program.
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Sound => exit::SOUND,
-            Self::Broken => exit::BROKEN,
-            Self::Unknown => exit::UNKNOWN,
-        }
-    }
-
-    /// The word of the reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sound => "sound",
-            Self::Broken => "broken",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What was learned about the environment on the way.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Environment {
-    /// Release of the kernel.
-    pub kernel: Option<String>,
-    /// `v1`, `v2`, `hybrid` or `none`.
-    pub cgroup: Option<String>,
-    /// Version of the inner engine.
-    pub engine: Option<String>,
-    /// API version that is used.
-    pub api: Option<String>,
-    /// Storage driver of the inner engine.
-    pub storage_driver: Option<String>,
-}
+pub use events::Event;
 
 /// One step, concluded.
 pub struct StepReport {
@@ -155,7 +99,8 @@ impl Report {
 
 /// The failure that a finding describes.
 fn of_finding<'r>(step: &'r StepReport, finding: &Finding) -> FirstFailure<'r> {
-    let remedy = finding.hint.clone().or_else(|| finding.cause.map(|id| diagnosis::cause(id).remedy.clone()));
+    let remedy =
+        finding.hint.clone().or_else(|| finding.cause.map(|id| diagnosis::cause(id).remedy.to_owned()));
     FirstFailure { step, cause: finding.cause, what: finding.what.clone(), remedy }
 }
 

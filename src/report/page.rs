@@ -1,12 +1,13 @@
 //! What does a browser show, or a job's summary? Pages out of templates that are checked when they are compiled.
 
+use crate::text::took;
 use std::io;
 
 use askama::Template;
 
 use super::Report;
 use super::document::{Document, Ending, Found, Rung};
-use crate::step::Level;
+use crate::finding::Level;
 
 /// One self-contained page: no script, nothing from elsewhere.
 #[derive(Template)]
@@ -45,7 +46,7 @@ impl<'d> First<'d> {
             step: failure.step,
             what: &failure.what,
             cause,
-            meaning: crate::diagnosis::find(cause).map_or("", |cause| cause.meaning.as_str()),
+            meaning: crate::diagnosis::find(cause).map_or("", |cause| cause.meaning),
             remedy: failure.remedy.as_deref().unwrap_or_default(),
             evidence: finding.map_or(&[], |found| found.evidence.as_slice()),
         })
@@ -133,15 +134,6 @@ impl Found {
             Level::Warn => "warn",
             Level::Fail => "fail",
         }
-    }
-}
-
-/// `0.4 ms`, `1.83 s`.
-pub fn took(milliseconds: f64) -> String {
-    if milliseconds >= 1000.0 {
-        format!("{:.2} s", milliseconds / 1000.0)
-    } else {
-        format!("{milliseconds:.1} ms")
     }
 }
 

@@ -4,10 +4,11 @@
 //! `POST /build`: a context is taken, a program runs in a container of the builder, its layer is kept. A profile asks
 //! for it (`steps: {build: require}`); most outer containers that only run images have no need of it.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineResult, Stage};
-use crate::plan::ImageChoice;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::options::ImageChoice;
+use crate::step::{Cx, Phase, Step};
 use crate::workload;
 
 /// See the ladder in `steps/mod.rs`.
@@ -20,16 +21,16 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const FAILED: CauseId = CauseId::new("image-build-failed");
+const FAILED: CauseId = causes::IMAGE_BUILD_FAILED;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     // The profile's own image was brought in by the step `image`; this one is built on the built-in one.
-    let missing = cx.plan.image != ImageChoice::Builtin;
-    if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.plan).err()).flatten() {
+    let missing = cx.options.image != ImageChoice::Builtin;
+    if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.options).err()).flatten() {
         return Ok(vec![workload::failure(Stage::Create, error, FAILED)?]);
     }
-    let within = cx.plan.profile.image.timeout;
-    let built = cx.engine.build(cx.plan, within);
+    let within = cx.options.profile.image.timeout;
+    let built = cx.engine.build(cx.options, within);
     let found = match &built {
         Ok(built) => cx.engine.find_image(&built.reference, within),
         Err(error) => Err(error.clone()),
@@ -54,7 +55,7 @@ fn judge(built: EngineResult<(crate::engine::Built, bool)>) -> anyhow::Result<Ve
 mod tests {
     use super::*;
     use crate::engine::{Built, EngineError};
-    use crate::step::Level;
+    use crate::finding::Level;
 
     #[test]
     fn a_build_must_end_and_leave_an_image() {
@@ -67,7 +68,7 @@ mod tests {
             judge(Err(error)).unwrap()[0].cause
         };
         assert_eq!(refused("something new"), Some(FAILED));
-        assert_eq!(refused("write /x: no space left on device"), Some(CauseId::new("disk-full")));
+        assert_eq!(refused("write /x: no space left on device"), Some(causes::DISK_FULL));
         assert!(judge(Err(EngineError::Interrupted("SIGINT"))).is_err());
     }
 }

@@ -3,12 +3,13 @@
 //! The probe runs against each limit. One that the kernel cannot give is dropped by the daemon, with a warning; that
 //! is told apart from one that was accepted and does nothing.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
+use crate::finding::{Finding, Level};
 use crate::probe::limits::Limits;
 use crate::probe::{Document, cgroup};
 use crate::profile::Controllers;
-use crate::step::{Cx, Finding, Level, Phase, Step};
-use crate::workload::{self, Part, spec};
+use crate::step::{Cx, Phase, Step};
+use crate::workload::{Part, spec};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -20,20 +21,20 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const UNAVAILABLE: CauseId = CauseId::new("cgroup-limit-controller-unavailable");
-const INVISIBLE: CauseId = CauseId::new("limit-not-visible");
-const REFUSED: CauseId = CauseId::new("container-start-failed");
+const UNAVAILABLE: CauseId = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
+const INVISIBLE: CauseId = causes::LIMIT_NOT_VISIBLE;
+const REFUSED: CauseId = causes::CONTAINER_START_FAILED;
 /// The signal that the kernel's killer uses.
 const SIGKILL: i32 = 9;
 /// A thread or process too many.
 const EAGAIN: i32 = 11;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let shown = match workload::shown(cx, Part::Limits, REFUSED)? {
+    let shown = match cx.workload.shown(Part::Limits, REFUSED)? {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
-    Ok(judge(shown.document(), &shown.run().warnings, &cx.plan.profile.controllers))
+    Ok(judge(shown.document(), &shown.run().warnings, &cx.options.profile.controllers))
 }
 
 /// A limit, and what is known of it.
@@ -93,7 +94,7 @@ fn memory(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
         given: spec::MEMORY,
         held,
         happened,
-        broken: CauseId::new("memory-limit-not-enforced"),
+        broken: causes::MEMORY_LIMIT_NOT_ENFORCED,
     }
 }
 
@@ -113,7 +114,7 @@ fn pids(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
         given: spec::PIDS,
         held,
         happened,
-        broken: CauseId::new("pids-limit-not-enforced"),
+        broken: causes::PIDS_LIMIT_NOT_ENFORCED,
     }
 }
 
@@ -132,7 +133,7 @@ fn cpu(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
         given: spec::CPU_PERCENT,
         held,
         happened: format!("a loop of {} ms had {had} %{throttled}", spun.window_us / 1000),
-        broken: CauseId::new("cpu-limit-not-enforced"),
+        broken: causes::CPU_LIMIT_NOT_ENFORCED,
     }
 }
 

@@ -6,14 +6,15 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
-use crate::engine::visit::{Visit, Way};
-use crate::host::Host;
+use crate::diagnosis::{CauseId, causes};
+use crate::engine::containers::connectivity::{Visit, Way};
+use crate::finding::{Finding, Level};
+use crate::host::SystemReader;
+use crate::host::trial::{ReachRequest, Trial};
 use crate::probe::Document;
-use crate::probe::reach::{Attempt, Kind, Reached, Wanted};
-use crate::step::{Cx, Finding, Level, Phase, Step};
-use crate::trial::Trial;
-use crate::workload::{self, Part, Shown, spec};
+use crate::probe::reach::{Attempt, Kind, Reached};
+use crate::step::{Cx, Phase, Step};
+use crate::workload::{Part, Shown, spec};
 
 mod neighbour;
 mod way_out;
@@ -28,11 +29,11 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const NONE: CauseId = CauseId::new("container-no-network");
-const PORT: CauseId = CauseId::new("published-port-unreachable");
+const NONE: CauseId = causes::CONTAINER_NO_NETWORK;
+const PORT: CauseId = causes::PUBLISHED_PORT_UNREACHABLE;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let shown = match workload::shown(cx, Part::Network, NONE)? {
+    let shown = match cx.workload.shown(Part::Network, NONE)? {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
@@ -42,7 +43,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(reached) = &document.reached {
         findings.extend(way_out::judge(reached, &Compared::with(cx.host, reached)));
     }
-    if let (Shown::First(..), Some(together)) = (&shown, workload::together(cx)) {
+    if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
         findings.extend(neighbour::judge(together)?);
     }
     if findings.iter().all(|finding| finding.level == Level::Pass) {
@@ -64,15 +65,15 @@ struct Compared {
 
 impl Compared {
     /// Tries only what the inner container did not reach.
-    fn with(host: &dyn Host, reached: &Reached) -> Self {
+    fn with(host: &dyn SystemReader, reached: &Reached) -> Self {
         let missed = |kind: Kind| reached.of(kind).any(|attempt| attempt.error.is_some());
         let dumb = reached.of(Kind::Resolver).all(|attempt| attempt.error.is_some());
-        let wanted = Wanted {
+        let wanted = ReachRequest {
             outer: spec::outer_gateway(host).filter(|_| missed(Kind::Outer)),
             resolvers: dumb,
-            ..Wanted::default()
+            ..ReachRequest::default()
         };
-        if wanted == Wanted::default() {
+        if wanted == ReachRequest::default() {
             return Self::default();
         }
         // Without an answer nothing is held against the inner container.

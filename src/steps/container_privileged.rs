@@ -1,12 +1,13 @@
 //! Does an inner `--privileged` container start, and has it what that promises? Where the profile asks for it: does a third
 //! level of dockerd run in one?
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, EngineError, Stage};
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::status::{Seccomp, Status};
 use crate::facts::version::Version;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
 use crate::workload;
 
 mod third_level;
@@ -21,21 +22,21 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const FAILED: CauseId = CauseId::new("inner-privileged-container-failed");
-const CAPS: CauseId = CauseId::new("capability-missing-for-container");
+const FAILED: CauseId = causes::INNER_PRIVILEGED_CONTAINER_FAILED;
+const CAPS: CauseId = causes::CAPABILITY_MISSING_FOR_CONTAINER;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let alone;
-    let run = if let Some(run) = workload::privileged_beside(cx) {
+    let run = if let Some(run) = cx.workload.privileged_beside() {
         run
     } else {
-        alone = workload::privileged(cx);
+        alone = cx.workload.privileged();
         &alone
     };
     let own = Status::read(cx.host)?;
-    let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
+    let engine = cx.environment.borrow().engine.as_deref().and_then(Version::find);
     let mut findings = judge(run, &own, engine)?;
-    if cx.plan.profile.container.third_level {
+    if cx.options.profile.container.third_level {
         findings = third_level::add(cx, findings)?;
     }
     Ok(findings)
@@ -114,9 +115,9 @@ fn judge_refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Level;
     use crate::host::HostError;
     use crate::probe::privileged::Privileged;
-    use crate::step::Level;
     use crate::testing::problems;
     use nix::errno::Errno;
 

@@ -7,16 +7,18 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::diagnosis::CauseId;
-use crate::engine::error::seconds;
+use crate::diagnosis::causes;
 use crate::engine::image::Archive;
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
 use crate::facts::cgroup::{Cgroups, Hierarchy};
-use crate::host::Host;
-use crate::plan::{ImageChoice, Plan};
+use crate::finding::Finding;
+use crate::host::SystemReader;
+use crate::options::ImageChoice;
+use crate::options::RunOptions;
 use crate::probe::Document;
 use crate::profile::Container;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::step::{Cx, Phase, Step};
+use crate::text::seconds;
 use crate::workload::{self, spec};
 
 mod life;
@@ -32,22 +34,22 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let Some(spec) = wanted(cx.plan) else { return probe(cx) };
+    let Some(spec) = wanted(cx.options) else { return probe(cx) };
     let before = refused_forks(cx.host);
-    let run = cx.engine.run(cx.plan, &spec, cx.plan.profile.container.timeout);
+    let run = cx.engine.run(cx.options, &spec, cx.options.profile.container.timeout);
     if let Err(error) = run.end {
         let failure = judge_failure(run.stage, error, &run.stderr)?;
         return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
-    Ok(judge_end(&cx.plan.profile.container, &run))
+    Ok(judge_end(&cx.options.profile.container, &run))
 }
 
 /// The container of the profile; `None` where that is the probe.
-fn wanted(plan: &Plan) -> Option<ContainerSpec> {
-    let command = &plan.profile.container.command;
-    let image = match &plan.image {
+fn wanted(options: &RunOptions) -> Option<ContainerSpec> {
+    let command = &options.profile.container.command;
+    let image = match &options.image {
         ImageChoice::Builtin if command.is_empty() => return None,
-        ImageChoice::Builtin => Archive::reference(&plan.run),
+        ImageChoice::Builtin => Archive::reference(&options.run),
         ImageChoice::Reference(reference) => reference.clone(),
     };
     let mut body = json!({ "Image": image });
@@ -62,10 +64,14 @@ fn wanted(plan: &Plan) -> Option<ContainerSpec> {
 fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let plain;
     let before = refused_forks(cx.host);
-    let all = workload::first(cx);
+    let all = cx.workload.first();
     let mut run = all;
     if let Err(EngineError::Refused { .. }) = &all.end {
-        plain = cx.engine.run(cx.plan, &spec::container(cx, "plain", &[]), cx.plan.profile.container.timeout);
+        plain = cx.engine.run(
+            cx.options,
+            &spec::container(cx.host, cx.options, "plain", &[]),
+            cx.options.profile.container.timeout,
+        );
         run = &plain;
     }
     if let Err(error) = &run.end {
@@ -75,31 +81,32 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if let Err(error) = &all.end {
         let what = "a container with limits, a volume and a port was refused; one without them runs";
-        findings.push(Finding::warn(CauseId::new("container-start-failed"), what).with("refused", error));
+        findings.push(Finding::warn(causes::CONTAINER_START_FAILED, what).with("refused", error));
     }
-    if workload::was_tried_twice(cx) {
+    if cx.workload.was_retried() {
         let what = "the kernel killed the first probe for memory beside the process that it was to kill; it was run once more";
         findings.push(Finding::pass(what));
     }
     findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
     findings.extend(life::judge_first(run)?);
-    if let Some(together) = workload::is_started_again(cx.plan).then(|| workload::together(cx)).flatten() {
+    if let Some(together) = cx.workload.is_restarted().then(|| cx.workload.together()).flatten() {
         findings.extend(life::judge_second(together));
     }
     // The headline of a passed step is its last finding.
-    findings.extend(judge_end(&cx.plan.profile.container, run));
+    findings.extend(judge_end(&cx.options.profile.container, run));
     Ok(findings)
 }
 
 /// A container that did not come to its end.
 fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Result<Finding> {
-    let refused = if stage == Stage::Create { "container-create-failed" } else { "container-start-failed" };
-    Ok(with_text(workload::failure(stage, error, CauseId::new(refused))?, "stderr", stderr))
+    let refused =
+        if stage == Stage::Create { causes::CONTAINER_CREATE_FAILED } else { causes::CONTAINER_START_FAILED };
+    Ok(with_text(workload::failure(stage, error, refused)?, "stderr", stderr))
 }
 
 /// How often this container was refused a process by its own limit so far (Documentation/admin-guide/cgroup-v2.rst,
 /// `pids.events`).
-fn refused_forks(host: &dyn Host) -> u64 {
+fn refused_forks(host: &dyn SystemReader) -> u64 {
     let files = ["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"];
     let text = files.iter().find_map(|file| host.read_text(Path::new(file)).ok()).unwrap_or_default();
     let max = text.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok());
@@ -109,10 +116,10 @@ fn refused_forks(host: &dyn Host) -> u64 {
 /// A runtime that gets no thread dies with any words or none: the limit that refused one meanwhile is the better
 /// reason.
 fn beside_limit(mut finding: Finding, refused: u64) -> Finding {
-    if refused == 0 || finding.cause != Some(CauseId::new("container-start-failed")) {
+    if refused == 0 || finding.cause != Some(causes::CONTAINER_START_FAILED) {
         return finding;
     }
-    finding.cause = Some(CauseId::new("pids-limit-reached"));
+    finding.cause = Some(causes::PIDS_LIMIT_REACHED);
     finding.with("pids.events max", refused)
 }
 
@@ -124,17 +131,17 @@ fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
         let took = seconds(run.took);
         findings.push(Finding::pass(format!("a container ran and ended with {code} in {took}")));
     } else {
-        let wrong = if run.oom_killed { "oom-killed" } else { "container-wrong-exit-code" };
+        let wrong = if run.oom_killed { causes::OOM_KILLED } else { causes::CONTAINER_WRONG_EXIT_CODE };
         let unrunnable = workload::unrunnable(&String::from_utf8_lossy(&run.stderr));
         let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
-        let finding = Finding::fail(unrunnable.unwrap_or(CauseId::new(wrong)), what);
+        let finding = Finding::fail(unrunnable.unwrap_or(wrong), what);
         findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
     }
     if let Some(text) = &wanted.output {
         let printed = String::from_utf8_lossy(&run.stdout);
         if !printed.contains(text) {
             let what = format!("the container did not print `{text}`");
-            let finding = Finding::fail(CauseId::new("container-wrong-output"), what);
+            let finding = Finding::fail(causes::CONTAINER_WRONG_OUTPUT, what);
             findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
         }
     }
@@ -163,9 +170,11 @@ fn judge_document(run: &ContainerRun, outer: &Cgroups) -> Vec<Finding> {
     };
     let own = run.outside.clone().unwrap_or_else(|| document.cgroup.own.join("\n"));
     let mut findings = vec![judge_inside(&document), judge_place(&own, outer)];
-    findings.extend(document.layers.faults().into_iter().map(|fault| {
-        Finding::fail(CauseId::new("container-filesystem-wrong"), format!("in the container {fault}"))
-    }));
+    findings.extend(
+        document.layers.faults().into_iter().map(|fault| {
+            Finding::fail(causes::CONTAINER_FILESYSTEM_WRONG, format!("in the container {fault}"))
+        }),
+    );
     findings
 }
 
@@ -186,10 +195,13 @@ fn judge_place(own: &str, outer: &Cgroups) -> Finding {
     let finding = if strays.is_empty() {
         Finding::pass("the inner container's cgroup lies below this container's own")
     } else {
-        let cause =
-            if outer.hierarchies.is_empty() { "cgroup-host-namespace" } else { "cgroup-v1-foreign-root" };
+        let cause = if outer.hierarchies.is_empty() {
+            causes::CGROUP_HOST_NAMESPACE
+        } else {
+            causes::CGROUP_V1_FOREIGN_ROOT
+        };
         Finding::warn(
-            CauseId::new(cause),
+            cause,
             format!(
                 "the inner container's cgroup lies beside this container's own in {}: outer limits do not hold for it",
                 strays.join(", ")

@@ -2,13 +2,14 @@
 //!
 //! See `probe/storage.rs` for what is tried in which life.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineError, Together};
 use crate::facts::confinement::UserNamespace;
+use crate::finding::{Finding, Level};
+use crate::host::trial::Attempt;
 use crate::probe::Document;
 use crate::probe::storage::Storage;
-use crate::step::{Cx, Finding, Level, Phase, Step};
-use crate::trial::Attempt;
+use crate::step::{Cx, Phase, Step};
 use crate::workload::{self, Part, Shown};
 use nix::errno::Errno;
 
@@ -22,12 +23,12 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-const REFUSED: CauseId = CauseId::new("container-start-failed");
-const VOLUME: CauseId = CauseId::new("volume-not-working");
+const REFUSED: CauseId = causes::CONTAINER_START_FAILED;
+const VOLUME: CauseId = causes::VOLUME_NOT_WORKING;
 const NEVER_TRIED: &str = "the probe did not try the file system";
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let shown = match workload::shown(cx, Part::Storage, VOLUME)? {
+    let shown = match cx.workload.shown(Part::Storage, VOLUME)? {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
@@ -35,7 +36,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if UserNamespace::read(cx.host)? != UserNamespace::Initial {
         findings.iter_mut().for_each(soften);
     }
-    if let (Shown::First(..), Some(together)) = (&shown, workload::together(cx)) {
+    if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
         findings.extend(judge_later(together)?);
     }
     if findings.iter().all(|finding| finding.level == Level::Pass) {
@@ -80,7 +81,7 @@ fn judge_tried(storage: &Storage) -> Vec<Finding> {
     let finding = |(attempt, error): (&Attempt, &crate::host::HostError)| {
         let (cause, words) = meaning(&attempt.name);
         let full = matches!(error.errno(), Errno::ENOSPC | Errno::EDQUOT);
-        let cause = CauseId::new(if full { "disk-full" } else { cause });
+        let cause = if full { causes::DISK_FULL } else { cause };
         Finding::fail(cause, format!("in a container {words}: {error}"))
             .with("tried", &attempt.name)
             .with("path", error.path.display())
@@ -90,9 +91,9 @@ fn judge_tried(storage: &Storage) -> Vec<Finding> {
 }
 
 /// Cause and words of an attempt that failed.
-fn meaning(attempt: &str) -> (&'static str, &'static str) {
-    let wrong = "container-filesystem-wrong";
-    let lost = "container-data-lost-on-restart";
+fn meaning(attempt: &str) -> (CauseId, &'static str) {
+    let wrong = causes::CONTAINER_FILESYSTEM_WRONG;
+    let lost = causes::CONTAINER_DATA_LOST_ON_RESTART;
     match attempt {
         "copy-up" => (wrong, "a file of the image cannot be changed"),
         "whiteout" => (wrong, "a file of the image cannot be removed"),
@@ -108,9 +109,9 @@ fn meaning(attempt: &str) -> (&'static str, &'static str) {
         "root-kept" => (lost, "a new file is not there after a restart"),
         "change-kept" => (lost, "a changed file has not its content after a restart"),
         "removal-kept" => (lost, "a removed file is back after a restart"),
-        "volume-kept" => ("volume-not-working", "the volume's content is not there after a restart"),
-        "volume-seen" => ("volume-not-working", "a volume does not show what another container wrote"),
-        _ => ("volume-not-working", "a volume does not work"),
+        "volume-kept" => (causes::VOLUME_NOT_WORKING, "the volume's content is not there after a restart"),
+        "volume-seen" => (causes::VOLUME_NOT_WORKING, "a volume does not show what another container wrote"),
+        _ => (causes::VOLUME_NOT_WORKING, "a volume does not work"),
     }
 }
 
@@ -145,7 +146,7 @@ fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
             findings.push(Finding::fail(VOLUME, "a named volume went away with its containers"));
         }
         Some(Err(error @ (EngineError::Interrupted(_) | EngineError::Died(_)))) => {
-            findings.push(error.clone().into_finding(VOLUME, CauseId::new("daemon-hangs"))?);
+            findings.push(error.clone().into_finding(VOLUME, causes::DAEMON_HANGS)?);
         }
         _ => {}
     }
@@ -166,9 +167,9 @@ mod tests {
     use super::*;
     use crate::engine::ContainerRun;
     use crate::host::HostError;
+    use crate::host::trial::TrialReport;
     use crate::probe::storage::Life;
     use crate::testing::problems;
-    use crate::trial::TrialReport;
 
     fn lived(life: Life, failed: &[(&str, Errno)]) -> Document {
         let mut tried = TrialReport::default();

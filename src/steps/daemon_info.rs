@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::engine::Versions;
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -24,31 +25,29 @@ pub const STEP: Step = Step {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let disagrees = CauseId::new("daemon-info-disagrees");
+    let disagrees = causes::DAEMON_INFO_DISAGREES;
     let versions = match cx.engine.negotiate(PATIENCE) {
         Ok(versions) => versions,
         Err(error) => {
-            return Ok(vec![
-                error.into_finding(CauseId::new("api-version-mismatch"), CauseId::new("daemon-hangs"))?,
-            ]);
+            return Ok(vec![error.into_finding(causes::API_VERSION_MISMATCH, causes::DAEMON_HANGS)?]);
         }
     };
-    cx.learned.borrow_mut().engine = Some(versions.engine.clone());
-    cx.learned.borrow_mut().api.clone_from(&versions.used);
+    cx.environment.borrow_mut().engine = Some(versions.engine.clone());
+    cx.environment.borrow_mut().api.clone_from(&versions.used);
     let mut findings = vec![judge_versions(&versions)];
     let info = match cx.engine.info(PATIENCE) {
         Ok(info) => info,
         Err(error) => {
-            findings.push(error.into_finding(disagrees, CauseId::new("daemon-hangs"))?);
+            findings.push(error.into_finding(disagrees, causes::DAEMON_HANGS)?);
             return Ok(findings);
         }
     };
     let mode = Cgroups::read(cx.host).ok().map(|cgroups| cgroups.mode);
-    cx.learned.borrow_mut().storage_driver = text(&info, "Driver").map(ToOwned::to_owned);
+    cx.environment.borrow_mut().storage_driver = text(&info, "Driver").map(ToOwned::to_owned);
     findings.extend(judge_storage(&info));
     let systemd = cx.host.exists(Path::new("/run/systemd/system"))?;
     findings.extend(judge_cgroup(&info, mode, systemd));
-    findings.extend(judge_warnings(&info, &cx.plan.profile.controllers));
+    findings.extend(judge_warnings(&info, &cx.options.profile.controllers));
     Ok(findings)
 }
 
@@ -62,7 +61,7 @@ fn judge_versions(versions: &Versions) -> Finding {
     let finding = match &versions.used {
         Some(used) => Finding::pass(format!("Docker {} is spoken to at API {used}", versions.engine)),
         None => Finding::fail(
-            CauseId::new("api-version-mismatch"),
+            causes::API_VERSION_MISMATCH,
             format!(
                 "Docker {} speaks API {} to {}, and dindcheck 1.24 to 1.52",
                 versions.engine, versions.min, versions.max
@@ -80,7 +79,7 @@ fn judge_storage(info: &Value) -> Vec<Finding> {
     let root = text(info, "DockerRootDir").unwrap_or("?");
     let finding = if driver == "vfs" {
         Finding::warn(
-            CauseId::new("vfs-storage-driver"),
+            causes::VFS_STORAGE_DRIVER,
             "the daemon uses the vfs storage driver: slow, and every layer is a full copy",
         )
     } else {
@@ -109,7 +108,7 @@ fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding>
     };
     let finding = match expected {
         Some(expected) if expected != version => Finding::warn(
-            CauseId::new("daemon-info-disagrees"),
+            causes::DAEMON_INFO_DISAGREES,
             format!("the daemon says cgroup v{version}, and v{expected} is mounted here"),
         ),
         _ => Finding::pass(format!("the daemon uses cgroup v{version} with the {driver} driver")),
@@ -117,7 +116,7 @@ fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding>
     let mut findings = vec![finding.with("cgroup_version", version).with("cgroup_driver", driver)];
     if driver == "systemd" && !systemd {
         findings.push(Finding::fail(
-            CauseId::new("systemd-cgroup-driver-without-systemd"),
+            causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD,
             "the daemon uses the systemd cgroup driver, and no systemd runs here",
         ));
     }
@@ -135,7 +134,7 @@ fn judge_warnings(info: &Value, wanted: &crate::profile::Controllers) -> Vec<Fin
         .filter_map(|(key, controller)| {
             let is_in = |list: &[String]| list.iter().any(|name| name == controller);
             let what = format!("the daemon cannot limit {controller}: such limits are dropped in silence");
-            let cause = CauseId::new("cgroup-limit-controller-unavailable");
+            let cause = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
             let finding = match (is_in(&wanted.required), is_in(&wanted.wanted)) {
                 (true, _) => Finding::fail(cause, what),
                 (false, true) => Finding::warn(cause, what),
@@ -163,8 +162,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::finding::Level;
     use crate::profile::Controllers;
-    use crate::step::Level;
 
     fn wanted(required: &[&str], wanted: &[&str]) -> Controllers {
         let words = |list: &[&str]| list.iter().map(ToString::to_string).collect();

@@ -8,11 +8,13 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::engine::Started;
+use crate::engine::docker::error::EngineError;
 use crate::engine::dockerd::NULL;
-use crate::engine::error::{EngineError, seconds};
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
+use crate::text::seconds;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -25,15 +27,12 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    match cx.engine.start(cx.plan) {
+    match cx.engine.start(cx.options) {
         Ok(started) => Ok(vec![judge(&started)]),
         Err(error) => {
             let finding = match of_the_machine(&error) {
                 Some(finding) => finding,
-                None => error.into_finding(
-                    CauseId::new("daemon-not-reachable"),
-                    CauseId::new("daemon-start-timeout"),
-                )?,
+                None => error.into_finding(causes::DAEMON_NOT_REACHABLE, causes::DAEMON_START_TIMEOUT)?,
             };
             Ok(vec![finding])
         }
@@ -45,13 +44,13 @@ fn of_the_machine(error: &EngineError) -> Option<Finding> {
     let EngineError::System(error) = error else { return None };
     let (cause, why) = match error.errno() {
         _ if error.path == Path::new(NULL) => {
-            ("dev-node-missing", "what a daemon reads from is not to be opened")
+            (causes::DEV_NODE_MISSING, "what a daemon reads from is not to be opened")
         }
         // seccomp(2); a program that may not be executed would be EACCES.
-        Errno::EPERM if error.op == "start" => ("seccomp-blocks-clone3", "no process may be made here"),
+        Errno::EPERM if error.op == "start" => (causes::SECCOMP_BLOCKS_CLONE3, "no process may be made here"),
         _ => return None,
     };
-    Some(Finding::fail(CauseId::new(cause), format!("{why}: {error}")).with("path", error.path.display()))
+    Some(Finding::fail(cause, format!("{why}: {error}")).with("path", error.path.display()))
 }
 
 /// A daemon that answers.
@@ -77,6 +76,7 @@ fn judge(started: &Started) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::CauseId;
     use crate::host::HostError;
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::diagnosis::{self, CauseId};
-use crate::engine::{EngineError, image::architecture};
-use crate::plan::ImageChoice;
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::diagnosis::{self, CauseId, causes};
+use crate::engine::EngineError;
+use crate::engine::image::architecture;
+use crate::finding::Finding;
+use crate::options::ImageChoice;
+use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -21,7 +23,7 @@ pub const STEP: Step = Step {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    match &cx.plan.image {
+    match &cx.options.image {
         ImageChoice::Builtin => builtin(cx),
         ImageChoice::Reference(reference) => named(cx, reference),
     }
@@ -29,8 +31,8 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 
 /// Loads the built-in image and looks whether it is there.
 fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let failed = CauseId::new("image-load-failed");
-    let loaded = cx.engine.load_builtin(cx.plan);
+    let failed = causes::IMAGE_LOAD_FAILED;
+    let loaded = cx.engine.load_builtin(cx.options);
     let found = loaded.and_then(|name| Ok((cx.engine.find_image(&name, PATIENCE)?, name)));
     let finding = match found {
         Ok((Some(_), name)) => {
@@ -40,7 +42,7 @@ fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
             Finding::fail(failed, format!("the daemon took the built-in image and does not know {name}"))
         }
         Err(EngineError::Refused { ref message, .. }) if is_full(message) => {
-            Finding::fail(CauseId::new("disk-full"), "there is no space for the built-in image")
+            Finding::fail(causes::DISK_FULL, "there is no space for the built-in image")
                 .with("message", message)
         }
         Err(error) => {
@@ -59,8 +61,8 @@ fn is_full(message: &str) -> bool {
 
 /// Finds an image by its name, or pulls it.
 fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
-    let missing = CauseId::new("image-not-found");
-    let hangs = CauseId::new("daemon-hangs");
+    let missing = causes::IMAGE_NOT_FOUND;
+    let hangs = causes::DAEMON_HANGS;
     let mut how = "is there";
     let mut found = match cx.engine.find_image(reference, PATIENCE) {
         Ok(found) => found,
@@ -68,8 +70,8 @@ fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
     };
     if found.is_none() {
         how = "was pulled";
-        (cx.say)(&format!("pulling {reference}"));
-        if let Err(error) = cx.engine.pull(reference, cx.plan.profile.image.timeout, cx.say) {
+        (cx.progress)(&format!("pulling {reference}"));
+        if let Err(error) = cx.engine.pull(reference, cx.options.profile.image.timeout, cx.progress) {
             return Ok(vec![judge_pull(reference, error)?]);
         }
         found = match cx.engine.find_image(reference, PATIENCE) {
@@ -96,7 +98,7 @@ fn judge_image(reference: &str, how: &str, image: &serde_json::Value) -> Vec<Fin
     let runs = matches!((ours, theirs), ("amd64", "386") | ("arm64", "arm"));
     if theirs != ours && theirs != "?" && !runs {
         findings.push(Finding::warn(
-            CauseId::new("image-for-other-architecture"),
+            causes::IMAGE_FOR_OTHER_ARCHITECTURE,
             format!("{reference} is for {theirs}, and this machine is {ours}"),
         ));
     }
@@ -105,17 +107,17 @@ fn judge_image(reference: &str, how: &str, image: &serde_json::Value) -> Vec<Fin
 
 /// What a registry, or the way to it, has against a pull: the daemon passes its words on (moby
 /// `distribution/errors.go`, Go `net` and `crypto/x509`). The first row that fits counts.
-const PULL: &[(&str, &[&str])] = &[
-    ("registry-rate-limit", &["toomanyrequests", "429 Too Many Requests"]),
-    ("disk-full", &["no space left on device", "disk quota exceeded"]),
-    ("registry-insecure-http", &["server gave HTTP response to HTTPS client"]),
-    ("system-clock-wrong", &["certificate has expired or is not yet valid"]),
+const PULL: &[(CauseId, &[&str])] = &[
+    (causes::REGISTRY_RATE_LIMIT, &["toomanyrequests", "429 Too Many Requests"]),
+    (causes::DISK_FULL, &["no space left on device", "disk quota exceeded"]),
+    (causes::REGISTRY_INSECURE_HTTP, &["server gave HTTP response to HTTPS client"]),
+    (causes::SYSTEM_CLOCK_WRONG, &["certificate has expired or is not yet valid"]),
     (
-        "registry-certificate-untrusted",
+        causes::REGISTRY_CERTIFICATE_UNTRUSTED,
         &["x509:", "certificate signed by unknown authority", "tls: failed to verify"],
     ),
     (
-        "image-not-found",
+        causes::IMAGE_NOT_FOUND,
         &[
             "manifest unknown",
             "not found: name unknown",
@@ -126,7 +128,7 @@ const PULL: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "registry-unauthorized",
+        causes::REGISTRY_UNAUTHORIZED,
         &[
             "unauthorized",
             "no basic auth credentials",
@@ -139,11 +141,11 @@ const PULL: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "dns-resolver-not-answering",
+        causes::DNS_RESOLVER_NOT_ANSWERING,
         &["server misbehaving", "no such host", "Temporary failure in name resolution"],
     ),
     (
-        "registry-unreachable",
+        causes::REGISTRY_UNREACHABLE,
         &[
             "connection refused",
             "i/o timeout",
@@ -159,30 +161,31 @@ const PULL: &[(&str, &[&str])] = &[
             "502 Bad Gateway",
         ],
     ),
-    ("image-not-found", &["not found"]),
+    (causes::IMAGE_NOT_FOUND, &["not found"]),
 ];
 
 /// A pull that failed.
 fn judge_pull(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
     let EngineError::Refused { message, status, .. } = error else {
-        return error.into_finding(CauseId::new("image-not-found"), CauseId::new("registry-unreachable"));
+        return error.into_finding(causes::IMAGE_NOT_FOUND, causes::REGISTRY_UNREACHABLE);
     };
     let row = PULL.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
     // Docker 20.10 hands on the registry's code alone where there is no more to say.
-    let refused = if message.trim() == "denied" { "registry-unauthorized" } else { "image-not-found" };
-    let cause = row.map_or(refused, |(cause, _)| cause);
+    let refused =
+        if message.trim() == "denied" { causes::REGISTRY_UNAUTHORIZED } else { causes::IMAGE_NOT_FOUND };
+    let cause = row.map_or(refused, |(cause, _)| *cause);
     let why = match cause {
-        "registry-rate-limit" => "its registry allows no more pulls for now",
-        "disk-full" => "the disk is full",
-        "registry-insecure-http" => "its registry speaks plain HTTP and is not listed as insecure",
-        "system-clock-wrong" => "a certificate is out of its time, or the clock is wrong",
-        "registry-certificate-untrusted" => "the certificate of its registry is not trusted",
-        "registry-unauthorized" => "its registry refuses: it is private, or does not exist",
-        "dns-resolver-not-answering" => "the name of its registry could not be resolved",
-        "registry-unreachable" => "its registry was not reached",
+        causes::REGISTRY_RATE_LIMIT => "its registry allows no more pulls for now",
+        causes::DISK_FULL => "the disk is full",
+        causes::REGISTRY_INSECURE_HTTP => "its registry speaks plain HTTP and is not listed as insecure",
+        causes::SYSTEM_CLOCK_WRONG => "a certificate is out of its time, or the clock is wrong",
+        causes::REGISTRY_CERTIFICATE_UNTRUSTED => "the certificate of its registry is not trusted",
+        causes::REGISTRY_UNAUTHORIZED => "its registry refuses: it is private, or does not exist",
+        causes::DNS_RESOLVER_NOT_ANSWERING => "the name of its registry could not be resolved",
+        causes::REGISTRY_UNREACHABLE => "its registry was not reached",
         _ => "its registry does not have it",
     };
-    Ok(Finding::fail(CauseId::new(cause), format!("{reference} could not be pulled: {why}"))
+    Ok(Finding::fail(cause, format!("{reference} could not be pulled: {why}"))
         .with("message", message)
         .with("status", status))
 }
@@ -192,7 +195,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     fn cause_of(message: &str) -> &'static str {
         let error = EngineError::Refused { doing: "pull".into(), status: 500, message: message.into() };

@@ -6,23 +6,24 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{self, Daemon, Store};
 use crate::facts::kernel::{Built, Config, Release};
-use crate::host::{Host, HostResult};
-use crate::modules;
-use crate::step::{Cx, Finding, Level, Phase, Reach, Repair, Step};
-use crate::trial::Trial;
+use crate::finding::{Finding, Level, Reach};
+use crate::host::trial::Trial;
+use crate::host::{HostResult, SystemReader};
+use crate::kernel_modules;
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod limits;
 
-const TOO_OLD: CauseId = CauseId::new("kernel-too-old");
-const WSL1: CauseId = CauseId::new("wsl1-kernel-unsupported");
-const NO_NAMESPACES: CauseId = CauseId::new("kernel-lacks-namespaces");
-const NO_FILESYSTEM: CauseId = CauseId::new("kernel-lacks-filesystem");
-const NO_OVERLAY: CauseId = CauseId::new("kernel-lacks-overlayfs");
-const NO_SECCOMP: CauseId = CauseId::new("kernel-lacks-seccomp");
-const NO_USER_NAMESPACES: CauseId = CauseId::new("user-namespaces-disabled");
+const TOO_OLD: CauseId = causes::KERNEL_TOO_OLD;
+const WSL1: CauseId = causes::WSL1_KERNEL_UNSUPPORTED;
+const NO_NAMESPACES: CauseId = causes::KERNEL_LACKS_NAMESPACES;
+const NO_FILESYSTEM: CauseId = causes::KERNEL_LACKS_FILESYSTEM;
+const NO_OVERLAY: CauseId = causes::KERNEL_LACKS_OVERLAYFS;
+const NO_SECCOMP: CauseId = causes::KERNEL_LACKS_SECCOMP;
+const NO_USER_NAMESPACES: CauseId = causes::USER_NAMESPACES_DISABLED;
 
 /// The oldest that dockerd accepts (moby daemon/daemon_unix.go, `checkKernel`).
 const OLDEST: (u32, u32) = (3, 10);
@@ -50,7 +51,7 @@ pub const STEP: Step = Step {
         apply: |cx, hands| {
             let failed = check(cx)?.into_iter().filter(|finding| finding.level == Level::Fail);
             for cause in failed.filter_map(|finding| finding.cause) {
-                modules::load(cx, hands, modules::behind(cause))?;
+                kernel_modules::load(cx, hands, kernel_modules::behind(cause))?;
             }
             Ok(())
         },
@@ -59,7 +60,7 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let release = Release::read(cx.host)?;
-    cx.learned.borrow_mut().kernel = Some(release.text.clone());
+    cx.environment.borrow_mut().kernel = Some(release.text.clone());
     let config = Config::read(cx.host, &release.text)?;
     let mut findings = Vec::new();
     findings.extend(version(&release));
@@ -84,7 +85,7 @@ fn version(release: &Release) -> Option<Finding> {
 }
 
 /// A kind that the kernel was built without has no file; one with a limit of 0 is as good as none.
-fn namespaces(host: &dyn Host) -> HostResult<Option<Finding>> {
+fn namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     let mut lacking = Vec::new();
     for kind in NAMESPACES {
         let limit = host.read_if_there(Path::new(&format!("/proc/sys/user/max_{kind}_namespaces")))?;
@@ -120,7 +121,7 @@ fn filesystems(cx: &Cx<'_>, config: Option<&Config>) -> anyhow::Result<Vec<Findi
     if !known("overlay") {
         let tried = cx.host.trial(&Trial::Filesystem { name: "overlay".to_owned() })?;
         if let Some(error) = tried.first_failed().and_then(|attempt| attempt.error.as_ref()) {
-            let finding = without_overlay(cx).hint(modules::hint(NO_OVERLAY)).with("tried", error);
+            let finding = without_overlay(cx).hint(kernel_modules::hint(NO_OVERLAY)).with("tried", error);
             findings.push(built(finding, config, "OVERLAY_FS"));
         }
     }
@@ -130,7 +131,7 @@ fn filesystems(cx: &Cx<'_>, config: Option<&Config>) -> anyhow::Result<Vec<Findi
 /// A graphdriver that is not named falls back to another; what names overlay fails.
 fn without_overlay(cx: &Cx<'_>) -> Finding {
     let what = "the kernel has no overlay, and asking for it brings none";
-    let store = Daemon::read(cx.host, cx.plan).ok().map(|daemon| daemon.settings.store);
+    let store = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings.store);
     match store {
         Some(Store::Graph(Some(driver))) if !driver.starts_with("overlay") => {
             Finding::pass(format!("{what}; the storage driver is {driver}"))
@@ -157,7 +158,7 @@ fn built(finding: Finding, config: Option<&Config>, option: &str) -> Finding {
 }
 
 /// Without it the default profile of inner containers is left out (moby pkg/sysinfo).
-fn seccomp(host: &dyn Host) -> HostResult<Option<Finding>> {
+fn seccomp(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     let path = "/proc/self/status";
     let told = host.read_text(Path::new(path))?.lines().any(|line| line.starts_with("Seccomp:"));
     Ok((!told).then(|| {
@@ -170,7 +171,7 @@ fn seccomp(host: &dyn Host) -> HostResult<Option<Finding>> {
 }
 
 /// Only a rootless daemon makes user namespaces; Debian and Ubuntu have a switch of their own for them.
-fn user_namespaces(host: &dyn Host) -> HostResult<Option<Finding>> {
+fn user_namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     if !daemon::is_rootless(host) {
         return Ok(None);
     }

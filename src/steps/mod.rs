@@ -6,8 +6,8 @@ use anyhow::Context;
 
 use crate::facts::daemon::Daemon;
 use crate::facts::programs;
-use crate::host::Host;
-use crate::plan::{Plan, Planned};
+use crate::host::SystemReader;
+use crate::options::RunOptions;
 use crate::step::{Cx, Step};
 
 pub mod binaries;
@@ -65,23 +65,20 @@ pub const TEARDOWN: &str = teardown::STEP.id;
 const ASK_THE_DAEMON: &[&str] =
     &[binaries::STEP.id, daemon_config::STEP.id, storage::STEP.id, network::STEP.id, daemon_state::STEP.id];
 
-/// Begins what takes long and needs no step before it, so that it is done by the time a step asks.
-pub fn begin(host: &dyn Host, plan: &Plan) {
-    let asks = |planned: &Planned| planned.skip.is_none() && ASK_THE_DAEMON.contains(&planned.step.id);
-    if plan.attach.is_none() && plan.steps.iter().any(asks) {
-        programs::ask_ahead(host, plan);
+/// Starts what takes long and needs no step before it, so that it is done by the time a step asks.
+pub fn begin(host: &dyn SystemReader, options: &RunOptions) {
+    if options.attach.is_none() && ASK_THE_DAEMON.iter().any(|step| options.runs(step)) {
+        programs::ask_ahead(host, &options.profile.daemon.command);
     }
 }
 
-/// Begins the trials of the next steps: none of the steps up to them repairs anything. What goes wrong here, they
-/// will meet themselves.
+/// Starts the trials of the next steps: none of the steps before them repairs anything. An error here is met again, and
+/// reported, by the step itself.
 fn begin_trials(cx: &Cx<'_>, daemon: &Daemon) {
-    let runs =
-        |step: &Step| cx.plan.steps.iter().any(|other| other.step.id == step.id && other.skip.is_none());
-    if runs(&storage::STEP) {
+    if cx.options.runs(storage::STEP.id) {
         let _ = storage::begin(cx, daemon);
     }
-    if runs(&network::STEP) {
+    if cx.options.runs(network::STEP.id) {
         let _ = network::begin(cx.host, daemon);
     }
 }

@@ -5,23 +5,24 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::version::Version;
-use crate::host::{Host, HostResult};
-use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use crate::finding::{Finding, Reach};
+use crate::host::{HostResult, SystemReader};
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod devices;
 mod repair;
 
-const PROC_SYS_READ_ONLY: CauseId = CauseId::new("proc-sys-read-only");
-const SYS_READ_ONLY: CauseId = CauseId::new("sys-read-only");
-const PROC_MASKED: CauseId = CauseId::new("proc-masked");
-const NO_PROC_MOUNT: CauseId = CauseId::new("masked-proc-blocks-proc-mount");
-const NO_SECURITYFS: CauseId = CauseId::new("securityfs-not-mounted");
-const NOT_WRITABLE: CauseId = CauseId::new("tmp-not-writable");
+const PROC_SYS_READ_ONLY: CauseId = causes::PROC_SYS_READ_ONLY;
+const SYS_READ_ONLY: CauseId = causes::SYS_READ_ONLY;
+const PROC_MASKED: CauseId = causes::PROC_MASKED;
+const NO_PROC_MOUNT: CauseId = causes::MASKED_PROC_BLOCKS_PROC_MOUNT;
+const NO_SECURITYFS: CauseId = causes::SECURITYFS_NOT_MOUNTED;
+const NOT_WRITABLE: CauseId = causes::TMP_NOT_WRITABLE;
 
 const PROC_SYS: &str = "/proc/sys";
 const SECURITYFS: &str = "/sys/kernel/security";
@@ -45,7 +46,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let mounts = Mounts::read(cx.host)?;
     // Asked only where something is wrong, since dockerd takes its time to answer. Without a dockerd that says its
     // version the strictest one is assumed; `binaries` tells of that.
-    let daemon = || Daemon::read(cx.host, cx.plan).ok();
+    let daemon = || Daemon::read(cx.host, &cx.options.daemon()).ok();
     let mut findings = Vec::new();
     findings.extend(proc_sys(cx.host, &mounts, daemon));
     findings.extend(masked_proc(&mounts, &UserNamespace::read(cx.host)?));
@@ -64,7 +65,11 @@ fn is_read_only(mount: &Mount) -> bool {
 
 /// dockerd sets `ip_forward`, and from 26 on sysctls of each container's interface; Docker 20.10 gets along where
 /// forwarding is on already.
-fn proc_sys(host: &dyn Host, mounts: &Mounts, daemon: impl FnOnce() -> Option<Daemon>) -> Option<Finding> {
+fn proc_sys(
+    host: &dyn SystemReader,
+    mounts: &Mounts,
+    daemon: impl FnOnce() -> Option<Daemon>,
+) -> Option<Finding> {
     let mount = mounts.holding(Path::new(PROC_SYS)).filter(|mount| is_read_only(mount))?;
     let old = daemon().is_some_and(|daemon| daemon.version < Version::new(24, 0, 0));
     let forwards = host.read_line(Path::new("/proc/sys/net/ipv4/ip_forward")).is_ok_and(|value| value == "1");
@@ -134,7 +139,7 @@ fn sys(mounts: &Mounts) -> Option<Finding> {
 
 /// dockerd takes `AppArmor` for absent where securityfs is not mounted (pkg/sysinfo), and containers then run without
 /// their profile.
-fn securityfs(host: &dyn Host, mounts: &Mounts) -> HostResult<Option<Finding>> {
+fn securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Option<Finding>> {
     Ok(lacks_securityfs(host, mounts)?.then(|| {
         Finding::warn(
             NO_SECURITYFS,
@@ -146,7 +151,7 @@ fn securityfs(host: &dyn Host, mounts: &Mounts) -> HostResult<Option<Finding>> {
 }
 
 /// Whether the kernel has `AppArmor` on, a place for securityfs, and nothing in it.
-fn lacks_securityfs(host: &dyn Host, mounts: &Mounts) -> HostResult<bool> {
+fn lacks_securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<bool> {
     let on = host.read_if_there(Path::new(APPARMOR))?.is_some_and(|text| text.starts_with('Y'));
     let place = Path::new(SECURITYFS);
     Ok(on && mounts.at(place).is_none() && host.exists(place)?)
@@ -154,7 +159,7 @@ fn lacks_securityfs(host: &dyn Host, mounts: &Mounts) -> HostResult<bool> {
 
 /// dockerd's sockets and pid file are below /run; containerd's image store mounts below /tmp, and every `docker exec`
 /// writes a file there.
-fn scratch(host: &dyn Host, mounts: &Mounts, daemon: impl Fn() -> Option<Daemon>) -> Vec<Finding> {
+fn scratch(host: &dyn SystemReader, mounts: &Mounts, daemon: impl Fn() -> Option<Daemon>) -> Vec<Finding> {
     let read_only = |path: &str| mounts.holding(Path::new(path)).filter(|mount| is_read_only(mount));
     let elsewhere = || daemon().is_some_and(|daemon| !daemon.settings.exec_root.starts_with("/var/run"));
     let stored = || daemon().is_some_and(|daemon| matches!(daemon.settings.store, Store::Snapshotter { .. }));

@@ -3,18 +3,19 @@
 //! Interfaces and firewall rules are tried in a child with a network namespace of its own, in the back end that
 //! dockerd will use; the real namespace is only read: routes, forwarding, MTU, resolvers, reverse path filters.
 
+use crate::diagnosis::causes;
 use std::path::{Path, PathBuf};
 
 use crate::facts::daemon::{self, Daemon, Settings};
 use crate::facts::programs::{Place, find, path_dirs};
 use crate::facts::routes::Routes;
 use crate::facts::version::Version;
-use crate::hands::Hands;
-use crate::host::{Host, HostResult};
-use crate::modules;
-use crate::step::{Cx, Finding, Level, Phase, Reach, Repair, Step};
-use crate::trial::network::{Firewall, Wanted};
-use crate::trial::{Trial, TrialReport};
+use crate::finding::{Finding, Level, Reach};
+use crate::host::trial::{Firewall, NetworkRequest, Trial, TrialReport};
+use crate::host::{HostResult, SystemReader};
+use crate::kernel_modules;
+use crate::repair_log::RepairLog;
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod addresses;
 mod firewall;
@@ -60,22 +61,22 @@ struct Programs {
 }
 
 /// Begins what will be tried, while the step before is still at work.
-pub(super) fn begin(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<()> {
+pub(super) fn begin(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<()> {
     let programs = programs(host, &daemon.settings)?;
     host.trial_ahead(&wanted(host, daemon, &programs)?);
     Ok(())
 }
 
 /// What is to be tried.
-fn wanted(host: &dyn Host, daemon: &Daemon, programs: &Programs) -> anyhow::Result<Trial> {
-    Ok(Trial::Network(Wanted {
+fn wanted(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> anyhow::Result<Trial> {
+    Ok(Trial::Network(NetworkRequest {
         firewall: firewall_wanted(host, daemon, programs),
         br_netfilter: forwarding::needs_br_netfilter(host, daemon)?,
     }))
 }
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let daemon = Daemon::read(cx.host, cx.plan)?;
+    let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let programs = programs(cx.host, &daemon.settings)?;
     let trial = wanted(cx.host, &daemon, &programs)?;
     let facts = Facts {
@@ -104,7 +105,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Looks for the programs as dockerd does, by name in PATH.
-fn programs(host: &dyn Host, settings: &Settings) -> HostResult<Programs> {
+fn programs(host: &dyn SystemReader, settings: &Settings) -> HostResult<Programs> {
     let dirs = path_dirs(host);
     let at = |name: &str| -> HostResult<Option<PathBuf>> {
         Ok(match find(host, name, &dirs)? {
@@ -121,7 +122,7 @@ fn programs(host: &dyn Host, settings: &Settings) -> HostResult<Programs> {
 }
 
 /// What is to be tried: nothing where dockerd sets up no rules, or the program is missing.
-fn firewall_wanted(host: &dyn Host, daemon: &Daemon, programs: &Programs) -> Option<Firewall> {
+fn firewall_wanted(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> Option<Firewall> {
     let program = programs.chosen.clone().filter(|_| daemon.settings.iptables)?;
     let six = programs.six.clone().filter(|_| daemon.settings.ip6tables);
     let no_raw = host.env("DOCKER_INSECURE_NO_IPTABLES_RAW").is_some_and(|value| value == "1");
@@ -137,19 +138,19 @@ fn firewall_wanted(host: &dyn Host, daemon: &Daemon, programs: &Programs) -> Opt
 }
 
 /// Some sysctls are shown only in the host's own network namespace (net/core/sysctl_net_core.c, `net_core_table`).
-fn is_host_namespace(host: &dyn Host) -> HostResult<bool> {
+fn is_host_namespace(host: &dyn SystemReader) -> HostResult<bool> {
     host.exists(Path::new("/proc/sys/net/core/dev_weight"))
 }
 
 /// What a failed check named decides what is done.
-fn repair(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn repair(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let findings = check(cx)?;
     let failed = findings.iter().filter(|finding| finding.level == Level::Fail);
     for cause in failed.filter_map(|finding| finding.cause) {
-        match (cause.as_str(), modules::behind(cause)) {
-            ("ip-forward-disabled", _) => forwarding::switch_on(cx.host, hands)?,
-            ("ip-forward-not-writable", _) => forwarding::make_writable(cx.host, hands)?,
-            (_, modules) => modules::load(cx, hands, modules)?,
+        match (cause, kernel_modules::behind(cause)) {
+            (causes::IP_FORWARD_DISABLED, _) => forwarding::switch_on(cx.host, hands)?,
+            (causes::IP_FORWARD_NOT_WRITABLE, _) => forwarding::make_writable(cx.host, hands)?,
+            (_, modules) => kernel_modules::load(cx, hands, modules)?,
         }
     }
     Ok(())

@@ -8,26 +8,27 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::confinement::{Label, UserNamespace};
 use crate::facts::status::{Seccomp, Status};
+use crate::finding::Finding;
 use crate::host::Identity;
-use crate::step::{Cx, Finding, Phase, Step};
-use crate::trial::{Trial, TrialReport};
+use crate::host::trial::{Trial, TrialReport};
+use crate::step::{Cx, Phase, Step};
 
 mod calls;
 mod ids;
 mod needs;
 
-const NOT_ROOT: CauseId = CauseId::new("not-root");
-const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
-const NO_NET_ADMIN: CauseId = CauseId::new("net-admin-capability-missing");
-const ENGINE_LACKS: CauseId = CauseId::new("engine-lacks-capability");
-const NO_SYS_RESOURCE: CauseId = CauseId::new("cap-sys-resource-missing");
-const NOT_EFFECTIVE: CauseId = CauseId::new("capability-not-effective");
-const NO_SYS_ADMIN: CauseId = CauseId::new("cap-sys-admin-missing");
-const NO_NEW_PRIVS: CauseId = CauseId::new("no-new-privileges");
+const NOT_ROOT: CauseId = causes::NOT_ROOT;
+const NOT_PRIVILEGED: CauseId = causes::OUTER_CONTAINER_NOT_PRIVILEGED;
+const NO_NET_ADMIN: CauseId = causes::NET_ADMIN_CAPABILITY_MISSING;
+const ENGINE_LACKS: CauseId = causes::ENGINE_LACKS_CAPABILITY;
+const NO_SYS_RESOURCE: CauseId = causes::CAP_SYS_RESOURCE_MISSING;
+const NOT_EFFECTIVE: CauseId = causes::CAPABILITY_NOT_EFFECTIVE;
+const NO_SYS_ADMIN: CauseId = causes::CAP_SYS_ADMIN_MISSING;
+const NO_NEW_PRIVS: CauseId = causes::NO_NEW_PRIVILEGES;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {

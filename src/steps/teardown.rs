@@ -3,10 +3,11 @@
 //! Containers, images, networks and volumes with our label, the dockerd that we started with its containerd and
 //! shims, and what of it would stay: interfaces, firewall rules, cgroups, mounts, files below /run.
 
-use crate::diagnosis::CauseId;
-use crate::engine::error::seconds;
+use crate::diagnosis::causes;
 use crate::engine::{DaemonEnd, TornDown};
-use crate::step::{Cx, Finding, Phase, Step};
+use crate::finding::Finding;
+use crate::step::{Cx, Phase, Step};
+use crate::text::seconds;
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -20,8 +21,8 @@ pub const STEP: Step = Step {
 
 #[allow(clippy::unnecessary_wraps, reason = "the type of every check")]
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let keep = cx.plan.keep_daemon && cx.holds.get();
-    Ok(judge(&cx.engine.tear_down(cx.plan, keep)))
+    let keep = cx.options.keep_daemon && cx.all_passed.get();
+    Ok(judge(&cx.engine.tear_down(cx.options, keep)))
 }
 
 /// What became of the daemon, and what is left.
@@ -35,7 +36,7 @@ fn judge(done: &TornDown) -> Vec<Finding> {
     }
     for left in &done.left {
         findings.push(Finding::fail(
-            CauseId::new("leftovers-remain"),
+            causes::LEFTOVERS_REMAIN,
             format!("this is ours and could not be removed: {left}"),
         ));
     }
@@ -46,7 +47,7 @@ fn judge(done: &TornDown) -> Vec<Finding> {
 
 /// What became of the daemon.
 fn daemon(end: &DaemonEnd) -> Finding {
-    let late = CauseId::new("daemon-stop-timeout");
+    let late = causes::DAEMON_STOP_TIMEOUT;
     match end {
         DaemonEnd::None => Finding::pass("no daemon was started"),
         DaemonEnd::Attached(endpoint) => {
@@ -73,7 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     #[test]
     fn a_clean_end_passes() {

@@ -1,12 +1,13 @@
 //! Does the kernel let through the calls that runc makes for every container?
 
+use crate::host::trial::TrialReport;
 use std::path::Path;
 
 use linux_keyutils::{KeyError, KeyRing, KeyRingIdentifier};
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 
-use super::{TrialReport, own_mounts, own_network};
+use super::{own_mounts, own_network};
 use crate::host::HostError;
 
 /// Attempts `mount-namespace`, `mount`, `keyctl`, `pivot-root` and `network-namespace`, up to the first refusal.

@@ -3,16 +3,18 @@
 //! The rules are dockerd's own, with other names (moby daemon/libnetwork/drivers/bridge/internal). All of them are
 //! loaded by one program start; only where that fails are they added one by one, to learn which is refused.
 
+use crate::host::trial::Firewall;
+use crate::host::trial::TrialReport;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::network::{Firewall, RUN};
-use super::{TrialReport, own_network};
+use super::network::RUN;
+use super::own_network;
 use crate::host::live::Live;
-use crate::host::{Host, HostError, HostResult, Ran};
+use crate::host::{HostError, HostResult, Ran, SystemReader};
 
 /// An iptables that works holds its lock for milliseconds.
 const LOCK_TRIES: u32 = 5;

@@ -4,9 +4,9 @@
 //! of its own before it tries anything, so that everything vanishes with it, even after SIGKILL. It prints a
 //! [`TrialReport`] and ends. A fresh process instead of fork(2) keeps the program free of unsafe code.
 
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use crate::host::trial::Trial;
+use crate::host::trial::TrialReport;
+use std::path::PathBuf;
 
 use crate::host::HostError;
 
@@ -15,90 +15,6 @@ mod firewall;
 mod netlink;
 pub mod network;
 mod overlay;
-
-/// Something to try. Paths are those of the asking process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "try", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
-pub enum Trial {
-    /// Nothing but the namespaces themselves: may this process make them?
-    Namespaces,
-    /// The calls that runc makes for every container: do a system-call filter and a security module let them
-    /// through?
-    ContainerCalls,
-    /// Whether the kernel knows a file system, once it was asked for it: that may load its module.
-    Filesystem {
-        /// Its type.
-        name: String,
-    },
-    /// The interfaces and firewall rules of a Docker network.
-    Network(network::Wanted),
-    /// What this container itself reaches, for what an inner one does not. Nothing is changed by it.
-    Reach(crate::probe::reach::Wanted),
-    /// A file system below a directory: new files, and an overlay on them.
-    Storage {
-        /// A directory that is not there yet. It is made for the trial and removed after it.
-        dir: PathBuf,
-        /// Whether overlay is tried, too.
-        overlay: bool,
-        /// With the mount option that overlay needs in a user namespace.
-        userxattr: bool,
-    },
-}
-
-impl Trial {
-    /// What outlives the namespaces of the child, and so is removed by the asking process.
-    pub fn litter(&self) -> Option<&Path> {
-        match self {
-            Self::Storage { dir, .. } => Some(dir),
-            _ => None,
-        }
-    }
-}
-
-/// What came of a trial: each attempt in order. The first failed one usually ends it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrialReport {
-    /// What was tried, in order.
-    pub attempts: Vec<Attempt>,
-}
-
-/// One thing that was tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// A short stable name that a step looks up: `mount`, `whiteout`, `veth`.
-    pub name: String,
-    /// What the kernel, or a program, said against it.
-    pub error: Option<HostError>,
-    /// The words of a program that was run, or a value that was read.
-    pub detail: Option<String>,
-}
-
-impl TrialReport {
-    /// Writes down what came of an attempt; true where it succeeded.
-    pub fn attempt(&mut self, name: &str, result: Result<(), HostError>) -> bool {
-        let error = result.err();
-        let good = error.is_none();
-        self.attempts.push(Attempt { name: name.to_owned(), error, detail: None });
-        good
-    }
-
-    /// Adds words to the latest attempt.
-    pub fn detail(&mut self, detail: impl Into<String>) {
-        if let Some(last) = self.attempts.last_mut() {
-            last.detail = Some(detail.into());
-        }
-    }
-
-    /// The attempt of this name, if the trial got there.
-    pub fn get(&self, name: &str) -> Option<&Attempt> {
-        self.attempts.iter().find(|attempt| attempt.name == name)
-    }
-
-    /// The first attempt that failed.
-    pub fn first_failed(&self) -> Option<&Attempt> {
-        self.attempts.iter().find(|attempt| attempt.error.is_some())
-    }
-}
 
 /// Tries it, in this process: only for the child that exists for it.
 pub fn perform(trial: &Trial) -> TrialReport {

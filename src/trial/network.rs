@@ -4,49 +4,18 @@
 //! iptables' lock file is seen by anyone else. The kernel may load modules for it, as it would for dockerd, which
 //! asks for the same: so only the back end that dockerd will use is tried, and another only where that fails.
 
-use std::path::{Path, PathBuf};
+use crate::host::trial::Firewall;
+use crate::host::trial::NetworkRequest;
+use crate::host::trial::TrialReport;
+use std::path::Path;
 
 use nix::mount::MsFlags;
 use nix::sys::socket::SockProtocol;
-use serde::{Deserialize, Serialize};
 
-use super::firewall;
 use super::netlink::{Route, offers};
-use super::{TrialReport, own_mounts, own_network};
+use super::{firewall, own_mounts, own_network};
 use crate::host::live::Live;
-use crate::host::{Host, HostError};
-
-/// What dockerd will want of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// The firewall it will use; none with `--iptables=false`.
-    pub firewall: Option<Firewall>,
-    /// Whether it will need br_netfilter, which is not there.
-    #[serde(default)]
-    pub br_netfilter: bool,
-}
-
-/// The firewall that dockerd will use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Firewall {
-    /// By the iptables program.
-    Iptables {
-        /// The one in dockerd's PATH.
-        program: PathBuf,
-        /// ip6tables, where dockerd will set up IPv6 chains.
-        six: Option<PathBuf>,
-        /// Whether the raw table is used (Docker 28 and later).
-        raw: bool,
-        /// Programs of the other kind, tried only where this one fails.
-        others: Vec<PathBuf>,
-    },
-    /// By the nft program (Docker 29 and later, where asked for).
-    Nft {
-        /// The one in dockerd's PATH.
-        program: PathBuf,
-    },
-}
+use crate::host::{HostError, SystemReader};
 
 /// Where iptables keeps its lock, and we the rules to load.
 pub(super) const RUN: &str = "/run";
@@ -56,7 +25,7 @@ const PEER: &str = "dindcheck2";
 
 /// Attempts `netlink`, `net-admin`, `conntrack-netlink`, `network-namespace`, `bridge`, `veth`, `enslave`, and those
 /// of the firewall.
-pub(super) fn perform(wanted: &Wanted) -> TrialReport {
+pub(super) fn perform(wanted: &NetworkRequest) -> TrialReport {
     let mut report = TrialReport::default();
     let admin = match Route::open() {
         Ok(outer) => {

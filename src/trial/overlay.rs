@@ -3,6 +3,7 @@
 //! dockerd itself only tries the mount (daemon/graphdriver/overlayutils); containerd's snapshotter does not
 //! even try that before the first container. What a file system cannot do shows in the other attempts.
 
+use crate::host::trial::TrialReport;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -14,7 +15,7 @@ use nix::fcntl::OFlag;
 use nix::mount::MsFlags;
 use nix::sys::stat::Mode;
 
-use super::{TrialReport, own_mounts};
+use super::own_mounts;
 use crate::host::HostError;
 
 type Tried = Result<(), HostError>;

@@ -5,16 +5,17 @@
 //! it, it brings the rest. Where the daemon refuses so much at once, each step runs a container that has only what
 //! that step needs: the failure is then told by the step that it belongs to.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
-use crate::diagnosis::{self, CauseId};
-use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage, Together};
+use crate::diagnosis::{self, CauseId, causes};
+use crate::engine::{ContainerRun, ContainerSpec, Engine, EngineError, Stage, Together};
 use crate::facts::caps::{Cap, CapSet};
 use crate::facts::status::Status;
 use crate::facts::version::Version;
-use crate::plan::{ImageChoice, Plan};
+use crate::finding::{Environment, Finding};
+use crate::host::SystemReader;
+use crate::options::{ImageChoice, RunOptions};
 use crate::probe::{Document, PROTOCOL};
-use crate::step::{Cx, Finding};
 
 pub mod spec;
 pub mod third_level;
@@ -24,67 +25,127 @@ pub use spec::Part;
 /// From here on `--privileged` gives what the daemon holds, and no more.
 pub const GIVES_WHAT_IT_HAS: Version = Version::new(23, 0, 0);
 
-/// What the containers of this run showed; each is run when the first step asks.
-#[derive(Default)]
-pub struct Seen {
+/// The containers of a run; each is run when the first step asks for what it shows.
+pub struct Workload<'a> {
+    host: &'a dyn SystemReader,
+    engine: &'a dyn Engine,
+    options: &'a RunOptions,
+    environment: &'a RefCell<Environment>,
     first: OnceCell<ContainerRun>,
-    fell: Cell<bool>,
+    retried: Cell<bool>,
     together: OnceCell<Together>,
 }
 
-/// The first container, with everything that a step of the plan asks for.
-pub fn first<'a>(cx: &Cx<'a>) -> &'a ContainerRun {
-    let asked = || Part::ALL.into_iter().filter(|part| cx.plan.runs(part.step())).collect::<Vec<_>>();
-    cx.seen.first.get_or_init(|| {
-        let refused = cx.plan.runs("container-privileged") && refuses_privileged(cx);
-        let mut spec = spec::first(cx, &asked(), is_started_again(cx.plan), refused);
-        let seen = run(cx, &spec);
-        if !fell_beside_its_eater(&seen) {
-            return seen;
+impl<'a> Workload<'a> {
+    /// A workload of which nothing has run yet.
+    pub fn new(
+        host: &'a dyn SystemReader,
+        engine: &'a dyn Engine,
+        options: &'a RunOptions,
+        environment: &'a RefCell<Environment>,
+    ) -> Self {
+        let (first, retried, together) = (OnceCell::new(), Cell::new(false), OnceCell::new());
+        Self { host, engine, options, environment, first, retried, together }
+    }
+
+    /// The first container, with everything that a step of the plan asks for.
+    pub fn first(&self) -> &ContainerRun {
+        self.first.get_or_init(|| {
+            let refused = self.options.runs("container-privileged") && self.refuses_privileged();
+            let asked: Vec<_> = Part::ALL.into_iter().filter(|part| self.options.runs(part.step())).collect();
+            let mut spec = spec::first(self.host, self.options, &asked, self.is_restarted(), refused);
+            let run = self.run(&spec);
+            if !is_killed_with_its_child(&run) {
+                return run;
+            }
+            self.retried.set(true);
+            (spec.network, spec.refused) = (None, None);
+            ContainerRun { network: run.network, refused: run.refused, ..self.run(&spec) }
+        })
+    }
+
+    /// Whether there is a first container only because it was run twice.
+    pub fn was_retried(&self) -> bool {
+        self.retried.get()
+    }
+
+    /// Whether a step of the plan judges the first container after a restart.
+    pub fn is_restarted(&self) -> bool {
+        ["container-storage", "container-network", "container-privileged"]
+            .iter()
+            .any(|step| self.options.runs(step))
+    }
+
+    /// The first container, restarted, and its neighbour; where the first was refused there is none.
+    pub fn together(&self) -> Option<&Together> {
+        let first = self.first();
+        first.end.as_ref().ok().filter(|code| **code == 0)?;
+        let within = self.options.profile.container.timeout;
+        Some(self.together.get_or_init(|| {
+            let pair = spec::pair(self.options, first.network.clone(), first.refused.is_some());
+            self.engine.run_together(self.options, &pair, within)
+        }))
+    }
+
+    /// Whether this engine is known to refuse a privileged container here.
+    fn refuses_privileged(&self) -> bool {
+        let engine = self.environment.borrow().engine.as_deref().and_then(Version::find);
+        Status::read(self.host).is_ok_and(|own| lacks_for_privileged(own.effective, engine).is_some())
+    }
+
+    /// The privileged container that ran: on its own meanwhile, or as the neighbour of the first one.
+    pub fn privileged_beside(&self) -> Option<&ContainerRun> {
+        let tried = self.first().refused.as_deref();
+        tried.or_else(|| self.together()?.others.first())
+    }
+
+    /// A container that is privileged and has nothing else.
+    pub fn privileged(&self) -> ContainerRun {
+        let within = self.options.profile.container.timeout;
+        self.engine.run(self.options, &spec::privileged(self.options), within)
+    }
+
+    /// A privileged container in which this program verifies a dockerd of its own.
+    pub fn third_level(&self) -> ContainerRun {
+        let profile = &self.options.profile;
+        // As long as everything that is waited for in there may take.
+        let within = profile.daemon.start_timeout
+            + profile.daemon.stop_timeout
+            + profile.image.timeout
+            + profile.container.timeout;
+        self.engine.run(self.options, &third_level::container(self.host, self.options), within)
+    }
+
+    /// Runs a container of the built-in image.
+    fn run(&self, spec: &ContainerSpec) -> ContainerRun {
+        // The profile's own image was loaded by the step `image`; the probe is in the built-in one.
+        let missing = self.options.image != ImageChoice::Builtin && spec.role == "run";
+        if let Some(error) = missing.then(|| self.engine.load_builtin(self.options).err()).flatten() {
+            return ContainerRun { end: Err(error), ..ContainerRun::new() };
         }
-        cx.seen.fell.set(true);
-        (spec.network, spec.refused) = (None, None);
-        ContainerRun { network: seen.network, refused: seen.refused, ..run(cx, &spec) }
-    })
+        self.engine.run(self.options, spec, self.options.profile.container.timeout)
+    }
+
+    /// The run that shows this part, else the finding that says why none does.
+    pub fn shown(&self, part: Part, refused: CauseId) -> anyhow::Result<Result<Shown<'_>, Finding>> {
+        let run_of_all = self.first();
+        match &run_of_all.end {
+            Ok(_) => return Ok(read(run_of_all).map(|document| Shown::First(run_of_all, Box::new(document)))),
+            Err(EngineError::Refused { .. }) => {}
+            Err(error) => return Ok(Err(failure(run_of_all.stage, error.clone(), refused)?)),
+        }
+        let alone = self.run(&spec::container(self.host, self.options, part.role(), &[part]));
+        Ok(match alone.end {
+            Ok(_) => read(&alone).map(|document| Shown::Alone(Box::new(alone), Box::new(document))),
+            Err(error) => Err(failure(alone.stage, error, refused)?),
+        })
+    }
 }
 
-/// Whether the kernel took the whole probe where it was to take the process that eats beyond the limit. It does so now and
-/// then on a busy machine, however that process offers itself; a limit that is too low for the probe does so each time.
-fn fell_beside_its_eater(run: &ContainerRun) -> bool {
+/// Whether the kernel OOM-killed the whole probe where it was to kill the process that exceeds the limit. That
+/// happens now and then on a busy machine; with a limit that is too low for the probe it happens each time.
+fn is_killed_with_its_child(run: &ContainerRun) -> bool {
     run.oom_killed && run.stdout.is_empty()
-}
-
-/// Whether there is a first container only because it was tried twice.
-pub fn was_tried_twice(cx: &Cx<'_>) -> bool {
-    cx.seen.fell.get()
-}
-
-/// Whether a step of the plan judges its second life.
-pub fn is_started_again(plan: &Plan) -> bool {
-    ["container-storage", "container-network", "container-privileged"].iter().any(|step| plan.runs(step))
-}
-
-/// Its second life and its neighbour; where the first was refused there is none.
-pub fn together<'a>(cx: &Cx<'a>) -> Option<&'a Together> {
-    let first = first(cx);
-    first.end.as_ref().ok().filter(|code| **code == 0)?;
-    let within = cx.plan.profile.container.timeout;
-    Some(cx.seen.together.get_or_init(|| {
-        let pair = spec::pair(cx.plan, first.network.clone(), first.refused.is_some());
-        cx.engine.run_together(cx.plan, &pair, within)
-    }))
-}
-
-/// Whether this engine is known to refuse a privileged container here.
-fn refuses_privileged(cx: &Cx<'_>) -> bool {
-    let engine = cx.learned.borrow().engine.as_deref().and_then(Version::find);
-    Status::read(cx.host).is_ok_and(|own| lacks_for_privileged(own.effective, engine).is_some())
-}
-
-/// The privileged container that ran: on its own meanwhile, or as the neighbour of the first one.
-pub fn privileged_beside<'a>(cx: &Cx<'a>) -> Option<&'a ContainerRun> {
-    let tried = first(cx).refused.as_deref();
-    tried.or_else(|| together(cx)?.others.first())
 }
 
 /// The capabilities for want of which this engine refuses a privileged container: up to 20.10 it asks for every one that it
@@ -92,32 +153,6 @@ pub fn privileged_beside<'a>(cx: &Cx<'a>) -> Option<&'a ContainerRun> {
 pub fn lacks_for_privileged(held: CapSet, engine: Option<Version>) -> Option<Vec<Cap>> {
     let old = engine.is_some_and(|engine| engine < GIVES_WHAT_IT_HAS);
     Some(held.lacks_up_to(Cap::LAST_OF_20_10)).filter(|lacks| old && !lacks.is_empty())
-}
-
-/// A container that is privileged and has nothing else.
-pub fn privileged(cx: &Cx<'_>) -> ContainerRun {
-    cx.engine.run(cx.plan, &spec::privileged(cx.plan), cx.plan.profile.container.timeout)
-}
-
-/// A privileged one in which this program verifies a dockerd of its own.
-pub fn third_level(cx: &Cx<'_>) -> ContainerRun {
-    let wanted = &cx.plan.profile;
-    // As long as all that is waited for in there may take.
-    let within = wanted.daemon.start_timeout
-        + wanted.daemon.stop_timeout
-        + wanted.image.timeout
-        + wanted.container.timeout;
-    cx.engine.run(cx.plan, &third_level::container(cx), within)
-}
-
-/// Runs a container of the built-in image.
-fn run(cx: &Cx<'_>, spec: &ContainerSpec) -> ContainerRun {
-    // The profile's own image was brought in by the step `image`; the probe comes in the built-in one.
-    let missing = cx.plan.image != ImageChoice::Builtin && spec.role == "run";
-    if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.plan).err()).flatten() {
-        return ContainerRun { end: Err(error), ..ContainerRun::new() };
-    }
-    cx.engine.run(cx.plan, spec, cx.plan.profile.container.timeout)
 }
 
 /// What a step judges: the run that shows its part, with the probe's document.
@@ -145,27 +180,12 @@ impl Shown<'_> {
     }
 }
 
-/// What shows this part, else the finding that says why nothing does.
-pub fn shown<'a>(cx: &Cx<'a>, part: Part, refused: CauseId) -> anyhow::Result<Result<Shown<'a>, Finding>> {
-    let run_of_all = first(cx);
-    match &run_of_all.end {
-        Ok(_) => return Ok(read(run_of_all).map(|document| Shown::First(run_of_all, Box::new(document)))),
-        Err(EngineError::Refused { .. }) => {}
-        Err(error) => return Ok(Err(failure(run_of_all.stage, error.clone(), refused)?)),
-    }
-    let alone = run(cx, &spec::container(cx, part.role(), &[part]));
-    Ok(match alone.end {
-        Ok(_) => read(&alone).map(|document| Shown::Alone(Box::new(alone), Box::new(document))),
-        Err(error) => Err(failure(alone.stage, error, refused)?),
-    })
-}
-
 /// The probe's document, or the finding that there is none.
 pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
     let wrong = |what: String| {
-        let cause = if run.oom_killed { "oom-killed" } else { "container-wrong-output" };
+        let cause = if run.oom_killed { causes::OOM_KILLED } else { causes::CONTAINER_WRONG_OUTPUT };
         let text: String = String::from_utf8_lossy(&run.stdout).trim().chars().take(400).collect();
-        Err(Finding::fail(CauseId::new(cause), what).with("stdout", text))
+        Err(Finding::fail(cause, what).with("stdout", text))
     };
     match serde_json::from_slice::<Document>(&run.stdout) {
         Ok(document) if document.protocol == PROTOCOL => Ok(document),
@@ -175,10 +195,10 @@ pub fn read(run: &ContainerRun) -> Result<Document, Finding> {
 }
 
 /// Messages of the runtime that mean something else than in a log. The first row that fits counts.
-const START: &[(&str, &[&str])] = &[
-    ("image-for-other-architecture", &["exec format error"]),
+const START: &[(CauseId, &[&str])] = &[
+    (causes::IMAGE_FOR_OTHER_ARCHITECTURE, &["exec format error"]),
     (
-        "docker-proxy-program-missing",
+        causes::DOCKER_PROXY_PROGRAM_MISSING,
         &[
             "exec: \"docker-proxy\"",
             "docker-proxy: no such file",
@@ -186,10 +206,10 @@ const START: &[(&str, &[&str])] = &[
         ],
     ),
     // Not an entrypoint: the shim starts runc by that name.
-    ("runc-program-missing", &["exec: \"runc\"", "exec: \"docker-runc\""]),
+    (causes::RUNC_PROGRAM_MISSING, &["exec: \"runc\"", "exec: \"docker-runc\""]),
     // It was there when the daemon came. In the words of gRPC, which dockerd speaks with nobody else.
-    ("containerd-crashed", &["connection error: desc = "]),
-    ("docker-iptables-chains-flushed", &["No chain/target/match by that name"]),
+    (causes::CONTAINERD_CRASHED, &["connection error: desc = "]),
+    (causes::DOCKER_IPTABLES_CHAINS_FLUSHED, &["No chain/target/match by that name"]),
 ];
 
 /// A program that cannot be run, in the words of runc, before a container starts (`exec: "/x": stat /x: no such file
@@ -201,7 +221,7 @@ pub fn unrunnable(text: &str) -> Option<CauseId> {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let cause = match () {
         () if !is_exec => return None,
-        () if says(&["exec format error"]) => "image-for-other-architecture",
+        () if says(&["exec format error"]) => causes::IMAGE_FOR_OTHER_ARCHITECTURE,
         () if says(&[
             "permission denied",
             "no such file or directory",
@@ -209,11 +229,11 @@ pub fn unrunnable(text: &str) -> Option<CauseId> {
             "is a directory",
         ]) =>
         {
-            "entrypoint-not-executable"
+            causes::ENTRYPOINT_NOT_EXECUTABLE
         }
         () => return None,
     };
-    Some(CauseId::new(cause))
+    Some(cause)
 }
 
 /// A container that did not come to its end. `refused` is the cause where the words have none of their own.
@@ -221,12 +241,12 @@ pub fn failure(stage: Stage, error: EngineError, refused: CauseId) -> anyhow::Re
     let mut cause = refused;
     if let EngineError::Refused { message, .. } = &error {
         let row = START.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-        let known = row.map(|(cause, _)| CauseId::new(cause)).or_else(|| unrunnable(message));
+        let known = row.map(|(cause, _)| *cause).or_else(|| unrunnable(message));
         let known = known.or_else(|| diagnosis::of_message(message));
         cause = known.unwrap_or(refused);
     }
-    let late = if stage == Stage::Create { "daemon-hangs" } else { "container-timeout" };
-    error.into_finding(cause, CauseId::new(late))
+    let late = if stage == Stage::Create { causes::DAEMON_HANGS } else { causes::CONTAINER_TIMEOUT };
+    error.into_finding(cause, late)
 }
 
 #[cfg(test)]
@@ -236,18 +256,18 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn a_probe_that_fell_beside_its_eater_is_run_once_more() {
-        let fell =
+    fn oom_killed_probe_is_retried_once() {
+        let killed =
             || ContainerRun { end: Ok(137), oom_killed: true, network: Some(Ok(())), ..ContainerRun::new() };
-        let told = || ContainerRun { stdout: b"{}\n".to_vec(), ..ContainerRun::new() };
+        let answered = || ContainerRun { stdout: b"{}\n".to_vec(), ..ContainerRun::new() };
         for (runs, tries, end) in
-            [(vec![told()], 1, 0), (vec![fell(), told()], 2, 0), (vec![fell(), fell()], 2, 137)]
+            [(vec![answered()], 1, 0), (vec![killed(), answered()], 2, 0), (vec![killed(), killed()], 2, 137)]
         {
             let engine = runs.into_iter().fold(FakeEngine::new(), FakeEngine::runs);
             let seen = testing::ask(&engine, |cx| {
-                assert!(!was_tried_twice(cx));
-                let run = first(cx);
-                (run.end.clone().unwrap(), run.network.is_some(), was_tried_twice(cx))
+                assert!(!cx.workload.was_retried());
+                let run = cx.workload.first();
+                (run.end.clone().unwrap(), run.network.is_some(), cx.workload.was_retried())
             });
             // The network was made by the first of them.
             assert_eq!(seen, (end, tries == 2, tries == 2));
@@ -275,7 +295,7 @@ mod tests {
     fn a_refusal_is_told_by_its_words_and_else_by_the_step() {
         let cause = |message: &str| {
             let error = EngineError::Refused { doing: "start".into(), status: 500, message: message.into() };
-            let finding = failure(Stage::Start, error, CauseId::new("container-start-failed")).unwrap();
+            let finding = failure(Stage::Start, error, causes::CONTAINER_START_FAILED).unwrap();
             finding.cause.unwrap().as_str()
         };
         let proxy =

@@ -1,14 +1,15 @@
 //! What are the containers given? The bodies of their requests, and the orders of their probes.
 
+use crate::host::trial::ReachRequest;
 use serde_json::{Value, json};
 
-use crate::engine::image::{Archive, PROGRAM};
-use crate::engine::{ContainerSpec, EngineResult, Pair, container};
+use crate::engine::image::Archive;
+use crate::engine::{ContainerSpec, EngineResult, Pair, containers};
 use crate::facts::routes::Routes;
-use crate::host::Host;
-use crate::plan::Plan;
-use crate::probe::{self, Orders, limits, reach, storage};
-use crate::step::Cx;
+use crate::fixture::PROGRAM;
+use crate::host::SystemReader;
+use crate::options::RunOptions;
+use crate::probe::{self, ProbeRequest, limits, storage};
 
 /// Bytes: what runc needs while it starts a container fits, and it is eaten up in a moment.
 pub const MEMORY: u64 = 32 << 20;
@@ -63,19 +64,24 @@ impl Part {
 }
 
 /// The name of the volume.
-pub fn volume(plan: &Plan) -> String {
-    container::name(&plan.run, "volume")
+pub fn volume(options: &RunOptions) -> String {
+    containers::name(&options.run, "volume")
 }
 
 /// A container of the built-in image with these parts.
-pub fn container(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerSpec {
-    let mut orders = Orders { hold: true, ..Orders::default() };
-    let mut body = json!({ "Image": Archive::reference(&cx.plan.run), "HostConfig": {} });
+pub fn container(
+    host: &dyn SystemReader,
+    options: &RunOptions,
+    role: &'static str,
+    parts: &[Part],
+) -> ContainerSpec {
+    let mut orders = ProbeRequest { hold: true, ..ProbeRequest::default() };
+    let mut body = json!({ "Image": Archive::reference(&options.run), "HostConfig": {} });
     for part in parts {
         match part {
             Part::Limits => limited(&mut body, &mut orders),
-            Part::Storage => stored(cx.plan, &mut body, &mut orders, false),
-            Part::Network => connected(cx, &mut body, &mut orders),
+            Part::Storage => stored(options, &mut body, &mut orders, false),
+            Part::Network => connected(host, options, &mut body, &mut orders),
         }
     }
     body["Cmd"] = json!([orders.word()]);
@@ -84,15 +90,21 @@ pub fn container(cx: &Cx<'_>, role: &'static str, parts: &[Part]) -> ContainerSp
 
 /// The first container: with all of that, asked while it lives, and kept for a second life if there is to be one. Where a
 /// privileged one is known to be refused, that is tried meanwhile.
-pub fn first(cx: &Cx<'_>, parts: &[Part], again: bool, refused: bool) -> ContainerSpec {
-    let refused = refused.then(|| Box::new(privileged(cx.plan)));
-    let network = again.then(|| container::name(&cx.plan.run, "network"));
+pub fn first(
+    host: &dyn SystemReader,
+    options: &RunOptions,
+    parts: &[Part],
+    again: bool,
+    refused: bool,
+) -> ContainerSpec {
+    let refused = refused.then(|| Box::new(privileged(options)));
+    let network = again.then(|| containers::name(&options.run, "network"));
     let execs = EXECS.map(|words| words.iter().map(ToString::to_string).collect()).to_vec();
-    ContainerSpec { keep: again, execs, network, refused, ..container(cx, "run", parts) }
+    ContainerSpec { keep: again, execs, network, refused, ..container(host, options, "run", parts) }
 }
 
 /// The first container again, and its neighbour: privileged, else plain; plain alone where the other was tried before.
-pub fn pair(plan: &Plan, made: Option<EngineResult<()>>, plain: bool) -> Pair {
+pub fn pair(options: &RunOptions, made: Option<EngineResult<()>>, plain: bool) -> Pair {
     let first = ContainerSpec {
         role: "run",
         hold: true,
@@ -100,31 +112,31 @@ pub fn pair(plan: &Plan, made: Option<EngineResult<()>>, plain: bool) -> Pair {
         signal: Some("SIGTERM"),
         ..ContainerSpec::default()
     };
-    let privileged = (!plain).then(|| neighbour(plan, "privileged", true));
-    let others = privileged.into_iter().chain([neighbour(plan, "neighbour", false)]).collect();
-    let network = container::name(&plan.run, "network");
-    Pair { first, others, network, made, volume: volume(plan) }
+    let privileged = (!plain).then(|| neighbour(options, "privileged", true));
+    let others = privileged.into_iter().chain([neighbour(options, "neighbour", false)]).collect();
+    let network = containers::name(&options.run, "network");
+    Pair { first, others, network, made, volume: volume(options) }
 }
 
 /// A container that looks for the first one by name, and for what it wrote, with a root that is read-only.
-fn neighbour(plan: &Plan, role: &'static str, privileged: bool) -> ContainerSpec {
-    let peer = Some((container::name(&plan.run, "run"), PORT));
-    let reach = Some(reach::Wanted { peer, ..reach::Wanted::default() });
-    let mut orders = Orders { reach, privileged, ..Orders::default() };
+fn neighbour(options: &RunOptions, role: &'static str, privileged: bool) -> ContainerSpec {
+    let peer = Some((containers::name(&options.run, "run"), PORT));
+    let reach = Some(ReachRequest { peer, ..ReachRequest::default() });
+    let mut orders = ProbeRequest { reach, privileged, ..ProbeRequest::default() };
     let mut body = json!({
-        "Image": Archive::reference(&plan.run),
+        "Image": Archive::reference(&options.run),
         "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true, "Init": true },
     });
-    stored(plan, &mut body, &mut orders, true);
+    stored(options, &mut body, &mut orders, true);
     body["Cmd"] = json!([orders.word()]);
     ContainerSpec { role, body, ..ContainerSpec::default() }
 }
 
 /// A container that is privileged and has nothing else.
-pub fn privileged(plan: &Plan) -> ContainerSpec {
-    let orders = Orders { privileged: true, ..Orders::default() };
+pub fn privileged(options: &RunOptions) -> ContainerSpec {
+    let orders = ProbeRequest { privileged: true, ..ProbeRequest::default() };
     let body = json!({
-        "Image": Archive::reference(&plan.run),
+        "Image": Archive::reference(&options.run),
         "HostConfig": { "Privileged": true },
         "Cmd": [orders.word()],
     });
@@ -133,7 +145,7 @@ pub fn privileged(plan: &Plan) -> ContainerSpec {
 
 /// Gives it limits. `NanoCpus` would be refused where the controller is missing, a quota is dropped with a warning
 /// (moby daemon_unix.go, `verifyPlatformContainerResources`).
-fn limited(body: &mut Value, orders: &mut Orders) {
+fn limited(body: &mut Value, orders: &mut ProbeRequest) {
     let host = &mut body["HostConfig"];
     host["Memory"] = json!(MEMORY);
     host["MemorySwap"] = json!(MEMORY);
@@ -144,11 +156,11 @@ fn limited(body: &mut Value, orders: &mut Orders) {
 }
 
 /// Gives it a volume, which is made on the way, and a tmpfs.
-fn stored(plan: &Plan, body: &mut Value, orders: &mut Orders, visitor: bool) {
-    let labels = json!({ crate::engine::LABEL: plan.run });
+fn stored(options: &RunOptions, body: &mut Value, orders: &mut ProbeRequest, visitor: bool) {
+    let labels = json!({ crate::engine::LABEL: options.run });
     body["HostConfig"]["Mounts"] = json!([{
         "Type": "volume",
-        "Source": volume(plan),
+        "Source": volume(options),
         "Target": VOLUME,
         "VolumeOptions": { "Labels": labels },
     }]);
@@ -157,15 +169,15 @@ fn stored(plan: &Plan, body: &mut Value, orders: &mut Orders, visitor: bool) {
 }
 
 /// Publishes its port at whichever is free, and says what it is to reach.
-fn connected(cx: &Cx<'_>, body: &mut Value, orders: &mut Orders) {
+fn connected(host: &dyn SystemReader, options: &RunOptions, body: &mut Value, orders: &mut ProbeRequest) {
     let port = format!("{PORT}/tcp");
     body["ExposedPorts"] = json!({ &port: {} });
     body["HostConfig"]["PortBindings"] = json!({ port: [{ "HostPort": "" }] });
     orders.serve = Some(PORT);
-    let wanted = &cx.plan.profile.network;
-    orders.reach = Some(reach::Wanted {
+    let wanted = &options.profile.network;
+    orders.reach = Some(ReachRequest {
         gateway: true,
-        outer: outer_gateway(cx.host),
+        outer: outer_gateway(host),
         resolvers: true,
         names: wanted.names.clone(),
         endpoints: wanted.endpoints.clone(),
@@ -174,24 +186,24 @@ fn connected(cx: &Cx<'_>, body: &mut Value, orders: &mut Orders) {
 }
 
 /// The gateway of the outer container.
-pub fn outer_gateway(host: &dyn Host) -> Option<std::net::Ipv4Addr> {
+pub fn outer_gateway(host: &dyn SystemReader) -> Option<std::net::Ipv4Addr> {
     Routes::read(host).ok()?.defaults().first()?.gateway
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::fake::Fake;
-    use crate::plan::Wishes;
+
+    use crate::options::PlanRequest;
 
     #[test]
     fn the_neighbour_shares_volume_and_network_and_looks_for_the_first_by_name() {
-        let plan = Plan::new(&Fake::new(), &Wishes::default()).unwrap();
-        let pair = pair(&plan, None, false);
+        let options = crate::testing::options(&PlanRequest::default());
+        let pair = pair(&options, None, false);
         assert_eq!(pair.others.iter().map(|spec| spec.role).collect::<Vec<_>>(), ["privileged", "neighbour"]);
         for spec in &pair.others {
             assert_eq!(spec.body["HostConfig"]["Mounts"][0]["Source"], pair.volume);
-            assert!(spec.body["Cmd"][0].as_str().unwrap().contains(&container::name(&plan.run, "run")));
+            assert!(spec.body["Cmd"][0].as_str().unwrap().contains(&containers::name(&options.run, "run")));
         }
     }
 }

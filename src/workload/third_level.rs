@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::engine::image::{Archive, PROGRAM};
+use crate::engine::image::Archive;
 use crate::engine::{ContainerSpec, LABEL};
-use crate::host::Host;
-use crate::step::Cx;
+use crate::fixture::PROGRAM;
+use crate::host::SystemReader;
+use crate::options::RunOptions;
 
 /// Where programs and libraries are (hier(7)).
 const TREES: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
@@ -31,14 +32,14 @@ const ETC: [&str; 9] = [
 const DATA_ROOT: &str = "/var/lib/docker";
 
 /// The container, which verifies up to a container of its own, and prints the report.
-pub fn container(cx: &Cx<'_>) -> ContainerSpec {
-    let path = cx.host.env("PATH").unwrap_or_default();
-    let mut mounts: Vec<Value> = borrowed(cx.host, &path).iter().map(|tree| read_only(tree)).collect();
+pub fn container(host: &dyn SystemReader, options: &RunOptions) -> ContainerSpec {
+    let path = host.env("PATH").unwrap_or_default();
+    let mut mounts: Vec<Value> = borrowed(host, &path).iter().map(|tree| read_only(tree)).collect();
     // Without a name it goes with its container.
-    let labels = json!({ LABEL: cx.plan.run });
+    let labels = json!({ LABEL: options.run });
     mounts.push(json!({ "Type": "volume", "Target": DATA_ROOT, "VolumeOptions": { "Labels": labels } }));
     let body = json!({
-        "Image": Archive::reference(&cx.plan.run),
+        "Image": Archive::reference(&options.run),
         "Entrypoint": [PROGRAM],
         "Cmd": ["verify", "--until", "container-run", "--format", "json"],
         "Env": [format!("PATH={path}"), "HOME=/root"],
@@ -53,7 +54,7 @@ fn read_only(path: &Path) -> Value {
 }
 
 /// What is there of programs, of what they need, and of PATH.
-fn borrowed(host: &dyn Host, path: &str) -> Vec<PathBuf> {
+fn borrowed(host: &dyn SystemReader, path: &str) -> Vec<PathBuf> {
     let musl = format!("/etc/ld-musl-{}.path", std::env::consts::ARCH);
     let known = TREES.iter().chain(&ETC).copied().chain([musl.as_str()]).map(Path::new);
     let of_path = path.split(':').map(Path::new).filter(|dir| dir.is_absolute() && dir.parent().is_some());

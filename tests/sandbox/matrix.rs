@@ -7,12 +7,11 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::fault::{Fault, Level, Real, Repair};
-use crate::logs;
-use crate::replay;
 use crate::shared::matrix::{self, Matrix};
 use crate::shared::report;
 use crate::snapshot::Snapshot;
 use crate::world::{Line, Played, Suite, World};
+use crate::{logs, replay};
 
 /// The last step of the environment phase.
 pub(crate) const LAST: &str = "daemon-state";

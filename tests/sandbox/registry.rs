@@ -133,7 +133,7 @@ fn every_environment_step_has_a_fault_that_it_sees_first() {
 fn every_cause_of_the_environment_has_a_row_or_a_reason() {
     let shown = shown();
     let excused: BTreeSet<_> = REASONS.iter().flat_map(|(_, causes)| causes.iter().copied()).collect();
-    let wanted = diagnosis::all().iter().filter(|cause| STAGES.contains(&cause.stage.as_str()));
+    let wanted = diagnosis::all().iter().filter(|cause| STAGES.contains(&cause.stage));
     let lacking: Vec<_> = wanted
         .map(|cause| cause.id.as_str())
         .filter(|id| !shown.contains(id) && !excused.contains(id))

@@ -4,10 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::fault;
-use crate::matrix;
 use crate::shared::report;
 use crate::world::{self, Line, Suite, World};
+use crate::{fault, matrix};
 
 /// As on any machine where a user may run containers: a user with ids of its own, and a place for its data.
 const USER: &str = "

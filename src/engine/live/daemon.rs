@@ -5,24 +5,27 @@ use std::time::{Duration, Instant};
 
 use super::state::State;
 use super::{LiveEngine, Ours};
-use crate::engine::dockerd::{Dockerd, find_program};
-use crate::engine::error::{EngineError, EngineResult};
-use crate::engine::footprint::Footprint;
-use crate::engine::options;
-use crate::engine::process::ProcessId;
-use crate::engine::rundir::RunDir;
-use crate::engine::wait::TICK;
-use crate::engine::{Endpoint, Started, command_line, docker, http};
-use crate::host::Host;
-use crate::plan::Plan;
+use crate::engine::cleanup::options;
+use crate::engine::cleanup::rundir::RunDir;
+use crate::engine::cleanup::snapshot::Snapshot;
+use crate::engine::docker::error::{EngineError, EngineResult};
+use crate::engine::docker::http;
+use crate::engine::dockerd::wait::TICK;
+use crate::engine::dockerd::{self, Dockerd};
+use crate::engine::{Started, docker};
+use crate::facts::daemon::command_line;
+use crate::facts::endpoint::Endpoint;
+use crate::facts::process::ProcessId;
+use crate::host::SystemReader;
+use crate::options::RunOptions;
 
 /// How long a daemon that is started once more for the clean-up may take.
 const REVIVAL: Duration = Duration::from_secs(15);
 
 impl LiveEngine {
     /// Uses a daemon that runs already.
-    pub(super) fn attach(&self, plan: &Plan, endpoint: &Endpoint) -> EngineResult<Started> {
-        let within = plan.profile.daemon.start_timeout;
+    pub(super) fn attach(&self, options: &RunOptions, endpoint: &Endpoint) -> EngineResult<Started> {
+        let within = options.profile.daemon.start_timeout;
         let start = Instant::now();
         let doing = "ask the running daemon for a sign of life";
         let answer = self.wait(doing, within, docker::ask(endpoint, doing, "/_ping"))?;
@@ -32,19 +35,19 @@ impl LiveEngine {
         }
         let mut state = self.new_state(options::read(&self.host, &[]));
         state.attached = Some(endpoint.clone());
-        let dir = RunDir::make(&plan.run, &state)?;
+        let dir = RunDir::make(&options.run, &state)?;
         let _ = self.ours.set(Ours { dir, state: RefCell::new(state) });
         let _ = self.endpoint.set(endpoint.clone());
         Ok(Started { endpoint: endpoint.clone(), took: start.elapsed(), ..Started::default() })
     }
 
     /// Starts a dockerd of our own and waits until it answers.
-    pub(super) fn launch(&self, plan: &Plan) -> EngineResult<Started> {
-        let within = plan.profile.daemon.start_timeout;
-        let (pid, endpoint) = self.spawn(plan)?;
+    pub(super) fn launch(&self, options: &RunOptions) -> EngineResult<Started> {
+        let within = options.profile.daemon.start_timeout;
+        let (pid, endpoint) = self.spawn(options)?;
         self.serving(&endpoint, pid, within)?;
         let _ = self.endpoint.set(endpoint.clone());
-        let command = command_line(&self.host, plan);
+        let command = command_line(&self.host, &options.daemon());
         let recovered = self.recovered.borrow().clone();
         let mut started = Started { endpoint, pid: Some(pid), command, recovered, ..Started::default() };
         if let Some(daemon) = self.daemon.get() {
@@ -52,22 +55,21 @@ impl LiveEngine {
             daemon.served = true;
             started.took = daemon.age();
             let log = daemon.log().path().map(|path| path.display().to_string());
-            started.log = log.filter(|_| plan.keep_daemon);
+            started.log = log.filter(|_| options.keep_daemon);
         }
         Ok(started)
     }
 
     /// Starts it, and writes down what the next run must know: how the machine was, and whom to stop.
-    fn spawn(&self, plan: &Plan) -> EngineResult<(i32, Endpoint)> {
-        let line = command_line(&self.host, plan);
-        find_program(&self.host, &line[0])?;
-        let options = options::read(&self.host, &line[1..]);
-        let mut state = self.new_state(options);
-        let dir = RunDir::make(&plan.run, &state)?;
-        state.footprint = Some(Footprint::take(&self.host, &state.options, &plan.run));
+    fn spawn(&self, options: &RunOptions) -> EngineResult<(i32, Endpoint)> {
+        let line = command_line(&self.host, &options.daemon());
+        dockerd::locate(&self.host, &line[0])?;
+        let mut state = self.new_state(options::read(&self.host, &line[1..]));
+        let dir = RunDir::make(&options.run, &state)?;
+        state.footprint = Some(Snapshot::take(&self.host, &state.options, &options.run));
         let ours = self.ours.get_or_init(|| Ours { dir, state: RefCell::new(state) });
         ours.save()?;
-        let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, !plan.keep_daemon)?;
+        let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, !options.keep_daemon)?;
         let pid = daemon.pid();
         let _ = self.daemon.set(RefCell::new(daemon));
         ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
@@ -78,17 +80,17 @@ impl LiveEngine {
 
     /// Starts the daemon once more where it died with things of ours in it, so that they can be removed. What
     /// killed it may kill it again: then they stay, and are told.
-    pub(super) fn revive(&self, plan: &Plan) -> EngineResult<()> {
+    pub(super) fn revive(&self, options: &RunOptions) -> EngineResult<()> {
         let (Some(dead), Some(ours)) = (self.daemon.get(), self.ours.get()) else {
             return Ok(());
         };
-        let line = command_line(&self.host, plan);
+        let line = command_line(&self.host, &options.daemon());
         let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, true)?;
         let pid = daemon.pid();
         *dead.borrow_mut() = daemon;
         ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
         ours.save()?;
-        let within = plan.profile.daemon.start_timeout.min(REVIVAL);
+        let within = options.profile.daemon.start_timeout.min(REVIVAL);
         self.wait("start dockerd once more", within, answered(&self.endpoint(), pid, &Cell::new(false)))
     }
 

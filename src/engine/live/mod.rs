@@ -6,27 +6,28 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::dockerd::Dockerd;
-use super::error::{EngineError, EngineResult};
-use super::rundir::RunDir;
-use super::wait::Watch;
-use super::{
-    Built, ContainerRun, ContainerSpec, Endpoint, Engine, Pair, Started, Together, TornDown, Versions, docker,
-};
 use crate::diagnosis::Diagnosis;
+use crate::engine::cleanup::rundir::RunDir;
+use crate::engine::docker::error::{EngineError, EngineResult};
+use crate::engine::dockerd::Dockerd;
+use crate::engine::dockerd::wait::Watch;
+use crate::engine::{
+    Built, ContainerRun, ContainerSpec, Engine, Pair, Started, Together, TornDown, Versions, docker,
+};
+use crate::facts::endpoint::Endpoint;
 use crate::host::HostResult;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
-use crate::plan::Plan;
+use crate::options::RunOptions;
 
 mod daemon;
+mod restart_pair;
 mod state;
 mod teardown;
-mod together;
 mod workload;
 
-use state::{Ghost, State};
 pub use state::{Kept, kept_by};
+use state::{StaleRun, State};
 
 /// The real door.
 pub struct LiveEngine {
@@ -40,7 +41,7 @@ pub struct LiveEngine {
     made: RefCell<Vec<Made>>,
     leaving: Cell<bool>,
     diagnosis: RefCell<Option<Diagnosis>>,
-    ghosts: RefCell<Vec<Ghost>>,
+    ghosts: RefCell<Vec<StaleRun>>,
     recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
 }
@@ -156,10 +157,10 @@ impl Engine for LiveEngine {
         self.diagnosis.borrow().clone()
     }
 
-    fn start(&self, plan: &Plan) -> EngineResult<Started> {
-        match &plan.attach {
-            Some(endpoint) => self.attach(plan, endpoint),
-            None => self.launch(plan),
+    fn start(&self, options: &RunOptions) -> EngineResult<Started> {
+        match &options.attach {
+            Some(endpoint) => self.attach(options, endpoint),
+            None => self.launch(options),
         }
     }
 
@@ -180,8 +181,8 @@ impl Engine for LiveEngine {
         self.wait(doing, within, docker::ask_json(&endpoint, doing, &path))
     }
 
-    fn load_builtin(&self, plan: &Plan) -> EngineResult<String> {
-        self.load(plan)
+    fn load_builtin(&self, options: &RunOptions) -> EngineResult<String> {
+        self.load(options)
     }
 
     fn find_image(&self, reference: &str, within: Duration) -> EngineResult<Option<serde_json::Value>> {
@@ -192,20 +193,20 @@ impl Engine for LiveEngine {
         self.pull_image(reference, within, say)
     }
 
-    fn run(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun {
-        self.run_container(plan, spec, within)
+    fn run(&self, options: &RunOptions, spec: &ContainerSpec, within: Duration) -> ContainerRun {
+        self.run_container(options, spec, within)
     }
 
-    fn run_together(&self, plan: &Plan, pair: &Pair, within: Duration) -> Together {
-        self.run_pair(plan, pair, within)
+    fn run_together(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together {
+        self.run_pair(options, pair, within)
     }
 
-    fn build(&self, plan: &Plan, within: Duration) -> EngineResult<Built> {
-        self.build_image(plan, within)
+    fn build(&self, options: &RunOptions, within: Duration) -> EngineResult<Built> {
+        self.build_image(options, within)
     }
 
-    fn tear_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {
+    fn tear_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown {
         self.leaving.set(true);
-        self.take_down(plan, keep_daemon)
+        self.take_down(options, keep_daemon)
     }
 }

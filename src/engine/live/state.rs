@@ -7,12 +7,12 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::LiveEngine;
-use crate::engine::Endpoint;
-use crate::engine::footprint::{self, Footprint, Restored};
-use crate::engine::options::Options;
-use crate::engine::process::{self, Process, ProcessId};
-use crate::engine::rundir::RunDir;
-use crate::host::Host;
+use crate::engine::cleanup::options::Options;
+use crate::engine::cleanup::rundir::RunDir;
+use crate::engine::cleanup::snapshot::{self, Restored, Snapshot};
+use crate::facts::endpoint::Endpoint;
+use crate::facts::process::{self, Process, ProcessId};
+use crate::host::SystemReader;
 
 /// From SIGTERM to SIGKILL for the daemon of a dead run: dockerd gives its containers 15 seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,7 +30,7 @@ pub(super) struct State {
     /// How it was started.
     pub options: Options,
     /// How the machine was before; `None` where nothing was started yet, or never.
-    pub footprint: Option<Footprint>,
+    pub footprint: Option<Snapshot>,
     /// The daemon that was used, where it is not ours.
     pub attached: Option<Endpoint>,
     /// The daemon is to live on.
@@ -62,7 +62,7 @@ struct Owned {
 }
 
 /// A dead run that used somebody else's daemon: what it left is in there.
-pub(super) struct Ghost {
+pub(super) struct StaleRun {
     pub dir: RunDir,
     pub endpoint: Endpoint,
 }
@@ -78,7 +78,7 @@ impl LiveEngine {
             }
             match dir.load::<State>() {
                 Some(State { attached: Some(endpoint), .. }) => {
-                    self.ghosts.borrow_mut().push(Ghost { dir, endpoint });
+                    self.ghosts.borrow_mut().push(StaleRun { dir, endpoint });
                 }
                 Some(State { kept: true, daemon: Some(daemon), .. }) if daemon.is_alive(&self.host) => {}
                 Some(state) => self.bury(&dir, &state),
@@ -105,12 +105,12 @@ impl LiveEngine {
         let run = dir.run();
         let mut processes = Vec::new();
         if let Some(daemon) = state.daemon.or_else(|| self.by_pidfile(state)) {
-            processes = footprint::of_daemon(&self.host, daemon, &state.options);
+            processes = snapshot::of_daemon(&self.host, daemon, &state.options);
             if daemon.is_alive(&self.host) {
                 self.recovered.borrow_mut().push(format!("dockerd of run {run}, process {}", daemon.pid));
                 end(&self.host, daemon);
             }
-            processes.extend(footprint::of_daemon(&self.host, daemon, &state.options));
+            processes.extend(snapshot::of_daemon(&self.host, daemon, &state.options));
         }
         let done = self.sweep(&processes, state, dir);
         let named = |what: String| format!("{what} (run {run})");
@@ -129,7 +129,7 @@ impl LiveEngine {
 
     /// Kills what outlived a daemon, and makes the machine as it was.
     pub(super) fn sweep(&self, processes: &[Process], state: &State, dir: &RunDir) -> Restored {
-        let killed = footprint::reap_and_kill(&self.host, processes);
+        let killed = snapshot::reap_and_kill(&self.host, processes);
         let mut done = match &state.footprint {
             Some(before) => before.restore(&self.host, &self.host, &state.options, dir.path()),
             None => Restored::default(),
@@ -149,7 +149,7 @@ impl LiveEngine {
 }
 
 /// SIGTERM, a bounded wait, SIGKILL, for a process that is not our child.
-fn end(host: &dyn Host, process: ProcessId) {
+fn end(host: &dyn SystemReader, process: ProcessId) {
     for (signal, patience) in [(Signal::SIGTERM, PATIENCE), (Signal::SIGKILL, Duration::from_secs(5))] {
         let deadline = Instant::now() + patience;
         if process.signal(host, signal).is_err() {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::workload::SHORT;
 use super::{LiveEngine, Made};
+use crate::engine::cleanup::objects::{self, KINDS, Kind};
+use crate::engine::cleanup::rundir::RunDir;
+use crate::engine::cleanup::snapshot;
 use crate::engine::dockerd::Stopped;
-use crate::engine::footprint;
-use crate::engine::objects::{self, KINDS, Kind};
-use crate::engine::process::Process;
-use crate::engine::rundir::RunDir;
 use crate::engine::{DaemonEnd, Death, EngineError, TornDown};
-use crate::plan::Plan;
+use crate::facts::process::Process;
+use crate::options::RunOptions;
 
 /// How long a request that was given up may still take to make something: a container whose creation was on its way
 /// holds its volume.
@@ -22,35 +22,35 @@ const MAKING: Duration = Duration::from_millis(500);
 
 impl LiveEngine {
     /// Removes what is ours; stops the daemon unless it is to be kept.
-    pub(super) fn take_down(&self, plan: &Plan, keep_daemon: bool) -> TornDown {
+    pub(super) fn take_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown {
         let mut done = TornDown::default();
         let death = self.death();
         if death.is_some() && !self.made.borrow().is_empty() {
-            self.reopen(plan, &mut done);
+            self.reopen(options, &mut done);
         }
         if self.endpoint.get().is_some() && self.death().is_none() {
-            self.remove_objects(plan, &mut done);
+            self.remove_objects(options, &mut done);
         }
         if !self.keeps(keep_daemon && death.is_none(), &mut done) {
-            self.leave(plan, &mut done);
+            self.leave(options, &mut done);
         }
         if let Some(death) = death {
             done.daemon = DaemonEnd::Dead(death);
         }
         for made in self.made.borrow().iter() {
-            done.left.push(format!("{} (its daemon cannot be asked any more)", made.object(&plan.run)));
+            done.left.push(format!("{} (its daemon cannot be asked any more)", made.object(&options.run)));
         }
         self.leftovers.borrow_mut().extend(done.left.iter().cloned());
         done
     }
 
     /// Stops our daemon, and makes the machine as it was.
-    fn leave(&self, plan: &Plan, done: &mut TornDown) {
+    fn leave(&self, options: &RunOptions, done: &mut TornDown) {
         let Some(ours) = self.ours.get() else {
             return;
         };
         let mut processes = self.processes();
-        done.daemon = self.stop(plan.profile.daemon.stop_timeout);
+        done.daemon = self.stop(options.profile.daemon.stop_timeout);
         if let DaemonEnd::StillThere(pid) = done.daemon {
             done.left.push(format!("dockerd, process {pid}"));
             return;
@@ -69,10 +69,10 @@ impl LiveEngine {
     }
 
     /// Starts a daemon that died once more, for what is ours in it; what it left behind goes first.
-    fn reopen(&self, plan: &Plan, done: &mut TornDown) {
+    fn reopen(&self, options: &RunOptions, done: &mut TornDown) {
         let processes = self.processes();
-        let left = footprint::reap_and_kill(&self.host, &processes);
-        if left.is_empty() && self.revive(plan).is_ok() {
+        let left = snapshot::reap_and_kill(&self.host, &processes);
+        if left.is_empty() && self.revive(options).is_ok() {
             done.removed.push("a dockerd started once more for the clean-up".to_owned());
         }
     }
@@ -81,7 +81,7 @@ impl LiveEngine {
     fn processes(&self) -> Vec<Process> {
         let state = self.ours.get().map(|ours| ours.state.borrow());
         let found =
-            state.and_then(|state| Some(footprint::of_daemon(&self.host, state.daemon?, &state.options)));
+            state.and_then(|state| Some(snapshot::of_daemon(&self.host, state.daemon?, &state.options)));
         found.unwrap_or_default()
     }
 
@@ -97,7 +97,7 @@ impl LiveEngine {
     }
 
     /// Removes everything of ours in the daemon, and what dead runs left there.
-    fn remove_objects(&self, plan: &Plan, done: &mut TornDown) {
+    fn remove_objects(&self, options: &RunOptions, done: &mut TornDown) {
         let pulled: Vec<_> =
             self.made.borrow().iter().filter(|m| matches!(m, Made::Pulled(_))).cloned().collect();
         let ghosts = self.take_ghosts();
@@ -105,8 +105,8 @@ impl LiveEngine {
         let before = done.left.len();
         let start = Instant::now();
         loop {
-            let (left, in_use) = self.remove_once(plan, &pulled, &dead, done);
-            let being_made = start.elapsed() < MAKING && self.has_remains(plan);
+            let (left, in_use) = self.remove_once(options, &pulled, &dead, done);
+            let being_made = start.elapsed() < MAKING && self.has_remains(options);
             if !(in_use || being_made) || start.elapsed() > IN_FLIGHT {
                 done.left.extend(left);
                 break;
@@ -116,26 +116,26 @@ impl LiveEngine {
         if done.left.len() == before {
             done.left.extend(ghosts.iter().filter_map(|dir| Some(dir.remove().err()?.to_string())));
         }
-        self.remove_remains(plan, done);
+        self.remove_remains(options, done);
         // What was meant to be made and is not there was never made.
         self.made.borrow_mut().clear();
     }
 
     /// Whether our network left something here, or is just being made, in a daemon that stays; one that is stopped takes
     /// more than that with it.
-    fn has_remains(&self, plan: &Plan) -> bool {
-        let stays = plan.attach.is_some() || plan.keep_daemon;
-        stays && footprint::has_network(&self.host, &plan.run)
+    fn has_remains(&self, options: &RunOptions) -> bool {
+        let stays = options.attach.is_some() || options.keep_daemon;
+        stays && snapshot::has_network(&self.host, &options.run)
     }
 
     /// Removes what our network left here that the daemon says it does not know any more.
-    fn remove_remains(&self, plan: &Plan, done: &mut TornDown) {
+    fn remove_remains(&self, options: &RunOptions, done: &mut TornDown) {
         let known = || {
             let all = self.labelled(Kind::Network);
-            all.map_or(true, |all| all.iter().any(|network| network.run == plan.run))
+            all.map_or(true, |all| all.iter().any(|network| network.run == options.run))
         };
-        if let Some(ours) = self.ours.get().filter(|_| self.has_remains(plan) && !known()) {
-            let removed = footprint::remove_network(&self.host, &self.host, &plan.run, ours.dir.path());
+        if let Some(ours) = self.ours.get().filter(|_| self.has_remains(options) && !known()) {
+            let removed = snapshot::remove_network(&self.host, &self.host, &options.run, ours.dir.path());
             done.removed.extend(removed.removed);
             done.left.extend(removed.left);
         }
@@ -144,7 +144,7 @@ impl LiveEngine {
     /// Removes what is there now. What could not be, and whether something is in use by what came to be meanwhile.
     fn remove_once(
         &self,
-        plan: &Plan,
+        options: &RunOptions,
         pulled: &[Made],
         dead: &BTreeSet<String>,
         done: &mut TornDown,
@@ -159,15 +159,15 @@ impl LiveEngine {
                     // It does not answer: nothing else is asked of it.
                     Err(error @ EngineError::Deadline { .. }) => {
                         let made = self.made.take();
-                        let name = |made: &Made| format!("{} ({error})", made.object(&plan.run));
+                        let name = |made: &Made| format!("{} ({error})", made.object(&options.run));
                         return (made.iter().map(name).collect(), false);
                     }
                     Err(error) => left.push(format!("{}s, perhaps: {error}", kind.name())),
                 }
             }
-            objects.retain(|object| objects::removable(object, &plan.run, dead, plan.attach.is_none()));
+            objects.retain(|object| objects::removable(object, &options.run, dead, options.attach.is_none()));
             if kinds.contains(&Kind::Image) {
-                objects.extend(pulled.iter().map(|made| made.object(&plan.run)));
+                objects.extend(pulled.iter().map(|made| made.object(&options.run)));
             }
             for (object, end) in objects.iter().zip(self.remove_all(&objects)) {
                 match end {

@@ -10,14 +10,15 @@ use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::{LiveEngine, Made};
+use crate::engine::cleanup::objects::{self, Kind, Object};
+use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::{self, of_bollard};
-use crate::engine::error::{EngineError, EngineResult};
 use crate::engine::image::Archive;
-use crate::engine::objects::{self, Kind, Object};
 
-use crate::engine::{Built, ContainerRun, ContainerSpec, build, container};
+use crate::engine::image::build;
+use crate::engine::{Built, ContainerRun, ContainerSpec, containers};
 use crate::host::HostError;
-use crate::plan::Plan;
+use crate::options::RunOptions;
 
 /// For a small question or the removal of one thing.
 pub(super) const SHORT: Duration = Duration::from_secs(20);
@@ -30,30 +31,30 @@ const SELF: &str = "/proc/self/exe";
 
 impl LiveEngine {
     /// Loads the built-in image.
-    pub(super) fn load(&self, plan: &Plan) -> EngineResult<String> {
+    pub(super) fn load(&self, options: &RunOptions) -> EngineResult<String> {
         let doing = "load the built-in image";
         let api = self.api(SHORT)?;
         let endpoint = self.endpoint();
         let program = open_self()?;
         let archive =
-            Archive::new(&plan.run, program).map_err(|error| HostError::io("read", SELF, &error))?;
-        let reference = Archive::reference(&plan.run);
+            Archive::new(&options.run, program).map_err(|error| HostError::io("read", SELF, &error))?;
+        let reference = Archive::reference(&options.run);
         self.made.borrow_mut().push(Made::Builtin(reference.clone()));
-        let options = ImportImageOptionsBuilder::default().quiet(true).build();
-        let progress = api.client.import_image(options, body_try_stream(stream::iter(archive)), None);
+        let quiet = ImportImageOptionsBuilder::default().quiet(true).build();
+        let progress = api.client.import_image(quiet, body_try_stream(stream::iter(archive)), None);
         let loaded = drain(progress, |error| of_bollard(&endpoint, doing, &error), |_| {});
-        self.wait(doing, plan.profile.image.timeout, loaded)?;
+        self.wait(doing, options.profile.image.timeout, loaded)?;
         Ok(reference)
     }
 
     /// Builds an image on top of the built-in one, by the builder that is in every daemon.
-    pub(super) fn build_image(&self, plan: &Plan, within: Duration) -> EngineResult<Built> {
+    pub(super) fn build_image(&self, options: &RunOptions, within: Duration) -> EngineResult<Built> {
         let doing = "build an image";
         let api = self.api(SHORT)?;
         let endpoint = self.endpoint();
-        let reference = build::reference(&plan.run);
+        let reference = build::reference(&options.run);
         let context =
-            build::context(&plan.run).map_err(|error| HostError::io("pack", "Dockerfile", &error))?;
+            build::context(&options.run).map_err(|error| HostError::io("pack", "Dockerfile", &error))?;
         self.note(Made::Builtin(reference.clone()));
         let options = BuildImageOptionsBuilder::default().t(&reference).rm(true).forcerm(true).build();
         let progress = api.client.build_image(options, None, Some(body_full(context.into())));
@@ -115,7 +116,12 @@ impl LiveEngine {
     }
 
     /// Runs a container to its end, and removes it.
-    pub(super) fn run_container(&self, plan: &Plan, spec: &ContainerSpec, within: Duration) -> ContainerRun {
+    pub(super) fn run_container(
+        &self,
+        options: &RunOptions,
+        spec: &ContainerSpec,
+        within: Duration,
+    ) -> ContainerRun {
         let mut run = ContainerRun::new();
         let api = match self.api(SHORT) {
             Ok(api) => api,
@@ -124,10 +130,10 @@ impl LiveEngine {
                 return run;
             }
         };
-        let name = container::name(&plan.run, spec.role);
+        let name = containers::name(&options.run, spec.role);
         self.note(Made::Container(name.clone()));
         if let Some(other) = &spec.refused {
-            self.note(Made::Container(container::name(&plan.run, other.role)));
+            self.note(Made::Container(containers::name(&options.run, other.role)));
         }
         if let Some(network) = &spec.network {
             self.note(Made::Network(network.clone()));
@@ -138,8 +144,9 @@ impl LiveEngine {
                 self.note(Made::Volume(name.to_owned()));
             }
         }
-        let door = container::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
-        run.end = self.wait("run the container", within, container::run(&door, &plan.run, spec, &mut run));
+        let door = containers::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
+        run.end =
+            self.wait("run the container", within, containers::run(&door, &options.run, spec, &mut run));
         if let Err(EngineError::Deadline { waited, .. }) = run.end
             && !self.is_awake()
         {
@@ -153,7 +160,7 @@ impl LiveEngine {
             });
         }
         if let (Some(other), Some(_)) = (&spec.refused, &run.refused) {
-            let gone = container::name(&plan.run, other.role);
+            let gone = containers::name(&options.run, other.role);
             self.made.borrow_mut().retain(|made| made.name() != gone);
         }
         // A daemon that did not come to an end with it would be waited for in vain: the teardown tries once more.
@@ -166,7 +173,7 @@ impl LiveEngine {
         );
         let kept = spec.keep && matches!(run.end, Ok(0));
         if run.id.is_some() && !interrupted && !kept {
-            let _ = self.remove_all(&[Made::Container(name).object(&plan.run)]);
+            let _ = self.remove_all(&[Made::Container(name).object(&options.run)]);
         }
         run
     }

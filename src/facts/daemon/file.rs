@@ -7,12 +7,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::options::{self, Kind, Member};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Every fault of the file itself.
-const INVALID: CauseId = CauseId::new("daemon-json-invalid");
+const INVALID: CauseId = causes::DAEMON_JSON_INVALID;
 /// The first version that reads byte order marks (and refuses what is no UTF-8).
 const READS_MARKS: Version = Version::new(23, 0, 0);
 
@@ -249,7 +249,7 @@ fn describe(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     const OLD: Version = Version::new(20, 10, 24);
     const NEW: Version = Version::new(28, 5, 2);

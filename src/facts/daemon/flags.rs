@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::options::{self, Kind, Opt};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// The flags that were given, by the name of the option in daemon.json.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,7 +32,7 @@ pub fn parse(args: &[String], version: Version) -> Flags {
             },
         };
         if let Err(why) = read {
-            let cause = CauseId::new("daemon-option-invalid");
+            let cause = causes::DAEMON_OPTION_INVALID;
             flags.problems.push(Finding::fail(cause, why).with("argument", arg));
             break; // pflag ends at its first error
         }

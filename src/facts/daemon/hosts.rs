@@ -25,7 +25,7 @@ impl Listen {
             None => ("tcp", text),
         };
         match scheme {
-            "unix" if rest.is_empty() => Ok(Self::Unix(crate::engine::DEFAULT_SOCKET.into())),
+            "unix" if rest.is_empty() => Ok(Self::Unix(crate::facts::endpoint::DEFAULT_SOCKET.into())),
             "unix" if rest.contains("://") => Err(format!("`{text}` is no address of a unix socket")),
             "unix" => Ok(Self::Unix(rest.into())),
             "fd" => Ok(Self::Fd(rest.to_owned())),

@@ -11,10 +11,9 @@ use serde_json::Value;
 
 use super::programs::{Dockerd, Place, Said};
 use super::version::Version;
-use crate::diagnosis::CauseId;
-use crate::host::Host;
-use crate::plan::Plan;
-use crate::step::Finding;
+use crate::diagnosis::causes;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 pub mod file;
 pub mod flags;
@@ -31,6 +30,19 @@ pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
 pub use tls::Tls;
 pub use values::Values;
+
+/// How a dockerd is to be started.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The program: a name to be found in PATH, or a path.
+    pub command: &'a str,
+    /// Its arguments, after those that dindcheck adds.
+    pub args: &'a [String],
+    /// `--data-root`, where it is not dockerd's own choice.
+    pub data_root: Option<&'a Path>,
+    /// Whether dindcheck adds `--debug`.
+    pub debug: bool,
+}
 
 /// The daemon as it will be.
 #[derive(Debug, Clone)]
@@ -53,9 +65,9 @@ pub struct Daemon {
 
 impl Daemon {
     /// Reads it. An error where dockerd or its version is not known: nothing follows then.
-    pub fn read(host: &dyn Host, plan: &Plan) -> anyhow::Result<Self> {
-        let version = version(&Dockerd::read(host, plan)?)?;
-        let args = command_line(host, plan);
+    pub fn read(host: &dyn SystemReader, daemon: &Invocation<'_>) -> anyhow::Result<Self> {
+        let version = version(&Dockerd::read(host, daemon.command)?)?;
+        let args = command_line(host, daemon);
         let flags = flags::parse(&args[1..], version);
         let (config, given) = match flags.values.get("config-file").and_then(Value::as_str) {
             Some(path) => (PathBuf::from(path), true),
@@ -96,7 +108,7 @@ fn version(dockerd: &Dockerd) -> anyhow::Result<Version> {
 }
 
 /// Where the file is unless `--config-file` says it: beside the user's own files under rootlesskit.
-pub fn default_config(host: &dyn Host) -> PathBuf {
+pub fn default_config(host: &dyn SystemReader) -> PathBuf {
     let home = || host.env("HOME").map(|home| format!("{home}/.config"));
     match is_rootless(host).then(|| host.env("XDG_CONFIG_HOME").or_else(home)).flatten() {
         Some(dir) => Path::new(&dir).join("docker/daemon.json"),
@@ -108,13 +120,13 @@ pub fn default_config(host: &dyn Host) -> PathBuf {
 fn missing(config: &Path) -> Finding {
     let what =
         format!("the configuration file {} is not there, and --config-file names it", config.display());
-    Finding::fail(CauseId::new("daemon-json-invalid"), what).with("path", config.display())
+    Finding::fail(causes::DAEMON_JSON_INVALID, what).with("path", config.display())
 }
 
 /// A bind mount of a file that was not there on the outer host makes a directory of it.
 fn directory(config: &Path) -> Finding {
     let what = format!("{} is a directory, and dockerd reads it as a file", config.display());
-    Finding::fail(CauseId::new("daemon-json-invalid"), what)
+    Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
         .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
@@ -128,8 +140,7 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
     let first = both.first()?;
     let named = both.join(", ");
     let what = format!("{named}: given both as a flag and in {}, which dockerd refuses", config.display());
-    let mut finding =
-        Finding::fail(CauseId::new("daemon-json-flag-conflict"), what).with("path", config.display());
+    let mut finding = Finding::fail(causes::DAEMON_JSON_FLAG_CONFLICT, what).with("path", config.display());
     if !first.contains("proxy") {
         finding = finding.with("flag", &flags.values[first]).with("file", &file.values[*first]);
     }
@@ -140,13 +151,12 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
 ///
 /// dindcheck's own `--debug` is left out where daemon.json sets `debug`: dockerd refuses an option in both, and
 /// the failure would be of dindcheck's making.
-pub fn command_line(host: &dyn Host, plan: &Plan) -> Vec<String> {
-    let daemon = &plan.profile.daemon;
+pub fn command_line(host: &dyn SystemReader, daemon: &Invocation<'_>) -> Vec<String> {
     let given = |long: &str, short: &str| {
         daemon.args.iter().any(|arg| arg == long || arg.starts_with(&format!("{long}=")) || arg == short)
     };
-    let debug = daemon.debug && !given("--debug", "-D") && !debug_in_file(host, &daemon.args);
-    let mut line = vec![daemon.command.clone()];
+    let debug = daemon.debug && !given("--debug", "-D") && !debug_in_file(host, daemon.args);
+    let mut line = vec![daemon.command.to_owned()];
     line.extend(debug.then(|| "--debug".to_owned()));
     line.extend(daemon.data_root.iter().map(|root| format!("--data-root={}", root.display())));
     line.extend(daemon.args.iter().cloned());
@@ -154,7 +164,7 @@ pub fn command_line(host: &dyn Host, plan: &Plan) -> Vec<String> {
 }
 
 /// Whether the configuration file sets `debug`, in any version; a file that cannot be read sets nothing.
-fn debug_in_file(host: &dyn Host, args: &[String]) -> bool {
+fn debug_in_file(host: &dyn SystemReader, args: &[String]) -> bool {
     let named = args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix("--config-file") {
         Some("") => args.get(index + 1).cloned(),
         Some(rest) => rest.strip_prefix('=').map(ToOwned::to_owned),
@@ -171,9 +181,9 @@ fn debug_in_file(host: &dyn Host, args: &[String]) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::diagnosis::CauseId;
+    use crate::finding::Level;
     use crate::host::fake::Fake;
-    use crate::plan::Wishes;
-    use crate::step::Level;
 
     /// A machine with a dockerd of that version in PATH.
     pub(crate) fn machine(version: &str) -> Fake {
@@ -186,13 +196,19 @@ pub(crate) mod tests {
 
     /// The daemon on it, with these arguments.
     pub(crate) fn daemon(host: &Fake, args: &[&str]) -> Daemon {
-        Daemon::read(host, &plan(host, args)).unwrap()
+        read(host, args).unwrap()
     }
 
-    /// The plan with these arguments of dockerd.
-    pub(crate) fn plan(host: &Fake, args: &[&str]) -> Plan {
-        let daemon_args = args.iter().map(ToString::to_string).collect();
-        Plan::new(host, &Wishes { daemon_args, ..Wishes::default() }).unwrap()
+    /// The same where it may not be readable.
+    fn read(host: &Fake, args: &[&str]) -> anyhow::Result<Daemon> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        Daemon::read(host, &Invocation { command: "dockerd", args: &args, data_root: None, debug: true })
+    }
+
+    /// The command line with these arguments of dockerd.
+    fn line(host: &Fake, args: &[&str]) -> Vec<String> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        command_line(host, &Invocation { command: "dockerd", args: &args, data_root: None, debug: true })
     }
 
     #[test]
@@ -208,13 +224,13 @@ pub(crate) mod tests {
     #[test]
     fn our_own_debug_flag_gives_way_to_the_file() {
         let host = machine("26.1.5").file("/etc/docker/daemon.json", r#"{"debug": false}"#);
-        assert_eq!(command_line(&host, &plan(&host, &[])), ["dockerd"]);
+        assert_eq!(line(&host, &[]), ["dockerd"]);
         assert_eq!(daemon(&host, &[]).problems, []);
-        assert_eq!(command_line(&machine("26.1.5"), &plan(&host, &[])), ["dockerd", "--debug"]);
+        assert_eq!(line(&machine("26.1.5"), &[]), ["dockerd", "--debug"]);
         let both = daemon(&host, &["--debug"]);
         assert!(both.problems.iter().any(|problem| problem.level == Level::Fail), "that is the user's own");
         let other = machine("28.5.2").file("/x.json", r#"{"debug": true}"#);
-        assert_eq!(command_line(&other, &plan(&other, &["--config-file", "/x.json"])).len(), 3);
+        assert_eq!(line(&other, &["--config-file", "/x.json"]).len(), 3);
     }
 
     #[test]
@@ -242,6 +258,6 @@ pub(crate) mod tests {
             Errno::EACCES,
             None,
         );
-        assert!(Daemon::read(&host, &plan(&host, &[])).is_err());
+        assert!(read(&host, &[]).is_err());
     }
 }

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// Whether dockerd will run under rootlesskit (pkg/rootless).
-pub fn is_rootless(host: &dyn Host) -> bool {
+pub fn is_rootless(host: &dyn SystemReader) -> bool {
     host.env("ROOTLESSKIT_STATE_DIR").is_some_and(|dir| !dir.is_empty())
 }
 
 /// The default of a directory option under rootlesskit (daemon/config/config_linux.go, `setPlatformDefaults`).
-pub fn directory(host: &dyn Host, key: &str) -> Option<PathBuf> {
+pub fn directory(host: &dyn SystemReader, key: &str) -> Option<PathBuf> {
     if !is_rootless(host) {
         return None;
     }
@@ -27,7 +27,7 @@ pub fn directory(host: &dyn Host, key: &str) -> Option<PathBuf> {
 }
 
 /// Where a daemon under rootlesskit listens by default (opts/hosts.go, `ParseHost` with `defaultToUnixXDG`).
-pub fn socket(host: &dyn Host) -> Option<PathBuf> {
+pub fn socket(host: &dyn SystemReader) -> Option<PathBuf> {
     let runtime = host.env("XDG_RUNTIME_DIR").filter(|_| is_rootless(host))?;
     Some(Path::new(&runtime).join("docker.sock"))
 }

@@ -11,9 +11,9 @@ use super::rootless::{self, is_rootless};
 use super::store::{self, Store};
 use super::tls::Tls;
 use super::values::Values;
-use crate::engine::Endpoint;
+use crate::facts::endpoint::Endpoint;
 use crate::facts::version::Version;
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// The socket of a containerd that is not dockerd's own; dockerd uses it where the path merely exists
 /// (`systemContainerdRunning` in dockerd's daemon.go).
@@ -110,7 +110,7 @@ pub enum Firewall {
 impl Settings {
     /// Fills in the defaults of a version.
     pub(super) fn read(
-        host: &dyn Host,
+        host: &dyn SystemReader,
         version: Version,
         flags: &Flags,
         file: &ConfigFile,
@@ -208,7 +208,7 @@ fn listens(values: &Values, tls: bool, rootless: Option<&Path>) -> (Vec<Listen>,
 }
 
 /// Named, or the system's where its socket is there, or dockerd's own.
-fn containerd(host: &dyn Host, values: &Values) -> anyhow::Result<Containerd> {
+fn containerd(host: &dyn SystemReader, values: &Values) -> anyhow::Result<Containerd> {
     if values.feature("embedded-containerd") == Some(true) {
         return Ok(Containerd::Managed);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::settings::{Containerd, Settings};
 use super::values::Values;
 use crate::facts::version::Version;
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// The first version whose default is the containerd image store.
 const CONTAINERD_BY_DEFAULT: Version = Version::new(29, 0, 0);
@@ -41,7 +41,7 @@ pub const fn graphdrivers(version: Version) -> &'static [&'static str] {
 
 /// The drivers whose directory in the data root holds anything (`scanPriorDrivers`: vfs does not count).
 pub fn prior_drivers(
-    host: &dyn Host,
+    host: &dyn SystemReader,
     version: Version,
     data_root: &Path,
 ) -> anyhow::Result<Vec<&'static str>> {
@@ -59,7 +59,7 @@ pub fn prior_drivers(
 
 /// As daemon/image_store_choice.go of 29.7.2 chooses, and daemon.go of the versions before.
 pub(super) fn choose(
-    host: &dyn Host,
+    host: &dyn SystemReader,
     version: Version,
     values: &Values,
     driver: Option<&str>,
@@ -95,7 +95,7 @@ impl Store {
 }
 
 /// The directory that will hold the layers.
-pub fn layers_dir(host: &dyn Host, version: Version, settings: &Settings) -> PathBuf {
+pub fn layers_dir(host: &dyn SystemReader, version: Version, settings: &Settings) -> PathBuf {
     match &settings.store {
         Store::Graph(driver) => settings.data_root.join(driver.as_deref().unwrap_or("overlay2")),
         Store::Snapshotter { name, .. } => {
@@ -105,7 +105,7 @@ pub fn layers_dir(host: &dyn Host, version: Version, settings: &Settings) -> Pat
 }
 
 /// The root directory of the containerd that will be used.
-pub fn containerd_root(host: &dyn Host, version: Version, settings: &Settings) -> PathBuf {
+pub fn containerd_root(host: &dyn SystemReader, version: Version, settings: &Settings) -> PathBuf {
     if settings.containerd != Containerd::Managed {
         return system_root(host);
     }
@@ -117,7 +117,7 @@ pub fn containerd_root(host: &dyn Host, version: Version, settings: &Settings) -
 }
 
 /// `root` of /etc/containerd/config.toml, else containerd's default.
-fn system_root(host: &dyn Host) -> PathBuf {
+fn system_root(host: &dyn SystemReader) -> PathBuf {
     let config = host.read_text(Path::new("/etc/containerd/config.toml")).unwrap_or_default();
     // Keys of the file itself stand before its first table.
     let own = config.lines().map(str::trim).take_while(|line| !line.starts_with('['));

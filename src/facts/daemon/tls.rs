@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::flags::Flags;
 use super::values::Values;
-use crate::host::Host;
+use crate::host::SystemReader;
 
 /// TLS of the API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Tls {
 impl Tls {
     /// As `loadDaemonCliConfig` and `setDefaultOptions` of dockerd work it out. The default files count only
     /// where a flag turned TLS on.
-    pub(super) fn read(host: &dyn Host, flags: &Flags, values: &Values) -> Self {
+    pub(super) fn read(host: &dyn SystemReader, flags: &Flags, values: &Values) -> Self {
         let flag = |name: &str| flags.values.get(name).and_then(Value::as_bool);
         let verify = values.switch("tlsverify");
         let tls = if values.has("tlsverify") { Some(true) } else { values.switch("tls") };

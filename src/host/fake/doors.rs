@@ -6,10 +6,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::Fake;
-use crate::host::{FileKind, FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
-use crate::trial::{Trial, TrialReport};
+use crate::host::trial::{Trial, TrialReport};
+use crate::host::{
+    FileKind, FsInfo, HostError, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter,
+};
 
-impl Host for Fake {
+impl SystemReader for Fake {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
         let node = self.find("read", path, true)?;
         match node.stat.kind {
@@ -79,7 +81,7 @@ impl Host for Fake {
     }
 }
 
-impl Machine for Fake {
+impl SystemWriter for Fake {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
         self.fault("mount", &call.target)?;
         let source = call.source.as_deref().unwrap_or("-");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::{FileKind, FsInfo, HostError, HostResult, Identity, Ran, Stat};
-use crate::trial::TrialReport;
+use crate::host::trial::TrialReport;
 
 mod doors;
 
@@ -147,7 +147,7 @@ impl Fake {
     pub fn binary(self, path: &str) -> Self {
         let mut headers = vec![0; 64];
         headers[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        headers[18..20].copy_from_slice(&crate::facts::executable::own_machine().to_le_bytes());
+        headers[18..20].copy_from_slice(&super::own_machine().to_le_bytes());
         self.put(path, FileKind::File, &headers);
         self.stat_of(path, |stat| stat.mode = 0o755)
     }

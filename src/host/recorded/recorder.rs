@@ -10,26 +10,25 @@ use serde_json::{Value, json};
 
 use super::{of, on, to};
 use crate::host::recording::{self, Content, Recording};
-use crate::host::{FsInfo, Host, HostResult, Identity, Machine, MountCall, Ran, Stat};
-use crate::plan::Wishes;
-use crate::trial::{Trial, TrialReport};
+use crate::host::trial::{Trial, TrialReport};
+use crate::host::{FsInfo, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter};
 
 /// Passes everything on, and keeps it.
 pub struct Recorder<'h> {
-    host: &'h dyn Host,
-    machine: &'h dyn Machine,
+    host: &'h dyn SystemReader,
+    machine: &'h dyn SystemWriter,
     answers: RefCell<BTreeMap<String, Vec<Value>>>,
 }
 
 impl<'h> Recorder<'h> {
     /// A recorder of these doors.
-    pub fn new(host: &'h dyn Host, machine: &'h dyn Machine) -> Self {
+    pub fn new(host: &'h dyn SystemReader, machine: &'h dyn SystemWriter) -> Self {
         Self { host, machine, answers: RefCell::default() }
     }
 
     /// What was kept so far.
-    pub fn recording(&self, run: &str, wishes: &Wishes) -> Recording {
-        Recording::new(run, wishes, self.host.identity(), self.answers.borrow().clone())
+    pub fn recording(&self, run: &str, request: &impl Serialize) -> Recording {
+        Recording::new(run, request, self.host.identity(), self.answers.borrow().clone())
     }
 
     /// Keeps an answer, as it may be kept, and passes it on as it is.
@@ -65,7 +64,7 @@ fn words(ran: &Ran) -> Ran {
     Ran { code: ran.code, stdout: keep(&ran.stdout), stderr: keep(&ran.stderr) }
 }
 
-impl Host for Recorder<'_> {
+impl SystemReader for Recorder<'_> {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
         self.keep(on("read", path), self.host.read(path), content(path))
     }
@@ -132,7 +131,7 @@ impl Host for Recorder<'_> {
     }
 }
 
-impl Machine for Recorder<'_> {
+impl SystemWriter for Recorder<'_> {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
         self.plain(on("do mount", &call.target), self.machine.mount(call))
     }

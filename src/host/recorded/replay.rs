@@ -10,8 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::{of, on, to};
 use crate::host::recording::{Content, Recording};
-use crate::host::{FsInfo, Host, HostError, HostResult, Identity, Machine, MountCall, Ran, Stat};
-use crate::trial::{Trial, TrialReport};
+use crate::host::trial::{Trial, TrialReport};
+use crate::host::{
+    FsInfo, HostError, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter,
+};
 
 /// Answers as the machine of a recording did; nothing is looked at, and nothing is changed.
 pub struct Replay {
@@ -47,7 +49,7 @@ impl Replay {
     }
 }
 
-impl Host for Replay {
+impl SystemReader for Replay {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
         self.recall::<Content>(&on("read", path), path).map(Into::into)
     }
@@ -105,7 +107,7 @@ impl Host for Replay {
     }
 }
 
-impl Machine for Replay {
+impl SystemWriter for Replay {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
         self.recall(&on("do mount", &call.target), &call.target)
     }

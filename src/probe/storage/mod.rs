@@ -12,13 +12,13 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::layers::{IN_DIR, LOWER_DIR, OPAQUE_DIR};
-use crate::engine::image::{LOWER, LOWER_TEXT, REPLACED};
-use crate::host::Host;
-use crate::trial::TrialReport;
+use crate::fixture::{LOWER, LOWER_TEXT, REPLACED};
+use crate::host::SystemReader;
+use crate::host::trial::TrialReport;
 
-mod deeds;
+mod fs_checks;
 
-use deeds::{
+use fs_checks::{
     attribute, copy_up, hard_link, holds, is_gone, opaque, reads, rename, rename_dir, sync, whiteout,
     write_and_read,
 };
@@ -78,7 +78,7 @@ impl Storage {
 }
 
 /// Which life this is: the first one leaves a mark.
-pub fn life(host: &dyn Host, places: &Places) -> Life {
+pub fn life(host: &dyn SystemReader, places: &Places) -> Life {
     match (places.visitor, host.exists(&Path::new("/").join(MARK))) {
         (true, _) => Life::Visitor,
         (false, Ok(true)) => Life::Second,
@@ -87,7 +87,7 @@ pub fn life(host: &dyn Host, places: &Places) -> Life {
 }
 
 /// Tries what belongs to this life.
-pub fn try_out(host: &dyn Host, places: &Places) -> Storage {
+pub fn try_out(host: &dyn SystemReader, places: &Places) -> Storage {
     let root = Path::new("/");
     let life = life(host, places);
     let mut storage = Storage::of(life);

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::programs::{Dockerd, Place};
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// The kernel gives it the time at which it was first looked at (fs/proc/base.c, `proc_pid_make_inode`), which is since
 /// this program was started; `btime` and the uptime are not the clock where a container shows its own of them.
@@ -15,7 +15,7 @@ const MADE_NOW: &str = "/proc/self/status";
 const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
 
 /// What is wrong with the clock, if anything can be told.
-pub(super) fn judge(host: &dyn Host, dockerd: &Dockerd) -> Option<Finding> {
+pub(super) fn judge(host: &dyn SystemReader, dockerd: &Dockerd) -> Option<Finding> {
     let Place::At(path) = &dockerd.place else { return None };
     let made = host.stat(path).ok()?.mtime;
     let now = host.stat(Path::new(MADE_NOW)).ok().map(|stat| stat.mtime).filter(|mtime| *mtime > 0)?;
@@ -25,7 +25,7 @@ pub(super) fn judge(host: &dyn Host, dockerd: &Dockerd) -> Option<Finding> {
         path.display()
     );
     (days > 0).then(|| {
-        Finding::warn(CauseId::new("system-clock-wrong"), what)
+        Finding::warn(causes::SYSTEM_CLOCK_WRONG, what)
             .with("now", now / 1_000_000_000)
             .with("made", made / 1_000_000_000)
             .hint("date -u says what this machine takes for now; containers have the machine's clock, so set it there")

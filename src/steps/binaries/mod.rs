@@ -5,13 +5,14 @@ mod needs;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::Daemon;
 use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
-use crate::host::Host;
-use crate::step::{Cx, Finding, Level, Phase, Step};
+use crate::finding::{Finding, Level};
+use crate::host::SystemReader;
+use crate::step::{Cx, Phase, Step};
 
 use needs::{Need, needs};
 
@@ -26,7 +27,7 @@ pub const STEP: Step = Step {
 };
 
 /// A program that is there and does not run.
-const NOT_RUNNABLE: CauseId = CauseId::new("binary-not-runnable");
+const NOT_RUNNABLE: CauseId = causes::BINARY_NOT_RUNNABLE;
 
 /// A need and what was seen.
 struct Seen {
@@ -36,19 +37,19 @@ struct Seen {
 }
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    if let Some(endpoint) = &cx.plan.attach {
+    if let Some(endpoint) = &cx.options.attach {
         return Ok(vec![Finding::pass(format!(
             "a daemon that runs already is used ({endpoint}): nothing is started here"
         ))]);
     }
-    let dockerd = Dockerd::read(cx.host, cx.plan)?;
-    if let Some(problem) = judge_dockerd(&cx.plan.profile.daemon.command, &dockerd, cx.host) {
+    let dockerd = Dockerd::read(cx.host, &cx.options.profile.daemon.command)?;
+    if let Some(problem) = judge_dockerd(&cx.options.profile.daemon.command, &dockerd, cx.host) {
         return Ok(vec![problem]);
     }
     let version = dockerd.version();
-    cx.learned.borrow_mut().engine = version.map(|version| version.to_string());
+    cx.environment.borrow_mut().engine = version.map(|version| version.to_string());
     // A configuration that cannot be read is the next step's matter; here its defaults count.
-    let settings = Daemon::read(cx.host, cx.plan).ok().map(|daemon| daemon.settings);
+    let settings = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings);
     let assumed = version.unwrap_or(Version::new(28, 0, 0));
     let seen = look(cx.host, needs(cx.host, assumed, settings.as_ref()))?;
     let mut findings = vec![found(&dockerd, &seen)];
@@ -59,7 +60,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Asks all of them at once.
-fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
+fn look(host: &dyn SystemReader, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for need in needs {
         let place = programs::find(host, &need.name, &need.dirs)?;
@@ -78,8 +79,8 @@ fn look(host: &dyn Host, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
 }
 
 /// What is wrong with dockerd itself, before anything else can be said.
-fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn Host) -> Option<Finding> {
-    let missing = CauseId::new("docker-program-missing");
+fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> Option<Finding> {
+    let missing = causes::DOCKER_PROGRAM_MISSING;
     let path = || host.env("PATH").unwrap_or_default();
     match (&dockerd.place, &dockerd.said) {
         (Place::Nowhere, _) if command.contains('/') => {
@@ -118,7 +119,7 @@ fn judge(seen: &Seen) -> Option<Finding> {
                 "{name} {version} (nf_tables) is known to lose and double rules; 1.8.4 is the first sound one"
             );
             Some(
-                Finding::warn(CauseId::new("iptables-version-broken"), what)
+                Finding::warn(causes::IPTABLES_VERSION_BROKEN, what)
                     .with("path", path.display())
                     .with("says", words),
             )
@@ -164,24 +165,24 @@ fn is_broken_iptables(name: &str, version: Version, words: &str) -> bool {
 }
 
 /// Programs that are sound by themselves and do not go together, or not with this kernel.
-fn bad_pairs(host: &dyn Host, dockerd: Version, seen: &[Seen]) -> anyhow::Result<Vec<Finding>> {
+fn bad_pairs(host: &dyn SystemReader, dockerd: Version, seen: &[Seen]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if dockerd < Version::new(20, 10, 0) && Cgroups::read(host)?.mode == Mode::V2 {
         let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
-        findings.push(Finding::fail(CauseId::new("cgroup-v2-unsupported-by-docker"), what));
+        findings.push(Finding::fail(causes::CGROUP_V2_UNSUPPORTED_BY_DOCKER, what));
     }
     let containerd =
         seen.iter().find(|seen| seen.need.role == "containerd-shim-runc-v2").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
         let what =
             "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
-        findings.push(Finding::warn(CauseId::new("erofs-snapshotter-mkfs-missing"), what));
+        findings.push(Finding::warn(causes::EROFS_SNAPSHOTTER_MKFS_MISSING, what));
     }
     Ok(findings)
 }
 
 /// The kernel has erofs, and its tool is missing.
-fn lacks_erofs_tool(host: &dyn Host) -> anyhow::Result<bool> {
+fn lacks_erofs_tool(host: &dyn SystemReader) -> anyhow::Result<bool> {
     let known = host.read_if_there("/proc/filesystems".as_ref())?.unwrap_or_default();
     let has = known.lines().any(|line| line.trim().ends_with("erofs"));
     Ok(has && programs::find(host, "mkfs.erofs", &programs::path_dirs(host))? == Place::Nowhere)

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Containerd, Firewall, Settings};
 use crate::facts::programs::{self, SHIM_VERSION, VERSION};
 use crate::facts::version::Version;
-use crate::host::Host;
-use crate::step::Level;
+use crate::finding::Level;
+use crate::host::SystemReader;
 
 /// A program that this engine, with these settings, will start.
 pub(super) struct Need {
@@ -29,7 +29,7 @@ pub(super) struct Need {
 }
 
 /// What this version starts with these settings (the defaults, where they are not known).
-pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Settings>) -> Vec<Need> {
+pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<&Settings>) -> Vec<Need> {
     let path = programs::path_dirs(host);
     let need = |role: &'static str, level, cause, breaks| Need {
         role,
@@ -38,7 +38,7 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
         run: true,
         dirs: path.clone(),
         level,
-        cause: CauseId::new(cause),
+        cause,
         breaks,
     };
     let asks = |pick: fn(&Settings) -> bool, default| settings.map_or(default, pick);
@@ -46,19 +46,19 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
     if asks(|s| s.containerd == Containerd::Managed, true) {
         needs.push(Need {
             run: false,
-            ..need("containerd", Level::Fail, "containerd-program-missing", "dockerd does not start")
+            ..need("containerd", Level::Fail, causes::CONTAINERD_PROGRAM_MISSING, "dockerd does not start")
         });
         needs.push(Need {
             args: SHIM_VERSION,
             ..need(
                 "containerd-shim-runc-v2",
                 Level::Fail,
-                "containerd-shim-program-missing",
+                causes::CONTAINERD_SHIM_PROGRAM_MISSING,
                 "no container starts",
             )
         });
     }
-    needs.push(need("runc", Level::Fail, "runc-program-missing", "dockerd does not start"));
+    needs.push(need("runc", Level::Fail, causes::RUNC_PROGRAM_MISSING, "dockerd does not start"));
     if asks(|s| s.userland_proxy, true) {
         let given = settings.and_then(|s| s.values.text("userland-proxy-path"));
         let name = given.unwrap_or("docker-proxy").to_owned();
@@ -73,7 +73,7 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
             name,
             dirs,
             run: false,
-            ..need("docker-proxy", Level::Fail, "docker-proxy-program-missing", breaks)
+            ..need("docker-proxy", Level::Fail, causes::DOCKER_PROXY_PROGRAM_MISSING, breaks)
         });
     }
     let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
@@ -83,22 +83,25 @@ pub(super) fn needs(host: &dyn Host, version: Version, settings: Option<&Setting
         name,
         dirs,
         run: false,
-        ..need("docker-init", Level::Warn, "docker-init-program-missing", breaks)
+        ..need("docker-init", Level::Warn, causes::DOCKER_INIT_PROGRAM_MISSING, breaks)
     });
     let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
     if asks(|s| s.iptables, true) && nftables {
-        needs.push(need("nft", Level::Fail, "nft-tool-missing", "dockerd does not start"));
+        needs.push(need("nft", Level::Fail, causes::NFT_TOOL_MISSING, "dockerd does not start"));
     } else if asks(|s| s.iptables, true) {
-        needs.push(need("iptables", Level::Fail, "iptables-program-missing", "dockerd does not start"));
+        needs.push(need("iptables", Level::Fail, causes::IPTABLES_PROGRAM_MISSING, "dockerd does not start"));
     }
     if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
         // The same file as iptables, mostly, under another name.
         let breaks = "containers have no IPv6 rules";
-        needs.push(Need { run: false, ..need("ip6tables", Level::Warn, "iptables-program-missing", breaks) });
+        needs.push(Need {
+            run: false,
+            ..need("ip6tables", Level::Warn, causes::IPTABLES_PROGRAM_MISSING, breaks)
+        });
     }
     if settings.and_then(|s| s.store.driver()) == Some("fuse-overlayfs") {
         let breaks = "the storage driver does not start";
-        let cause = "fuse-overlayfs-program-missing";
+        let cause = causes::FUSE_OVERLAYFS_PROGRAM_MISSING;
         needs.push(Need { run: false, ..need("fuse-overlayfs", Level::Fail, cause, breaks) });
     }
     needs

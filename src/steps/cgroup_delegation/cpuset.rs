@@ -1,12 +1,12 @@
 //! Does the v1 cpuset of this container let a child in? One without CPUs or memory nodes answers ENOSPC.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::cgroup::Cgroups;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// Looks at the container's own cpuset, where one is mounted; runc copies these values to its children.
-pub(super) fn check(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn check(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Vec<Finding>> {
     let shown = |m: &&crate::facts::mounts::Mount| m.fstype == "cgroup" && m.super_options.contains("cpuset");
     let Some(mount) = cgroups.mounts.0.iter().rfind(shown).filter(|m| !m.super_options.contains("noprefix"))
     else {
@@ -28,7 +28,7 @@ pub(super) fn check(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Vec<Fi
 
 /// An empty value keeps every process out.
 fn judge(file: &str, value: Option<&str>) -> Option<Finding> {
-    let cause = CauseId::new("cgroup-v1-cpuset-not-initialised");
+    let cause = causes::CGROUP_V1_CPUSET_NOT_INITIALISED;
     match value {
         Some(value) if value.trim().is_empty() => Some(Finding::fail(
             cause,

@@ -3,15 +3,16 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::Cgroups;
 use crate::facts::confinement::UserNamespace;
 use crate::facts::programs::{self, Place, Said, VERSION};
 use crate::facts::version::Version;
-use crate::step::{Cx, Finding};
+use crate::finding::Finding;
+use crate::step::Cx;
 use crate::steps::container_privileged;
 
-const DENIED: CauseId = CauseId::new("outer-device-cgroup-denies-device");
+const DENIED: CauseId = causes::OUTER_DEVICE_CGROUP_DENIES_DEVICE;
 
 /// The rule of a cgroup that may do everything, and what an inner `--privileged` container asks for.
 const EVERYTHING: &str = "a *:* rwm";
@@ -49,7 +50,7 @@ pub(super) fn check(cx: &Cx<'_>, cgroups: &Cgroups) -> anyhow::Result<Option<Fin
     let tun = runc(cx)?.is_none_or(|version| version < Version::new(1, 2, 0)).then_some(TUN);
     let missing: Vec<&str> =
         ASKED.iter().copied().chain(tun).filter(|rule| !is_granted(&list, rule)).collect();
-    let privileged = cx.plan.runs(container_privileged::STEP.id);
+    let privileged = cx.options.runs(container_privileged::STEP.id);
     Ok(Some(
         judge(&missing, privileged)
             .with("path", path.display())
@@ -102,7 +103,7 @@ fn judge(missing: &[&str], privileged: bool) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     #[test]
     fn a_rule_is_granted_by_one_line_that_has_all_of_it() {

@@ -13,8 +13,9 @@ use nix::errno::Errno;
 use super::untangle::untangle;
 use super::v2::{Root, named};
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::hands::{Hands, Undo};
-use crate::host::{Host, HostError};
+use crate::finding::Undo;
+use crate::host::{HostError, SystemReader};
+use crate::repair_log::RepairLog;
 use crate::step::Cx;
 
 /// The leaf's name, the one that docker's own wrapper script uses.
@@ -25,7 +26,7 @@ const ROUNDS: u32 = 200;
 const BOUND: Duration = Duration::from_secs(3);
 
 /// Evacuates and enables.
-pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let cgroups = Cgroups::read(cx.host)?;
     if cgroups.mode != Mode::V2 {
         // What v1 keeps back is given by whoever made this container's cgroup.
@@ -46,7 +47,7 @@ pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
 }
 
 /// The leaf; one that is there already is used.
-fn leaf(host: &dyn Host, dir: &Path, hands: &mut Hands<'_>) -> anyhow::Result<PathBuf> {
+fn leaf(host: &dyn SystemReader, dir: &Path, hands: &mut RepairLog<'_>) -> anyhow::Result<PathBuf> {
     let leaf = dir.join(LEAF);
     if !host.exists(&leaf)? {
         hands.create_dir(&leaf)?;
@@ -61,7 +62,7 @@ fn passes(error: &HostError) -> bool {
 
 /// One evacuation under way.
 struct Evacuation<'h> {
-    host: &'h dyn Host,
+    host: &'h dyn SystemReader,
     dir: PathBuf,
     leaf: PathBuf,
     moved: Vec<i32>,
@@ -70,7 +71,7 @@ struct Evacuation<'h> {
 
 impl Evacuation<'_> {
     /// Moves and enables until everything is enabled, or says what is in the way.
-    fn run(mut self, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+    fn run(mut self, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
         let end = Instant::now() + BOUND;
         let mut outcome = Ok(());
         for round in 0..ROUNDS {
@@ -88,7 +89,7 @@ impl Evacuation<'_> {
     }
 
     /// Moves every process that is there now; returns what the kernel said against the last that stayed.
-    fn move_all(&mut self, hands: &Hands<'_>) -> anyhow::Result<Option<(i32, HostError)>> {
+    fn move_all(&mut self, hands: &RepairLog<'_>) -> anyhow::Result<Option<(i32, HostError)>> {
         let mut stuck = None;
         for pid in Root::of(self.host, &self.dir)?.processes {
             // 0 is a process of a pid namespace that we cannot see; written, it would mean ourselves.
@@ -105,7 +106,7 @@ impl Evacuation<'_> {
     }
 
     /// Enables every offered controller, one write each.
-    fn enable_all(&mut self, hands: &Hands<'_>, stuck: Option<(i32, HostError)>) -> anyhow::Result<()> {
+    fn enable_all(&mut self, hands: &RepairLog<'_>, stuck: Option<(i32, HostError)>) -> anyhow::Result<()> {
         let root = Root::of(self.host, &self.dir)?;
         for controller in root.withheld() {
             let write = hands
@@ -139,7 +140,7 @@ impl Evacuation<'_> {
     }
 
     /// Writes down what was done, so that it can be taken back in reverse.
-    fn note(&self, hands: &mut Hands<'_>) {
+    fn note(&self, hands: &mut RepairLog<'_>) {
         if !self.moved.is_empty() {
             let did = format!("moved {} processes to {}", self.moved.len(), self.leaf.display());
             hands.note(did, Undo::MoveBack(self.moved.clone(), self.dir.join("cgroup.procs")));
@@ -180,7 +181,7 @@ mod tests {
     }
 
     fn evacuate(fake: &Fake) -> (anyhow::Result<()>, Vec<String>) {
-        let mut hands = Hands::new(fake);
+        let mut hands = RepairLog::new(fake);
         let dir = PathBuf::from("/sys/fs/cgroup");
         let leaf = dir.join(LEAF);
         let done =

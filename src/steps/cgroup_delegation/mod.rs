@@ -7,9 +7,10 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
-use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use crate::finding::{Finding, Reach};
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod cpuset;
 mod devices;
@@ -33,7 +34,7 @@ pub const STEP: Step = Step {
 };
 
 /// The mounted tree is the host's.
-const HOST_NAMESPACE: CauseId = CauseId::new("cgroup-host-namespace");
+const HOST_NAMESPACE: CauseId = causes::CGROUP_HOST_NAMESPACE;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let cgroups = Cgroups::read(cx.host)?;

@@ -10,11 +10,16 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 
 use super::v2::{NAMED, Root, is_domain, named};
-use crate::hands::{Hands, Undo};
-use crate::host::{FileKind, Host};
+use crate::finding::Undo;
+use crate::host::{FileKind, SystemReader};
+use crate::repair_log::RepairLog;
 
 /// Takes back what made the root threaded.
-pub(super) fn untangle(host: &dyn Host, root: &Root, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+pub(super) fn untangle(
+    host: &dyn SystemReader,
+    root: &Root,
+    hands: &mut RepairLog<'_>,
+) -> anyhow::Result<()> {
     let children = children(host, &root.dir)?;
     let mut threads = Vec::new();
     for child in children.iter().filter(|child| is_threaded(host, child)) {
@@ -41,18 +46,18 @@ pub(super) fn untangle(host: &dyn Host, root: &Root, hands: &mut Hands<'_>) -> a
 }
 
 /// The cgroups directly below one.
-fn children(host: &dyn Host, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn children(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let paths = host.list(dir)?.into_iter().map(|name| dir.join(name));
     // One that goes meanwhile is not in the way.
     Ok(paths.filter(|path| host.lstat(path).is_ok_and(|stat| stat.kind == FileKind::Dir)).collect())
 }
 
-fn is_threaded(host: &dyn Host, dir: &Path) -> bool {
+fn is_threaded(host: &dyn SystemReader, dir: &Path) -> bool {
     host.read_line(&dir.join("cgroup.type")).is_ok_and(|kind| kind == "threaded")
 }
 
 /// The threads in a cgroup and below it.
-fn gather(host: &dyn Host, dir: &Path, threads: &mut Vec<i32>) -> anyhow::Result<()> {
+fn gather(host: &dyn SystemReader, dir: &Path, threads: &mut Vec<i32>) -> anyhow::Result<()> {
     let text = host.read_if_there(&dir.join("cgroup.threads"))?.unwrap_or_default();
     threads.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
     for child in children(host, dir)? {
@@ -63,7 +68,7 @@ fn gather(host: &dyn Host, dir: &Path, threads: &mut Vec<i32>) -> anyhow::Result
 
 /// Removes a cgroup with all below it where none of them holds a process. What the kernel still refuses to remove
 /// is in nobody's way until a write says so.
-fn remove_empty(host: &dyn Host, dir: &Path, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn remove_empty(host: &dyn SystemReader, dir: &Path, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let events = host.read_if_there(&dir.join("cgroup.events"))?.unwrap_or_default();
     if !events.lines().any(|line| line == "populated 0") {
         return Ok(());
@@ -106,7 +111,7 @@ mod tests {
     #[test]
     fn empty_children_go_from_below_and_controllers_are_withdrawn() {
         let (fake, root) = machine(0, "");
-        let mut hands = Hands::new(&fake);
+        let mut hands = RepairLog::new(&fake);
         untangle(&fake, &root, &mut hands).unwrap();
         let did: Vec<_> = hands.changes().iter().map(|change| change.did.as_str()).collect();
         let expected = [
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn a_thread_in_a_threaded_child_is_named_and_nothing_is_touched() {
         let (fake, root) = machine(1, "77\n");
-        let mut hands = Hands::new(&fake);
+        let mut hands = RepairLog::new(&fake);
         let error = untangle(&fake, &root, &mut hands).unwrap_err();
         assert!(error.to_string().contains("77 (sleep, S)"), "{error}");
         assert!(hands.changes().is_empty() && fake.changes().is_empty());

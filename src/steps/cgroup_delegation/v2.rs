@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::cgroup::Cgroups;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// Controllers that may be enabled for threads; enabling one beside processes makes the root `domain
 /// threaded` (cgroup-v2.rst, "Threads").
@@ -36,12 +36,12 @@ pub(super) struct Root {
 
 impl Root {
     /// Reads it.
-    pub(super) fn read(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Self> {
+    pub(super) fn read(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Self> {
         Self::of(host, &cgroups.v2_dir())
     }
 
     /// Reads the cgroup in that directory.
-    pub(super) fn of(host: &dyn Host, dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn of(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<Self> {
         let words = |file: &str| -> anyhow::Result<Vec<String>> {
             Ok(host.read_text(&dir.join(file))?.split_whitespace().map(ToOwned::to_owned).collect())
         };
@@ -84,7 +84,7 @@ pub(super) fn is_domain(controller: &str) -> bool {
 }
 
 /// `17 (dockerd, S)`.
-pub(super) fn named(host: &dyn Host, pid: i32) -> String {
+pub(super) fn named(host: &dyn SystemReader, pid: i32) -> String {
     if pid == 0 {
         return "a process of another pid namespace".to_owned();
     }
@@ -124,7 +124,7 @@ fn listed(words: &[String]) -> String {
 
 fn not_delegated(root: &Root) -> Finding {
     let what = "the root cgroup belongs to a user outside this user namespace, so no child can be made in it";
-    Finding::fail(CauseId::new("cgroup-v2-not-delegated"), what).with("cgroup.procs owner", root.owner)
+    Finding::fail(causes::CGROUP_V2_NOT_DELEGATED, what).with("cgroup.procs owner", root.owner)
 }
 
 fn threaded(root: &Root) -> Finding {
@@ -132,7 +132,7 @@ fn threaded(root: &Root) -> Finding {
     let what = format!(
         "the root cgroup is `{kind}`, so every new child of it is invalid: controllers were enabled beside processes"
     );
-    Finding::fail(CauseId::new("cgroup-root-threaded"), what)
+    Finding::fail(causes::CGROUP_ROOT_THREADED, what)
         .with("cgroup.type", kind)
         .with("cgroup.subtree_control", listed(&root.enabled))
         .with("processes", root.crowd())
@@ -144,7 +144,7 @@ fn occupied(root: &Root) -> Finding {
         "{} processes sit in the root cgroup, so {withheld} cannot be enabled for inner containers",
         root.processes.len()
     );
-    Finding::fail(CauseId::new("cgroup-v2-root-has-processes"), what)
+    Finding::fail(causes::CGROUP_V2_ROOT_HAS_PROCESSES, what)
         .with("cgroup.controllers", listed(&root.offered))
         .with("cgroup.subtree_control", listed(&root.enabled))
         .with("processes", root.crowd())
@@ -153,7 +153,8 @@ fn occupied(root: &Root) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::diagnosis::CauseId;
+    use crate::finding::Level;
 
     fn root() -> Root {
         let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::facts::mounts::Mount;
+use crate::finding::{Finding, Reach};
 use crate::profile::Controllers;
-use crate::step::{Cx, Finding, Phase, Reach, Repair, Step};
+use crate::step::{Cx, Phase, Repair, Step};
 
 mod repair;
 mod v1;
@@ -31,16 +32,16 @@ pub const STEP: Step = Step {
 };
 
 /// A limit cannot be set because nothing here shows its controller.
-const CONTROLLER_UNAVAILABLE: CauseId = CauseId::new("cgroup-limit-controller-unavailable");
+const CONTROLLER_UNAVAILABLE: CauseId = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
 /// A cgroup mount cannot be written.
-const READ_ONLY: CauseId = CauseId::new("cgroup-mounted-read-only");
+const READ_ONLY: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 /// No devices hierarchy, or nothing at all.
-const NOT_MOUNTED: CauseId = CauseId::new("cgroup-v1-devices-not-mounted");
+const NOT_MOUNTED: CauseId = causes::CGROUP_V1_DEVICES_NOT_MOUNTED;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let cgroups = Cgroups::read(cx.host)?;
-    cx.learned.borrow_mut().cgroup = Some(cgroups.mode.name().to_owned());
-    let wants = &cx.plan.profile.controllers;
+    cx.environment.borrow_mut().cgroup = Some(cgroups.mode.name().to_owned());
+    let wants = &cx.options.profile.controllers;
     Ok(match cgroups.mode {
         Mode::V2 => v2::judge(&cgroups, &v2::offered(cx.host, &cgroups)?, wants),
         _ => judge_v1(&cgroups, wants),

@@ -13,12 +13,12 @@ use nix::errno::Errno;
 use super::v1::mount_of;
 use crate::facts::cgroup::{Cgroups, Hierarchy, Mode, ROOT};
 use crate::facts::mounts::Mount;
-use crate::hands::{Hands, KERNEL_FS};
-use crate::host::{HostError, Machine, MountCall};
+use crate::host::{HostError, MountCall, SystemWriter};
+use crate::repair_log::{KERNEL_FS, RepairLog};
 use crate::step::Cx;
 
 /// Makes mounts writable and adds those that are missing.
-pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let cgroups = Cgroups::read(cx.host)?;
     if cgroups.mode == Mode::V2 {
         // A host's tree that was bound in read-only stays as it is, below our own.
@@ -35,7 +35,7 @@ pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
     let absent =
         cgroups.hierarchies.iter().filter(|h| mount_of(&cgroups, h).is_none() && !cgroups.is_unmanaged(h));
     for hierarchy in absent {
-        mount_own(hierarchy, &cx.plan.run, hands)
+        mount_own(hierarchy, &cx.options.run, hands)
             .with_context(|| format!("the {} hierarchy", hierarchy.dir()))?;
         link_each(hierarchy, hands)?;
     }
@@ -43,7 +43,7 @@ pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
 }
 
 /// A tmpfs on /sys/fs/cgroup to mount hierarchies in, where there is none that can be written.
-fn ground(cgroups: &Cgroups, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn ground(cgroups: &Cgroups, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let root = Path::new(ROOT);
     match cgroups.mounts.at(root) {
         Some(mount) if mount.fstype == "tmpfs" && !mount.is_super_read_only() => {
@@ -59,7 +59,7 @@ fn ground(cgroups: &Cgroups, hands: &mut Hands<'_>) -> anyhow::Result<()> {
 }
 
 /// Makes each read-only cgroup mount writable by a bind remount.
-fn writable(cgroups: &Cgroups, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn writable(cgroups: &Cgroups, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let fixable = |mount: &&Mount| {
         mount.fstype.starts_with("cgroup") && mount.is_read_only() && mount.target.starts_with(ROOT)
     };
@@ -70,7 +70,7 @@ fn writable(cgroups: &Cgroups, hands: &mut Hands<'_>) -> anyhow::Result<()> {
 }
 
 /// The v2 tree, where the kernel has no v1 hierarchy at all.
-fn mount_v2(cgroups: &Cgroups, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn mount_v2(cgroups: &Cgroups, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     ensure!(
         cgroups.private_namespace,
         "this container has no cgroup namespace of its own, so a mount would show the host's whole tree: start \
@@ -81,7 +81,7 @@ fn mount_v2(cgroups: &Cgroups, hands: &mut Hands<'_>) -> anyhow::Result<()> {
 }
 
 /// Binds the container's own sub-path of a hierarchy into its conventional place.
-fn mount_own(hierarchy: &Hierarchy, run: &str, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn mount_own(hierarchy: &Hierarchy, run: &str, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let side = PathBuf::from(format!("{ROOT}/.dindcheck-{run}"));
     let place = Path::new(ROOT).join(hierarchy.dir());
     let own = hierarchy.path.strip_prefix("/").unwrap_or(&hierarchy.path).to_owned();
@@ -101,7 +101,7 @@ fn mount_own(hierarchy: &Hierarchy, run: &str, hands: &mut Hands<'_>) -> anyhow:
 }
 
 /// Mounts the whole hierarchy for a moment.
-fn mount_aside(machine: &dyn Machine, hierarchy: &Hierarchy, side: &Path) -> Result<(), HostError> {
+fn mount_aside(machine: &dyn SystemWriter, hierarchy: &Hierarchy, side: &Path) -> Result<(), HostError> {
     machine.mount(&MountCall {
         source: Some("cgroup".to_owned()),
         target: side.to_owned(),
@@ -112,7 +112,7 @@ fn mount_aside(machine: &dyn Machine, hierarchy: &Hierarchy, side: &Path) -> Res
 }
 
 /// `cpu` and `cpuacct` as links to `cpu,cpuacct`: programs look for both.
-fn link_each(hierarchy: &Hierarchy, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+fn link_each(hierarchy: &Hierarchy, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     if hierarchy.controllers.len() < 2 {
         return Ok(());
     }

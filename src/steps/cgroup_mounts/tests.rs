@@ -4,10 +4,10 @@ use nix::errno::Errno;
 
 use super::{STEP, judge_v1, v2};
 use crate::facts::cgroup::{CGROUP2_MAGIC, Cgroups, Mode};
+use crate::finding::{Finding, Level};
 use crate::host::FsInfo;
 use crate::host::fake::Fake;
 use crate::profile::Controllers;
-use crate::step::{Finding, Level};
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 const OWN: &str = "/docker/abc";

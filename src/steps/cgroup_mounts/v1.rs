@@ -7,19 +7,19 @@
 use std::path::Path;
 
 use super::{CONTROLLER_UNAVAILABLE, NOT_MOUNTED, read_only, root_mount};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Hierarchy, Mode, ROOT};
 use crate::facts::mounts::Mount;
+use crate::finding::Finding;
 use crate::profile::Controllers;
-use crate::step::Finding;
 
 /// What dockerd (`daemon.NewDaemon`) and runc (`initPaths`) cannot do without.
 const DEVICES: &str = "devices";
 
 /// Neither generation: this kernel has only the v2 tree, and that is not mounted either.
-const NOTHING_MOUNTED: CauseId = CauseId::new("cgroup-not-mounted");
+const NOTHING_MOUNTED: CauseId = causes::CGROUP_NOT_MOUNTED;
 /// A hierarchy that exists and only needs to be mounted.
-const MOUNTABLE: CauseId = CauseId::new("cgroup-v1-controller-missing");
+const MOUNTABLE: CauseId = causes::CGROUP_V1_CONTROLLER_MISSING;
 
 /// How much the profile wants a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ fn judge_one(cgroups: &Cgroups, hierarchy: &Hierarchy, wants: &Controllers) -> O
         return Some(read_only(mount, &subject));
     }
     if mount.super_options.contains("noprefix") {
-        let cause = CauseId::new("cpuset-mounted-noprefix");
+        let cause = causes::CPUSET_MOUNTED_NOPREFIX;
         let what = format!("{subject} is mounted with noprefix: runc looks for cpuset.cpus and finds cpus");
         return Some(Finding::fail(cause, what).with("path", mount.target.display()));
     }
@@ -112,11 +112,11 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
         let what = format!(
             "{subject} shows the host's root: inner containers land beside this container, outside its limits"
         );
-        Finding::warn(CauseId::new("cgroup-v1-foreign-root"), what)
+        Finding::warn(causes::CGROUP_V1_FOREIGN_ROOT, what)
             .hint(format!("dockerd --cgroup-parent={own}/docker"))
     } else {
         let what = format!("{subject} shows another sub-tree than this container's own");
-        Finding::warn(CauseId::new("cgroup-root-miscomputed"), what)
+        Finding::warn(causes::CGROUP_ROOT_MISCOMPUTED, what)
     };
     Some(finding.with("path", mount.target.display()).with("shown", mount.root.display()).with("own", own))
 }
@@ -136,7 +136,7 @@ fn missing(cgroups: &Cgroups, hierarchy: &Hierarchy, want: Want) -> Option<Findi
     }
     let what = format!("the {name} hierarchy exists in this kernel and is not mounted here");
     let finding = if hierarchy.is_named() {
-        Some(Finding::warn(CauseId::new("cgroup-v1-systemd-hierarchy-not-mounted"), what))
+        Some(Finding::warn(causes::CGROUP_V1_SYSTEMD_HIERARCHY_NOT_MOUNTED, what))
     } else {
         graded(MOUNTABLE, want, what)
     };

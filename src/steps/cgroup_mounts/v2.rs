@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use super::{read_only, root_mount};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, ROOT};
-use crate::host::Host;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 use crate::profile::Controllers;
-use crate::step::Finding;
 
 /// A controller that the parent does not give.
-const NOT_OFFERED: CauseId = CauseId::new("cgroup-controllers-missing");
+const NOT_OFFERED: CauseId = causes::CGROUP_CONTROLLERS_MISSING;
 
 /// The controllers that the mounted root offers (`cgroup.controllers`).
-pub(super) fn offered(host: &dyn Host, cgroups: &Cgroups) -> anyhow::Result<Vec<String>> {
+pub(super) fn offered(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Vec<String>> {
     let dir = cgroups.v2_dir();
     let text = host.read_text(&dir.join("cgroup.controllers"))?;
     Ok(text.split_whitespace().map(ToOwned::to_owned).collect())

@@ -1,13 +1,13 @@
 //! Does a container find another by name on a network of their own?
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::finding::Finding;
 use crate::probe::reach::Kind;
-use crate::step::Finding;
 use crate::workload;
 
 const NONE: CauseId = super::NONE;
-const NAMES: CauseId = CauseId::new("container-name-resolution-broken");
+const NAMES: CauseId = causes::CONTAINER_NAME_RESOLUTION_BROKEN;
 
 /// What the neighbour found.
 pub(super) fn judge(together: &Together) -> anyhow::Result<Vec<Finding>> {

@@ -1,13 +1,13 @@
 //! Does the inner container get out, with packets of its size, and does somebody answer its questions?
 
 use super::Compared;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
+use crate::finding::Finding;
 use crate::probe::reach::{Attempt, Kind, PathMtu, Reached};
-use crate::step::Finding;
 
-const OUT: CauseId = CauseId::new("container-outbound-network-unreachable");
-const DNS: CauseId = CauseId::new("container-dns-broken");
-const MTU: CauseId = CauseId::new("mtu-mismatch");
+const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
+const DNS: CauseId = causes::CONTAINER_DNS_BROKEN;
+const MTU: CauseId = causes::MTU_MISMATCH;
 
 /// Everything beyond the bridge.
 pub(super) fn judge(reached: &Reached, compared: &Compared) -> Vec<Finding> {

@@ -4,9 +4,10 @@
 use serde_json::Value;
 
 use super::FAILED;
-use crate::diagnosis::{self, CauseId};
+use crate::diagnosis::{self, causes};
 use crate::engine::ContainerRun;
-use crate::step::{Cx, Finding, Level};
+use crate::finding::{Finding, Level};
+use crate::step::Cx;
 use crate::workload;
 
 /// Most characters of what is no report.
@@ -18,8 +19,8 @@ pub(super) fn add(cx: &Cx<'_>, mut findings: Vec<Finding>) -> anyhow::Result<Vec
     if !runs {
         return Ok(findings.into_iter().map(in_the_way).collect());
     }
-    (cx.say)("a dockerd in an inner privileged container");
-    findings.push(judge(&workload::third_level(cx))?);
+    (cx.progress)("a dockerd in an inner privileged container");
+    findings.push(judge(&cx.workload.third_level())?);
     Ok(findings)
 }
 
@@ -84,7 +85,7 @@ fn told(finding: Finding, report: &Value) -> Finding {
 fn no_report(run: &ContainerRun) -> Finding {
     let code = run.end.clone().unwrap_or(-1);
     let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().chars().take(WORDS).collect::<String>();
-    let cause = if code == 137 { CauseId::new("oom-killed") } else { FAILED };
+    let cause = if code == 137 { causes::OOM_KILLED } else { FAILED };
     Finding::fail(cause, format!("dindcheck ended with {code} on the third level, and gave no report"))
         .with("stdout", words(&run.stdout))
         .with("stderr", words(&run.stderr))
@@ -120,7 +121,7 @@ mod tests {
         let first =
             json!({ "step": "storage", "cause": "disk-full", "what": "no room", "remedy": "make room" });
         let finding = judge(&said(&report("broken", &first))).unwrap();
-        assert_eq!((finding.level, finding.cause), (Level::Fail, Some(CauseId::new("disk-full"))));
+        assert_eq!((finding.level, finding.cause), (Level::Fail, Some(causes::DISK_FULL)));
         assert_eq!(finding.what, "the third level fails at storage: no room");
         assert_eq!(finding.hint.as_deref(), Some("make room"));
         let foreign = json!({ "step": "x", "cause": "no-such-cause", "what": "y" });
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_warning_of_the_second_level_is_a_failure_for_the_third() {
-        let warned = Finding::warn(CauseId::new("capability-missing-for-container"), "it lacks x");
+        let warned = Finding::warn(causes::CAPABILITY_MISSING_FOR_CONTAINER, "it lacks x");
         let finding = in_the_way(warned);
         assert_eq!(finding.level, Level::Fail);
         assert!(finding.what.contains("no third level: it lacks x"));

@@ -3,18 +3,18 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
-use crate::engine::container::KILLED;
-use crate::engine::inside::Executed;
+use crate::diagnosis::{CauseId, causes};
+use crate::engine::containers::KILLED;
+use crate::engine::containers::exec::Executed;
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::finding::Finding;
 use crate::probe::{LAST_WORDS, TERMINATED};
-use crate::step::Finding;
 use crate::workload;
 
-const EXEC: CauseId = CauseId::new("container-exec-failed");
-const OUTPUT: CauseId = CauseId::new("container-wrong-output");
-const CODE: CauseId = CauseId::new("container-wrong-exit-code");
-const INIT: CauseId = CauseId::new("docker-init-program-missing");
+const EXEC: CauseId = causes::CONTAINER_EXEC_FAILED;
+const OUTPUT: CauseId = causes::CONTAINER_WRONG_OUTPUT;
+const CODE: CauseId = causes::CONTAINER_WRONG_EXIT_CODE;
+const INIT: CauseId = causes::DOCKER_INIT_PROGRAM_MISSING;
 /// What the daemon gives for a program's output where the runtime starts none (moby `daemon/exec.go`).
 const REFUSED: &str = "OCI runtime exec failed";
 /// The exit codes of a command that cannot be run and of one that is not there.
@@ -122,7 +122,7 @@ pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Level;
+    use crate::finding::Level;
 
     fn exec(end: Result<i64, EngineError>, stdout: &str) -> Executed {
         Executed { command: vec!["x".into()], stdout: stdout.into(), end }

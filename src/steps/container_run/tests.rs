@@ -1,6 +1,7 @@
 use super::*;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::mounts::Mounts;
-use crate::step::Level;
+use crate::finding::Level;
 
 fn outer(paths: &[(&str, &str)], v2: Option<&str>) -> Cgroups {
     let hierarchy = |(index, (name, path)): (usize, &(&str, &str))| Hierarchy {
@@ -94,11 +95,11 @@ fn each_stage_has_its_own_cause() {
 
 #[test]
 fn what_dies_without_words_beside_a_limit_that_refused_it_died_of_that() {
-    let failed = |cause: &'static str| Finding::fail(CauseId::new(cause), "ttrpc: closed");
-    let cause = |cause: &'static str, refused| beside_limit(failed(cause), refused).cause.unwrap().as_str();
-    assert_eq!(cause("container-start-failed", 0), "container-start-failed");
-    assert_eq!(cause("container-start-failed", 3), "pids-limit-reached");
-    assert_eq!(cause("disk-full", 3), "disk-full");
+    let failed = |cause| Finding::fail(cause, "ttrpc: closed");
+    let cause = |cause: CauseId, refused| beside_limit(failed(cause), refused).cause.unwrap().as_str();
+    assert_eq!(cause(causes::CONTAINER_START_FAILED, 0), "container-start-failed");
+    assert_eq!(cause(causes::CONTAINER_START_FAILED, 3), "pids-limit-reached");
+    assert_eq!(cause(causes::DISK_FULL, 3), "disk-full");
     let host = crate::host::fake::Fake::new().file("/sys/fs/cgroup/pids/pids.events", "max 7\n");
     assert_eq!(refused_forks(&host), 7);
 }

@@ -4,16 +4,16 @@
 use std::path::Path;
 
 use super::values::refused;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Daemon, Settings};
 use crate::facts::version::Version;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// Looks for each.
-pub(super) fn judge(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(certificates(host, &daemon.settings)?);
     findings.extend(group(host, daemon)?);
@@ -25,9 +25,9 @@ pub(super) fn judge(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Vec<Find
 }
 
 /// Certificate, key and (with verification) authority must be files that can be read.
-fn certificates(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn certificates(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let tls = &settings.tls;
-    let cause = CauseId::new("daemon-tls-config-invalid");
+    let cause = causes::DAEMON_TLS_CONFIG_INVALID;
     if !tls.on {
         return Ok(None);
     }
@@ -50,7 +50,7 @@ fn certificates(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<F
 }
 
 /// A group that was named must exist; the default one need not.
-fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
+fn group(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let Some(name) = daemon.settings.values.text("group").filter(|name| *name != "docker") else {
         return Ok(None);
     };
@@ -66,7 +66,7 @@ fn group(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
 
 /// `--userns-remap USER`: dockerd makes the user `dockremap` of `default` itself; any other must be there, with
 /// ids of its own.
-fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(user) = settings.userns_remap.as_deref().and_then(|spec| spec.split(':').next()) else {
         return Ok(None);
     };
@@ -78,7 +78,7 @@ fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>
         // The owner stands there by name or by number.
         if user.parse::<u32>().is_err() && !ranges.lines().any(|line| line.split(':').next() == Some(user)) {
             let what = format!("userns-remap is `{user}`, and {file} has no ids for that user");
-            let cause = CauseId::new("subuid-range-missing");
+            let cause = causes::SUBUID_RANGE_MISSING;
             return Ok(Some(
                 Finding::fail(cause, what)
                     .with("path", file)
@@ -90,7 +90,7 @@ fn remap(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>
 }
 
 /// The systemd driver of cgroups needs systemd (`/run/systemd/system`), and a slice for a parent.
-fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let running = host.exists(Path::new("/run/systemd/system"))?;
     let systemd = match settings.cgroup_driver.as_deref() {
         Some(name) => name == "systemd",
@@ -99,7 +99,7 @@ fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<
     if systemd && !running {
         let what = "native.cgroupdriver is systemd, and systemd does not run here: no container starts";
         return Ok(Some(
-            Finding::fail(CauseId::new("systemd-cgroup-driver-without-systemd"), what)
+            Finding::fail(causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD, what)
                 .with("path", "/run/systemd/system")
                 .hint("set \"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]"),
         ));
@@ -107,7 +107,7 @@ fn cgroup_driver(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<
     let parent = settings.cgroup_parent.as_deref().filter(|parent| systemd && !is_slice(parent));
     Ok(parent.map(|parent| {
         let what = format!("cgroup-parent is `{parent}`, and the systemd driver takes only slices");
-        Finding::fail(CauseId::new("cgroup-parent-not-a-slice"), what)
+        Finding::fail(causes::CGROUP_PARENT_NOT_A_SLICE, what)
             .hint(format!("name it {parent}.slice, or use cgroupfs"))
     }))
 }
@@ -125,9 +125,9 @@ fn activation(daemon: &Daemon) -> Option<Finding> {
 }
 
 /// Variables that change what dockerd does, or look as if they did.
-fn variables(host: &dyn Host, daemon: &Daemon) -> Vec<Finding> {
+fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
-    let misleads = CauseId::new("environment-variable-misleads-daemon");
+    let misleads = causes::ENVIRONMENT_VARIABLE_MISLEADS_DAEMON;
     let warn =
         |name: &'static str, value: &str, what: String| Finding::warn(misleads, what).with(name, value);
     let mut findings = Vec::new();

@@ -1,9 +1,9 @@
 //! Who reaches the API? Whoever does is root here, and with `--privileged` on the host, too.
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::Daemon;
 use crate::facts::daemon::hosts::Listen;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Addresses that are open to others without client certificates: a warning, which the profile `strict` makes a
 /// failure.
@@ -22,7 +22,7 @@ fn warn(daemon: &Daemon, listen: &Listen) -> Finding {
     let tls = &daemon.settings.tls;
     let how = if tls.on { "to clients without a certificate" } else { "without TLS" };
     let what = format!("dockerd will listen at {listen} {how}: whoever reaches it is root here");
-    let finding = Finding::warn(CauseId::new("open-tcp-listener-without-tls"), what).with("host", listen);
+    let finding = Finding::warn(causes::OPEN_TCP_LISTENER_WITHOUT_TLS, what).with("host", listen);
     if tls.chosen {
         return finding;
     }

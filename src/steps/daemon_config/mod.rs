@@ -10,7 +10,8 @@ mod values;
 
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Daemon, Firewall, Store};
-use crate::step::{Cx, Finding, Level, Phase, Step};
+use crate::finding::{Finding, Level};
+use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -23,12 +24,12 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    if let Some(endpoint) = &cx.plan.attach {
+    if let Some(endpoint) = &cx.options.attach {
         let what =
             format!("a daemon that runs already is used ({endpoint}): its configuration is its own matter");
         return Ok(vec![Finding::pass(what)]);
     }
-    let daemon = Daemon::read(cx.host, cx.plan)?;
+    let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let mut findings = daemon.problems.clone();
     // dockerd looks at values only once it can read all names and types.
     if !findings.iter().any(|finding| finding.level == Level::Fail) {

@@ -1,13 +1,13 @@
 //! Do the options agree with each other? (`verifyDaemonSettings` of daemon/daemon_unix.go, and the options of
 //! storage drivers.)
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Options that exclude each other.
-const CONTRADICTION: CauseId = CauseId::new("contradictory-daemon-flags");
+const CONTRADICTION: CauseId = causes::CONTRADICTORY_DAEMON_FLAGS;
 
 /// Looks at every pair that dockerd looks at.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
@@ -75,7 +75,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     let wrong = options.into_iter().filter(|option| !is_known(driver, option));
     let refuse = |option: &str| {
         let what = format!("storage-opt `{option}` is not one of the driver {driver}, which refuses it");
-        Finding::fail(CauseId::new("storage-option-unknown-to-driver"), what)
+        Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what)
             .with("driver", driver)
             .hint(format!("remove `{option}` from storage-opts, or set the driver it belongs to"))
     };
@@ -104,5 +104,5 @@ fn without_effect(daemon: &Daemon, option: &str) -> Finding {
     let what = format!(
         "storage-opt `{option}` has no effect: the containerd snapshotter {name} takes none of dockerd's"
     );
-    Finding::warn(CauseId::new("storage-option-unknown-to-driver"), what).with("driver", name)
+    Finding::warn(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", name)
 }

@@ -1,7 +1,7 @@
 use super::STEP;
 use crate::facts::daemon::tests::machine;
+use crate::finding::{Finding, Level};
 use crate::host::fake::Fake;
-use crate::step::{Finding, Level};
 use crate::testing::{check_attached, check_with, problems};
 
 const FILE: &str = "/etc/docker/daemon.json";

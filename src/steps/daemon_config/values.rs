@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::Daemon;
 use crate::facts::version::Version;
-use crate::step::Finding;
+use crate::finding::Finding;
 
 /// Looks at every value that dockerd looks at.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
@@ -26,11 +26,11 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
 pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Finding {
     let what = what.into();
     if daemon.file.values.contains_key(key) {
-        Finding::fail(CauseId::new("daemon-json-invalid"), format!("{}: {what}", daemon.config.display()))
+        Finding::fail(causes::DAEMON_JSON_INVALID, format!("{}: {what}", daemon.config.display()))
             .with("path", daemon.config.display())
             .with("key", key)
     } else {
-        Finding::fail(CauseId::new("daemon-option-invalid"), what).with("option", key)
+        Finding::fail(causes::DAEMON_OPTION_INVALID, what).with("option", key)
     }
 }
 
@@ -134,7 +134,7 @@ fn runtime(daemon: &Daemon) -> Vec<Finding> {
     let finding = || {
         let what = format!("default-runtime is `{name}`, and no such runtime is registered");
         Finding {
-            cause: Some(CauseId::new("oci-runtime-not-registered")),
+            cause: Some(causes::OCI_RUNTIME_NOT_REGISTERED),
             ..refused(daemon, "default-runtime", what)
         }
         .hint(format!("add it: \"runtimes\": {{\"{name}\": {{\"path\": \"/usr/bin/{name}\"}}}}"))

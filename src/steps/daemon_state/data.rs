@@ -1,9 +1,10 @@
 //! Data: does another daemon use the data root, and is something of an earlier dindcheck there?
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon, store};
 use crate::facts::filesystem;
-use crate::step::{Cx, Finding};
+use crate::finding::Finding;
+use crate::step::Cx;
 
 /// What a trial of a dindcheck that was killed leaves in a data root.
 const OURS: &str = ".dindcheck-";
@@ -22,7 +23,7 @@ pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>
             Ok(true) => {
                 let root = settings.data_root.display();
                 let what = format!("another daemon uses {root}: it holds a lock on {}", database.display());
-                let finding = Finding::fail(CauseId::new("data-root-shared-by-two-daemons"), what);
+                let finding = Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what);
                 findings.push(finding.with("path", database.display()));
                 break;
             }
@@ -49,8 +50,6 @@ fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let what = format!("{} is left of a dindcheck that was killed", first.display());
     let paths = left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
     Ok(Some(
-        Finding::warn(CauseId::new("leftovers-remain"), what)
-            .with("paths", &paths)
-            .hint(format!("rm -r {paths}")),
+        Finding::warn(causes::LEFTOVERS_REMAIN, what).with("paths", &paths).hint(format!("rm -r {paths}")),
     ))
 }

@@ -7,9 +7,10 @@ mod sockets;
 #[cfg(test)]
 mod tests;
 
-use crate::engine::Endpoint;
 use crate::facts::daemon::Daemon;
-use crate::step::{Cx, Finding, Level, Phase, Reach, Repair, Step};
+use crate::facts::endpoint::Endpoint;
+use crate::finding::{Finding, Level, Reach};
+use crate::step::{Cx, Phase, Repair, Step};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -26,15 +27,15 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    if let Some(endpoint) = &cx.plan.attach {
+    if let Some(endpoint) = &cx.options.attach {
         return Ok(vec![attached(cx, endpoint)]);
     }
-    let daemon = Daemon::read(cx.host, cx.plan)?;
+    let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let (host, settings) = (cx.host, &daemon.settings);
     let sockets = sockets::read(host, settings)?;
     let pids = pids::read(host, &daemon)?;
-    let mut findings = sockets::judge(&sockets, pids::running(&pids, cx.plan));
-    findings.extend(pids::judge(&pids, cx.plan, sockets::answers(&sockets)));
+    let mut findings = sockets::judge(&sockets, pids::running(&pids, cx.options));
+    findings.extend(pids::judge(&pids, cx.options, sockets::answers(&sockets)));
     findings.extend(sockets::containerd(host, settings)?);
     findings.extend(ports::check(host, settings)?);
     // A daemon that runs holds its own databases.
@@ -56,7 +57,7 @@ fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> Finding {
         Ok(()) => Finding::pass(format!("something listens at {endpoint}")).with("path", path.display()),
         Err(error) => {
             let what = format!("no daemon listens at {endpoint}");
-            let cause = crate::diagnosis::CauseId::new("daemon-not-reachable");
+            let cause = crate::diagnosis::causes::DAEMON_NOT_REACHABLE;
             Finding::fail(cause, what)
                 .with("path", path.display())
                 .with("errno", format!("{:?}", error.errno()))

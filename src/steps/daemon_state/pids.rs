@@ -5,14 +5,15 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon};
 use crate::facts::pidfile::{Named, PidFile};
 use crate::facts::version::Version;
-use crate::hands::Hands;
-use crate::host::Host;
-use crate::plan::Plan;
-use crate::step::{Cx, Finding};
+use crate::finding::Finding;
+use crate::host::SystemReader;
+use crate::options::RunOptions;
+use crate::repair_log::RepairLog;
+use crate::step::Cx;
 
 /// The two pid files, where they are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(super) struct Pids {
 }
 
 /// Reads them.
-pub(super) fn read(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Pids> {
+pub(super) fn read(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Pids> {
     let settings = &daemon.settings;
     let own = settings.exec_root.join("containerd");
     let named = Some(&settings.pidfile).filter(|path| !path.as_os_str().is_empty());
@@ -39,45 +40,46 @@ pub(super) fn read(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<Pids> {
 }
 
 /// Whether a process may be the daemon: by the name of dockerd, or of the profile's own program.
-fn is_daemon(name: &str, plan: &Plan) -> bool {
-    let command = Path::new(&plan.profile.daemon.command).file_name().unwrap_or_default().to_string_lossy();
+fn is_daemon(name: &str, options: &RunOptions) -> bool {
+    let command =
+        Path::new(&options.profile.daemon.command).file_name().unwrap_or_default().to_string_lossy();
     // The kernel keeps 15 bytes of a name.
     let short: String = command.chars().take(15).collect();
     name == "dockerd" || name == short
 }
 
 /// The daemon that the pid file names and that lives.
-pub(super) fn running(pids: &Pids, plan: &Plan) -> Option<i32> {
+pub(super) fn running(pids: &Pids, options: &RunOptions) -> Option<i32> {
     match &pids.docker.as_ref()?.names {
-        Named::Process { pid, name, zombie: false, .. } if is_daemon(name, plan) => Some(*pid),
+        Named::Process { pid, name, zombie: false, .. } if is_daemon(name, options) => Some(*pid),
         _ => None,
     }
 }
 
 /// What they mean. `answers`: something answers at the daemon's socket.
-pub(super) fn judge(pids: &Pids, plan: &Plan, answers: bool) -> Vec<Finding> {
-    let docker = pids.docker.as_ref().and_then(|file| docker(file, plan, answers));
+pub(super) fn judge(pids: &Pids, options: &RunOptions, answers: bool) -> Vec<Finding> {
+    let docker = pids.docker.as_ref().and_then(|file| docker(file, options, answers));
     let containerd = pids.containerd.as_ref().and_then(|file| containerd(pids, file));
     docker.into_iter().chain(containerd).collect()
 }
 
 /// dockerd's own.
-fn docker(file: &PidFile, plan: &Plan, answers: bool) -> Option<Finding> {
+fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding> {
     let path = file.path.display();
     match &file.names {
         Named::Nobody => None,
         Named::Dead(pid) => Some(dead(file, *pid)),
-        Named::Process { pid, name, zombie: false, .. } if is_daemon(name, plan) => {
+        Named::Process { pid, name, zombie: false, .. } if is_daemon(name, options) => {
             // The socket, where it answers, has been told of already.
             let what = format!("dockerd runs already as process {pid}");
-            let finding = Finding::fail(CauseId::new("daemon-already-running"), what);
+            let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what);
             (!answers).then(|| about(finding, file, *pid, name))
         }
         Named::Process { pid, name, .. } => {
             let what = format!(
                 "{path} names process {pid}, which is {name}: dockerd takes it for a daemon that runs"
             );
-            let finding = about(Finding::fail(CauseId::new("stale-docker-pid-file"), what), file, *pid, name);
+            let finding = about(Finding::fail(causes::STALE_DOCKER_PID_FILE, what), file, *pid, name);
             Some(finding.hint(format!("rm {path}")))
         }
     }
@@ -86,7 +88,7 @@ fn docker(file: &PidFile, plan: &Plan, answers: bool) -> Option<Finding> {
 /// That of its containerd.
 fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
     let path = file.path.display();
-    let cause = CauseId::new("stale-containerd-pid-file");
+    let cause = causes::STALE_CONTAINERD_PID_FILE;
     let remove = format!("rm {path}");
     match &file.names {
         // Until 23.0 dockerd parsed it by itself, and strictly.
@@ -138,15 +140,15 @@ fn is_proven_stale(file: &PidFile, own: &dyn Fn(&str) -> bool) -> bool {
 }
 
 /// The repair: removes what is proven stale, unless a daemon answers at the socket.
-pub(super) fn remove_stale(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
-    let daemon = Daemon::read(cx.host, cx.plan)?;
+pub(super) fn remove_stale(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+    let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let sockets = super::sockets::read(cx.host, &daemon.settings)?;
     if super::sockets::answers(&sockets) {
         return Ok(());
     }
     let pids = read(cx.host, &daemon)?;
     if let Some(file) =
-        pids.docker.as_ref().filter(|file| is_proven_stale(file, &|name| is_daemon(name, cx.plan)))
+        pids.docker.as_ref().filter(|file| is_proven_stale(file, &|name| is_daemon(name, cx.options)))
     {
         hands.remove_file(&file.path, file.text.as_bytes())?;
     }

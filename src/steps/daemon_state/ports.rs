@@ -3,17 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::Settings;
 use crate::facts::daemon::hosts::Listen;
-use crate::host::Host;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
 
 /// State `TCP_LISTEN` (include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
 /// Each TCP address against those that are listened at.
-pub(super) fn check(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn check(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     let wanted: Vec<_> = settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -39,7 +39,7 @@ fn judge(listen: &Listen, taken: &[(IpAddr, u16)]) -> Option<Finding> {
     let (other, _) = taken.iter().find(|(other, used)| used == port && collides(other))?;
     let what = format!("dockerd is to listen at {listen}, and port {port} is taken at {other}");
     Some(
-        Finding::fail(CauseId::new("listen-port-in-use"), what)
+        Finding::fail(causes::LISTEN_PORT_IN_USE, what)
             .with("host", listen)
             .hint(format!("`ss -ltnp 'sport = :{port}'` names the program that has it")),
     )

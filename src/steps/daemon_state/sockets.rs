@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Settings};
 use crate::facts::filesystem;
 use crate::facts::mounts::{Mount, Mounts};
-use crate::host::{FileKind, Host};
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::{FileKind, SystemReader};
 
 /// What is at a path where dockerd wants to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Socket {
 }
 
 /// Looks at each path; what is not there is left out.
-pub(super) fn read(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<Socket>> {
+pub(super) fn read(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
     for path in settings.hosts.iter().filter_map(|listen| match listen {
         Listen::Unix(path) => Some(path),
@@ -43,7 +43,7 @@ pub(super) fn read(host: &dyn Host, settings: &Settings) -> anyhow::Result<Vec<S
 }
 
 /// Whether anybody does; that nobody does is an answer, too.
-fn listens(host: &dyn Host, path: &Path) -> anyhow::Result<bool> {
+fn listens(host: &dyn SystemReader, path: &Path) -> anyhow::Result<bool> {
     match host.connect(path) {
         Ok(()) => Ok(true),
         // EPROTOTYPE: it is a datagram socket. ENOENT: it has just gone.
@@ -74,7 +74,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             let what = format!("{path} is a directory, which dockerd cannot replace by its socket");
             let made = "docker makes one where a bind mount's source does not exist";
             Some(
-                about(Finding::fail(CauseId::new("docker-socket-is-a-directory"), what).with("why", made))
+                about(Finding::fail(causes::DOCKER_SOCKET_IS_A_DIRECTORY, what).with("why", made))
                     .hint(format!("rmdir {path}")),
             )
         }
@@ -82,7 +82,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             let what = format!(
                 "{path} is bind-mounted, and an outer daemon answers there: that is no Docker-in-Docker"
             );
-            let finding = Finding::fail(CauseId::new("docker-socket-is-the-outer-daemons"), what);
+            let finding = Finding::fail(causes::DOCKER_SOCKET_IS_THE_OUTER_DAEMONS, what);
             Some(
                 about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
                     .hint(leave_out),
@@ -90,7 +90,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
         }
         (_, false, Some(mount), _) => {
             let what = format!("{path} is bind-mounted, so that dockerd cannot put its own socket there");
-            let finding = Finding::fail(CauseId::new("docker-socket-path-bind-mounted"), what);
+            let finding = Finding::fail(causes::DOCKER_SOCKET_PATH_BIND_MOUNTED, what);
             Some(
                 about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
                     .hint(leave_out),
@@ -98,14 +98,14 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
         }
         (_, true, None, Some(pid)) => {
             let what = format!("dockerd runs already as process {pid}, and answers at {path}");
-            let finding = Finding::fail(CauseId::new("daemon-already-running"), what).with("pid", pid);
+            let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what).with("pid", pid);
             Some(about(finding).hint("use it with `dindcheck --attach`, or stop it first"))
         }
         (_, true, None, None) => {
             let what = format!(
                 "a daemon answers at {path} that no pid file here names: the outer one, or one with other options"
             );
-            Some(about(Finding::fail(CauseId::new("daemon-already-running"), what)).hint(
+            Some(about(Finding::fail(causes::DAEMON_ALREADY_RUNNING, what)).hint(
                 "use it with `dindcheck --attach`, stop it, or leave out the mount of its directory if it is the outer one's",
             ))
         }
@@ -118,9 +118,9 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
 
 /// A containerd that dockerd does not start itself must answer. (20.10 waits 60 s for it, 28 starts and fails
 /// at the first request, 29 fails at once.)
-pub(super) fn containerd(host: &dyn Host, settings: &Settings) -> anyhow::Result<Option<Finding>> {
+pub(super) fn containerd(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(path) = settings.containerd.socket() else { return Ok(None) };
-    let cause = CauseId::new("containerd-socket-not-answering");
+    let cause = causes::CONTAINERD_SOCKET_NOT_ANSWERING;
     let (error, hint) = match (host.connect(path), &settings.containerd) {
         (Ok(()), _) => return Ok(None),
         (Err(error), Containerd::System(_)) => (

@@ -2,9 +2,9 @@ use nix::errno::Errno;
 
 use super::STEP;
 use crate::facts::daemon::tests::machine;
+use crate::finding::{Finding, Level};
 use crate::host::FileKind;
 use crate::host::fake::Fake;
-use crate::step::{Finding, Level};
 use crate::testing::{check, check_attached, check_with, problems, repair};
 
 const SOCKET: &str = "/run/docker.sock";

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
-use crate::host::{Host, HostResult};
-use crate::step::Finding;
+use crate::diagnosis::{CauseId, causes};
+use crate::finding::Finding;
+use crate::host::{HostResult, SystemReader};
 
-const KEYS_USED_UP: CauseId = CauseId::new("keyring-quota-exceeded");
-const FEW_KEYS: CauseId = CauseId::new("keyring-quota-low");
-const FEW_WATCHES: CauseId = CauseId::new("inotify-limit-low");
+const KEYS_USED_UP: CauseId = causes::KEYRING_QUOTA_EXCEEDED;
+const FEW_KEYS: CauseId = causes::KEYRING_QUOTA_LOW;
+const FEW_WATCHES: CauseId = causes::INOTIFY_LIMIT_LOW;
 
 /// Uses of keys by user (security/keys/proc.c, `proc_key_users_show`).
 const KEY_USERS: &str = "/proc/key-users";
@@ -20,7 +20,7 @@ const ENOUGH_KEYS: u64 = 10_000;
 const WATCHES: &[(&str, u64)] =
     &[("/proc/sys/fs/inotify/max_user_instances", 128), ("/proc/sys/fs/inotify/max_user_watches", 8192)];
 
-pub(super) fn judge(host: &dyn Host) -> HostResult<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader) -> HostResult<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(keys_in_use(host)?);
     let number = |path: &str| -> HostResult<Option<u64>> {
@@ -51,7 +51,7 @@ pub(super) fn judge(host: &dyn Host) -> HostResult<Vec<Finding>> {
 }
 
 /// The row of user 0: `0: usage nkeys/nikeys qnkeys/maxkeys qnbytes/maxbytes`.
-fn keys_in_use(host: &dyn Host) -> HostResult<Option<Finding>> {
+fn keys_in_use(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     let Some(text) = host.read_if_there(Path::new(KEY_USERS))? else { return Ok(None) };
     let row = text.lines().find_map(|line| line.trim_start().strip_prefix("0:"));
     let quotas = row.map(|row| row.split_whitespace().skip(2).filter_map(quota).collect::<Vec<_>>());

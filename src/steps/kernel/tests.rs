@@ -4,10 +4,10 @@ use super::*;
 use crate::facts::daemon::tests::machine;
 use crate::host::HostError;
 use crate::host::fake::Fake;
-use crate::plan::Wishes;
+use crate::host::trial::TrialReport;
+use crate::options::PlanRequest;
 use crate::profile::Grant;
 use crate::testing::{check, check_with, learn, problems, repair_with};
-use crate::trial::TrialReport;
 
 const TABLE: &str =
     "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevpts\nnodev\tmqueue\n\text4\nnodev\toverlay\n";
@@ -102,8 +102,11 @@ fn overlay_is_loaded_where_the_host_may_be_changed() {
             fake.set("/sys/module/overlay/refcnt", "0");
         }
     });
-    let wishes =
-        Wishes { repair: Some(Grant::Host), daemon_args: vec!["-s=overlay2".into()], ..Wishes::default() };
+    let wishes = PlanRequest {
+        repair: Some(Grant::Host),
+        daemon_args: vec!["-s=overlay2".into()],
+        ..PlanRequest::default()
+    };
     let (end, changes) = repair_with(&STEP, &host, &wishes);
     assert!(end.is_ok(), "{end:?}");
     assert_eq!(changes[0].did, "loaded the module overlay into the host's kernel");

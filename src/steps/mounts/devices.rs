@@ -4,12 +4,12 @@ use std::path::Path;
 
 use nix::sys::stat::{major, minor};
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::mounts::Mounts;
-use crate::host::{FileKind, Host, HostResult};
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::{FileKind, HostResult, SystemReader};
 
-const MISSING: CauseId = CauseId::new("dev-node-missing");
+const MISSING: CauseId = causes::DEV_NODE_MISSING;
 
 /// A character device that every container engine makes (OCI runtime-spec, default devices; Documentation/admin-guide/
 /// devices.txt).
@@ -43,7 +43,7 @@ pub(super) enum State {
     Wrong,
 }
 
-pub(super) fn state(host: &dyn Host, node: &Node) -> HostResult<State> {
+pub(super) fn state(host: &dyn SystemReader, node: &Node) -> HostResult<State> {
     Ok(match host.stat(Path::new(node.path)) {
         Ok(stat) if stat.kind != FileKind::Char => State::Wrong,
         Ok(stat) if (major(stat.rdev), minor(stat.rdev)) != (node.major.into(), node.minor.into()) => {
@@ -55,7 +55,7 @@ pub(super) fn state(host: &dyn Host, node: &Node) -> HostResult<State> {
     })
 }
 
-pub(super) fn judge(host: &dyn Host, mounts: &Mounts) -> HostResult<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<Finding>> {
     let mut findings = Vec::new();
     if let Some(mount) =
         mounts.holding(Path::new("/dev/null")).filter(|mount| mount.options.contains("nodev"))

@@ -9,11 +9,12 @@ use super::devices::{NODES, State, state};
 use super::{PROC_SYS, SECURITYFS, lacks_securityfs};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::programs::{Place, find, path_dirs};
-use crate::hands::{Hands, Undo};
+use crate::finding::Undo;
 use crate::host::{HostResult, MountCall};
+use crate::repair_log::RepairLog;
 use crate::step::Cx;
 
-pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let mounts = Mounts::read(cx.host)?;
     if let Some(mount) = mounts.holding(Path::new(PROC_SYS)).filter(|mount| mount.is_read_only()) {
         hands.remount_writable(&mount.target, mount.kept_flags()).context("make /proc/sys writable")?;
@@ -37,7 +38,7 @@ pub(super) fn apply(cx: &Cx<'_>, hands: &mut Hands<'_>) -> anyhow::Result<()> {
 }
 
 /// A bind remount with every flag of the mount but `nodev`.
-fn allow_devices(mount: &Mount, hands: &mut Hands<'_>) -> HostResult<()> {
+fn allow_devices(mount: &Mount, hands: &mut RepairLog<'_>) -> HostResult<()> {
     let read_only = if mount.is_read_only() { MsFlags::MS_RDONLY } else { MsFlags::empty() };
     let flags = (mount.kept_flags() | read_only.bits()) & !MsFlags::MS_NODEV.bits();
     hands.scaffold().mount(&MountCall {

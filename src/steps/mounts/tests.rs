@@ -5,9 +5,9 @@ use nix::sys::stat::makedev;
 use super::devices::NODES;
 use super::*;
 use crate::facts::daemon::tests::machine;
+use crate::finding::Level;
 use crate::host::FileKind;
 use crate::host::fake::Fake;
-use crate::step::Level;
 use crate::testing::{check, problems, repair};
 
 const TABLE: &str = "\

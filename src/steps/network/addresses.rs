@@ -5,22 +5,22 @@ use std::path::Path;
 
 use super::Facts;
 use super::resolver::servers;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::ipv4::Net;
 use crate::facts::routes::Route;
 use crate::facts::version::Version;
-use crate::host::{Host, HostResult};
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::{HostResult, SystemReader};
 
-const NO_POOL: CauseId = CauseId::new("no-free-address-pool");
-const OVERLAP: CauseId = CauseId::new("bridge-subnet-overlaps");
-const NO_BRIDGE: CauseId = CauseId::new("docker0-bridge-missing");
-const NO_IPV6_SUBNET: CauseId = CauseId::new("ipv6-subnet-not-configured");
-const NO_WAY_OUT: CauseId = CauseId::new("container-outbound-network-unreachable");
-const MTU: CauseId = CauseId::new("mtu-mismatch");
-const RP_FILTER: CauseId = CauseId::new("rp-filter-asymmetric-route");
-const HOST_NAMESPACE: CauseId = CauseId::new("network-namespace-is-host");
-const OPEN: CauseId = CauseId::new("open-tcp-listener-without-tls");
+const NO_POOL: CauseId = causes::NO_FREE_ADDRESS_POOL;
+const OVERLAP: CauseId = causes::BRIDGE_SUBNET_OVERLAPS;
+const NO_BRIDGE: CauseId = causes::DOCKER0_BRIDGE_MISSING;
+const NO_IPV6_SUBNET: CauseId = causes::IPV6_SUBNET_NOT_CONFIGURED;
+const NO_WAY_OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
+const MTU: CauseId = causes::MTU_MISMATCH;
+const RP_FILTER: CauseId = causes::RP_FILTER_ASYMMETRIC_ROUTE;
+const HOST_NAMESPACE: CauseId = causes::NETWORK_NAMESPACE_IS_HOST;
+const OPEN: CauseId = causes::OPEN_TCP_LISTENER_WITHOUT_TLS;
 
 /// Where dockerd looks for a subnet, and how large it is (moby libnetwork/ipamutils, `localScopeDefaultNetworks`).
 const POOLS: &[(&str, u8)] = &[
@@ -33,7 +33,7 @@ const POOLS: &[(&str, u8)] = &[
     ("192.168.0.0/16", 20),
 ];
 
-pub(super) fn judge(host: &dyn Host, facts: &Facts) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(missing_bridge(host, facts)?);
     findings.extend(subnet(host, facts)?);
@@ -47,7 +47,7 @@ pub(super) fn judge(host: &dyn Host, facts: &Facts) -> anyhow::Result<Vec<Findin
 }
 
 /// dockerd makes docker0 alone; a bridge of another name must be there (libnetwork bridge/setup_device.go).
-fn missing_bridge(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+fn missing_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let Some(name) = facts.settings.values.text("bridge").filter(|name| !["none", "docker0"].contains(name))
     else {
         return Ok(None);
@@ -98,7 +98,7 @@ fn way_out(facts: &Facts) -> Option<Finding> {
 }
 
 /// The subnet of the default bridge: the one that is asked for, or the first of the pools that is free.
-fn subnet(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let settings = &facts.settings;
     if settings.bridge == "none" || settings.values.text("bridge").is_some() {
         return Ok(None);
@@ -178,7 +178,7 @@ fn asked_for(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
 }
 
 /// Packets of containers leave through the default route's interface.
-fn mtu(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+fn mtu(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let defaults = facts.routes.defaults();
     let Some(route) = defaults.first() else { return Ok(None) };
     let path = format!("/sys/class/net/{}/mtu", route.device);
@@ -201,7 +201,7 @@ fn mtu(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
 
 /// A strict filter (1) drops a packet that comes in by another way than its answer would go out (ip-sysctl,
 /// `rp_filter`); with routers behind one interface only there is but one way.
-fn reverse_path(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let mut ways: Vec<&str> = Vec::new();
     for route in facts.routes.0.iter().filter(|route| route.gateway.is_some()) {
         if !ways.contains(&route.device.as_str()) {
@@ -232,7 +232,7 @@ fn reverse_path(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
 }
 
 /// Two daemons on one bridge take each other's rules and addresses away.
-fn shared_bridge(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+fn shared_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let bridge = &facts.settings.bridge;
     let there = facts.is_host && host.exists(&Path::new("/sys/class/net").join(bridge))?;
     Ok(there.then(|| {

@@ -5,26 +5,26 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::Facts;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Firewall;
-use crate::host::{Host, HostResult};
-use crate::modules;
-use crate::step::Finding;
-use crate::trial::{Attempt, TrialReport};
+use crate::finding::Finding;
+use crate::host::trial::{Attempt, TrialReport};
+use crate::host::{HostResult, SystemReader};
+use crate::kernel_modules;
 
-const NO_PROGRAM: CauseId = CauseId::new("iptables-program-missing");
-const NO_NFT: CauseId = CauseId::new("nft-tool-missing");
-const NO_NF_TABLES: CauseId = CauseId::new("kernel-lacks-nf-tables");
-const NO_LEGACY: CauseId = CauseId::new("kernel-lacks-legacy-iptables-nat");
-const NO_RAW: CauseId = CauseId::new("kernel-lacks-iptables-raw");
-const NO_SIX: CauseId = CauseId::new("kernel-lacks-ip6tables-nat");
-const BUSY: CauseId = CauseId::new("iptables-resource-busy");
-const MIXED: CauseId = CauseId::new("iptables-backends-mixed");
+const NO_PROGRAM: CauseId = causes::IPTABLES_PROGRAM_MISSING;
+const NO_NFT: CauseId = causes::NFT_TOOL_MISSING;
+const NO_NF_TABLES: CauseId = causes::KERNEL_LACKS_NF_TABLES;
+const NO_LEGACY: CauseId = causes::KERNEL_LACKS_LEGACY_IPTABLES_NAT;
+const NO_RAW: CauseId = causes::KERNEL_LACKS_IPTABLES_RAW;
+const NO_SIX: CauseId = causes::KERNEL_LACKS_IP6TABLES_NAT;
+const BUSY: CauseId = causes::IPTABLES_RESOURCE_BUSY;
+const MIXED: CauseId = causes::IPTABLES_BACKENDS_MIXED;
 
 /// The kernel's legacy tables that are in use in this network namespace.
 const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
 
-pub(super) fn judge(host: &dyn Host, facts: &Facts) -> HostResult<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Vec<Finding>> {
     if !facts.settings.iptables && facts.settings.firewall == Firewall::Iptables {
         let what = "dockerd is told to set up no rules (--iptables=false): containers reach the outside only where something else masquerades them";
         return Ok(vec![Finding::pass(what)]);
@@ -58,7 +58,7 @@ fn nft(tried: &TrialReport, program: &Path) -> Vec<Finding> {
     let finding = match &attempt.error {
         None => Finding::pass("nft takes the chains and rules of a Docker network"),
         Some(_) => Finding::fail(NO_NF_TABLES, "nft cannot make the chains and rules of a Docker network")
-            .hint(modules::hint(NO_NF_TABLES)),
+            .hint(kernel_modules::hint(NO_NF_TABLES)),
     };
     vec![said(finding.with("program", program.display()), attempt)]
 }
@@ -98,10 +98,10 @@ fn refused(attempt: &Attempt, facts: &Facts, lacking: CauseId) -> Option<Finding
         "conntrack" => Finding::fail(lacking, "the match conntrack is not taken, and the default bridge needs it"),
         "publish" => Finding::warn(lacking, "DNAT is not taken: no port of a container can be published"),
         "raw" => Finding::fail(NO_RAW, format!("the raw table does not take rules, and Docker {} adds one for each container on a bridge", facts.version))
-            .hint(format!("{}, or set DOCKER_INSECURE_NO_IPTABLES_RAW=1 knowing that others on the outer network then reach unpublished ports", modules::hint(NO_RAW))),
+            .hint(format!("{}, or set DOCKER_INSECURE_NO_IPTABLES_RAW=1 knowing that others on the outer network then reach unpublished ports", kernel_modules::hint(NO_RAW))),
         "nat6" | "masquerade6" | "addrtype6" | "filter6" => {
             Finding::warn(NO_SIX, "ip6tables does not take the chains and rules of a Docker network: dockerd goes on with IPv4 alone")
-                .hint(format!("{}, or set \"ip6tables\": false in daemon.json", modules::hint(NO_SIX)))
+                .hint(format!("{}, or set \"ip6tables\": false in daemon.json", kernel_modules::hint(NO_SIX)))
         }
         "lock" => Finding::fail(BUSY, "another process holds the lock of iptables and does not let go: dockerd waits for it without end")
             .hint("find it: fuser /run/xtables.lock"),
@@ -118,7 +118,7 @@ fn other_kind(tried: &TrialReport, finding: Finding, lacking: CauseId) -> Findin
             "{other} works here: update-alternatives --set iptables {other} (the official dind image: DOCKER_IPTABLES_LEGACY={})",
             if lacking == NO_NF_TABLES { "1" } else { "" }
         )),
-        None => finding.hint(modules::hint(lacking)),
+        None => finding.hint(kernel_modules::hint(lacking)),
     }
 }
 
@@ -142,7 +142,7 @@ fn no_ip6tables(facts: &Facts) -> Option<Finding> {
 }
 
 /// Rules of both kinds count for every packet, and neither program sees those of the other.
-fn mixed(host: &dyn Host, facts: &Facts) -> HostResult<Option<Finding>> {
+fn mixed(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let kind = facts.tried.get("backend").and_then(|attempt| attempt.detail.as_deref());
     let nft_rules = facts.tried.get("nft-rules").and_then(|attempt| attempt.detail.as_deref());
     let legacy = match host.read_if_there(Path::new(LEGACY_TABLES)) {

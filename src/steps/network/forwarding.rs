@@ -6,33 +6,33 @@ use anyhow::{Context, ensure};
 use nix::errno::Errno;
 
 use super::{Facts, is_host_namespace};
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Daemon, Firewall};
 use crate::facts::mounts::Mounts;
 use crate::facts::version::Version;
-use crate::hands::Hands;
-use crate::host::Host;
-use crate::modules;
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::SystemReader;
+use crate::kernel_modules;
+use crate::repair_log::RepairLog;
 
-const OFF: CauseId = CauseId::new("ip-forward-disabled");
-const NOT_WRITABLE: CauseId = CauseId::new("ip-forward-not-writable");
-const IO_ERROR: CauseId = CauseId::new("proc-sys-emulation-io-error");
-const NO_BR_NETFILTER: CauseId = CauseId::new("br-netfilter-unavailable");
+const OFF: CauseId = causes::IP_FORWARD_DISABLED;
+const NOT_WRITABLE: CauseId = causes::IP_FORWARD_NOT_WRITABLE;
+const IO_ERROR: CauseId = causes::PROC_SYS_EMULATION_IO_ERROR;
+const NO_BR_NETFILTER: CauseId = causes::BR_NETFILTER_UNAVAILABLE;
 
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const BRIDGE_NF: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 /// `ST_RDONLY` of statvfs(3).
 const READ_ONLY: u64 = 1;
 
-pub(super) fn judge(host: &dyn Host, facts: &Facts) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![forwarding(host, facts)?];
     findings.extend(br_netfilter(host, facts)?);
     Ok(findings)
 }
 
 /// By iptables dockerd writes the sysctl itself; with nftables it only looks (setup_ip_forwarding.go).
-fn forwarding(host: &dyn Host, facts: &Facts) -> anyhow::Result<Finding> {
+fn forwarding(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Finding> {
     let path = Path::new(IP_FORWARD);
     let value = match host.read_line(path) {
         Ok(value) => value,
@@ -68,7 +68,7 @@ fn forwarding(host: &dyn Host, facts: &Facts) -> anyhow::Result<Finding> {
 }
 
 /// Whether dockerd will ask for `br_netfilter`, and it is not there.
-pub(super) fn needs_br_netfilter(host: &dyn Host, daemon: &Daemon) -> anyhow::Result<bool> {
+pub(super) fn needs_br_netfilter(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<bool> {
     let settings = &daemon.settings;
     let wanted = settings.iptables && settings.bridge != "none" && !(settings.icc && settings.userland_proxy);
     Ok(wanted && !host.exists(Path::new(BRIDGE_NF))?)
@@ -76,7 +76,7 @@ pub(super) fn needs_br_netfilter(host: &dyn Host, daemon: &Daemon) -> anyhow::Re
 
 /// Up to 27 dockerd lets it pass where `/.dockerenv` is; later only where a variable says so
 /// (setup_bridgenetfiltering.go).
-fn br_netfilter(host: &dyn Host, facts: &Facts) -> anyhow::Result<Option<Finding>> {
+fn br_netfilter(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Option<Finding>> {
     let refused = facts.tried.get("br-netfilter").and_then(|attempt| attempt.error.as_ref());
     let Some(error) = refused else { return Ok(None) };
     let told = host.env("DOCKER_IGNORE_BR_NETFILTER_ERROR").is_some_and(|value| value == "1");
@@ -92,13 +92,13 @@ fn br_netfilter(host: &dyn Host, facts: &Facts) -> anyhow::Result<Option<Finding
             NO_BR_NETFILTER,
             format!("br_netfilter is not there, and dockerd refuses to start with {why}"),
         )
-        .hint(modules::hint(NO_BR_NETFILTER))
+        .hint(kernel_modules::hint(NO_BR_NETFILTER))
     };
     Ok(Some(finding.with("tried", error)))
 }
 
 /// The repair: only in a network namespace of this container's own.
-pub(super) fn switch_on(host: &dyn Host, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+pub(super) fn switch_on(host: &dyn SystemReader, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     ensure!(
         !is_host_namespace(host)?,
         "the network namespace is the host's own: there it is the host's to decide (sysctl -w net.ipv4.ip_forward=1)"
@@ -109,7 +109,7 @@ pub(super) fn switch_on(host: &dyn Host, hands: &mut Hands<'_>) -> anyhow::Resul
 }
 
 /// The other repair: dockerd then writes the sysctl itself.
-pub(super) fn make_writable(host: &dyn Host, hands: &mut Hands<'_>) -> anyhow::Result<()> {
+pub(super) fn make_writable(host: &dyn SystemReader, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let mounts = Mounts::read(host)?;
     let mount = mounts.holding(Path::new(IP_FORWARD)).context("no mount holds the sysctl")?;
     ensure!(mount.is_read_only(), "the file system below {} is read-only as a whole", mount.target.display());

@@ -2,19 +2,19 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Settings;
+use crate::finding::{Finding, Level};
 use crate::host::HostError;
-use crate::modules;
-use crate::step::{Finding, Level};
-use crate::trial::TrialReport;
+use crate::host::trial::TrialReport;
+use crate::kernel_modules;
 
-const NO_NETLINK: CauseId = CauseId::new("netlink-handle-unavailable");
-const NO_NET_ADMIN: CauseId = CauseId::new("net-admin-capability-missing");
-const NOT_PRIVILEGED: CauseId = CauseId::new("outer-container-not-privileged");
-const NO_NAMESPACES: CauseId = CauseId::new("kernel-lacks-namespaces");
-const NO_BRIDGE: CauseId = CauseId::new("kernel-lacks-bridge");
-const NO_VETH: CauseId = CauseId::new("kernel-lacks-veth");
+const NO_NETLINK: CauseId = causes::NETLINK_HANDLE_UNAVAILABLE;
+const NO_NET_ADMIN: CauseId = causes::NET_ADMIN_CAPABILITY_MISSING;
+const NOT_PRIVILEGED: CauseId = causes::OUTER_CONTAINER_NOT_PRIVILEGED;
+const NO_NAMESPACES: CauseId = causes::KERNEL_LACKS_NAMESPACES;
+const NO_BRIDGE: CauseId = causes::KERNEL_LACKS_BRIDGE;
+const NO_VETH: CauseId = causes::KERNEL_LACKS_VETH;
 
 /// One finding where all is well, else one for each lack.
 pub(super) fn judge(tried: &TrialReport, settings: &Settings) -> Vec<Finding> {
@@ -58,7 +58,7 @@ fn refused(attempt: &str, error: &HostError, settings: &Settings) -> Option<Find
         ("enslave", _) => without_bridge(settings, "the kernel attaches no interface to a bridge"),
         ("veth", _) => {
             Finding::fail(NO_VETH, "the kernel makes no veth pair, so no container gets an interface")
-                .hint(modules::hint(NO_VETH))
+                .hint(kernel_modules::hint(NO_VETH))
         }
         _ => return None,
     })
@@ -74,5 +74,5 @@ fn without_bridge(settings: &Settings, what: &str) -> Finding {
     } else {
         Finding::fail(NO_BRIDGE, format!("{what}, and dockerd ends without {}", settings.bridge))
     };
-    finding.hint(modules::hint(NO_BRIDGE))
+    finding.hint(kernel_modules::hint(NO_BRIDGE))
 }

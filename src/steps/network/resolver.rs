@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::Facts;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::routes::nameservers;
-use crate::host::{Host, HostResult};
-use crate::step::Finding;
+use crate::finding::Finding;
+use crate::host::{HostResult, SystemReader};
 
-const UNUSABLE: CauseId = CauseId::new("resolv-conf-unusable");
-const EMBEDDED_DNS: CauseId = CauseId::new("embedded-dns-unreachable");
-const PROXY: CauseId = CauseId::new("proxy-required");
+const UNUSABLE: CauseId = causes::RESOLV_CONF_UNUSABLE;
+const EMBEDDED_DNS: CauseId = causes::EMBEDDED_DNS_UNREACHABLE;
+const PROXY: CauseId = causes::PROXY_REQUIRED;
 
 const EMBEDDED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
 /// What libnetwork puts in (resolvconf, `defaultIPv4NSs`).
@@ -24,7 +24,7 @@ const BEHIND_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 const RESOLVED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 53));
 
 /// The servers that dockerd hands on, loopback ones included.
-pub(super) fn servers(host: &dyn Host) -> HostResult<Vec<IpAddr>> {
+pub(super) fn servers(host: &dyn SystemReader) -> HostResult<Vec<IpAddr>> {
     let read = |path: &str| -> HostResult<Option<Vec<IpAddr>>> {
         Ok(host.read_if_there(Path::new(path))?.map(|text| nameservers(&text)))
     };
@@ -37,7 +37,7 @@ pub(super) fn servers(host: &dyn Host) -> HostResult<Vec<IpAddr>> {
 
 /// Loopback addresses are taken out for containers on the default bridge, and public servers take their place
 /// where none is left. That is only said where there is a way out at all.
-pub(super) fn judge(host: &dyn Host, facts: &Facts) -> HostResult<Vec<Finding>> {
+pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Vec<Finding>> {
     let given = facts.settings.values.list("dns");
     if !given.is_empty() {
         return Ok(vec![Finding::pass(format!(
@@ -68,7 +68,7 @@ pub(super) fn judge(host: &dyn Host, facts: &Facts) -> HostResult<Vec<Finding>> 
 }
 
 /// dockerd itself has the variables of dindcheck; containers get none of them.
-pub(super) fn proxy(host: &dyn Host) -> Option<Finding> {
+pub(super) fn proxy(host: &dyn SystemReader) -> Option<Finding> {
     let set = |name: &&&str| host.env(name).is_some_and(|value| !value.is_empty());
     let name = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].iter().find(set)?;
     Some(

@@ -2,18 +2,18 @@
 
 use nix::errno::Errno;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::Label;
+use crate::finding::Finding;
 use crate::host::HostError;
-use crate::step::Finding;
-use crate::trial::{Attempt, TrialReport};
+use crate::host::trial::{Attempt, TrialReport};
 
-const BLOCKS_CLONE3: CauseId = CauseId::new("seccomp-blocks-clone3");
-const BLOCKS_KEYCTL: CauseId = CauseId::new("seccomp-blocks-keyctl");
-const FILTER: CauseId = CauseId::new("seccomp-filter-active");
-const APPARMOR: CauseId = CauseId::new("apparmor-confined");
-const NESTED_PROFILE: CauseId = CauseId::new("apparmor-denies-nested-profile");
-const SELINUX: CauseId = CauseId::new("selinux-confined");
+const BLOCKS_CLONE3: CauseId = causes::SECCOMP_BLOCKS_CLONE3;
+const BLOCKS_KEYCTL: CauseId = causes::SECCOMP_BLOCKS_KEYCTL;
+const FILTER: CauseId = causes::SECCOMP_FILTER_ACTIVE;
+const APPARMOR: CauseId = causes::APPARMOR_CONFINED;
+const NESTED_PROFILE: CauseId = causes::APPARMOR_DENIES_NESTED_PROFILE;
+const SELINUX: CauseId = causes::SELINUX_CONFINED;
 
 const UNCONFINED: &str =
     "start the outer container with --privileged, or with --security-opt seccomp=unconfined";

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
 use crate::facts::daemon::Daemon;
 use crate::facts::daemon::hosts::Listen;
+use crate::finding::Finding;
 use crate::host::HostResult;
-use crate::step::{Cx, Finding};
+use crate::step::Cx;
 
-const USER_NAMESPACE: CauseId = CauseId::new("user-namespace");
-const NARROW_MAP: CauseId = CauseId::new("image-uid-outside-mapped-range");
+const USER_NAMESPACE: CauseId = causes::USER_NAMESPACE;
+const NARROW_MAP: CauseId = causes::IMAGE_UID_OUTSIDE_MAPPED_RANGE;
 
 /// What dockerd's unix socket is given to, unless `--group` says another.
 const DEFAULT_GROUP: &str = "docker";
@@ -27,7 +28,7 @@ pub(super) struct Group {
 /// The group of dockerd's unix socket, where its id is not mapped: chown(2) answers EINVAL then, and dockerd ends
 /// (go-connections sockets/unix_socket_unix.go). Where there is no such group, dockerd takes 0.
 pub(super) fn unmapped_group(cx: &Cx<'_>) -> HostResult<Option<Group>> {
-    let settings = Daemon::read(cx.host, cx.plan).ok().map(|daemon| daemon.settings);
+    let settings = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings);
     let unix = |listen: &Listen| matches!(listen, Listen::Unix(_));
     if settings.as_ref().is_some_and(|settings| !settings.hosts.iter().any(unix)) {
         return Ok(None);
@@ -80,8 +81,8 @@ pub(super) fn judge(user_namespace: &UserNamespace, group: Option<&Group>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Level;
     use crate::host::fake::Fake;
-    use crate::step::Level;
     use crate::testing::{check_with, problems};
 
     const STATUS: &str =

@@ -1,9 +1,9 @@
 use nix::errno::Errno;
 
 use super::*;
+use crate::finding::Level;
 use crate::host::HostError;
 use crate::host::fake::Fake;
-use crate::step::Level;
 
 const ALL: CapSet = CapSet(0x1ff_ffff_ffff);
 

@@ -8,15 +8,15 @@ use nix::errno::Errno;
 
 use super::look::Seen;
 use super::place::about;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Store;
 use crate::facts::daemon::store::graphdrivers;
 use crate::facts::filesystem::{self, BTRFS, FUSE, OVERLAY, XFS, ZFS};
 use crate::facts::version::Version;
+use crate::finding::Finding;
 use crate::host::HostError;
-use crate::step::Finding;
 
-const CAUSE_PRIOR: CauseId = CauseId::new("prior-storage-driver-unavailable");
+const CAUSE_PRIOR: CauseId = causes::PRIOR_STORAGE_DRIVER_UNAVAILABLE;
 
 /// The first whose erofs snapshotter fails, instead of being left out, on a file system that does not tell the types of
 /// entries; with it fails all that needs a snapshotter, leases among them.
@@ -90,23 +90,24 @@ pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
 fn named(seen: &Seen) -> Option<Finding> {
     let driver = seen.store.driver()?;
     let version = seen.version;
-    let fail = |cause, what| Some(Finding::fail(CauseId::new(cause), what).with("driver", driver));
+    let fail = |cause, what| Some(Finding::fail(cause, what).with("driver", driver));
     let known = graphdrivers(version).contains(&driver);
     match &seen.store {
         Store::Graph(_) if known => None,
         _ if REMOVED.contains(&driver) && !known => fail(
-            "daemon-removed-storage-driver",
+            causes::DAEMON_REMOVED_STORAGE_DRIVER,
             format!("dockerd {version} has no storage driver {driver} any more"),
         ),
-        Store::Graph(_) => {
-            fail("storage-driver-not-supported", format!("dockerd {version} has no storage driver {driver}"))
-        }
+        Store::Graph(_) => fail(
+            causes::STORAGE_DRIVER_NOT_SUPPORTED,
+            format!("dockerd {version} has no storage driver {driver}"),
+        ),
         Store::Snapshotter { name, .. } if !seen.managed || BUILT_IN.contains(&name.as_str()) => None,
         Store::Snapshotter { name, .. } => {
             let what = format!("the containerd image store is on, and containerd has no snapshotter {name}");
             let why = if known { " (it is the name of a graphdriver)" } else { "" };
             let hint = "remove the storage driver (option storage-driver, variable DOCKER_DRIVER), or name overlayfs or native";
-            fail("containerd-snapshotter-not-available", format!("{what}{why}"))
+            fail(causes::CONTAINERD_SNAPSHOTTER_NOT_AVAILABLE, format!("{what}{why}"))
                 .map(|finding| finding.hint(hint))
         }
     }
@@ -120,7 +121,7 @@ fn several(seen: &Seen) -> Option<Finding> {
             "{} has data of {drivers}, and dockerd does not choose between them",
             seen.data_root.display()
         );
-        Finding::fail(CauseId::new("several-graphdrivers-in-data-root"), what)
+        Finding::fail(causes::SEVERAL_GRAPHDRIVERS_IN_DATA_ROOT, what)
             .with("path", seen.data_root.display())
             .hint(format!("set \"storage-driver\": \"{}\", or remove the others' directories", seen.prior[0]))
     })
@@ -148,23 +149,23 @@ fn needs(seen: &Seen) -> Option<Finding> {
     let missing = |names: &[&'static str]| names.iter().find(|name| seen.lacks.contains(name)).copied();
     let (cause, what) = match driver {
         "btrfs" if magic != BTRFS => (
-            "data-root-filesystem-unsupported",
+            causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
             format!("the driver btrfs needs btrfs, and {} is on {kind}", seen.base.display()),
         ),
         "zfs" if magic != ZFS => (
-            "data-root-filesystem-unsupported",
+            causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
             format!("the driver zfs needs zfs, and {} is on {kind}", seen.base.display()),
         ),
         "zfs" => (
-            "storage-driver-not-supported",
+            causes::STORAGE_DRIVER_NOT_SUPPORTED,
             format!("the driver zfs needs {}, which is not here", missing(&["zfs", "/dev/zfs"])?),
         ),
         "fuse-overlayfs" => (
-            "storage-driver-not-supported",
+            causes::STORAGE_DRIVER_NOT_SUPPORTED,
             format!("the driver fuse-overlayfs needs {}, which is not here", missing(&["/dev/fuse"])?),
         ),
         "devicemapper" => (
-            "loop-devices-unavailable",
+            causes::LOOP_DEVICES_UNAVAILABLE,
             format!("the driver devicemapper needs {}, which is not here", missing(&["/dev/loop-control"])?),
         ),
         _ => return None,
@@ -178,7 +179,7 @@ fn needs(seen: &Seen) -> Option<Finding> {
         .with("path", &base)
         .hint(format!("give it the file system of that driver again, or remove {base}/{driver}"))
     } else {
-        Finding::fail(CauseId::new(cause), what)
+        Finding::fail(cause, what)
     };
     Some(about(seen, finding))
 }
@@ -208,17 +209,17 @@ fn overlay(seen: &Seen) -> Option<Finding> {
         }
     };
     let finding = match must {
-        Some(must) => Finding::fail(CauseId::new(cause), format!("{why}: {must}")),
+        Some(must) => Finding::fail(cause, format!("{why}: {must}")),
         None => softened(seen, cause, &why),
     };
     Some(about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno())))
 }
 
 /// Where dockerd takes another driver instead.
-fn softened(seen: &Seen, cause: &'static str, why: &str) -> Finding {
+fn softened(seen: &Seen, cause: CauseId, why: &str) -> Finding {
     match fallback(seen) {
         "vfs" => Finding::warn(
-            CauseId::new(if cause == "overlay-on-overlay-data-root" { cause } else { "vfs-storage-driver" }),
+            if cause == causes::OVERLAY_ON_OVERLAY_DATA_ROOT { cause } else { causes::VFS_STORAGE_DRIVER },
             format!("{why}: dockerd falls back to vfs, slow, copies every layer"),
         )
         .hint(format!(
@@ -226,52 +227,56 @@ fn softened(seen: &Seen, cause: &'static str, why: &str) -> Finding {
             seen.data_root.display(),
             seen.data_root.display()
         )),
-        other => Finding::warn(CauseId::new(cause), format!("{why}: dockerd takes {other} instead")),
+        other => Finding::warn(cause, format!("{why}: dockerd takes {other} instead")),
     }
 }
 
 /// The cause, and the sentence so far.
-fn explain(seen: &Seen, attempt: &str, error: &HostError) -> (&'static str, String) {
+fn explain(seen: &Seen, attempt: &str, error: &HostError) -> (CauseId, String) {
     let (base, kind) = (seen.base.display(), filesystem::name(seen.fs.magic));
     let magic = seen.fs.magic & 0xffff_ffff;
     let on_overlay = match seen.store {
-        Store::Graph(_) => "overlay-on-overlay-data-root",
-        Store::Snapshotter { .. } => "data-root-containerd-snapshotter-on-overlay",
+        Store::Graph(_) => causes::OVERLAY_ON_OVERLAY_DATA_ROOT,
+        Store::Snapshotter { .. } => causes::DATA_ROOT_CONTAINERD_SNAPSHOTTER_ON_OVERLAY,
     };
     match (attempt, error.errno()) {
         ("d-type", Errno::EOPNOTSUPP) => {
             let how = if magic == XFS { "xfs without ftype=1" } else { &kind };
-            ("xfs-without-d-type", format!("{base} is on {how}, which does not tell the types of entries"))
+            (
+                causes::XFS_WITHOUT_D_TYPE,
+                format!("{base} is on {how}, which does not tell the types of entries"),
+            )
         }
         ("mount" | "mount-namespace", Errno::EPERM | Errno::EACCES) if seen.user_namespace => (
-            "overlay-in-user-namespace-unsupported",
+            causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED,
             format!("overlay may not be mounted in this user namespace ({})", error.errno()),
         ),
-        ("mount" | "mount-namespace", Errno::EPERM | Errno::EACCES) => {
-            ("outer-container-not-privileged", format!("overlay may not be mounted here ({})", error.errno()))
-        }
-        ("mount", Errno::ENODEV) => ("kernel-lacks-overlayfs", "the kernel has no overlay".to_owned()),
+        ("mount" | "mount-namespace", Errno::EPERM | Errno::EACCES) => (
+            causes::OUTER_CONTAINER_NOT_PRIVILEGED,
+            format!("overlay may not be mounted here ({})", error.errno()),
+        ),
+        ("mount", Errno::ENODEV) => (causes::KERNEL_LACKS_OVERLAYFS, "the kernel has no overlay".to_owned()),
         (_, _) if magic == OVERLAY => {
             (on_overlay, format!("{base} is itself on overlay, and overlay cannot be stacked on it"))
         }
         ("mount", _) if seen.user_namespace => (
-            "overlay-in-user-namespace-unsupported",
+            causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED,
             format!("overlay does not work on {kind} in this user namespace ({error})"),
         ),
         ("mount", _) if magic == FUSE => (
-            "data-root-filesystem-unsupported",
+            causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
             format!("{base} is on a FUSE file system, which overlay does not take ({error})"),
         ),
         ("mount", _) => (
-            "data-root-filesystem-unsupported",
+            causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
             format!("{base} is on {kind}, which overlay does not take ({error})"),
         ),
         (attempt, Errno::EPERM | Errno::EACCES | Errno::EOPNOTSUPP) => (
-            "data-root-refuses-metadata-changes",
+            causes::DATA_ROOT_REFUSES_METADATA_CHANGES,
             format!("overlay on {kind} in {base} fails at {attempt} ({error})"),
         ),
         (attempt, _) => (
-            "data-root-filesystem-unsupported",
+            causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
             format!("overlay on {kind} in {base} fails at {attempt} ({error})"),
         ),
     }

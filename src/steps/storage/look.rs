@@ -9,9 +9,9 @@ use crate::facts::filesystem;
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::programs::{self, Place, Said};
 use crate::facts::version::Version;
-use crate::host::{FileKind, FsInfo, Host};
+use crate::host::trial::{Trial, TrialReport};
+use crate::host::{FileKind, FsInfo, SystemReader};
 use crate::step::Cx;
-use crate::trial::{Trial, TrialReport};
 
 /// All of it.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ fn wanted(cx: &Cx<'_>, seen: &Seen) -> anyhow::Result<Option<Trial>> {
     if seen.kind != FileKind::Dir {
         return Ok(None);
     }
-    let dir = trial_base(cx.host, seen, &seen.data_root)?.join(format!(".dindcheck-{}", cx.plan.run));
+    let dir = trial_base(cx.host, seen, &seen.data_root)?.join(format!(".dindcheck-{}", cx.options.run));
     let overlay = super::driver::wants_overlay(seen);
     Ok(Some(Trial::Storage { dir, overlay, userxattr: seen.user_namespace }))
 }
@@ -96,7 +96,7 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
         trial: TrialReport::default(),
         user_namespace: UserNamespace::read(host)? != UserNamespace::Initial,
         lacks: lacks(host)?,
-        wanted: cx.plan.profile.storage.clone(),
+        wanted: cx.options.profile.storage.clone(),
         store: settings.store.clone(),
         dir,
         base,
@@ -104,7 +104,7 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
 }
 
 /// The version of containerd: its shim's, which was asked before and answers sooner.
-fn containerd(host: &dyn Host) -> anyhow::Result<Option<Version>> {
+fn containerd(host: &dyn SystemReader) -> anyhow::Result<Option<Version>> {
     let place = programs::find(host, "containerd-shim-runc-v2", &programs::path_dirs(host))?;
     let Place::At(path) = place else { return Ok(None) };
     Ok(match programs::ask(host, &path, programs::SHIM_VERSION, &[0, 2]) {
@@ -115,14 +115,18 @@ fn containerd(host: &dyn Host) -> anyhow::Result<Option<Version>> {
 
 /// Where to try. dockerd tries in the driver's own directory; a trial that was killed there would leave data
 /// behind that looks like the driver's, so that the data root beside it is taken if it is the same file system.
-fn trial_base(host: &dyn Host, seen: &Seen, data_root: &Path) -> anyhow::Result<PathBuf> {
+fn trial_base(host: &dyn SystemReader, seen: &Seen, data_root: &Path) -> anyhow::Result<PathBuf> {
     let (root, _) = filesystem::nearest(host, data_root)?;
     let below = seen.base.starts_with(&root) && host.stat(&root)?.dev == host.stat(&seen.base)?.dev;
     Ok(if below { root } else { seen.base.clone() })
 }
 
 /// Data of drivers that are gone: dockerd does not see it, and its images are missing without a word.
-fn forgotten(host: &dyn Host, version: Version, data_root: &Path) -> anyhow::Result<Vec<&'static str>> {
+fn forgotten(
+    host: &dyn SystemReader,
+    version: Version,
+    data_root: &Path,
+) -> anyhow::Result<Vec<&'static str>> {
     let ever = graphdrivers(Version::new(20, 10, 0));
     let mut found = Vec::new();
     for driver in ever.iter().filter(|driver| !graphdrivers(version).contains(driver)) {
@@ -137,7 +141,7 @@ fn forgotten(host: &dyn Host, version: Version, data_root: &Path) -> anyhow::Res
 }
 
 /// What drivers other than overlay need and is not here.
-fn lacks(host: &dyn Host) -> anyhow::Result<Vec<&'static str>> {
+fn lacks(host: &dyn SystemReader) -> anyhow::Result<Vec<&'static str>> {
     let mut lacks = Vec::new();
     let dirs = programs::path_dirs(host);
     for name in ["fuse-overlayfs", "zfs"] {

@@ -11,7 +11,8 @@ mod tests;
 
 use crate::facts::daemon::Daemon;
 use crate::facts::filesystem;
-use crate::step::{Cx, Finding, Level, Phase, Step};
+use crate::finding::{Finding, Level};
+use crate::step::{Cx, Phase, Step};
 
 use look::Seen;
 pub(super) use look::begin;
@@ -27,15 +28,15 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    if let Some(endpoint) = &cx.plan.attach {
+    if let Some(endpoint) = &cx.options.attach {
         let what = format!("a daemon that runs already is used ({endpoint}): its storage is its own matter");
         return Ok(vec![Finding::pass(what)]);
     }
-    let daemon = Daemon::read(cx.host, cx.plan)?;
+    let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let seen = look::look(cx, &daemon)?;
     let findings = judge(&seen);
     if findings.iter().all(|finding| finding.level != Level::Fail) {
-        cx.learned.borrow_mut().storage_driver = Some(driver::expected(&seen).to_owned());
+        cx.environment.borrow_mut().storage_driver = Some(driver::expected(&seen).to_owned());
     }
     Ok(findings)
 }

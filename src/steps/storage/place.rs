@@ -4,10 +4,10 @@ use nix::errno::Errno;
 
 use super::driver;
 use super::look::Seen;
-use crate::diagnosis::CauseId;
+use crate::diagnosis::causes;
 use crate::facts::filesystem;
+use crate::finding::Finding;
 use crate::host::{FileKind, HostError};
-use crate::step::Finding;
 
 /// Below this dockerd does not even start (its databases and containerd's take some MiB).
 const HARDLY_ANYTHING: u64 = 8 << 20;
@@ -16,7 +16,7 @@ const HARDLY_ANYTHING: u64 = 8 << 20;
 pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     if seen.kind != FileKind::Dir {
         let what = format!("{} is no directory, and {} must be one", seen.base.display(), seen.dir.display());
-        return vec![about(seen, Finding::fail(CauseId::new("data-root-not-writable"), what))];
+        return vec![about(seen, Finding::fail(causes::DATA_ROOT_NOT_WRITABLE, what))];
     }
     let plain = ["directory", "write"];
     let mut attempts = seen.trial.attempts.iter().filter(|attempt| plain.contains(&attempt.name.as_str()));
@@ -32,15 +32,14 @@ fn refusal(seen: &Seen, error: &HostError) -> Finding {
     let read_only = seen.mount.as_ref().map(|mount| (mount.is_read_only(), mount.is_super_read_only()));
     let (cause, what) = match (error.errno(), read_only) {
         (Errno::EROFS, Some((true, false))) => {
-            ("data-root-read-only", format!("{base} is mounted read-only; its file system is not"))
+            (causes::DATA_ROOT_READ_ONLY, format!("{base} is mounted read-only; its file system is not"))
         }
-        (Errno::EROFS, _) => ("data-root-read-only", format!("the file system of {base} is read-only")),
-        (Errno::ENOSPC, _) => ("disk-full", format!("{base} is full: no file of 8 KiB fits")),
-        (Errno::EDQUOT, _) => ("disk-full", format!("the quota of {base} is used up")),
-        _ => ("data-root-not-writable", format!("nothing can be written to {base}: {error}")),
+        (Errno::EROFS, _) => (causes::DATA_ROOT_READ_ONLY, format!("the file system of {base} is read-only")),
+        (Errno::ENOSPC, _) => (causes::DISK_FULL, format!("{base} is full: no file of 8 KiB fits")),
+        (Errno::EDQUOT, _) => (causes::DISK_FULL, format!("the quota of {base} is used up")),
+        _ => (causes::DATA_ROOT_NOT_WRITABLE, format!("nothing can be written to {base}: {error}")),
     };
-    let finding =
-        about(seen, Finding::fail(CauseId::new(cause), what)).with("errno", format!("{:?}", error.errno()));
+    let finding = about(seen, Finding::fail(cause, what)).with("errno", format!("{:?}", error.errno()));
     match read_only {
         Some((true, false)) => finding.hint(format!("mount -o remount,bind,rw {}", target(seen))),
         _ => finding,
@@ -54,13 +53,11 @@ fn space(seen: &Seen) -> Option<Finding> {
     let (dir, base) = (seen.dir.display(), seen.base.display());
     if seen.fs.free < HARDLY_ANYTHING {
         let what = format!("{dir} has {free} free: dockerd itself needs more");
-        return Some(
-            about(seen, Finding::fail(CauseId::new("disk-full"), what)).with("free_bytes", seen.fs.free),
-        );
+        return Some(about(seen, Finding::fail(causes::DISK_FULL, what)).with("free_bytes", seen.fs.free));
     }
     (seen.fs.free >> 20 < wanted).then(|| {
         let what = format!("{dir} has {free} free, and the profile wants {wanted} MiB");
-        about(seen, Finding::warn(CauseId::new("low-disk-space"), what))
+        about(seen, Finding::warn(causes::LOW_DISK_SPACE, what))
             .with("free_bytes", seen.fs.free)
             .hint(format!("free space below {base}, or mount a larger volume there"))
     })
@@ -71,7 +68,7 @@ fn inodes(seen: &Seen) -> Option<Finding> {
     let (free, wanted) = (seen.fs.inodes_free, seen.wanted.min_free_inodes);
     (seen.fs.inodes > 0 && free < wanted).then(|| {
         let what = format!("{} has {free} inodes free, and the profile wants {wanted}", seen.dir.display());
-        about(seen, Finding::warn(CauseId::new("low-inodes"), what))
+        about(seen, Finding::warn(causes::LOW_INODES, what))
     })
 }
 
@@ -83,7 +80,7 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
     let copies = driver::copies_layers(seen);
     let mut findings = Vec::new();
     if mount.options.contains("noexec") {
-        let cause = CauseId::new("data-root-noexec");
+        let cause = causes::DATA_ROOT_NOEXEC;
         findings.push(if copies {
             Finding::fail(
                 cause,
@@ -97,12 +94,8 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
         });
     }
     for (flag, cause, breaks) in [
-        ("nodev", CauseId::new("data-root-nodev"), "device nodes of images do not work"),
-        (
-            "nosuid",
-            CauseId::new("data-root-nosuid"),
-            "setuid programs such as sudo do not work in containers",
-        ),
+        ("nodev", causes::DATA_ROOT_NODEV, "device nodes of images do not work"),
+        ("nosuid", causes::DATA_ROOT_NOSUID, "setuid programs such as sudo do not work in containers"),
     ] {
         if copies && mount.options.contains(flag) {
             findings.push(Finding::warn(cause, format!("{} is mounted {flag}: {breaks}", target(seen))));

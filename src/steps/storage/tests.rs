@@ -8,9 +8,9 @@ use crate::facts::filesystem::{BTRFS, OVERLAY, TMPFS, XFS};
 use crate::facts::mounts::Mounts;
 use crate::facts::version::Version;
 use crate::host::fake::Fake;
+use crate::host::trial::TrialReport;
 use crate::host::{FileKind, FsInfo, HostError};
 use crate::testing::{check_with, learn, problems};
-use crate::trial::TrialReport;
 
 const EXT4: i64 = 0xef53;
 

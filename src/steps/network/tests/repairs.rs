@@ -1,11 +1,11 @@
 use super::*;
-use crate::plan::Wishes;
+use crate::options::PlanRequest;
 use crate::profile::Grant;
 
 /// What the repair did on that machine, and whether it got to its end.
 fn repaired(host: &Fake, grant: Grant) -> (anyhow::Result<()>, Vec<String>) {
     let args = ["--firewall-backend=nftables".to_owned()];
-    let wishes = Wishes { repair: Some(grant), daemon_args: args.into(), ..Wishes::default() };
+    let wishes = PlanRequest { repair: Some(grant), daemon_args: args.into(), ..PlanRequest::default() };
     let (end, changes) = crate::testing::repair_with(&STEP, host, &wishes);
     (end, changes.into_iter().map(|change| format!("{} | {}", change.did, change.undo)).collect())
 }

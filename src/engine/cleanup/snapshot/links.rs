@@ -1,0 +1,121 @@
+//! Which network interfaces does dockerd leave? Its bridge, and after SIGKILL the ends of containers on it. A network
+//! that was being made is in no daemon's store yet: of our own, the bridge is known by its name.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Restored, netlink};
+use crate::engine::cleanup::objects;
+use crate::host::SystemReader;
+
+/// Where the kernel lists them.
+const DIR: &str = "/sys/class/net";
+/// The bridge that dockerd makes (moby `libnetwork/drivers/bridge/bridge_linux.go`, `DefaultBridgeName`).
+const BRIDGE: &str = "docker0";
+
+/// The interfaces that were there, and the bridge that our network will have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Links {
+    before: BTreeSet<String>,
+    own: String,
+}
+
+impl Links {
+    /// Looks.
+    pub(super) fn take(host: &dyn SystemReader, run: &str) -> Self {
+        Self { before: names(host), own: objects::bridge(run) }
+    }
+
+    /// Removes dockerd's own that came to be.
+    pub(super) fn restore(&self, host: &dyn SystemReader, done: &mut Restored) {
+        for name in self.ours(host) {
+            done.note(format!("interface {name}"), netlink::delete_link(&name));
+        }
+    }
+
+    /// Those that are new and dockerd's: a bridge, and what is enslaved to it (first, since it would stay).
+    fn ours(&self, host: &dyn SystemReader) -> Vec<String> {
+        let now = names(host);
+        let mut ours = Vec::new();
+        for bridge in [BRIDGE, &self.own] {
+            if !now.contains(bridge) || self.before.contains(bridge) {
+                continue;
+            }
+            ours.extend(now.difference(&self.before).filter(|name| is_on(host, bridge, name)).cloned());
+            ours.push(bridge.to_owned());
+        }
+        ours
+    }
+}
+
+/// Removes one bridge with what is on it, and nothing else.
+pub(super) fn remove(host: &dyn SystemReader, bridge: &str, done: &mut Restored) {
+    for name in with_ports(host, bridge) {
+        done.note(format!("interface {name}"), netlink::delete_link(&name));
+    }
+}
+
+/// A bridge that is there, and first what is on it.
+fn with_ports(host: &dyn SystemReader, bridge: &str) -> Vec<String> {
+    let mut found: Vec<_> = names(host).into_iter().filter(|name| is_on(host, bridge, name)).collect();
+    found.extend(has(host, bridge).then(|| bridge.to_owned()));
+    found
+}
+
+/// Whether there is an interface of that name.
+pub(super) fn has(host: &dyn SystemReader, name: &str) -> bool {
+    host.lstat(&Path::new(DIR).join(name)).is_ok()
+}
+
+/// Whether an interface is a port of that bridge.
+fn is_on(host: &dyn SystemReader, bridge: &str, name: &str) -> bool {
+    let master = host.read_link(&Path::new(DIR).join(name).join("master"));
+    master.is_ok_and(|master| master.file_name().is_some_and(|master| master == bridge))
+}
+
+/// The names of all interfaces.
+fn names(host: &dyn SystemReader) -> BTreeSet<String> {
+    host.list(Path::new(DIR)).unwrap_or_default().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    #[test]
+    fn the_bridge_and_its_ports_are_ours_where_they_are_new() {
+        let host = Fake::new().dir("/sys/class/net/eth0");
+        let links = Links::take(&host, "cafe");
+        let host = host
+            .dir("/sys/class/net/docker0")
+            .link("/sys/class/net/veth1/master", "../docker0")
+            .link("/sys/class/net/veth2/master", "../br-theirs")
+            .dir("/sys/class/net/br-cafe00000000")
+            .link("/sys/class/net/veth3/master", "../br-cafe00000000")
+            .dir("/sys/class/net/br-beef00000000")
+            .dir("/sys/class/net/tun0");
+        assert_eq!(links.ours(&host), ["veth1", "docker0", "veth3", "br-cafe00000000"]);
+    }
+
+    #[test]
+    fn of_a_network_only_its_own_bridge_and_ports_are_ours() {
+        let host = Fake::new()
+            .dir("/sys/class/net/docker0")
+            .link("/sys/class/net/veth1/master", "../docker0")
+            .dir("/sys/class/net/br-cafe00000000")
+            .link("/sys/class/net/veth3/master", "../br-cafe00000000");
+        assert_eq!(with_ports(&host, &objects::bridge("cafe")), ["veth3", "br-cafe00000000"]);
+        assert!(with_ports(&host, &objects::bridge("beef")).is_empty());
+    }
+
+    #[test]
+    fn a_bridge_that_was_there_stays_with_its_ports() {
+        let host = Fake::new().dir("/sys/class/net/docker0");
+        let links = Links::take(&host, "cafe");
+        let host = host.link("/sys/class/net/veth1/master", "../docker0");
+        assert!(links.ours(&host).is_empty());
+    }
+}

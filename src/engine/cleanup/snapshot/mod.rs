@@ -1,0 +1,197 @@
+//! What does a dockerd leave on a machine, and how was it before?
+//!
+//! dockerd cleans up little when it stops: its bridge, firewall rules, cgroup directories, run-time directories
+//! and a forwarding switch stay. A [`Snapshot`] is the picture taken before it is started; what is there
+//! afterwards, was not there before, and is of a kind that dockerd makes, came to be through us and is taken
+//! away. Nothing else is touched, and not what lies in the data root: that is the daemon's.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::cleanup::objects;
+use crate::engine::cleanup::options::Options;
+use crate::facts::process;
+use crate::host::{HostError, HostResult, SystemReader, SystemWriter};
+
+mod cgroups;
+mod files;
+mod links;
+mod mounts;
+mod netlink;
+mod rules;
+mod survivors;
+mod sysctls;
+
+pub use survivors::{of_daemon, reap_and_kill};
+
+/// How a machine was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    world: String,
+    files: files::Files,
+    mounts: mounts::Targets,
+    cgroups: cgroups::Parents,
+    links: links::Links,
+    rules: rules::Rules,
+    switches: sysctls::Sysctls,
+}
+
+/// What came of taking things away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// What was taken away, in words.
+    pub removed: Vec<String>,
+    /// What could not be.
+    pub left: Vec<String>,
+}
+
+impl Snapshot {
+    /// The picture before a run starts a dockerd with these options.
+    pub fn take(host: &dyn SystemReader, options: &Options, run: &str) -> Self {
+        Self {
+            world: world(host),
+            files: files::Files::take(host, options),
+            mounts: mounts::Targets::take(host),
+            cgroups: cgroups::Parents::take(host, options),
+            links: links::Links::take(host, run),
+            rules: rules::Rules::take(host),
+            switches: sysctls::Sysctls::take(host),
+        }
+    }
+
+    /// Takes away what is new. The daemon and everything that ran under it must have ended. `scratch` is a
+    /// directory of ours for a file that a program must read.
+    pub fn restore(
+        &self,
+        host: &dyn SystemReader,
+        machine: &dyn SystemWriter,
+        options: &Options,
+        scratch: &Path,
+    ) -> Restored {
+        let mut done = Restored::default();
+        // After a restart of the outer container the namespaces are new ones, and nothing in them is ours.
+        if self.world == world(host) {
+            self.mounts.restore(host, machine, options, &mut done);
+            self.cgroups.restore(host, machine, &mut done);
+            self.links.restore(host, &mut done);
+            self.rules.restore(host, machine, scratch, &mut done);
+            self.switches.restore(host, machine, &mut done);
+        }
+        self.files.restore(host, machine, &mut done);
+        done
+    }
+}
+
+/// Whether the bridge of a run's network is here.
+pub fn has_network(host: &dyn SystemReader, run: &str) -> bool {
+    links::has(host, &objects::bridge(run))
+}
+
+/// Takes away what stays of a run's network that no daemon knows any more: one whose making or removal failed half-way,
+/// as with a firewall whose chains somebody flushed, leaves its bridge (moby
+/// `libnetwork/drivers/bridge/bridge_linux.go`, `createNetwork`).
+pub fn remove_network(
+    host: &dyn SystemReader,
+    machine: &dyn SystemWriter,
+    run: &str,
+    scratch: &Path,
+) -> Restored {
+    let mut done = Restored::default();
+    let bridge = objects::bridge(run);
+    links::remove(host, &bridge, &mut done);
+    rules::Rules::remove_of(&bridge, host, machine, scratch, &mut done);
+    done
+}
+
+/// Which world a process lives in: its network and mount namespaces, and the first process of its process
+/// namespace.
+fn world(host: &dyn SystemReader) -> String {
+    let namespace = |name: &str| {
+        let link = host.read_link(Path::new(&format!("/proc/self/ns/{name}"))).ok();
+        link.map(|link| link.display().to_string()).unwrap_or_default()
+    };
+    let first = process::find(host, 1).map_or(0, |process| process.id.start);
+    format!("{} {} {first}", namespace("net"), namespace("mnt"))
+}
+
+impl Restored {
+    /// Writes down how it went.
+    fn note(&mut self, what: impl Into<String>, result: HostResult<()>) {
+        match result {
+            Err(error) if !error.is_absent() => self.left.push(format!("{}: {error}", what.into())),
+            _ => self.removed.push(what.into()),
+        }
+    }
+}
+
+/// A path with the links on the way to it followed: `/var/run` is mostly a link to `/run`.
+fn real(host: &dyn SystemReader, path: &Path) -> PathBuf {
+    let mut at = PathBuf::from("/");
+    let mut left: Vec<_> = path.components().rev().map(|part| part.as_os_str().to_owned()).collect();
+    let mut links = 0;
+    while let Some(part) = left.pop() {
+        if part == "/" {
+            continue;
+        }
+        match host.read_link(&at.join(&part)) {
+            Ok(target) if links < 16 => {
+                links += 1;
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                left.extend(target.components().rev().map(|part| part.as_os_str().to_owned()));
+            }
+            _ if part == ".." => {
+                at.pop();
+            }
+            _ if part == "." => {}
+            _ => at.push(part),
+        }
+    }
+    at
+}
+
+/// Removes a tree, never following a link. Every failure is told; the rest goes on.
+fn remove_tree(
+    host: &dyn SystemReader,
+    machine: &dyn SystemWriter,
+    path: &Path,
+    failed: &mut Vec<HostError>,
+) {
+    use crate::host::FileKind;
+    let removed = match host.lstat(path) {
+        Ok(stat) if stat.kind == FileKind::Dir => {
+            for name in host.list(path).unwrap_or_default() {
+                remove_tree(host, machine, &path.join(name), failed);
+            }
+            machine.remove_dir(path)
+        }
+        Ok(_) => machine.remove_file(path),
+        Err(error) => Err(error),
+    };
+    failed.extend(removed.err().filter(|error| !error.is_absent()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    #[test]
+    fn links_on_the_way_are_followed() {
+        let host = Fake::new().dir("/run/docker").link("/var/run", "../run").link("/a", "/var/run/docker");
+        assert_eq!(real(&host, Path::new("/var/run/docker")), Path::new("/run/docker"));
+        assert_eq!(real(&host, Path::new("/a/x")), Path::new("/run/docker/x"));
+        assert_eq!(real(&host, Path::new("/none/x")), Path::new("/none/x"));
+    }
+
+    #[test]
+    fn a_link_in_a_tree_is_removed_and_not_followed() {
+        let host = Fake::new().file("/keep/file", "x").dir("/t").link("/t/link", "/keep").file("/t/d/f", "");
+        let mut failed = Vec::new();
+        remove_tree(&host, &host, Path::new("/t"), &mut failed);
+        assert!(failed.is_empty(), "{failed:?}");
+        assert!(host.exists(Path::new("/keep/file")).unwrap() && !host.exists(Path::new("/t")).unwrap());
+    }
+}

@@ -1,0 +1,147 @@
+//! Is a container reached from here? Its port is visited at its own address and wherever it is published, all at
+//! once, while the probe in it greets.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bollard::models::NetworkSettings;
+use futures_util::future::join_all;
+use nix::errno::Errno;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::facts::routes::Routes;
+use crate::host::{HostError, HostResult, SystemReader};
+use crate::probe::net::addresses;
+use crate::probe::serve::GREETING;
+
+/// No visit takes longer: everything is on this machine.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where a port is visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// The container's own address on its bridge.
+    Container,
+    /// A loopback address of this machine: the userland proxy, or a rule of the nat table with hairpin.
+    Loopback,
+    /// This machine's own address to the outside: a rule of the nat table.
+    Own,
+}
+
+/// A visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// Which way.
+    pub way: Way,
+    /// Where.
+    pub to: SocketAddr,
+    /// How long it took, or what was in the way.
+    pub end: HostResult<Duration>,
+}
+
+/// Where the container's port is to be found.
+pub fn places(network: &NetworkSettings, port: u16, own: Option<Ipv4Addr>) -> Vec<(Way, SocketAddr)> {
+    let mut places = Vec::new();
+    let endpoints = network.networks.iter().flatten().map(|(_, endpoint)| endpoint);
+    let addresses = endpoints.filter_map(|endpoint| endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok());
+    places.extend(addresses.map(|address| (Way::Container, SocketAddr::new(address, port))));
+    let bindings = network.ports.iter().flatten().filter(|(name, _)| **name == format!("{port}/tcp"));
+    for binding in bindings.filter_map(|(_, bindings)| bindings.as_ref()).flatten() {
+        let Some(port) = binding.host_port.as_deref().and_then(|port| port.parse().ok()) else { continue };
+        let host: Option<IpAddr> = binding.host_ip.as_deref().and_then(|ip| ip.parse().ok());
+        match host {
+            Some(IpAddr::V6(ip)) if ip.is_unspecified() => {
+                places.push((Way::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
+            }
+            Some(ip) if !ip.is_unspecified() => places.push((Way::Own, SocketAddr::new(ip, port))),
+            _ => {
+                places.push((Way::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+                places.extend(own.map(|own| (Way::Own, SocketAddr::from((own, port)))));
+            }
+        }
+    }
+    places
+}
+
+/// This machine's address on the interface of its default route.
+pub fn own_address(host: &dyn SystemReader) -> Option<Ipv4Addr> {
+    let routes = Routes::read(host).ok()?;
+    let device = &routes.defaults().first()?.device;
+    addresses(device).iter().find_map(|address| address.parse().ok())
+}
+
+/// Visits them all at once.
+pub async fn all(places: Vec<(Way, SocketAddr)>) -> Vec<Visit> {
+    join_all(places.into_iter().map(|(way, to)| visit(way, to))).await
+}
+
+/// Visits one, and waits for the greeting.
+async fn visit(way: Way, to: SocketAddr) -> Visit {
+    let start = Instant::now();
+    let error = |op: &'static str, errno: Errno| HostError::new(op, to.to_string(), errno);
+    let greeted = async {
+        let failed = |op| move |error: std::io::Error| HostError::io(op, to.to_string(), &error);
+        let mut stream = TcpStream::connect(to).await.map_err(failed("connect to"))?;
+        let mut said = vec![0; GREETING.len()];
+        match stream.read_exact(&mut said).await {
+            Ok(_) if said == GREETING => Ok(start.elapsed()),
+            Ok(_) => Err(error("be greeted by", Errno::EPROTO)),
+            // A proxy that reaches nobody accepts and hangs up.
+            Err(early) if early.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(error("be greeted by", Errno::ECONNRESET))
+            }
+            Err(other) => Err(failed("be greeted by")(other)),
+        }
+    };
+    let end = tokio::time::timeout(PATIENCE, greeted).await;
+    Visit { way, to, end: end.unwrap_or_else(|_| Err(error("reach", Errno::ETIMEDOUT))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(bindings: &serde_json::Value) -> NetworkSettings {
+        serde_json::from_value(json!({
+            "Ports": {"7009/tcp": bindings, "1/tcp": null},
+            "Networks": {"bridge": {"IPAddress": "172.18.0.2"}},
+        }))
+        .unwrap()
+    }
+
+    fn ways(bindings: &serde_json::Value, own: Option<Ipv4Addr>) -> Vec<String> {
+        let found = places(&settings(bindings), 7009, own);
+        found.into_iter().map(|(way, to)| format!("{way:?} {to}")).collect()
+    }
+
+    #[test]
+    fn a_port_is_visited_wherever_it_is_published() {
+        let both = json!([{"HostIp": "0.0.0.0", "HostPort": "32768"}, {"HostIp": "::", "HostPort": "32769"}]);
+        assert_eq!(
+            ways(&both, Some(Ipv4Addr::new(10, 0, 0, 2))),
+            [
+                "Container 172.18.0.2:7009",
+                "Loopback 127.0.0.1:32768",
+                "Own 10.0.0.2:32768",
+                "Loopback [::1]:32769"
+            ]
+        );
+        assert_eq!(ways(&json!([]), None), ["Container 172.18.0.2:7009"]);
+        let one = json!([{"HostIp": "10.1.1.1", "HostPort": "5"}]);
+        assert_eq!(ways(&one, None), ["Container 172.18.0.2:7009", "Own 10.1.1.1:5"]);
+    }
+
+    #[test]
+    fn a_greeting_is_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let rude = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = rude.local_addr().unwrap();
+        let hangs_up = std::thread::spawn(move || drop(rude.accept()));
+        let visits = runtime.block_on(all(vec![(Way::Own, to)]));
+        assert_eq!(visits[0].end.as_ref().unwrap_err().errno(), Errno::ECONNRESET);
+        hangs_up.join().unwrap();
+    }
+}

@@ -1,0 +1,160 @@
+//! How is the API spoken? At one version that both sides know, over a unix socket or TCP.
+//!
+//! bollard 0.21.1 never puts a version into the path, and a daemon answers an unversioned path at its newest
+//! version. So the version is agreed on here (`GET /version`, itself unversioned) and then pinned into every
+//! path.
+
+use bollard::{ClientVersion, Docker};
+
+use self::http::Answer;
+use crate::engine::Versions;
+use crate::engine::docker::error::{EngineError, EngineResult};
+use crate::engine::docker::tls::Fault;
+use crate::facts::endpoint::Endpoint;
+
+pub mod error;
+pub mod http;
+pub mod tls;
+
+/// The newest API version whose every request made here was tried.
+const OUR_MAX: (u32, u32) = (1, 52);
+/// The oldest (Docker 1.12): what came later is not asked for.
+const OUR_MIN: (u32, u32) = (1, 24);
+/// bollard's own limit for response heads, in seconds; ours are shorter.
+const HEAD_TIMEOUT: u64 = 3600;
+
+/// A plain question; any status is an answer.
+pub async fn ask(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<Answer> {
+    let answer =
+        http::request(endpoint, "GET", path).await.map_err(|error| of_io(endpoint, doing, &error))?;
+    if answer.wants_tls() {
+        return Err(of_tls(endpoint, doing, Fault::Wanted));
+    }
+    Ok(answer)
+}
+
+/// What an error of a connection is.
+fn of_io(endpoint: &Endpoint, doing: &str, error: &std::io::Error) -> EngineError {
+    if let Some(fault) = Fault::behind(error) {
+        return of_tls(endpoint, doing, fault);
+    }
+    let (doing, reason) = (doing.to_owned(), error.to_string());
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => EngineError::Junk { doing, reason },
+        _ => EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason },
+    }
+}
+
+/// A fault of TLS.
+fn of_tls(endpoint: &Endpoint, doing: &str, fault: Fault) -> EngineError {
+    EngineError::Tls { doing: doing.to_owned(), endpoint: endpoint.clone(), fault: Box::new(fault) }
+}
+
+/// A plain question whose answer is JSON.
+pub async fn ask_json(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<serde_json::Value> {
+    let answer = ask(endpoint, doing, path).await?;
+    let doing = doing.to_owned();
+    match answer.status {
+        200 => serde_json::from_slice(&answer.body)
+            .map_err(|error| EngineError::Junk { doing, reason: error.to_string() }),
+        status => Err(EngineError::Refused { doing, status, message: answer.message() }),
+    }
+}
+
+/// Reads `/version`, and chooses.
+pub fn versions(json: &serde_json::Value) -> Versions {
+    let text = |key: &str| json.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let (max, min) = (text("ApiVersion"), text("MinAPIVersion"));
+    let used = choose(parse(&max), parse(&min)).map(|(major, minor)| format!("{major}.{minor}"));
+    Versions { engine: text("Version"), max, min, used }
+}
+
+/// The newest version that both sides know. A daemon that tells no oldest version (before 1.24) has none.
+fn choose(max: Option<(u32, u32)>, min: Option<(u32, u32)>) -> Option<(u32, u32)> {
+    let used = OUR_MAX.min(max?);
+    (used >= OUR_MIN && min.is_none_or(|min| used >= min)).then_some(used)
+}
+
+/// `1.45`.
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let (major, minor) = version.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// The API at this version.
+pub fn client(endpoint: &Endpoint, version: &str) -> EngineResult<Docker> {
+    let unused = ClientVersion { major_version: 1, minor_version: 41 };
+    let docker = match endpoint {
+        Endpoint::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), HEAD_TIMEOUT, &unused),
+        Endpoint::Tcp(address) => {
+            Docker::connect_with_http(&format!("tcp://{address}"), HEAD_TIMEOUT, &unused)
+        }
+        #[cfg(feature = "tls")]
+        Endpoint::Tls(secured) => crate::engine::docker::tls::client::client(secured, HEAD_TIMEOUT, &unused),
+        #[cfg(not(feature = "tls"))]
+        Endpoint::Tls(_) => Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into()),
+    };
+    let docker = docker.map_err(|error| of_bollard(endpoint, "connect", &error))?;
+    let prefix = format!("/v{version}");
+    Ok(docker.with_request_modifier(move |mut request| {
+        let path = request.uri().path().to_owned();
+        if !path.starts_with("/v1.") {
+            let pinned = request.uri().to_string().replacen(&path, &format!("{prefix}{path}"), 1);
+            if let Ok(uri) = pinned.parse() {
+                *request.uri_mut() = uri;
+            }
+        }
+        request
+    }))
+}
+
+/// What an error of bollard is.
+pub fn of_bollard(endpoint: &Endpoint, doing: &str, error: &bollard::errors::Error) -> EngineError {
+    use bollard::errors::Error;
+    let doing = doing.to_owned();
+    match error {
+        Error::DockerResponseServerError { status_code, message } => {
+            EngineError::Refused { doing, status: *status_code, message: message.trim().to_owned() }
+        }
+        Error::DockerStreamError { error } => {
+            EngineError::Refused { doing, status: 0, message: error.trim().to_owned() }
+        }
+        Error::JsonDataError { message, .. } => EngineError::Junk { doing, reason: message.clone() },
+        other => match Fault::behind(other) {
+            Some(fault) => EngineError::Tls { doing, endpoint: endpoint.clone(), fault: Box::new(fault) },
+            None => EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason: chain(other) },
+        },
+    }
+}
+
+/// An error with what is behind it: hyper's own words alone say nothing.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut inner = error.source();
+    while let Some(error) = inner {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        inner = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_common_version_is_used() {
+        let used = |max: &str, min: &str| {
+            versions(&serde_json::json!({"Version": "x", "ApiVersion": max, "MinAPIVersion": min})).used
+        };
+        assert_eq!(used("1.41", "1.12").as_deref(), Some("1.41"));
+        assert_eq!(used("1.55", "1.40").as_deref(), Some("1.52"));
+        assert_eq!(used("1.60", "1.53"), None, "too new");
+        assert_eq!(used("1.23", ""), None, "too old");
+        assert_eq!(used("1.24", "").as_deref(), Some("1.24"));
+        assert_eq!(used("", ""), None);
+    }
+}

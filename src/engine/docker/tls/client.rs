@@ -1,0 +1,147 @@
+//! How is TLS spoken to a daemon? With the files that the docker CLI uses, by rustls.
+//!
+//! ca.pem is the only authority that is trusted. cert.pem and key.pem show who we are; without either of them nothing
+//! is shown, which a daemon with `--tls` alone accepts (docker/cli `cli/flags/options.go`, `SetDefaultOptions`).
+#![allow(clippy::disallowed_methods, reason = "the client's own certificates, behind the engine's door")]
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bollard::{BollardRequest, ClientVersion, Docker};
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Response, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::Fault;
+use crate::facts::endpoint::TlsEndpoint;
+use crate::host::HostError;
+
+/// Everything that a connection needs.
+#[derive(Clone)]
+struct Way {
+    address: String,
+    name: ServerName<'static>,
+    connector: TlsConnector,
+}
+
+/// Connects, with the certificates of that directory.
+pub async fn connect(to: &TlsEndpoint) -> io::Result<TlsStream<TcpStream>> {
+    Way::new(to).map_err(io::Error::other)?.connect().await
+}
+
+/// bollard's client over such connections, one for each request.
+pub fn client(
+    to: &TlsEndpoint,
+    timeout: u64,
+    version: &ClientVersion,
+) -> Result<Docker, bollard::errors::Error> {
+    let way = Way::new(to).map_err(|fault| bollard::errors::Error::from(io::Error::other(fault)))?;
+    let transport = move |request: BollardRequest| {
+        let way = way.clone();
+        async move { way.request(request).await }
+    };
+    Docker::connect_with_custom_transport(
+        transport,
+        Some(format!("https://{}", to.address)),
+        timeout,
+        version,
+    )
+}
+
+impl Way {
+    fn new(to: &TlsEndpoint) -> Result<Self, Fault> {
+        let TlsEndpoint { address, keys } = to;
+        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host)
+            .map_err(|error| Fault::Other(format!("{address} names no host: {error}")))?;
+        let connector = TlsConnector::from(Arc::new(config(keys)?));
+        Ok(Self { address: address.clone(), name, connector })
+    }
+
+    async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(&self.address).await?;
+        self.connector.connect(self.name.clone(), stream).await
+    }
+
+    /// One request over a connection of its own, which may be turned into a stream (attach, exec).
+    async fn request(
+        self,
+        mut request: BollardRequest,
+    ) -> Result<Response<Incoming>, bollard::errors::Error> {
+        let stream = self.connect().await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection.with_upgrades());
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        if let Ok(uri) = path.parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+        let host = HeaderValue::from_str(&self.address).unwrap_or(HeaderValue::from_static("docker"));
+        request.headers_mut().insert(HOST, host);
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+/// What is trusted, and who we are.
+fn config(keys: &Path) -> Result<ClientConfig, Fault> {
+    let mut roots = RootCertStore::empty();
+    let ca = keys.join("ca.pem");
+    for certificate in certificates(&ca)? {
+        roots.add(certificate).map_err(|error| unusable(&ca, &error))?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Fault::Other(error.to_string()))?
+        .with_root_certificates(roots);
+    let (cert, key) = (keys.join("cert.pem"), keys.join("key.pem"));
+    if is_absent(&cert) && is_absent(&key) {
+        return Ok(builder.with_no_client_auth());
+    }
+    let key_der = PrivateKeyDer::from_pem_slice(&read(&key)?).map_err(|error| unusable(&key, &error))?;
+    builder.with_client_auth_cert(certificates(&cert)?, key_der).map_err(|error| unusable(&key, &error))
+}
+
+/// The certificates in a file; there must be one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let bytes = read(path)?;
+    let all = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    let all = all.map_err(|error| unusable(path, &error))?;
+    if all.is_empty() {
+        return Err(Fault::Content(format!("{} holds no certificate", path.display())));
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    std::fs::read(path).map_err(|error| Fault::File(HostError::io("read", path, &error)))
+}
+
+fn is_absent(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn unusable(path: &Path, error: &dyn Error) -> Fault {
+    Fault::Content(format!("{} cannot be used: {error}", path.display()))
+}
+
+/// What an error of rustls means.
+pub(super) fn told(error: &(dyn Error + Send + Sync + 'static)) -> Option<Fault> {
+    use rustls::Error as Tls;
+    let error = error.downcast_ref::<Tls>()?;
+    let text = error.to_string();
+    Some(match error {
+        Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => Fault::Server(text),
+        Tls::AlertReceived(_) => Fault::Client(text),
+        Tls::InvalidMessage(_) => Fault::Plain(text),
+        _ => Fault::Other(text),
+    })
+}

@@ -1,0 +1,214 @@
+//! What is asked of the outer daemon for one container? Made, given the binary, asked, and removed.
+#![allow(clippy::disallowed_methods, reason = "this program itself, to be copied")]
+
+use std::io::Read;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder, WaitContainerOptions,
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use super::request::{self, PROGRAM, Pull, Request};
+use super::{Outer, Tried};
+use crate::engine::docker::of_bollard;
+use crate::engine::dockerd::wait::Watch;
+use crate::engine::{EngineError, EngineResult};
+
+/// For everything that takes no time.
+pub(super) const SHORT: Duration = Duration::from_secs(30);
+/// For the removal of a container with all that runs in it.
+const REMOVAL: Duration = Duration::from_secs(60);
+/// How long the daemon may take to notice that a container has ended in which nothing can be run any more.
+const NOTICED: Duration = Duration::from_secs(2);
+/// The most that is kept of a stream.
+const MOST: usize = 8 << 20;
+
+/// What a program in the container said.
+pub(super) struct Said {
+    pub(super) code: i64,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+impl Said {
+    /// It was no answer of dindcheck: it could not be run, or was ended.
+    pub(super) fn junk(&self) -> EngineError {
+        let words = [&self.stderr[..], &self.stdout[..]].concat();
+        let reason = format!("exit code {}: {}", self.code, String::from_utf8_lossy(&words).trim());
+        EngineError::Junk { doing: "check inside the container".to_owned(), reason }
+    }
+}
+
+impl Outer<'_> {
+    /// Pulls the image where that is wanted.
+    pub(super) async fn provide(&self, image: &str, request: &Request) -> EngineResult<()> {
+        let there = match request.pull {
+            Pull::Never => return Ok(()),
+            Pull::Always => false,
+            Pull::Missing => self.docker.inspect_image(image).await.is_ok(),
+        };
+        if there {
+            return Ok(());
+        }
+        let platform = request.platform.clone().unwrap_or_default();
+        let options = CreateImageOptionsBuilder::default().from_image(image).platform(&platform).build();
+        let mut pulled = self.docker.create_image(Some(options), None, None);
+        while let Some(piece) = pulled.next().await {
+            piece.map_err(self.failed("pull the image"))?;
+        }
+        Ok(())
+    }
+
+    /// Creates the container; where `--privileged` is refused, one with its parts.
+    pub(super) async fn create(
+        &self,
+        image: &str,
+        request: &Request,
+        tried: &mut Tried,
+    ) -> EngineResult<String> {
+        match self.create_with(image, request, true).await {
+            Err(EngineError::Refused { status: 403, message, .. }) => {
+                tried.notes.push(format!(
+                    "the outer daemon gives no --privileged ({message}): a list of capabilities is used instead"
+                ));
+                self.create_with(image, request, false).await
+            }
+            done => done,
+        }
+    }
+
+    pub(super) async fn create_with(
+        &self,
+        image: &str,
+        request: &Request,
+        privileged: bool,
+    ) -> EngineResult<String> {
+        let body = serde_json::from_value(request.body(image, &self.run, privileged));
+        let doing = "create the container";
+        let body: bollard::models::ContainerCreateBody =
+            body.map_err(|error| EngineError::Junk { doing: doing.to_owned(), reason: error.to_string() })?;
+        let platform = request.platform.clone().unwrap_or_default();
+        let options = CreateContainerOptionsBuilder::default().platform(&platform).build();
+        let made = Box::pin(self.within(doing, SHORT, async {
+            self.docker.create_container(Some(options), body).await.map_err(self.failed(doing))
+        }));
+        let id = made.await?.id;
+        match self.within("copy dindcheck into the container", SHORT, self.upload(&id)).await {
+            Ok(()) => Ok(id),
+            Err(error) => self.remove(&id).await.and(Err(error)),
+        }
+    }
+
+    /// Copies this program into the container, piece by piece.
+    pub(super) async fn upload(&self, id: &str) -> EngineResult<()> {
+        let doing = "copy dindcheck into the container";
+        let own = |error: std::io::Error| crate::host::HostError::io("read", "/proc/self/exe", &error);
+        let mut program = std::fs::File::open("/proc/self/exe").map_err(own)?;
+        let size = program.metadata().map_err(own)?.len();
+        let pieces = std::iter::from_fn(move || {
+            let mut piece = vec![0; 256 << 10];
+            match program.read(&mut piece) {
+                Ok(length @ 1..) => Some(Bytes::copy_from_slice(&piece[..length])),
+                _ => None,
+            }
+        });
+        let archive =
+            std::iter::once(request::head(size).into()).chain(pieces).chain([request::tail(size).into()]);
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let body = bollard::body_stream(stream::iter(archive));
+        self.docker.upload_to_container(id, Some(options), body).await.map_err(self.failed(doing))
+    }
+
+    pub(super) async fn start(&self, id: &str) -> EngineResult<()> {
+        self.docker.start_container(id, None).await.map_err(self.failed("start the container"))
+    }
+
+    /// Runs dindcheck in the container.
+    pub(super) async fn exec(&self, id: &str, words: &[String]) -> EngineResult<Said> {
+        let doing = "run dindcheck in the container";
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            user: Some("0".to_owned()),
+            privileged: Some(true),
+            cmd: Some(std::iter::once(PROGRAM.to_owned()).chain(words.iter().cloned()).collect()),
+            ..CreateExecOptions::default()
+        };
+        let mut said = Said { code: -1, stdout: Vec::new(), stderr: Vec::new() };
+        let made = self.docker.create_exec(id, options).await.map_err(self.failed(doing))?;
+        if let StartExecResults::Attached { mut output, .. } =
+            self.docker.start_exec(&made.id, None).await.map_err(self.failed(doing))?
+        {
+            while let Some(Ok(piece)) = output.next().await {
+                match piece {
+                    LogOutput::StdErr { message } => keep(&mut said.stderr, &message),
+                    LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                        keep(&mut said.stdout, &message);
+                    }
+                    LogOutput::StdIn { .. } => {}
+                }
+            }
+        }
+        let ended = self.docker.inspect_exec(&made.id).await.map_err(self.failed(doing))?;
+        said.code = ended.exit_code.unwrap_or(-1);
+        Ok(said)
+    }
+
+    /// The exit code of a container that has ended, or is about to: none of one that runs.
+    pub(super) async fn ended(&self, id: &str) -> Option<i64> {
+        use bollard::errors::Error::DockerContainerWaitError;
+        let mut waiting = std::pin::pin!(self.docker.wait_container(id, None::<WaitContainerOptions>));
+        match tokio::time::timeout(NOTICED, waiting.next()).await.ok()?? {
+            Ok(end) => Some(end.status_code),
+            Err(DockerContainerWaitError { code, .. }) => Some(code),
+            Err(_) => None,
+        }
+    }
+
+    /// What the container said.
+    pub(super) async fn log(&self, id: &str) -> EngineResult<Vec<u8>> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
+        let (mut lines, mut text) = (self.docker.logs(id, Some(options)), Vec::new());
+        while let Some(piece) = lines.next().await {
+            keep(&mut text, &piece.map_err(self.failed("read the container's log"))?.into_bytes());
+        }
+        Ok(text)
+    }
+
+    pub(super) async fn remove(&self, id: &str) -> EngineResult<()> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let watch = Watch { interrupt: None, daemon: None };
+        let removed = async {
+            self.docker.remove_container(id, Some(options)).await.map_err(self.failed("remove the container"))
+        };
+        watch.until("remove the container", REMOVAL, removed).await
+    }
+
+    /// Waits with a deadline, and with an eye on the user's signals.
+    pub(super) async fn within<T>(
+        &self,
+        doing: &str,
+        limit: Duration,
+        work: impl Future<Output = EngineResult<T>>,
+    ) -> EngineResult<T> {
+        Watch { interrupt: Some(self.interrupt), daemon: None }.until(doing, limit, work).await
+    }
+
+    pub(super) fn failed<'f>(
+        &'f self,
+        doing: &'f str,
+    ) -> impl Fn(bollard::errors::Error) -> EngineError + 'f {
+        move |error| of_bollard(&self.endpoint, doing, &error)
+    }
+}
+
+/// Keeps a piece of a stream, up to a bound.
+fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
+    let room = MOST.saturating_sub(kept.len());
+    kept.extend_from_slice(&piece[..piece.len().min(room)]);
+}

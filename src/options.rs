@@ -1,0 +1,82 @@
+//! What was asked for: the request as it was typed, and the options of a run that every layer below the plan may know.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::daemon::Invocation;
+use crate::facts::endpoint::Endpoint;
+use crate::profile::{Format, Grant, Profile};
+
+/// What was typed, as far as it shapes a plan.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct PlanRequest {
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--repair`.
+    pub repair: Option<Grant>,
+    /// `--until`: the last step that runs.
+    pub until: Option<String>,
+    /// `--only`: the steps that run.
+    pub only: Vec<String>,
+    /// `--keep-going`.
+    pub keep_going: bool,
+    /// `--keep-daemon`.
+    pub keep_daemon: bool,
+    /// `--attach`.
+    pub attach: Option<String>,
+    /// `--image`.
+    pub image: Option<String>,
+    /// `--format`.
+    pub format: Option<Format>,
+    /// Steps of the environment phase only (a replay).
+    pub environment_only: bool,
+    /// Further arguments of dockerd.
+    pub daemon_args: Vec<String>,
+    /// The daemon is to live long: without `--debug`, whatever the profile says.
+    pub quiet_daemon: bool,
+}
+
+/// Which image is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageChoice {
+    /// Made in memory from this binary: needs no registry.
+    Builtin,
+    /// A reference: present, or to be pulled.
+    Reference(String),
+}
+
+/// The options of a run.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// A short id of this run; whatever dindcheck creates carries it.
+    pub run: String,
+    /// The profile, with what was typed already in it.
+    pub profile: Profile,
+    /// A running daemon to use instead of starting one.
+    pub attach: Option<Endpoint>,
+    /// The image to run.
+    pub image: ImageChoice,
+    /// Leave the inner daemon running after success.
+    pub keep_daemon: bool,
+    /// The ids of the steps that run, in order.
+    pub runs: Vec<&'static str>,
+}
+
+impl RunOptions {
+    /// Whether the step of this id runs.
+    pub fn runs(&self, id: &str) -> bool {
+        self.runs.contains(&id)
+    }
+
+    /// How the inner daemon is started.
+    pub fn daemon(&self) -> Invocation<'_> {
+        let daemon = &self.profile.daemon;
+        Invocation {
+            command: &daemon.command,
+            args: &daemon.args,
+            data_root: daemon.data_root.as_deref(),
+            debug: daemon.debug,
+        }
+    }
+}
