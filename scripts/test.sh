@@ -11,11 +11,11 @@ export DINDCHECK_FULL=$full
 
 # Part; what it plays; seconds on two quiet processors with a warm bed, of the sample and of everything.
 parts=(
-    "build|the binary, and every test|210|210"
+    "build|the binary, and every test|220|220"
     "unit|what needs neither root nor an engine|15|15"
-    "worlds|real outer containers with real engines in them|330|800"
-    "sandbox|the fault matrix, in namespaces|180|330"
-    "vm|other kernels and cgroups, in virtual machines|400|900"
+    "worlds|real outer containers with real engines in them|260|720"
+    "sandbox|the fault matrix, in namespaces|160|300"
+    "vm|other kernels and cgroups, in virtual machines|460|960"
 )
 logs=target/test
 began=$SECONDS
