@@ -153,6 +153,7 @@ fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Res
     {
         anyhow::bail!("interrupted by {signal}");
     }
+    debug_assert!(worst(&findings) <= step.worst, "{} finds worse than its `worst` says", step.id);
     for finding in &mut findings {
         let weight = finding.cause.and_then(|cause| plan.options.profile.causes.get(cause.as_str()));
         finding.level = weight.map_or(finding.level, |weight| (*weight).into());

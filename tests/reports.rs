@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use anyhow::bail;
 use dindcheck::diagnosis::{CauseId, causes};
 use dindcheck::engine::fake::FakeEngine;
-use dindcheck::finding::{Finding, Reach};
+use dindcheck::finding::{Finding, Level, Reach};
 use dindcheck::host::fake::Fake;
 use dindcheck::interrupt::Interrupt;
 use dindcheck::options::PlanRequest;
@@ -33,7 +33,16 @@ const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 const NASTY: &str = "a <b> & \"c\" ]]> | `d` \u{1b}[31m\u{7}\n::error::x %0A é";
 
 const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>) -> Step {
-    Step { id, title: "a step", why: "It is a test.", phase, check, repair: None }
+    Step {
+        id,
+        title: "a step",
+        why: "It is a test.",
+        phase,
+        worst: Level::Fail,
+        needs: &[],
+        check,
+        repair: None,
+    }
 }
 fn passes(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(vec![Finding::pass("fine").with("path", "/x")])

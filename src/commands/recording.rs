@@ -15,6 +15,7 @@ use crate::host::{SystemReader, SystemWriter};
 use crate::options::PlanRequest;
 use crate::plan::Plan;
 use crate::profile::Format;
+use crate::steps;
 
 /// A run that is being recorded.
 pub struct Saved<'h> {
@@ -39,7 +40,7 @@ impl<'h> Saved<'h> {
 
     /// Writes what was seen.
     pub fn save(mut self, run: &str, wishes: &PlanRequest) -> anyhow::Result<()> {
-        let recording = self.recorder.recording(run, wishes);
+        let recording = self.recorder.recording(run, &steps::environment(), wishes);
         let written = serde_json::to_writer_pretty(&mut self.file, &recording).map_err(std::io::Error::from);
         let written = written.and_then(|()| self.file.flush());
         written.with_context(|| format!("--record: write {}", self.path.display()))
@@ -57,7 +58,8 @@ pub fn request(replay: &Replay, format: Option<Format>) -> anyhow::Result<PlanRe
     let recorded = replay.recording().request.clone();
     let recorded: PlanRequest =
         serde_json::from_value(recorded).context("--replay: `wishes` of the recording is invalid")?;
-    Ok(PlanRequest { format: format.or(recorded.format), ..recorded })
+    let recorded_steps = Some(replay.recording().steps.clone());
+    Ok(PlanRequest { format: format.or(recorded.format), recorded_steps, ..recorded })
 }
 
 /// The plan of a recording: its own run and options, and the environment phase alone.

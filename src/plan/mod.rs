@@ -18,6 +18,9 @@ mod endpoint;
 
 pub use endpoint::endpoint;
 
+/// Why a replay skips a step that is newer than its recording.
+pub const NOT_RECORDED: &str = "not in this recording";
+
 /// What will be done.
 pub struct Plan {
     /// What the layers below know of the run.
@@ -53,17 +56,16 @@ impl Plan {
         let image = image_choice(request.image.as_deref().unwrap_or(&profile.image.reference))?;
         let attach = request.attach.as_deref().map(|url| endpoint(host, url)).transpose()?;
         let steps = planned(&profile, request)?;
+        let runs: Vec<_> =
+            steps.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.step).collect();
         let options = RunOptions {
             run: run_id(host.identity().pid),
             profile,
             attach,
             image,
             keep_daemon: request.keep_daemon,
-            runs: steps
-                .iter()
-                .filter(|planned| planned.skip.is_none())
-                .map(|planned| planned.step.id)
-                .collect(),
+            runs: runs.iter().map(|step| step.id).collect(),
+            needs: runs.iter().flat_map(|step| step.needs).copied().collect(),
         };
         Ok(Self { options, steps, keep_going: request.keep_going })
     }
@@ -84,6 +86,13 @@ fn planned(profile: &Profile, request: &PlanRequest) -> anyhow::Result<Vec<Plann
     let without_daemon = mode(steps::DAEMON_START) == Mode::Skip;
     let reason = |index: usize, step: &Step| match () {
         () if mode(step.id) == Mode::Skip => Some(format!("profile {}", profile.name)),
+        () if request
+            .recorded_steps
+            .as_ref()
+            .is_some_and(|ids| !needs_daemon(step) && !ids.iter().any(|id| id == step.id)) =>
+        {
+            Some(NOT_RECORDED.to_owned())
+        }
         () if request.environment_only && needs_daemon(step) => Some("not in a replay".to_owned()),
         () if needs_daemon(step) && without_daemon => Some(format!("{} is skipped", steps::DAEMON_START)),
         () if last.is_some_and(|last| index > last && !goes_with(step, &steps::ALL[last])) => {
@@ -235,6 +244,16 @@ mod tests {
         let error =
             plan(&PlanRequest { only: vec!["cgroups".into()], ..PlanRequest::default() }).err().unwrap();
         assert!(format!("{error:#}").contains("cgroup-mounts"), "{error:#}");
+    }
+
+    #[test]
+    fn replay_skips_a_step_that_its_recording_does_not_have() {
+        let recorded = Some(vec!["privileges".to_owned(), "mounts".to_owned()]);
+        let request =
+            PlanRequest { environment_only: true, recorded_steps: recorded, ..PlanRequest::default() };
+        assert_eq!(running(&request), ["privileges", "mounts"]);
+        let plan = plan(&request).unwrap();
+        assert_eq!(plan.steps[1].skip.as_deref(), Some(NOT_RECORDED));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::world::{Line, Played, Suite, World};
 use crate::{logs, replay};
 
 /// The last step of the environment phase.
-pub(crate) const LAST: &str = "daemon-state";
+pub(crate) const LAST: &str = dindcheck::steps::LAST_OF_ENVIRONMENT;
 
 /// So many rows run at a time: a row waits for daemons more than it works.
 const AT_ONCE: usize = 3;
