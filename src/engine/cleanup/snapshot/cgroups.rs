@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Restored;
-use crate::engine::cleanup::options::Options;
 use crate::facts::cgroup::ROOT;
+use crate::facts::daemon::Layout;
 use crate::facts::mounts::Mounts;
 use crate::host::{FileKind, SystemReader, SystemWriter};
 
@@ -26,9 +26,9 @@ pub(super) struct Parents {
 
 impl Parents {
     /// Looks.
-    pub(super) fn take(host: &dyn SystemReader, options: &Options) -> Self {
+    pub(super) fn take(host: &dyn SystemReader, layout: &Layout) -> Self {
         let mut parents = Self::default();
-        let name = options.cgroup_parent.as_deref().unwrap_or("docker");
+        let name = layout.cgroup_parent.as_deref().unwrap_or("docker");
         // A slice belongs to systemd, which removes it itself.
         let first = Path::new(name.trim_start_matches('/')).iter().next();
         let Some(first) = first.filter(|_| Path::new(name).extension().is_none_or(|end| end != "slice"))
@@ -104,7 +104,7 @@ mod tests {
     use nix::errno::Errno;
 
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     const MOUNTS: &str = "30 20 0:30 /x /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn only_a_parent_that_was_not_there_goes() {
         let host = world();
-        let parents = Parents::take(&host, &options::read(&host, &[]));
+        let parents = Parents::take(&host, &Layout::read(&host, &[]));
         host.set("/sys/fs/cgroup/cpu/docker/abc/deep/tasks", "");
         let host = host.dir("/sys/fs/cgroup/cpu/docker/abc");
         let mut done = Restored::default();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_cgroup_with_a_process_is_left_and_told() {
         let host = world().fails("remove_dir", "/sys/fs/cgroup/cpu/docker", Errno::EBUSY, None);
-        let parents = Parents::take(&host, &options::read(&host, &[]));
+        let parents = Parents::take(&host, &Layout::read(&host, &[]));
         let host = host.dir("/sys/fs/cgroup/cpu/docker");
         let mut done = Restored::default();
         parents.restore(&host, &host, &mut done);
@@ -143,7 +143,7 @@ mod tests {
     fn a_slice_is_left_to_systemd() {
         let args = vec!["--cgroup-parent=system.slice".to_owned()];
         let host = world();
-        assert_eq!(Parents::take(&host, &options::read(&host, &args)), Parents::default());
+        assert_eq!(Parents::take(&host, &Layout::read(&host, &args)), Parents::default());
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         let host = Fake::new()
             .file("/proc/self/mountinfo", "30 20 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
             .file("/sys/fs/cgroup/cgroup.subtree_control", "cpu\n");
-        let parents = Parents::take(&host, &options::read(&host, &[]));
+        let parents = Parents::take(&host, &Layout::read(&host, &[]));
         host.set("/sys/fs/cgroup/cgroup.subtree_control", "cpu memory\n");
         let mut done = Restored::default();
         parents.restore(&host, &host, &mut done);

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Restored, real, remove_tree};
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
+use crate::facts::daemon::settings::SYSTEM_CONTAINERD;
 use crate::facts::endpoint::Endpoint;
 use crate::host::{FileKind, HostError, SystemReader, SystemWriter};
 
-/// The socket of a containerd that is not dockerd's own; what lies beside it is not ours.
-const SYSTEM_CONTAINERD: &str = "/run/containerd/containerd.sock";
 /// More entries than this below one place are not looked through: it is not the place we take it for.
 const MOST: usize = 20_000;
 
@@ -31,25 +30,27 @@ struct Place {
 
 impl Files {
     /// Looks.
-    pub(super) fn take(host: &dyn SystemReader, options: &Options) -> Self {
+    pub(super) fn take(host: &dyn SystemReader, layout: &Layout) -> Self {
         let mut places = vec![
-            options.exec_root.clone(),
-            options.pidfile.clone(),
+            layout.exec_root.clone(),
+            layout.pidfile.clone(),
             PathBuf::from("/etc/docker"),
             PathBuf::from("/opt/containerd"),
             PathBuf::from("/run/xtables.lock"),
         ];
-        if let Endpoint::Unix(socket) = &options.endpoint {
+        if let Endpoint::Unix(socket) = &layout.endpoint {
             places.push(socket.clone());
         }
+        // What lies beside a containerd that is not dockerd's own is not ours.
         let is_own =
-            options.containerd.is_none() && !host.exists(Path::new(SYSTEM_CONTAINERD)).unwrap_or(true);
+            layout.containerd.is_none() && !host.exists(Path::new(SYSTEM_CONTAINERD)).unwrap_or(true);
         if is_own {
             places.push(PathBuf::from("/run/containerd"));
         }
         let mut files = Self::default();
-        for path in places {
-            let path = real(host, &path);
+        // An empty path is no file, as of a daemon without a pid file.
+        for path in places.iter().filter(|path| !path.as_os_str().is_empty()) {
+            let path = real(host, path);
             let mut before = BTreeSet::new();
             collect(host, &path, &mut before);
             if before.len() < MOST && files.0.iter().all(|place| place.path != path) {
@@ -100,7 +101,7 @@ fn collect(host: &dyn SystemReader, path: &Path, found: &mut BTreeSet<PathBuf>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     fn world() -> Fake {
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn only_what_is_new_goes() {
         let host = world();
-        let files = Files::take(&host, &options::read(&host, &[]));
+        let files = Files::take(&host, &Layout::read(&host, &[]));
         for path in ["/run/docker/containerd/containerd.pid", "/run/docker.pid", "/run/containerd/s/x"] {
             host.set(path, "");
         }
@@ -130,9 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_without_a_pid_file_does_not_make_the_root_directory_its_own() {
+        let host = world();
+        let files = Files::take(&host, &Layout::read(&host, &["--pidfile=".to_owned()]));
+        host.set("/theirs", "");
+        let mut done = Restored::default();
+        files.restore(&host, &host, &mut done);
+        assert_eq!(done, Restored::default());
+    }
+
+    #[test]
     fn beside_a_system_containerd_nothing_is_touched() {
         let host = world().file(SYSTEM_CONTAINERD, "");
-        let files = Files::take(&host, &options::read(&host, &[]));
+        let files = Files::take(&host, &Layout::read(&host, &[]));
         host.set("/run/containerd/io.containerd/new", "");
         let mut done = Restored::default();
         files.restore(&host, &host, &mut done);
@@ -142,7 +153,7 @@ mod tests {
     #[test]
     fn what_cannot_be_removed_is_told() {
         let host = world().fails("remove_file", "/run/docker.pid", nix::errno::Errno::EROFS, None);
-        let files = Files::take(&host, &options::read(&host, &[]));
+        let files = Files::take(&host, &Layout::read(&host, &[]));
         host.set("/run/docker.pid", "7");
         let mut done = Restored::default();
         files.restore(&host, &host, &mut done);

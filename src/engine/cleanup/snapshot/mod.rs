@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::cleanup::objects;
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
 use crate::facts::process;
 use crate::host::{HostError, HostResult, SystemReader, SystemWriter};
 
@@ -47,13 +47,13 @@ pub struct Restored {
 }
 
 impl Snapshot {
-    /// The picture before a run starts a dockerd with these options.
-    pub fn take(host: &dyn SystemReader, options: &Options, run: &str) -> Self {
+    /// The picture before a run starts a dockerd of this layout.
+    pub fn take(host: &dyn SystemReader, layout: &Layout, run: &str) -> Self {
         Self {
             world: world(host),
-            files: files::Files::take(host, options),
+            files: files::Files::take(host, layout),
             mounts: mounts::Targets::take(host),
-            cgroups: cgroups::Parents::take(host, options),
+            cgroups: cgroups::Parents::take(host, layout),
             links: links::Links::take(host, run),
             rules: rules::Rules::take(host),
             switches: sysctls::Sysctls::take(host),
@@ -66,13 +66,13 @@ impl Snapshot {
         &self,
         host: &dyn SystemReader,
         machine: &dyn SystemWriter,
-        options: &Options,
+        layout: &Layout,
         scratch: &Path,
     ) -> Restored {
         let mut done = Restored::default();
         // After a restart of the outer container the namespaces are new ones, and nothing in them is ours.
         if self.world == world(host) {
-            self.mounts.restore(host, machine, options, &mut done);
+            self.mounts.restore(host, machine, layout, &mut done);
             self.cgroups.restore(host, machine, &mut done);
             self.links.restore(host, &mut done);
             self.rules.restore(host, machine, scratch, &mut done);

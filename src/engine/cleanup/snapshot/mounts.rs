@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Restored, real};
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
 use crate::facts::mounts::Mounts;
 use crate::host::{SystemReader, SystemWriter};
 
@@ -30,10 +30,10 @@ impl Targets {
         &self,
         host: &dyn SystemReader,
         machine: &dyn SystemWriter,
-        options: &Options,
+        layout: &Layout,
         done: &mut Restored,
     ) {
-        let roots = [real(host, &options.exec_root), real(host, &options.data_root)];
+        let roots = [real(host, &layout.exec_root), real(host, &layout.data_root)];
         let mut left = self.0.clone();
         let now = Mounts::read(host).unwrap_or_default().0;
         let mut new = Vec::new();
@@ -53,7 +53,7 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     const BEFORE: &str = "20 1 254:0 / / rw - ext4 /dev/vda rw\n\
@@ -72,7 +72,7 @@ mod tests {
             ),
         );
         let mut done = Restored::default();
-        targets.restore(&host, &host, &options::read(&host, &[]), &mut done);
+        targets.restore(&host, &host, &Layout::read(&host, &[]), &mut done);
         assert_eq!(done.removed, ["mount on /run/docker/netns/x", "mount on /var/lib/docker"]);
     }
 }

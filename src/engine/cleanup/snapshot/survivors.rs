@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
 use crate::facts::process::{self, Process, ProcessId};
 use crate::host::SystemReader;
 
@@ -16,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What belongs to a daemon: what descends from it, what is in its process group, what names its containerd's
 /// socket or config on its command line (shims are nobody's children), and what descends from those.
-pub fn of_daemon(host: &dyn SystemReader, daemon: ProcessId, options: &Options) -> Vec<Process> {
+pub fn of_daemon(host: &dyn SystemReader, daemon: ProcessId, layout: &Layout) -> Vec<Process> {
     let all = process::all(host);
-    let place = format!("{}/", options.exec_root.join("containerd").display());
+    let place = format!("{}/", layout.exec_root.join("containerd").display());
     let is_ours = |one: &&Process| {
         let younger = one.id.start >= daemon.start && one.id.pid != daemon.pid;
         younger && (one.group == daemon.pid || names_containerd(&one.command, &place))
@@ -69,7 +69,7 @@ pub fn reap_and_kill(host: &dyn SystemReader, processes: &[Process]) -> Vec<Proc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     fn put(host: Fake, pid: i32, parent: i32, group: i32, start: u64, command: &str) -> Fake {
@@ -94,7 +94,7 @@ mod tests {
             host = put(host, pid, parent, group, start, command);
         }
         let daemon = ProcessId { pid: 10, start: 500 };
-        let found = of_daemon(&host, daemon, &options::read(&host, &[]));
+        let found = of_daemon(&host, daemon, &Layout::read(&host, &[]));
         let pids: Vec<_> = found.iter().map(|one| one.id.pid).collect();
         assert_eq!(pids, [11, 20, 21, 32]);
     }
