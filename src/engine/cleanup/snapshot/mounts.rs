@@ -1,5 +1,5 @@
-//! Which mounts does dockerd leave? Network namespaces below its run-time directory, and after SIGKILL the
-//! roots of containers below its data root.
+//! Mounts that dockerd leaves: network namespaces below its exec root, and after SIGKILL the roots of containers below its
+//! data root.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use crate::facts::daemon::Layout;
 use crate::facts::mounts::Mounts;
 use crate::host::{SystemReader, SystemWriter};
 
-/// How many mounts there were on each target.
+/// The number of mounts on each target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Targets(BTreeMap<PathBuf, usize>);
 
 impl Targets {
-    /// Looks.
+    /// Takes the snapshot.
     pub(super) fn take(host: &dyn SystemReader) -> Self {
         let mut targets = BTreeMap::new();
         for mount in Mounts::read(host).unwrap_or_default().0 {
@@ -25,7 +25,7 @@ impl Targets {
         Self(targets)
     }
 
-    /// Unmounts what is new below the daemon's directories, the latest first.
+    /// Unmounts the new mounts below the daemon's directories, the latest first.
     pub(super) fn restore(
         &self,
         host: &dyn SystemReader,
@@ -60,7 +60,7 @@ mod tests {
                           21 20 254:0 /v /var/lib/docker rw - ext4 /dev/vda rw\n";
 
     #[test]
-    fn new_mounts_below_the_daemons_directories_go_the_latest_first() {
+    fn new_mounts_below_the_daemons_directories_are_unmounted_the_latest_first() {
         let host = Fake::new().file("/proc/self/mountinfo", BEFORE).dir("/run").link("/var/run", "/run");
         let targets = Targets::take(&host);
         host.set(
