@@ -3,7 +3,7 @@
 //! The environment is looked at, so that the plan can name the repairs that this world would get. Checks leave
 //! the world as it was, and nothing is granted, so nothing is touched.
 
-use crate::engine::fake::FakeEngine;
+use crate::engine::NoEngine;
 use crate::facts::daemon::command_line;
 use crate::finding::Outcome;
 use crate::host::live::Live;
@@ -62,8 +62,7 @@ fn look(
     wishes.environment_only = true;
     let mut plan = Plan::new(host, &wishes)?;
     plan.options.run = run.map_or(plan.options.run, ToOwned::to_owned);
-    let engine = FakeEngine::default();
-    let doors = Doors { host, machine, engine: &engine, interrupt: &Interrupt::default() };
+    let doors = Doors { host, machine, engine: &NoEngine, interrupt: &Interrupt::default() };
     Ok(runner::run(&plan, &doors, &mut |_| {}))
 }
 

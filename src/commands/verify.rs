@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::cli;
-use crate::engine::fake::FakeEngine;
+use crate::engine::NoEngine;
 use crate::engine::live::LiveEngine;
 use crate::exit::Verdict;
 use crate::host::live::Live;
@@ -82,8 +82,7 @@ fn through(
 fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
     let outputs = Outputs::open(&args.checks.output)?;
-    let engine = FakeEngine::default();
-    let doors = Doors { host: replay, machine: replay, engine: &engine, interrupt: &Interrupt::default() };
+    let doors = Doors { host: replay, machine: replay, engine: &NoEngine, interrupt: &Interrupt::default() };
     carry_out(&plan, &doors, outputs, Told::AsPlanned)
 }
 

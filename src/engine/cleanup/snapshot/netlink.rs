@@ -1,4 +1,4 @@
-//! How is a network interface removed without a program for it? By one rtnetlink message (`rtnetlink(7)`).
+//! Removes a network interface by an rtnetlink message (`rtnetlink(7)`), so that no program is needed for it.
 
 use std::path::PathBuf;
 
@@ -14,28 +14,28 @@ use crate::host::{HostError, HostResult};
 const RTM_DELLINK: u16 = 17;
 /// `linux/if_link.h`
 const IFLA_IFNAME: u16 = 3;
-/// `linux/netlink.h`: a request that is to be acknowledged.
+/// `linux/netlink.h`: a request that wants an acknowledgement.
 const NLM_F_REQUEST_ACK: u16 = 1 | 4;
 /// `linux/netlink.h`
 const NLMSG_ERROR: u16 = 2;
 
 /// Removes the interface of this name.
 pub(super) fn delete_link(name: &str) -> HostResult<()> {
-    ask(&message(name)).map_err(|errno| HostError::new("remove the interface", PathBuf::from(name), errno))
+    send(&message(name)).map_err(|errno| HostError::new("remove the interface", PathBuf::from(name), errno))
 }
 
 /// Sends a message and reads its acknowledgement.
-fn ask(message: &[u8]) -> Result<(), Errno> {
+fn send(message: &[u8]) -> Result<(), Errno> {
     let socket =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
     sendto(socket.as_raw_fd(), message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut answer = [0; 4096];
     let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    verdict(&answer[..length])
+    acknowledgement(&answer[..length])
 }
 
-/// The message: header (length, type, flags, sequence, port), `ifinfomsg`, one attribute with the name. Numbers
-/// are in the machine's own order.
+/// The message: header (length, type, flags, sequence, port), `ifinfomsg`, one attribute with the name. Numbers are in
+/// native byte order.
 fn message(name: &str) -> Vec<u8> {
     let attribute = u16::try_from(4 + name.len() + 1).unwrap_or(u16::MAX);
     let mut body = vec![0; 16];
@@ -54,8 +54,8 @@ fn message(name: &str) -> Vec<u8> {
     message
 }
 
-/// An acknowledgement is an error message with number 0.
-fn verdict(answer: &[u8]) -> Result<(), Errno> {
+/// The result in an acknowledgement: an error message, with number 0 for success. A missing interface is a success.
+fn acknowledgement(answer: &[u8]) -> Result<(), Errno> {
     let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
     let number = answer.get(16..20).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
     match (kind, number) {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_message_is_as_the_kernel_wants_it() {
+    fn a_message_has_the_length_and_the_attribute_of_rtnetlink() {
         let message = message("docker0");
         assert_eq!(message.len(), 44);
         assert_eq!(u32::from_ne_bytes(message[..4].try_into().unwrap()), 44);
@@ -80,16 +80,16 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_understood() {
+    fn an_acknowledgement_is_read() {
         let answer = |kind: u16, number: i32| {
             let mut bytes = vec![0; 20];
             bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
             bytes[16..20].copy_from_slice(&number.to_ne_bytes());
-            verdict(&bytes)
+            acknowledgement(&bytes)
         };
         assert_eq!(answer(NLMSG_ERROR, 0), Ok(()));
-        assert_eq!(answer(NLMSG_ERROR, -(Errno::ENODEV as i32)), Ok(()), "gone is gone");
+        assert_eq!(answer(NLMSG_ERROR, -(Errno::ENODEV as i32)), Ok(()), "a missing interface");
         assert_eq!(answer(NLMSG_ERROR, -(Errno::EPERM as i32)), Err(Errno::EPERM));
-        assert_eq!(verdict(&[0; 3]), Err(Errno::EPROTO));
+        assert_eq!(acknowledgement(&[0; 3]), Err(Errno::EPROTO));
     }
 }
