@@ -14,6 +14,7 @@ use crate::host::trial::{Trial, TrialReport};
 
 pub mod fake;
 pub mod live;
+pub(crate) mod netlink;
 mod prefetch;
 pub mod recorded;
 pub mod recording;
