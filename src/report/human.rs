@@ -89,10 +89,7 @@ fn repaired(step: &StepReport) -> String {
 
 /// `0.4 ms`, `1.83 s`.
 fn duration(duration: std::time::Duration) -> String {
-    match duration.as_secs_f64() {
-        seconds if seconds >= 1.0 => format!("{seconds:.2}{TIE}s"),
-        seconds => format!("{:.1}{TIE}ms", seconds * 1000.0),
-    }
+    crate::text::took(duration.as_secs_f64() * 1000.0).replace(' ', &TIE.to_string())
 }
 
 /// The whole report: first what failed and what to do, then the ladder.
