@@ -19,7 +19,8 @@ pub(super) fn output(text: &str) -> Result<(String, PathBuf), String> {
 
 /// A format that has room for several images.
 pub(super) fn of_images() -> impl TypedValueParser<Value = &'static Format> {
-    let values = formats::of_images().into_iter().map(|format| PossibleValue::new(format.name).help(format.about));
+    let values =
+        formats::of_images().into_iter().map(|format| PossibleValue::new(format.name).help(format.about));
     PossibleValuesParser::new(values).try_map(|name| formats::find(&name))
 }
 
@@ -28,7 +29,10 @@ pub(super) fn output_of_images(text: &str) -> Result<(String, PathBuf), String> 
     let (format, file) = output(text)?;
     let valid = formats::of_images();
     if valid.iter().all(|valid| valid.name != format) {
-        return Err(format!("{format} has no room for several images; use {}", formats::names(" or ", &valid)));
+        return Err(format!(
+            "{format} has no room for several images; use {}",
+            formats::names(" or ", &valid)
+        ));
     }
     Ok((format, file))
 }

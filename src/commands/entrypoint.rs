@@ -37,8 +37,13 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     let check =
         CheckRequest { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
-    let request =
-        Request { task, errand: check, on_failure: args.on_failure, on_death, stop_timeout: args.stop_timeout };
+    let request = Request {
+        task,
+        errand: check,
+        on_failure: args.on_failure,
+        on_death,
+        stop_timeout: args.stop_timeout,
+    };
     entrypoint::run(host, request)
 }
 

@@ -18,7 +18,8 @@ use crate::{cli, exit};
 pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.host.as_deref().unwrap_or_default())?;
     // Invalid options are found before anything is started.
-    let checked = PlanRequest { profile: args.profile.clone(), repair: args.repair, ..PlanRequest::default() };
+    let checked =
+        PlanRequest { profile: args.profile.clone(), repair: args.repair, ..PlanRequest::default() };
     let run = Plan::new(host, &checked)?.options.run;
     let outputs = Outputs::open(&args.output)?;
     let interrupt = Interrupt::listen()?;

@@ -95,7 +95,11 @@ impl<'p> Row<'p> {
     /// What would become of the step, for people.
     fn prospect(&self) -> String {
         let Some(step) = self.checked else {
-            return self.planned.skip.as_ref().map_or("would run".to_owned(), |why| format!("skipped: {why}"));
+            return self
+                .planned
+                .skip
+                .as_ref()
+                .map_or("would run".to_owned(), |why| format!("skipped: {why}"));
         };
         match step.outcome {
             Outcome::Errored(_) => step.error().unwrap_or_default(),

@@ -104,7 +104,8 @@ fn run_and_report(
     });
     outputs.write(&report);
     let is_brief = style == SummaryStyle::BriefWhereSound && report.verdict() == Verdict::Sound;
-    print(&report, if is_brief { &brief::FORMAT } else { plan.format }).context("write the report to stdout")?;
+    print(&report, if is_brief { &brief::FORMAT } else { plan.format })
+        .context("write the report to stdout")?;
     Ok(report.verdict().exit_code())
 }
 

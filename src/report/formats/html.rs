@@ -6,10 +6,10 @@ use askama::Template;
 
 use super::Format;
 use super::page::FailureDetails;
+use crate::finding::Level;
 use crate::image_check;
 use crate::report::Report;
 use crate::report::document::{Document, FindingEntry, StepEntry};
-use crate::finding::Level;
 
 /// The format.
 pub static FORMAT: Format = Format {

@@ -113,7 +113,9 @@ fn repair_details(step: &StepReport) -> String {
     if let Some(more) = repair.changes.len().checked_sub(CHANGES).filter(|more| *more > 0) {
         rows.push(below('+', &format!("and {more} more changes, each with its undo in the JSON report")));
     }
-    rows.extend(repair.error.as_ref().map(|error| below('!', &format!("the repair did not succeed: {error}"))));
+    rows.extend(
+        repair.error.as_ref().map(|error| below('!', &format!("the repair did not succeed: {error}"))),
+    );
     rows.iter().map(|row| format!("{row}\n")).collect()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The values of `--format` and `--output`, the `format:` of a profile, the formats of `dindcheck image` and the README's
 //! table come from [`ALL`]. To add a format, write its file and its line in `formats!` below; then `cargo test --test reports`
-names the command that adds it to the README.
+//! names the command that adds it to the README.
 
 use std::io::{self, Write};
 
