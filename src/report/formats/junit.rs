@@ -1,14 +1,24 @@
-//! What does a CI server show that reads JUnit? Every step as a test case of its own.
+//! The format `junit`: JUnit's XML with a test case for each step.
 
 use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Report, StepReport};
+use super::Format;
 use crate::finding::{Finding, Level, Outcome};
+use crate::report::{Report, StepReport};
 
-/// Writes the report as JUnit's XML.
-pub fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+/// The format.
+pub static FORMAT: Format = Format {
+    name: "junit",
+    about: "JUnit's XML, with a test case for each step",
+    readers: "GitLab, Jenkins and others that show test results",
+    for_people: false,
+    render,
+    render_images: None,
+};
+
+fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut suite = TestSuite::new("dindcheck");
     suite.set_time(report.duration);
     suite.add_property(("run", report.run.as_str()));
@@ -26,18 +36,18 @@ pub fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     whole.serialize(out).map_err(io::Error::other)
 }
 
-/// A step.
+/// A step as a test case.
 fn case(step: &StepReport) -> TestCase {
     let mut case = TestCase::new(step.step.id, status(step));
     case.set_classname(format!("dindcheck.{}", step.step.phase.name())).set_time(step.duration);
-    let said: String = step.findings.iter().map(words).collect();
-    if !said.is_empty() {
-        case.set_system_out(said);
+    let output: String = step.findings.iter().map(text_of).collect();
+    if !output.is_empty() {
+        case.set_system_out(output);
     }
     case
 }
 
-/// How it counts.
+/// How a step counts.
 fn status(step: &StepReport) -> TestCaseStatus {
     let mut status = match &step.outcome {
         Outcome::Passed | Outcome::Warned | Outcome::Repaired => return TestCaseStatus::success(),
@@ -46,16 +56,16 @@ fn status(step: &StepReport) -> TestCaseStatus {
             status.set_message(reason.as_str());
             return status;
         }
-        Outcome::Errored(error) => {
+        Outcome::Errored(_) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_message(format!("could not look: {error:#}"));
+            status.set_message(step.error().unwrap_or_default());
             return status;
         }
         Outcome::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
     if let Some(finding) = step.last_failing() {
         status.set_message(finding.what.as_str());
-        status.set_description(words(finding));
+        status.set_description(text_of(finding));
         if let Some(cause) = finding.cause {
             status.set_type(cause.as_str());
         }
@@ -64,16 +74,16 @@ fn status(step: &StepReport) -> TestCaseStatus {
 }
 
 /// A finding with its evidence and what to do.
-fn words(finding: &Finding) -> String {
+fn text_of(finding: &Finding) -> String {
     let level = match finding.level {
         Level::Pass => "",
         Level::Warn => "warning: ",
         Level::Fail => "failure: ",
     };
-    let remedy = finding.hint.clone().or_else(|| {
-        let cause = finding.cause.filter(|_| finding.level > Level::Pass)?;
-        Some(crate::diagnosis::cause(cause).remedy.to_owned())
-    });
+    let remedy = match finding.level {
+        Level::Pass => finding.hint.as_deref(),
+        Level::Warn | Level::Fail => finding.remedy(),
+    };
     let evidence = finding.evidence.iter().map(|(key, value)| format!("  {key}: {value}\n"));
     let mut text = format!("{level}{}\n{}", finding.what, evidence.collect::<String>());
     if let Some(remedy) = remedy {
@@ -82,7 +92,7 @@ fn words(finding: &Finding) -> String {
     text
 }
 
-/// What stands for the steps that were still to come when this was written.
+/// Stands for the steps that follow, in a report of a run that has not ended.
 fn unfinished() -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_message("the run did not come to its end");
