@@ -1,6 +1,7 @@
-//! What does a plan come to? Check, repair, the same check again, stop: the only place that concludes.
+//! Runs a plan: checks each step, repairs it where that is granted, checks it again, and stops at the first failure.
+//!
+//! This is the only place that concludes: steps report findings.
 
-use crate::report::Event;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
@@ -11,16 +12,16 @@ use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Planned};
 use crate::profile::Mode;
 use crate::repair_log::RepairLog;
-use crate::report::{Report, StepReport};
+use crate::report::{Event, Report, StepReport};
 use crate::step::{Cx, Step};
 use crate::steps;
 use crate::workload::Workload;
 
-/// The doors that a run goes through.
+/// What a run reads, changes and talks to.
 pub struct Doors<'d> {
-    /// Looks at the machine.
+    /// Reads from the machine.
     pub host: &'d dyn SystemReader,
-    /// Changes it, for repairs.
+    /// Changes the machine, for repairs.
     pub machine: &'d dyn SystemWriter,
     /// Docker.
     pub engine: &'d dyn Engine,
@@ -28,7 +29,7 @@ pub struct Doors<'d> {
     pub interrupt: &'d Interrupt,
 }
 
-/// Runs the plan to its end, or to its first failure.
+/// Runs the plan, and passes every event to `watch`.
 pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) -> Report {
     let start = Instant::now();
     let environment = RefCell::new(Environment::default());
@@ -47,16 +48,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         all_passed: &all_passed,
         workload: &workload,
     };
-    let mut report = Report {
-        run: options.run.clone(),
-        profile: options.profile.name.clone(),
-        environment: Environment::default(),
-        steps: Vec::with_capacity(plan.steps.len()),
-        leftovers: Vec::new(),
-        diagnosis: None,
-        complete: false,
-        duration: Duration::ZERO,
-    };
+    let mut report = empty_report(plan);
     steps::begin(doors.host, options);
     for planned in &plan.steps {
         let reason = skip_reason(planned, plan, &report, doors);
@@ -65,7 +57,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         }
         let started = start.elapsed();
         let mut concluded = match reason {
-            Some(reason) => blank(planned.step, Outcome::Skipped(reason)),
+            Some(reason) => without_findings(planned.step, Outcome::Skipped(reason)),
             None => conclude(planned, plan, &cx, doors),
         };
         concluded.started = started;
@@ -83,7 +75,21 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     report
 }
 
-/// Why a step does not run, if it does not.
+/// The report of a run that has not checked anything yet.
+fn empty_report(plan: &Plan) -> Report {
+    Report {
+        run: plan.options.run.clone(),
+        profile: plan.options.profile.name.clone(),
+        environment: Environment::default(),
+        steps: Vec::with_capacity(plan.steps.len()),
+        leftovers: Vec::new(),
+        diagnosis: None,
+        complete: false,
+        duration: Duration::ZERO,
+    }
+}
+
+/// Why a step does not run, or none if it runs.
 fn skip_reason(planned: &Planned, plan: &Plan, report: &Report, doors: &Doors<'_>) -> Option<String> {
     if let Some(reason) = &planned.skip {
         return Some(reason.clone());
@@ -92,18 +98,18 @@ fn skip_reason(planned: &Planned, plan: &Plan, report: &Report, doors: &Doors<'_
     if step.id == steps::TEARDOWN {
         return (!doors.engine.is_used()).then(|| "nothing was started".to_owned());
     }
-    let broke = report.steps.iter().find(|s| stops(&s.outcome))?;
-    let same_phase = broke.step.phase == step.phase;
-    (!plan.keep_going || !same_phase).then(|| format!("{} did not pass", broke.step.id))
+    let failed = report.steps.iter().find(|s| stops(&s.outcome))?;
+    let same_phase = failed.step.phase == step.phase;
+    (!plan.keep_going || !same_phase).then(|| format!("{} did not pass", failed.step.id))
 }
 
-/// Whether a conclusion ends the way up the ladder.
+/// Whether an outcome stops the run.
 fn stops(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::Errored(_))
 }
 
-/// A step without findings.
-fn blank(step: &'static Step, outcome: Outcome) -> StepReport {
+/// The report of a step without findings.
+fn without_findings(step: &'static Step, outcome: Outcome) -> StepReport {
     StepReport {
         step,
         outcome,
@@ -117,12 +123,12 @@ fn blank(step: &'static Step, outcome: Outcome) -> StepReport {
 
 /// Checks, repairs where that is granted, checks again, and concludes.
 fn conclude(planned: &Planned, plan: &Plan, cx: &Cx<'_>, doors: &Doors<'_>) -> StepReport {
-    let mut concluded = blank(planned.step, Outcome::Passed);
+    let mut concluded = without_findings(planned.step, Outcome::Passed);
     if let Some(signal) = doors.interrupt.signal().filter(|_| planned.step.id != steps::TEARDOWN) {
         concluded.outcome = Outcome::Errored(anyhow::anyhow!("interrupted by {signal}"));
         return concluded;
     }
-    let first = match look(planned.step, cx, plan, doors) {
+    let first = match check(planned.step, cx, plan, doors) {
         Err(error) => {
             concluded.outcome = errored(planned, error, &mut concluded.findings);
             return concluded;
@@ -144,8 +150,8 @@ fn conclude(planned: &Planned, plan: &Plan, cx: &Cx<'_>, doors: &Doors<'_>) -> S
     concluded
 }
 
-/// One look, with the profile's own weights; an interrupted look has found nothing.
-fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Result<Vec<Finding>> {
+/// Checks once, and weighs the findings as the profile says. Failures of an interrupted check do not count.
+fn check(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Result<Vec<Finding>> {
     let mut findings = (step.check)(cx)?;
     if let Some(signal) = doors.interrupt.signal()
         && step.id != steps::TEARDOWN
@@ -161,7 +167,7 @@ fn look(step: &Step, cx: &Cx<'_>, plan: &Plan, doors: &Doors<'_>) -> anyhow::Res
     Ok(findings)
 }
 
-/// Repairs and looks again. True where that concluded the step.
+/// Repairs and checks again. True if the step is concluded: it passes now.
 fn repair(
     planned: &Planned,
     plan: &Plan,
@@ -177,20 +183,20 @@ fn repair(
     let mut log = RepairLog::new(doors.machine);
     let mut error = (repair.apply)(cx, &mut log).err().map(|error| format!("{error:#}"));
     if error.is_none() && log.changes().is_empty() {
-        // Nothing of what failed is this repair's to mend.
+        // The repair does not apply to what failed.
         return false;
     }
     if error.is_some() {
         log.take_back();
     }
-    let again = look(planned.step, cx, plan, doors);
+    let again = check(planned.step, cx, plan, doors);
     let holds = again.as_ref().is_ok_and(|findings| worst(findings) < Level::Fail);
     match again {
         Ok(findings) => {
             concluded.latest = concluded.findings.len();
             concluded.findings.extend(findings);
         }
-        Err(second) => error = Some(format!("the check after the repair could not look: {second:#}")),
+        Err(second) => error = Some(format!("cannot check after the repair: {second:#}")),
     }
     let reach = repair.reach.max(log.reach());
     let changes = log.into_changes();
@@ -206,18 +212,18 @@ fn worst(findings: &[Finding]) -> Level {
     findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Pass)
 }
 
-/// What the profile does not require fails as a warning.
+/// Turns failures into warnings, for a step that the profile does not require.
 fn downgrade(findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| finding.level == Level::Fail) {
         finding.level = Level::Warn;
     }
 }
 
-/// A step that could not look; where the profile does not require it, that is a warning too.
+/// The outcome of a step that cannot be checked; a warning if the profile does not require it.
 fn errored(planned: &Planned, error: anyhow::Error, findings: &mut Vec<Finding>) -> Outcome {
     if planned.mode != Mode::Warn {
         return Outcome::Errored(error);
     }
-    findings.push(Finding { level: Level::Warn, ..Finding::pass(format!("could not look: {error:#}")) });
+    findings.push(Finding { level: Level::Warn, ..Finding::pass(format!("cannot check: {error:#}")) });
     Outcome::Warned
 }

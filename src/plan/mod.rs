@@ -1,8 +1,5 @@
-//! The plan of a run: arguments and profile, checked before anything on the machine is touched.
+//! The plan of a run: arguments and profile, checked before anything on the machine is changed.
 
-use crate::options::ImageChoice;
-use crate::options::PlanRequest;
-use crate::options::RunOptions;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +7,7 @@ use anyhow::{Context, ensure};
 use regex::Regex;
 
 use crate::host::SystemReader;
+use crate::options::{ImageChoice, PlanRequest, RunOptions};
 use crate::profile::{self, Mode, Profile};
 use crate::report::formats::{self, Format};
 use crate::step::{Phase, Step};
@@ -22,13 +20,13 @@ pub use endpoint::endpoint;
 /// Why a replay skips a step that is newer than its recording.
 pub const NOT_RECORDED: &str = "not in this recording";
 
-/// What will be done.
+/// The plan of a run.
 pub struct Plan {
-    /// What the layers below know of the run.
+    /// What the layers below may know of the run.
     pub options: RunOptions,
-    /// Every step, in order, and whether it runs.
+    /// Every step, in order.
     pub steps: Vec<Planned>,
-    /// Finish the phase after a failure.
+    /// Whether a failure stops the run only at the end of its phase.
     pub keep_going: bool,
     /// The format of the report on stdout.
     pub format: &'static Format,
@@ -38,14 +36,18 @@ pub struct Plan {
 pub struct Planned {
     /// The step.
     pub step: &'static Step,
-    /// How it counts.
+    /// How its failure counts.
     pub mode: Mode,
-    /// Why it does not run, if it does not.
+    /// Why it does not run; none if it runs.
     pub skip: Option<String>,
 }
 
 impl Plan {
-    /// Makes the plan. Every mistake in what was typed, or in a profile, is found here.
+    /// Makes the plan.
+    ///
+    /// # Errors
+    ///
+    /// Every invalid argument and every invalid value of a profile.
     pub fn new(host: &dyn SystemReader, request: &PlanRequest) -> anyhow::Result<Self> {
         let mut profile = load_profile(host, request.profile.as_deref().unwrap_or("default"))?;
         if let Some(repair) = request.repair {
@@ -74,13 +76,13 @@ impl Plan {
         Ok(Self { options, steps, keep_going: request.keep_going, format })
     }
 
-    /// Whether a step of this phase runs at all.
+    /// Whether any step of this phase runs.
     pub fn reaches(&self, phase: Phase) -> bool {
         self.steps.iter().any(|planned| planned.step.phase == phase && planned.skip.is_none())
     }
 }
 
-/// Each step of the ladder with its mode, and the reason where it does not run.
+/// Every step with its mode, and why it does not run.
 fn planned(profile: &Profile, request: &PlanRequest) -> anyhow::Result<Vec<Planned>> {
     let until = request.until.as_deref().map(steps::find).transpose().context("--until")?;
     let only =
@@ -127,24 +129,24 @@ pub fn load_profile(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profi
     formats::find(&profile.format).with_context(|| format!("profile {name}: format"))?;
     ensure!(
         profile.steps.get(steps::TEARDOWN) != Some(&Mode::Skip),
-        "profile {name}: steps: {} cannot be skipped, a run takes away what it made (--keep-daemon keeps the daemon)",
+        "profile {name}: steps: {} cannot be skipped: a run removes what it created (--keep-daemon keeps the daemon)",
         steps::TEARDOWN
     );
     Ok(profile)
 }
 
-/// Whether a step asks a daemon.
+/// Whether a step uses the daemon.
 fn needs_daemon(step: &Step) -> bool {
     step.phase != Phase::Environment
 }
 
-/// Whether a step runs wherever that one does: no step may ask a daemon that was not started, or attached to, for it, and
-/// what was started is ended.
+/// Whether a step runs wherever `wanted` does: a step that uses the daemon needs it started (or attached to), and what was
+/// started is stopped.
 fn goes_with(step: &Step, wanted: &Step) -> bool {
     needs_daemon(wanted) && [steps::DAEMON_START, steps::TEARDOWN].contains(&step.id)
 }
 
-/// `builtin`, or a reference that follows the grammar of distribution's reference package.
+/// `builtin`, or an image reference; the grammar is that of the reference package of distribution.
 fn image_choice(text: &str) -> anyhow::Result<ImageChoice> {
     static REFERENCE: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
         let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
@@ -159,12 +161,12 @@ fn image_choice(text: &str) -> anyhow::Result<ImageChoice> {
     let grammar = REFERENCE.as_ref().map_err(Clone::clone)?;
     ensure!(
         text.len() <= 512 && grammar.is_match(text),
-        "`{text}` is no image reference: [HOST[:PORT]/]NAME[:TAG][@DIGEST] in lower case, or `builtin`"
+        "`{text}` is not a valid image reference: use [HOST[:PORT]/]NAME[:TAG][@DIGEST] in lower case, or `builtin`"
     );
     Ok(ImageChoice::Reference(text.to_owned()))
 }
 
-/// Eight hex digits that differ from run to run on a machine.
+/// Eight hex digits that differ from run to run on one machine.
 fn run_id(pid: i32) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mixed = now.as_nanos() ^ (u128::from(pid.unsigned_abs()) << 20);
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_but_the_build_runs_by_default() {
+    fn every_step_but_build_runs_by_default() {
         let plan = plan(&PlanRequest::default()).unwrap();
         let skipped: Vec<_> = plan.steps.iter().filter(|planned| planned.skip.is_some()).collect();
         assert_eq!(skipped.iter().map(|planned| planned.step.id).collect::<Vec<_>>(), ["build"]);
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn until_in_the_daemon_phase_keeps_the_teardown() {
+    fn until_in_the_daemon_phase_keeps_teardown() {
         let plan =
             plan(&PlanRequest { until: Some("daemon-start".into()), ..PlanRequest::default() }).unwrap();
         let runs: Vec<_> = plan.steps.iter().filter(|p| p.skip.is_none()).map(|p| p.step.id).collect();
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn until_in_the_environment_phase_needs_no_teardown() {
+    fn until_in_the_environment_phase_leaves_teardown_out() {
         let plan = plan(&PlanRequest { until: Some("privileges".into()), ..PlanRequest::default() }).unwrap();
         let runs: Vec<_> = plan.steps.iter().filter(|p| p.skip.is_none()).map(|p| p.step.id).collect();
         assert_eq!(runs, ["privileges"]);
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_asks_a_daemon_never_goes_without_its_start_and_its_end() {
+    fn only_a_step_that_uses_the_daemon_adds_daemon_start_and_teardown() {
         let only = |id: &str| running(&PlanRequest { only: vec![id.into()], ..PlanRequest::default() });
         assert_eq!(only("container-network"), ["daemon-start", "container-network", "teardown"]);
         assert_eq!(only("daemon-start"), ["daemon-start", "teardown"]);
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_start_of_the_daemon_nobody_asks_it() {
+    fn skipped_daemon_start_skips_the_steps_that_use_the_daemon() {
         let host = Fake::new().file("/p.yaml", "extends: default\nsteps: {daemon-start: skip}");
         let only = vec!["image".into(), "kernel".into()];
         let steps = Plan::new(
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_may_not_leave_out_the_clean_up() {
+    fn profile_that_skips_teardown_is_refused() {
         let host = Fake::new().file("/p.yaml", "extends: default\nsteps: {teardown: skip}");
         let error =
             Plan::new(&host, &PlanRequest { profile: Some("/p.yaml".into()), ..PlanRequest::default() })
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_step_is_refused_by_name() {
+    fn unknown_step_is_refused_with_the_valid_names() {
         let error =
             plan(&PlanRequest { only: vec!["cgroups".into()], ..PlanRequest::default() }).err().unwrap();
         assert!(format!("{error:#}").contains("cgroup-mounts"), "{error:#}");
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_checked() {
+    fn invalid_image_references_are_refused() {
         for good in ["centos:7", "a.b:5000/x/y_z:Tag", "localhost/x@sha256:0123456789abcdef0123456789abcdef"]
         {
             assert_eq!(image_choice(good).unwrap(), ImageChoice::Reference(good.into()));
