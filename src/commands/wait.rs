@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::verify::{self, Told};
 use crate::cli::{self, Plain, Until};
-use crate::engine::dockerd::readiness::{Arrival, Wanted, arrival};
+use crate::engine::dockerd::readiness::{Readiness, WaitRequest, wait_for_daemon};
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::live::Live;
@@ -21,27 +21,27 @@ const CONTAINER: [&str; 2] = ["image", "container-run"];
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.attach.as_deref().unwrap_or_default())?;
     let interrupt = Interrupt::listen()?;
-    let wanted = Wanted {
+    let request = WaitRequest {
         endpoint: endpoint.clone(),
         timeout: args.timeout,
         grace: args.grace,
         elsewhere: args.elsewhere,
     };
-    let came = match arrival(host, &interrupt, &wanted) {
+    let came = match wait_for_daemon(host, &interrupt, &request) {
         Ok(came) => came,
         Err(error) => {
             anstream::eprintln!("dindcheck: {error:#}");
             return Ok(exit::UNKNOWN);
         }
     };
-    let served = matches!(came, Arrival::Serving { .. });
+    let served = matches!(came, Readiness::Serving { .. });
     if served && args.wanted == Until::Container {
         return container(host, args, &endpoint);
     }
     let code = match came {
-        Arrival::Serving { .. } => exit::SOUND,
-        Arrival::Never(_) => exit::BROKEN,
-        Arrival::Late(_) => exit::UNKNOWN,
+        Readiness::Serving { .. } => exit::SOUND,
+        Readiness::Never(_) => exit::BROKEN,
+        Readiness::Late(_) => exit::UNKNOWN,
     };
     match args.format {
         Plain::Human => human(&came, &endpoint),
@@ -63,12 +63,12 @@ fn container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Resu
 }
 
 /// One line where it serves; else what is wrong and what to do.
-fn human(came: &Arrival, endpoint: &Endpoint) {
+fn human(came: &Readiness, endpoint: &Endpoint) {
     match came {
-        Arrival::Serving { waited, .. } => {
+        Readiness::Serving { waited, .. } => {
             anstream::println!("the daemon at {endpoint} serves (waited {})", seconds(*waited));
         }
-        Arrival::Never(finding) | Arrival::Late(finding) => {
+        Readiness::Never(finding) | Readiness::Late(finding) => {
             anstream::eprintln!("dindcheck: {}", finding.what);
             let cause = finding.cause.map(crate::diagnosis::CauseId::as_str).unwrap_or_default();
             anstream::eprintln!("  cause       {cause}");
@@ -88,14 +88,14 @@ fn remedy(finding: &Finding) -> Option<String> {
 }
 
 /// The same for programs.
-fn machine(came: &Arrival, endpoint: &Endpoint, code: u8) -> serde_json::Value {
+fn machine(came: &Readiness, endpoint: &Endpoint, code: u8) -> serde_json::Value {
     let endpoint = endpoint.to_string();
     match came {
-        Arrival::Serving { pid, waited } => json!({
+        Readiness::Serving { pid, waited } => json!({
             "schema_version": 1, "serves": true, "exit_code": code, "endpoint": endpoint, "pid": pid,
             "waited_ms": waited.as_secs_f64() * 1000.0,
         }),
-        Arrival::Never(finding) | Arrival::Late(finding) => json!({
+        Readiness::Never(finding) | Readiness::Late(finding) => json!({
             "schema_version": 1, "serves": false, "exit_code": code, "endpoint": endpoint,
             "cause": finding.cause, "what": finding.what, "remedy": remedy(finding),
         }),

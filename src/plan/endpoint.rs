@@ -22,7 +22,7 @@ pub fn endpoint(host: &dyn SystemReader, url: &str) -> anyhow::Result<Endpoint> 
 /// A TCP address that is meant for TLS.
 fn with_tls(host: &dyn SystemReader, address: String) -> anyhow::Result<Endpoint> {
     ensure!(
-        tls::SPOKEN,
+        tls::SUPPORTED,
         "DOCKER_TLS_VERIFY is set, and this dindcheck, built without the feature `tls`, speaks no TLS to \
          tcp://{address}: name the daemon's unix socket (unix:///PATH) instead"
     );
