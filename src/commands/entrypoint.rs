@@ -8,7 +8,7 @@ use super::verify::{self, Told};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
-use crate::entrypoint::{self, CheckRequest, Request, say, tls};
+use crate::entrypoint::{self, CheckRequest, EntrypointRequest, say, tls};
 use crate::host::SystemReader;
 use crate::host::live::Live;
 use crate::options::PlanRequest;
@@ -34,11 +34,19 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     if let Some(notice) = &task.notice {
         say(notice);
     }
-    let errand =
-        CheckRequest { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
+    let errand = CheckRequest {
+        plan: wishes,
+        outputs: args.checks.output.clone(),
+        certificates: task.certificates.clone(),
+    };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
-    let request =
-        Request { task, errand, on_failure: args.on_failure, on_death, stop_timeout: args.stop_timeout };
+    let request = EntrypointRequest {
+        task,
+        check: errand,
+        on_failure: args.on_failure,
+        on_death,
+        stop_timeout: args.stop_timeout,
+    };
     entrypoint::run(host, request)
 }
 
@@ -53,7 +61,7 @@ pub fn check(host: &Live, errand: &str) -> anyhow::Result<u8> {
             return Err(again_with_legacy(host, why));
         }
     }
-    verify::check(host, &errand.wishes, &errand.outputs, Told::BriefWhereSound)
+    verify::check(host, &errand.plan, &errand.outputs, Told::BriefWhereSound)
 }
 
 /// This program again, with a PATH in which the legacy iptables comes first. Returns only with the reason why not.

@@ -6,8 +6,8 @@ use anyhow::Context;
 use futures_util::{StreamExt, stream};
 
 use crate::host::live::Live;
-use crate::image_check::request::Request;
-use crate::image_check::{Outer, Tried, exit_code, page};
+use crate::image_check::request::ImageRequest;
+use crate::image_check::{ImageResult, OuterDaemon, exit_code, page};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::{self, Plan};
@@ -26,9 +26,9 @@ pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let request = request(args);
     let mut outputs = Outputs::open(&args.output)?;
-    let tried: Vec<Tried> = runtime.block_on(async {
-        let outer = Outer::reach(endpoint, run, &interrupt).await.context("the outer daemon")?;
-        let images = args.images.iter().map(|image| outer.attempt(image, &request));
+    let tried: Vec<ImageResult> = runtime.block_on(async {
+        let outer = OuterDaemon::connect(endpoint, run, &interrupt).await.context("the outer daemon")?;
+        let images = args.images.iter().map(|image| outer.check(image, &request));
         let mut each = stream::iter(images).buffered(args.parallel.max(1));
         let mut all = Vec::new();
         while let Some(tried) = each.next().await {
@@ -49,7 +49,7 @@ pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
 }
 
 /// What was typed, as a request.
-fn request(args: &cli::Image) -> Request {
+fn request(args: &cli::Image) -> ImageRequest {
     let mut check = Vec::new();
     if let Some(profile) = &args.profile {
         check.extend(["--profile".to_owned(), profile.clone()]);
@@ -57,7 +57,7 @@ fn request(args: &cli::Image) -> Request {
     if let Some(repair) = args.repair {
         check.extend(["--repair".to_owned(), format!("{repair:?}").to_lowercase()]);
     }
-    Request {
+    ImageRequest {
         args: args.args.clone(),
         replace_entrypoint: args.replace_entrypoint,
         volumes: args.volume.clone(),
@@ -73,7 +73,7 @@ fn request(args: &cli::Image) -> Request {
 }
 
 /// All of them in a format.
-fn write(all: &[Tried], format: Format, out: &mut dyn Write) -> std::io::Result<()> {
+fn write(all: &[ImageResult], format: Format, out: &mut dyn Write) -> std::io::Result<()> {
     match format {
         Format::Json => {
             serde_json::to_writer_pretty(&mut *out, all)?;
@@ -88,10 +88,10 @@ fn write(all: &[Tried], format: Format, out: &mut dyn Write) -> std::io::Result<
 }
 
 /// One image for people: its report from inside, and what its log says.
-fn tell(tried: &Tried, out: &mut dyn Write) -> std::io::Result<()> {
+fn tell(tried: &ImageResult, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{}", line(tried))?;
     for key in ["what", "cause", "remedy"] {
-        let text = tried.failing(key);
+        let text = tried.failure(key);
         if !text.is_empty() {
             writeln!(out, "  {key:<9} {text}")?;
         }
@@ -109,23 +109,23 @@ fn tell(tried: &Tried, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 /// `my-image: broken at cgroup-mounts (3.1 s)`.
-fn line(tried: &Tried) -> String {
-    let step = tried.failing("step");
+fn line(tried: &ImageResult) -> String {
+    let step = tried.failure("step");
     let at = if step.is_empty() { String::new() } else { format!(" at {step}") };
     let took = seconds(std::time::Duration::from_millis(tried.duration_ms));
     format!("{}: {}{at} ({took})", tried.image, tried.verdict.name())
 }
 
 /// A row each.
-fn table(all: &[Tried]) -> String {
+fn table(all: &[ImageResult]) -> String {
     let wide = all.iter().map(|tried| tried.image.chars().count()).max().unwrap_or_default();
-    let row = |tried: &Tried| {
+    let row = |tried: &ImageResult| {
         let text = format!(
             "{:<wide$}  {:<8} {:<20} {}",
             tried.image,
             tried.verdict.name(),
-            tried.failing("step"),
-            tried.failing("cause")
+            tried.failure("step"),
+            tried.failure("cause")
         );
         format!("{}\n", text.trim_end())
     };

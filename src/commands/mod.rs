@@ -15,7 +15,7 @@ pub mod wait;
 
 use crate::cli::{self, Cli, Command, Plain};
 use crate::engine::dockerd::become_program;
-use crate::entrypoint::init::becomes;
+use crate::entrypoint::init::exec_program;
 use crate::exit;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
@@ -41,7 +41,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Probe { words }) => Ok(crate::probe::main(&words)),
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Check { errand }) => entrypoint::check(&host, &errand),
-        Some(Command::Become { foreground, words }) => Ok(becomes(foreground, &words)),
+        Some(Command::Become { foreground, words }) => Ok(exec_program(foreground, &words)),
         Some(Command::Exec { parent, words }) => Err(become_program(parent, &words)),
     };
     done.unwrap_or_else(|error| {
