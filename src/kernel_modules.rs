@@ -68,7 +68,7 @@ pub fn load(cx: &Cx<'_>, hands: &mut RepairLog<'_>, modules: &[&str]) -> anyhow:
         if is_seen(cx.host, name) {
             hands.note(
                 format!("loaded the module {name} into the host's kernel"),
-                Undo::Manual(format!("modprobe -r {name} on the host")),
+                Undo::Manual(format!("modprobe -r {name} # on the host")),
             );
         }
     }

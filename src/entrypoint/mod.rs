@@ -20,7 +20,7 @@ use crate::host::SystemReader;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
-use crate::profile::{DaemonDeath, Format};
+use crate::profile::DaemonDeath;
 use crate::text::seconds;
 
 use daemon::Daemon;
@@ -56,8 +56,8 @@ pub enum OnFailure {
 pub struct CheckRequest {
     /// The plan of the check.
     pub plan: PlanRequest,
-    /// The files of its report, besides stderr.
-    pub outputs: Vec<(Format, PathBuf)>,
+    /// The files of its report, besides stderr: the name of a format, and a path.
+    pub outputs: Vec<(String, PathBuf)>,
     /// The directory of the certificates to create, if any.
     pub certificates: Option<PathBuf>,
 }

@@ -208,6 +208,5 @@ impl OuterDaemon<'_> {
 
 /// Keeps a piece of a stream, up to a limit.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
-    let room = MAX_OUTPUT.saturating_sub(kept.len());
-    kept.extend_from_slice(&piece[..piece.len().min(room)]);
+    crate::text::append_up_to(kept, piece, MAX_OUTPUT);
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::engine::LABEL;
@@ -72,7 +73,8 @@ impl Kind {
     /// The path that lists the objects with our label. Networks and volumes are listed without the filter: a daemon that
     /// is killed while it creates one may have stored its name and not yet its labels.
     fn list_path(self) -> String {
-        let filters = percent(&json!({ "label": [LABEL] }).to_string());
+        let filters = json!({ "label": [LABEL] }).to_string();
+        let filters = utf8_percent_encode(&filters, QUERY);
         match self {
             Self::Container => format!("/containers/json?all=1&filters={filters}"),
             Self::Network => "/networks".to_owned(),
@@ -171,12 +173,8 @@ pub fn removable(object: &Object, own: &str, dead: &BTreeSet<String>, exclusive:
     object.run == own || exclusive || dead.contains(&object.run)
 }
 
-/// Escapes a text for a query (RFC 3986).
-fn percent(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(escape).collect()
-}
+/// What a query may hold unescaped (RFC 3986, unreserved characters).
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {
@@ -220,6 +218,6 @@ mod tests {
 
     #[test]
     fn a_query_is_escaped() {
-        assert_eq!(percent("{\"a\"}"), "%7B%22a%22%7D");
+        assert_eq!(utf8_percent_encode("{\"a\"}~é", QUERY).to_string(), "%7B%22a%22%7D~%C3%A9");
     }
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Restored, netlink};
+use super::Restored;
 use crate::engine::cleanup::objects;
-use crate::host::SystemReader;
+use crate::host::netlink::Route;
+use crate::host::{HostResult, SystemReader};
 
 /// The kernel's list of interfaces.
 const DIR: &str = "/sys/class/net";
@@ -32,7 +33,7 @@ impl Links {
     /// Removes dockerd's new interfaces.
     pub(super) fn restore(&self, host: &dyn SystemReader, done: &mut Restored) {
         for name in self.ours(host) {
-            done.note(format!("interface {name}"), netlink::delete_link(&name));
+            done.note(format!("interface {name}"), delete_link(&name));
         }
     }
 
@@ -54,8 +55,13 @@ impl Links {
 /// Removes one bridge with its ports, and nothing else.
 pub(super) fn remove(host: &dyn SystemReader, bridge: &str, done: &mut Restored) {
     for name in with_ports(host, bridge) {
-        done.note(format!("interface {name}"), netlink::delete_link(&name));
+        done.note(format!("interface {name}"), delete_link(&name));
     }
+}
+
+/// Removes the interface of this name; one that is already gone is a success.
+fn delete_link(name: &str) -> HostResult<()> {
+    Route::open()?.delete_link(name)
 }
 
 /// The ports of a bridge, then the bridge itself, as far as they exist.

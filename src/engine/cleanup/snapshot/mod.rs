@@ -17,7 +17,6 @@ mod cgroups;
 mod files;
 mod links;
 mod mounts;
-mod netlink;
 mod rules;
 mod survivors;
 mod sysctls;

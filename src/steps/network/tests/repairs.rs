@@ -20,7 +20,7 @@ fn nft_machine() -> Fake {
 fn forwarding_is_switched_on_where_dockerd_only_looks() {
     let (end, changes) = repaired(&nft_machine(), Grant::Container);
     assert!(end.is_ok(), "{end:?}");
-    let expected = "wrote 1 to /proc/sys/net/ipv4/ip_forward | printf %s '0' > /proc/sys/net/ipv4/ip_forward";
+    let expected = "wrote 1 to /proc/sys/net/ipv4/ip_forward | printf %s 0 > /proc/sys/net/ipv4/ip_forward";
     assert_eq!(changes, [expected]);
 }
 
@@ -56,7 +56,7 @@ fn modules_are_loaded_only_where_the_host_may_be_changed() {
     assert_eq!(changes.len(), 3);
     assert_eq!(
         changes[0],
-        "loaded the module nf_tables into the host's kernel | modprobe -r nf_tables on the host"
+        "loaded the module nf_tables into the host's kernel | modprobe -r nf_tables # on the host"
     );
 }
 
