@@ -10,7 +10,8 @@ use bollard::Docker;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::diagnosis::{Diagnosis, causes, diagnose, log::read};
+use crate::diagnosis::log::read;
+use crate::diagnosis::{Diagnosis, causes, diagnose};
 use crate::engine::{EngineError, EngineResult, docker};
 use crate::exit::{self, Verdict};
 use crate::facts::endpoint::Endpoint;
@@ -87,6 +88,7 @@ impl<'o> OuterDaemon<'o> {
         result
     }
 
+    /// Does it; what is known when an error ends it is in `result`.
     async fn check_into(
         &self,
         image: &str,
@@ -96,7 +98,7 @@ impl<'o> OuterDaemon<'o> {
         self.within("get the image", request.timeout, self.provide_image(image, request)).await?;
         let id = self.create(image, request, result).await?;
         let checked =
-            self.within("check the image", request.timeout, self.inside(&id, request, result)).await;
+            self.within("check the image", request.timeout, self.check_inside(&id, request, result)).await;
         if !matches!(checked, Ok(true))
             && !request.replace_entrypoint
             && let Ok(text) = self.within("read the container's log", SHORT, self.log(&id)).await
@@ -112,7 +114,12 @@ impl<'o> OuterDaemon<'o> {
     }
 
     /// Starts the container, and checks in it; whether the check was finished there.
-    async fn inside(&self, id: &str, request: &ImageRequest, result: &mut ImageResult) -> EngineResult<bool> {
+    async fn check_inside(
+        &self,
+        id: &str,
+        request: &ImageRequest,
+        result: &mut ImageResult,
+    ) -> EngineResult<bool> {
         self.start(id).await?;
         if request.replace_entrypoint {
             return self.verify(id, &[], request, result).await.map(|()| true);
