@@ -8,7 +8,7 @@ use super::verify::{self, SummaryStyle};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
-use crate::entrypoint::{self, CheckRequest, Request, say, tls};
+use crate::entrypoint::{self, CheckRequest, EntrypointRequest, say, tls};
 use crate::host::SystemReader;
 use crate::host::live::Live;
 use crate::options::PlanRequest;
@@ -34,12 +34,15 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     if let Some(notice) = &task.notice {
         say(notice);
     }
-    let check =
-        CheckRequest { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
+    let check = CheckRequest {
+        plan: wishes,
+        outputs: args.checks.output.clone(),
+        certificates: task.certificates.clone(),
+    };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
-    let request = Request {
+    let request = EntrypointRequest {
         task,
-        errand: check,
+        check,
         on_failure: args.on_failure,
         on_death,
         stop_timeout: args.stop_timeout,
@@ -58,7 +61,7 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
             return Err(restart_with_legacy(host, why));
         }
     }
-    verify::check(host, &request.wishes, &request.outputs, SummaryStyle::BriefWhereSound)
+    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.

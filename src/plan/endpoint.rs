@@ -22,7 +22,7 @@ pub fn endpoint(host: &dyn SystemReader, url: &str) -> anyhow::Result<Endpoint> 
 /// The TLS endpoint of a TCP address, with the certificates that the docker CLI would use.
 fn with_tls(host: &dyn SystemReader, address: String) -> anyhow::Result<Endpoint> {
     ensure!(
-        tls::SPOKEN,
+        tls::SUPPORTED,
         "DOCKER_TLS_VERIFY is set, but this dindcheck was built without the feature `tls` and cannot connect to \
          tcp://{address}: use the daemon's unix socket (unix:///PATH) instead"
     );
