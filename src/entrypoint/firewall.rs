@@ -69,7 +69,6 @@ fn legacy(host: &dyn SystemReader) -> Option<PathBuf> {
 /// # Errors
 ///
 /// Where the links cannot be created.
-#[expect(clippy::disallowed_methods, reason = "links of our own, in a directory of our own")]
 pub fn path_with_legacy(host: &dyn SystemReader) -> anyhow::Result<String> {
     let path = host.env("PATH").unwrap_or_default();
     if host.stat(Path::new(DOCKER_LIBRARY_DIR)).is_ok() {
