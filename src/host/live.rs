@@ -18,7 +18,7 @@ use super::{
 };
 use crate::host::trial::{Trial, TrialReport};
 
-/// The most that is read of one file.
+/// The largest file that is read, in bytes; a larger one is an error.
 const MAX_FILE: u64 = 4 << 20;
 /// A trial that takes longer is given up.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
@@ -73,7 +73,10 @@ impl SystemReader for Live {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(on("open", path))?;
-        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(on("read", path))?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(on("read", path))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(HostError::new("read", path, Errno::EFBIG));
+        }
         Ok(bytes)
     }
 
@@ -284,5 +287,21 @@ impl SystemWriter for Live {
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
         run(program, args, &[], within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_beyond_the_limit_is_an_error_and_its_head_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(MAX_FILE).unwrap();
+        let host = Live::default();
+        assert_eq!(host.read(file.path()).unwrap().len() as u64, MAX_FILE);
+        file.as_file().set_len(MAX_FILE + 1).unwrap();
+        assert_eq!(host.read(file.path()).unwrap_err().errno(), Errno::EFBIG);
+        assert_eq!(host.read_head(file.path(), 7).unwrap().len(), 7);
     }
 }

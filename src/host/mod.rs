@@ -142,10 +142,23 @@ pub struct FsInfo {
 pub struct Ran {
     /// Exit code, or 128 + the signal's number.
     pub code: i32,
-    /// What it printed, at most 64 KiB.
+    /// What it wrote to its standard output, at most the first 64 KiB, with U+FFFD for what is not UTF-8.
     pub stdout: String,
-    /// What it complained, at most 64 KiB.
+    /// What it wrote to its standard error, in the same way.
     pub stderr: String,
+    /// Whether more than 64 KiB were written to either, so that the end is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+impl Ran {
+    /// The standard output where all of it was kept; `EFBIG` where its end is missing.
+    pub fn whole_stdout(&self, program: &Path) -> HostResult<&str> {
+        if self.truncated {
+            return Err(HostError::new("read the whole output of", program, Errno::EFBIG));
+        }
+        Ok(&self.stdout)
+    }
 }
 
 /// The ids of this process.
@@ -164,7 +177,7 @@ pub const fn own_machine() -> u16 {
 
 /// Looking at the machine. Nothing here changes it.
 pub trait SystemReader {
-    /// The whole file, at most 4 MiB of it.
+    /// The whole file; `EFBIG` where it has more than 4 MiB.
     fn read(&self, path: &Path) -> HostResult<Vec<u8>>;
     /// The first bytes of a file.
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {

@@ -87,7 +87,7 @@ pub(super) fn read_rules_of_other_kind(program: &Path, others: &[PathBuf], repor
     if let Ok(ran) = run(nft, &["-t", "nat", "-S"]) {
         let rules = ran.stdout.lines().filter(|line| line.starts_with("-A")).count();
         report.attempt("nft-rules", Ok(()));
-        report.detail(rules.to_string());
+        report.detail(if ran.truncated { format!("more than {rules}") } else { rules.to_string() });
     }
 }
 

@@ -137,7 +137,7 @@ impl Fake {
             self.put(program, FileKind::File, &[]);
             self.nodes.borrow_mut().get_mut(Path::new(program)).expect("just put").stat.mode = 0o755;
         }
-        let ran = Ran { code, stdout: stdout.into(), stderr: String::new() };
+        let ran = Ran { code, stdout: stdout.into(), stderr: String::new(), truncated: false };
         self.runs.borrow_mut().insert(command.into(), ran);
         self
     }

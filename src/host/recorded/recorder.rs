@@ -58,10 +58,10 @@ fn content(path: &Path) -> impl Fn(&Vec<u8>) -> Content {
     move |bytes| recording::content(&path, bytes).into()
 }
 
-/// What is kept of a program's words.
-fn words(ran: &Ran) -> Ran {
-    let keep = |words: &str| recording::without_passwords(words);
-    Ran { code: ran.code, stdout: keep(&ran.stdout), stderr: keep(&ran.stderr) }
+/// What is kept of a program's output.
+fn output(ran: &Ran) -> Ran {
+    let covered = |text: &str| recording::without_passwords(text);
+    Ran { stdout: covered(&ran.stdout), stderr: covered(&ran.stderr), ..*ran }
 }
 
 impl SystemReader for Recorder<'_> {
@@ -103,11 +103,11 @@ impl SystemReader for Recorder<'_> {
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        self.keep(to("run", program, args), self.host.run(program, args, within), words)
+        self.keep(to("run", program, args), self.host.run(program, args, within), output)
     }
 
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
-        self.keep(to("ask", program, args), self.host.ask(program, args), words)
+        self.keep(to("ask", program, args), self.host.ask(program, args), output)
     }
 
     fn ask_ahead(&self, program: &Path, args: &[&str]) {
@@ -165,7 +165,7 @@ impl SystemWriter for Recorder<'_> {
     }
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        self.keep(to("do execute", program, args), self.machine.execute(program, args, within), words)
+        self.keep(to("do execute", program, args), self.machine.execute(program, args, within), output)
     }
 
     fn request_module(&self, name: &str) -> HostResult<()> {
