@@ -1,5 +1,5 @@
 #!/bin/bash
-# readme.sh BINARY: are README's tables and transcripts what the program prints? Writes them anew from real runs.
+# readme.sh BINARY: writes README's tables and transcripts anew, from real runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1
@@ -58,16 +58,7 @@ socket=$("$engine" status | sed -n 's/^socket //p')
 put 'transcript: image' "$work/image"
 transcript diagnose 'dindcheck diagnose docker.log' "$empty dockerd >docker.log 2>&1; dindcheck diagnose docker.log"
 
-{
-    printf '| phase | step | what it looks at | repair (reach) |\n|---|---|---|---|\n'
-    "$binary" list --format json | python3 -c '
-import json, sys
-for step in json.load(sys.stdin):
-    repair = step["repair"]
-    told = "{title} ({reach})".format(**repair) if repair else ""
-    print("| {phase} | `{id}` | {title} | {told} |".format(told=told, **step))'
-} >"$work/steps"
-put steps "$work/steps"
+make snapshots # the table of steps
 "$binary" profile list | sed -E 's/^([a-z]+) +(.*)/* `\1`: \2/' >"$work/profiles"
 put profiles "$work/profiles"
 scripts/bench-wait.sh "$binary" >"$work/wait"

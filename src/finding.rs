@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{self, CauseId};
 
 /// How far a change is felt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -86,6 +86,11 @@ impl Finding {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What to do: the hint, or else the remedy of the cause.
+    pub fn remedy(&self) -> Option<&str> {
+        self.hint.as_deref().or_else(|| Some(diagnosis::cause(self.cause?).remedy))
     }
 }
 

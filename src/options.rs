@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::daemon::Invocation;
 use crate::facts::endpoint::Endpoint;
-use crate::profile::{Format, Grant, Profile};
+use crate::profile::{Grant, Profile};
 
 /// What was typed, as far as it shapes a plan.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -27,10 +27,13 @@ pub struct PlanRequest {
     pub attach: Option<String>,
     /// `--image`.
     pub image: Option<String>,
-    /// `--format`.
-    pub format: Option<Format>,
+    /// `--format`: the name of a format.
+    pub format: Option<String>,
     /// Steps of the environment phase only (a replay).
     pub environment_only: bool,
+    /// In a replay: the steps of the recording, as no other step can be answered from it.
+    #[serde(skip)]
+    pub recorded_steps: Option<Vec<String>>,
     /// Further arguments of dockerd.
     pub daemon_args: Vec<String>,
     /// The daemon is to live long: without `--debug`, whatever the profile says.
@@ -44,6 +47,23 @@ pub enum ImageChoice {
     Builtin,
     /// A reference: present, or to be pulled.
     Reference(String),
+}
+
+/// What a step needs that the run prepares once, for all steps that need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The version of dockerd, which is asked for when the run starts, since the answer takes a while.
+    DockerdVersion,
+    /// Limits of memory, processes and CPU on the first container.
+    Limits,
+    /// A volume and a tmpfs in the first container.
+    Storage,
+    /// A published port of the first container, and destinations that it connects to.
+    Network,
+    /// The first container restarted, with a neighbour beside it.
+    Restart,
+    /// An inner privileged container.
+    Privileged,
 }
 
 /// The options of a run.
@@ -61,12 +81,19 @@ pub struct RunOptions {
     pub keep_daemon: bool,
     /// The ids of the steps that run, in order.
     pub runs: Vec<&'static str>,
+    /// What these steps need.
+    pub needs: Vec<Need>,
 }
 
 impl RunOptions {
     /// Whether the step of this id runs.
     pub fn runs(&self, id: &str) -> bool {
         self.runs.contains(&id)
+    }
+
+    /// Whether a step that runs needs this.
+    pub fn needs(&self, need: Need) -> bool {
+        self.needs.contains(&need)
     }
 
     /// How the inner daemon is started.

@@ -3,17 +3,15 @@
 //! A step *finds* (it returns [`Finding`]s) and never concludes: [`Outcome`] is the runner's word. What a
 //! step may change is not in its hands either: only a [`Repair`] is given [`RepairLog`].
 
-use crate::finding::Finding;
-use crate::finding::Reach;
 use std::cell::{Cell, RefCell};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::engine::Engine;
-use crate::finding::Environment;
+use crate::finding::{Environment, Finding, Level, Reach};
 use crate::host::SystemReader;
-use crate::options::RunOptions;
+use crate::options::{Need, RunOptions};
 use crate::repair_log::RepairLog;
 use crate::workload::Workload;
 
@@ -50,6 +48,10 @@ pub struct Step {
     pub why: &'static str,
     /// When it runs.
     pub phase: Phase,
+    /// The worst that its check finds: [`Level::Warn`] for a step that never fails.
+    pub worst: Level,
+    /// What the run prepares for it.
+    pub needs: &'static [Need],
     /// Looks, and leaves the world as it was. `Err` means that it could not look.
     pub check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>,
     /// What makes a failed check pass, if anything can.

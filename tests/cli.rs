@@ -51,7 +51,7 @@ fn what_was_typed_wrong_is_refused_before_anything_is_touched() {
     refused(&["--output", "json"], &["FORMAT=FILE"]);
     refused(&["--output", "json=/no/such/directory/x"], &["/no/such/directory/x"]);
     refused(&["image", "--output", "html=/no/such/directory/x", "y"], &["/no/such/directory/x"]);
-    refused(&["image", "--output", "junit=/tmp/x", "y"], &["human, json or html"]);
+    refused(&["image", "--output", "junit=/tmp/x", "y"], &["human or json or html"]);
     refused(&["explain", "no-such-cause"], &["no-such-cause", "explain --list"]);
     refused(&["diagnose", "/no/such/log"], &["/no/such/log"]);
 }
@@ -84,7 +84,8 @@ fn profiles_are_refused_with_line_and_column() {
 fn the_ladder_is_listed_in_order() {
     let rows = stdout(&["list"]);
     let ids: Vec<_> = rows.lines().map(|row| row.split_whitespace().nth(1).unwrap()).collect();
-    assert_eq!((ids[0], ids[3], ids[19]), ("privileges", "cgroup-mounts", "teardown"));
+    let ladder: Vec<_> = dindcheck::steps::ALL.iter().map(|step| step.id).collect();
+    assert_eq!(ids, ladder);
     let json: Value = serde_json::from_str(&stdout(&["list", "--format", "json"])).unwrap();
     let same: Vec<_> = json.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
     assert_eq!(ids, same);
@@ -136,25 +137,8 @@ fn a_log_on_standard_input_is_diagnosed() {
 }
 
 #[test]
-fn the_readme_has_every_step_in_order_every_profile_and_every_exit_code() {
+fn the_readme_has_every_profile_and_every_exit_code() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let table = readme.split("<!-- steps -->").nth(1).unwrap().split("<!-- /steps -->").next().unwrap();
-    let json: Value = serde_json::from_str(&stdout(&["list", "--format", "json"])).unwrap();
-    let rows: Vec<String> = json
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|step| {
-            let word = |key: &str| step[key].as_str().unwrap().to_owned();
-            let repair = &step["repair"];
-            let told = repair["title"]
-                .as_str()
-                .map_or(String::new(), |title| format!("{title} ({})", repair["reach"].as_str().unwrap()));
-            format!("| {} | `{}` | {} | {told} |", word("phase"), word("id"), word("title"))
-        })
-        .collect();
-    let told: Vec<_> = table.lines().filter(|line| line.contains(" | `")).collect();
-    assert_eq!(told, rows, "run scripts/readme.sh");
     for (name, _) in dindcheck::profile::built_in() {
         assert!(readme.contains(&format!("* `{name}`: ")), "{name}");
     }

@@ -14,7 +14,7 @@ use anyhow::bail;
 use dindcheck::diagnosis::{CauseId, causes};
 use dindcheck::engine::fake::FakeEngine;
 use dindcheck::exit::Verdict;
-use dindcheck::finding::{Finding, Reach};
+use dindcheck::finding::{Finding, Level, Reach};
 use dindcheck::host::fake::Fake;
 use dindcheck::interrupt::Interrupt;
 use dindcheck::options::PlanRequest;
@@ -31,7 +31,16 @@ const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
 const MARK: &str = "/mark";
 
 const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>) -> Step {
-    Step { id, title: "a step", why: "It is a test.", phase, check, repair: None }
+    Step {
+        id,
+        title: "a step",
+        why: "It is a test.",
+        phase,
+        worst: Level::Fail,
+        needs: &[],
+        check,
+        repair: None,
+    }
 }
 
 fn passes(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {

@@ -53,6 +53,9 @@ pub struct Recording {
     pub tool: String,
     /// The id of the run, which is part of some questions.
     pub run: String,
+    /// The ids of the environment steps of that dindcheck: a replay skips the steps that are newer.
+    #[serde(default = "steps_of_0_1_0")]
+    pub steps: Vec<String>,
     /// What was typed, as the layer that plans wrote it down.
     #[serde(rename = "wishes")]
     pub request: Value,
@@ -62,10 +65,28 @@ pub struct Recording {
     pub answers: BTreeMap<String, Vec<Value>>,
 }
 
+/// The environment steps of dindcheck 0.1.0, whose recordings do not list them. This list never changes.
+fn steps_of_0_1_0() -> Vec<String> {
+    let ids = [
+        "privileges",
+        "kernel",
+        "mounts",
+        "cgroup-mounts",
+        "cgroup-delegation",
+        "binaries",
+        "daemon-config",
+        "storage",
+        "network",
+        "daemon-state",
+    ];
+    ids.map(ToOwned::to_owned).to_vec()
+}
+
 impl Recording {
     /// One without answers yet.
     pub fn new(
         run: &str,
+        steps: &[&str],
         request: &impl Serialize,
         identity: Identity,
         mut answers: BTreeMap<String, Vec<Value>>,
@@ -79,7 +100,15 @@ impl Recording {
         let mut request = serde_json::to_value(request).unwrap_or_default();
         cover_passwords(&mut request);
         let tool = env!("CARGO_PKG_VERSION").to_owned();
-        Self { schema_version: SCHEMA_VERSION, tool, run: run.to_owned(), request, identity, answers }
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool,
+            run: run.to_owned(),
+            steps: steps.iter().map(ToString::to_string).collect(),
+            request,
+            identity,
+            answers,
+        }
     }
 
     /// Reads the text of a file.

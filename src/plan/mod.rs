@@ -11,12 +11,16 @@ use regex::Regex;
 
 use crate::host::SystemReader;
 use crate::profile::{self, Mode, Profile};
+use crate::report::formats::{self, Format};
 use crate::step::{Phase, Step};
 use crate::steps;
 
 mod endpoint;
 
 pub use endpoint::endpoint;
+
+/// Why a replay skips a step that is newer than its recording.
+pub const NOT_RECORDED: &str = "not in this recording";
 
 /// What will be done.
 pub struct Plan {
@@ -26,6 +30,8 @@ pub struct Plan {
     pub steps: Vec<Planned>,
     /// Finish the phase after a failure.
     pub keep_going: bool,
+    /// The format of the report on stdout.
+    pub format: &'static Format,
 }
 
 /// One step of the plan.
@@ -45,27 +51,27 @@ impl Plan {
         if let Some(repair) = request.repair {
             profile.repair = repair;
         }
-        if let Some(format) = request.format {
-            profile.format = format;
+        if let Some(format) = &request.format {
+            profile.format.clone_from(format);
         }
+        let format = formats::find(&profile.format).context("--format")?;
         profile.daemon.debug &= !request.quiet_daemon;
         profile.daemon.args.extend(request.daemon_args.iter().cloned());
         let image = image_choice(request.image.as_deref().unwrap_or(&profile.image.reference))?;
         let attach = request.attach.as_deref().map(|url| endpoint(host, url)).transpose()?;
         let steps = planned(&profile, request)?;
+        let runs: Vec<_> =
+            steps.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.step).collect();
         let options = RunOptions {
             run: run_id(host.identity().pid),
             profile,
             attach,
             image,
             keep_daemon: request.keep_daemon,
-            runs: steps
-                .iter()
-                .filter(|planned| planned.skip.is_none())
-                .map(|planned| planned.step.id)
-                .collect(),
+            runs: runs.iter().map(|step| step.id).collect(),
+            needs: runs.iter().flat_map(|step| step.needs).copied().collect(),
         };
-        Ok(Self { options, steps, keep_going: request.keep_going })
+        Ok(Self { options, steps, keep_going: request.keep_going, format })
     }
 
     /// Whether a step of this phase runs at all.
@@ -84,6 +90,13 @@ fn planned(profile: &Profile, request: &PlanRequest) -> anyhow::Result<Vec<Plann
     let without_daemon = mode(steps::DAEMON_START) == Mode::Skip;
     let reason = |index: usize, step: &Step| match () {
         () if mode(step.id) == Mode::Skip => Some(format!("profile {}", profile.name)),
+        () if request
+            .recorded_steps
+            .as_ref()
+            .is_some_and(|ids| !needs_daemon(step) && !ids.iter().any(|id| id == step.id)) =>
+        {
+            Some(NOT_RECORDED.to_owned())
+        }
         () if request.environment_only && needs_daemon(step) => Some("not in a replay".to_owned()),
         () if needs_daemon(step) && without_daemon => Some(format!("{} is skipped", steps::DAEMON_START)),
         () if last.is_some_and(|last| index > last && !goes_with(step, &steps::ALL[last])) => {
@@ -104,13 +117,14 @@ fn planned(profile: &Profile, request: &PlanRequest) -> anyhow::Result<Vec<Plann
     Ok(plan.collect())
 }
 
-/// The profile of that name or file, whose steps are those of the ladder.
+/// The profile of that name or file; its steps and its format exist.
 pub fn load_profile(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profile> {
     let profile = profile::load(host, name)?;
     let name = &profile.name;
     for id in profile.steps.keys() {
         steps::find(id).with_context(|| format!("profile {name}: steps"))?;
     }
+    formats::find(&profile.format).with_context(|| format!("profile {name}: format"))?;
     ensure!(
         profile.steps.get(steps::TEARDOWN) != Some(&Mode::Skip),
         "profile {name}: steps: {} cannot be skipped, a run takes away what it made (--keep-daemon keeps the daemon)",
@@ -235,6 +249,16 @@ mod tests {
         let error =
             plan(&PlanRequest { only: vec!["cgroups".into()], ..PlanRequest::default() }).err().unwrap();
         assert!(format!("{error:#}").contains("cgroup-mounts"), "{error:#}");
+    }
+
+    #[test]
+    fn replay_skips_a_step_that_its_recording_does_not_have() {
+        let recorded = Some(vec!["privileges".to_owned(), "mounts".to_owned()]);
+        let request =
+            PlanRequest { environment_only: true, recorded_steps: recorded, ..PlanRequest::default() };
+        assert_eq!(running(&request), ["privileges", "mounts"]);
+        let plan = plan(&request).unwrap();
+        assert_eq!(plan.steps[1].skip.as_deref(), Some(NOT_RECORDED));
     }
 
     #[test]

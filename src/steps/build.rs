@@ -6,7 +6,7 @@
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineResult, Stage};
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::options::ImageChoice;
 use crate::step::{Cx, Phase, Step};
 use crate::workload;
@@ -17,6 +17,8 @@ pub const STEP: Step = Step {
     title: "An image that is built inside",
     why: "What CI does most with Docker-in-Docker is `docker build`, which takes a context, runs programs and keeps layers.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

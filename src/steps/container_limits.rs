@@ -5,6 +5,7 @@
 
 use crate::diagnosis::{CauseId, causes};
 use crate::finding::{Finding, Level};
+use crate::options::Need;
 use crate::probe::limits::Limits;
 use crate::probe::{Document, cgroup};
 use crate::profile::Controllers;
@@ -17,6 +18,8 @@ pub const STEP: Step = Step {
     title: "Limits of an inner container",
     why: "A limit that is accepted and not enforced lets one job take the machine down.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[Need::Limits],
     check,
     repair: None,
 };

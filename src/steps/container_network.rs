@@ -11,6 +11,7 @@ use crate::engine::containers::connectivity::{Visit, Way};
 use crate::finding::{Finding, Level};
 use crate::host::SystemReader;
 use crate::host::trial::{ReachRequest, Trial};
+use crate::options::Need;
 use crate::probe::Document;
 use crate::probe::reach::{Attempt, Kind, Reached};
 use crate::step::{Cx, Phase, Step};
@@ -25,6 +26,8 @@ pub const STEP: Step = Step {
     title: "Network of an inner container",
     why: "Builds and tests inside need an address, a way out, names, and ports that answer.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[Need::Network, Need::Restart],
     check,
     repair: None,
 };

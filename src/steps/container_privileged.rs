@@ -6,7 +6,8 @@ use crate::engine::{ContainerRun, EngineError, Stage};
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::status::{Seccomp, Status};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
+use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 use crate::workload;
 
@@ -18,6 +19,8 @@ pub const STEP: Step = Step {
     title: "A privileged inner container",
     why: "A third level of containers, and many a build tool, need `--privileged` inside as well.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[Need::Privileged, Need::Restart],
     check,
     repair: None,
 };

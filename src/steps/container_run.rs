@@ -11,7 +11,7 @@ use crate::diagnosis::causes;
 use crate::engine::image::Archive;
 use crate::engine::{ContainerRun, ContainerSpec, EngineError, Stage};
 use crate::facts::cgroup::{Cgroups, Hierarchy};
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::host::SystemReader;
 use crate::options::ImageChoice;
 use crate::options::RunOptions;
@@ -29,6 +29,8 @@ pub const STEP: Step = Step {
     title: "A first container",
     why: "Everything below can look right, and the runtime still fail at the first container.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

@@ -7,6 +7,7 @@ use crate::engine::{EngineError, Together};
 use crate::facts::confinement::UserNamespace;
 use crate::finding::{Finding, Level};
 use crate::host::trial::Attempt;
+use crate::options::Need;
 use crate::probe::Document;
 use crate::probe::storage::Storage;
 use crate::step::{Cx, Phase, Step};
@@ -19,6 +20,8 @@ pub const STEP: Step = Step {
     title: "File system of an inner container",
     why: "An image can load and a container start, and yet files change wrongly, vanish, or are never on the disk.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[Need::Storage, Need::Restart],
     check,
     repair: None,
 };

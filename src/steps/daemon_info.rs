@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::diagnosis::causes;
 use crate::engine::Versions;
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
@@ -17,6 +17,8 @@ pub const STEP: Step = Step {
     title: "What the inner daemon says of itself",
     why: "A daemon of another API, storage driver or cgroup version than measured fails later, and elsewhere.",
     phase: Phase::Daemon,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

@@ -12,7 +12,7 @@ use crate::diagnosis::causes;
 use crate::engine::Started;
 use crate::engine::docker::error::EngineError;
 use crate::engine::dockerd::NULL;
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
 
@@ -22,6 +22,8 @@ pub const STEP: Step = Step {
     title: "Start of the inner daemon",
     why: "Without an inner daemon that answers there is no Docker-in-Docker.",
     phase: Phase::Daemon,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::diagnosis::{self, CauseId, causes};
 use crate::engine::EngineError;
 use crate::engine::image::architecture;
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::options::ImageChoice;
 use crate::step::{Cx, Phase, Step};
 
@@ -15,6 +15,8 @@ pub const STEP: Step = Step {
     title: "An image to run",
     why: "Loading an image unpacks layers with the storage driver; without one there is no container.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

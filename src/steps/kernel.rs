@@ -44,6 +44,8 @@ pub const STEP: Step = Step {
     title: "Kernel features",
     why: "Containers are made of namespaces, overlay and kernel keys; what the host's kernel does not offer, no container can have.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: Some(Repair {
         title: "Load the missing modules into the host's kernel",

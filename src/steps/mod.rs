@@ -1,59 +1,48 @@
-//! Which steps are there, and in which order? What rests on what: a step never needs a later one.
+//! The ladder: every step, in the order of what rests on what. A step never needs a later one.
 //!
-//! To add a step: write its file, and its line here.
+//! To add a step, write its file and its line in `ladder!` below. `cargo test` then says what else it needs.
 
 use anyhow::Context;
 
 use crate::facts::daemon::Daemon;
 use crate::facts::programs;
 use crate::host::SystemReader;
-use crate::options::RunOptions;
-use crate::step::{Cx, Step};
+use crate::options::{Need, RunOptions};
+use crate::step::{Cx, Phase, Step};
 
-pub mod binaries;
-pub mod build;
-pub mod cgroup_delegation;
-pub mod cgroup_mounts;
-pub mod container_limits;
-pub mod container_network;
-pub mod container_privileged;
-pub mod container_run;
-pub mod container_storage;
-pub mod daemon_config;
-pub mod daemon_info;
-pub mod daemon_start;
-pub mod daemon_state;
-pub mod image;
-pub mod kernel;
-pub mod mounts;
-pub mod network;
-pub mod privileges;
-pub mod storage;
-pub mod teardown;
+/// Declares the module of each step, and [`ALL`] in the same order.
+macro_rules! ladder {
+    ($($step:ident,)*) => {
+        $(pub mod $step;)*
 
-/// The ladder.
-pub static ALL: &[Step] = &[
-    privileges::STEP,
-    kernel::STEP,
-    mounts::STEP,
-    cgroup_mounts::STEP,
-    cgroup_delegation::STEP,
-    binaries::STEP,
-    daemon_config::STEP,
-    storage::STEP,
-    network::STEP,
-    daemon_state::STEP,
-    daemon_start::STEP,
-    daemon_info::STEP,
-    image::STEP,
-    container_run::STEP,
-    container_limits::STEP,
-    container_storage::STEP,
-    container_network::STEP,
-    container_privileged::STEP,
-    build::STEP,
-    teardown::STEP,
-];
+        /// Every step, in order.
+        pub static ALL: &[Step] = &[$($step::STEP),*];
+    };
+}
+
+// rustfmt does not find modules in a macro: `make fmt` and `make lint` name these files to it.
+ladder! {
+    privileges,
+    kernel,
+    mounts,
+    cgroup_mounts,
+    cgroup_delegation,
+    binaries,
+    daemon_config,
+    storage,
+    network,
+    daemon_state,
+    daemon_start,
+    daemon_info,
+    image,
+    container_run,
+    container_limits,
+    container_storage,
+    container_network,
+    container_privileged,
+    build,
+    teardown,
+}
 
 /// The step that starts a daemon, or attaches to one.
 pub const DAEMON_START: &str = daemon_start::STEP.id;
@@ -61,13 +50,23 @@ pub const DAEMON_START: &str = daemon_start::STEP.id;
 /// The step that cleans up; it runs whenever something was started.
 pub const TEARDOWN: &str = teardown::STEP.id;
 
-/// Steps that need the version of dockerd.
-const ASK_THE_DAEMON: &[&str] =
-    &[binaries::STEP.id, daemon_config::STEP.id, storage::STEP.id, network::STEP.id, daemon_state::STEP.id];
+/// The last step that checks the environment.
+pub const LAST_OF_ENVIRONMENT: &str = {
+    let mut last = 0;
+    while matches!(ALL[last + 1].phase, Phase::Environment) {
+        last += 1;
+    }
+    ALL[last].id
+};
+
+/// The ids of the steps that check the environment, in order.
+pub fn environment() -> Vec<&'static str> {
+    ALL.iter().filter(|step| step.phase == Phase::Environment).map(|step| step.id).collect()
+}
 
 /// Starts what takes long and needs no step before it, so that it is done by the time a step asks.
 pub fn begin(host: &dyn SystemReader, options: &RunOptions) {
-    if options.attach.is_none() && ASK_THE_DAEMON.iter().any(|step| options.runs(step)) {
+    if options.attach.is_none() && options.needs(Need::DockerdVersion) {
         programs::ask_ahead(host, &options.profile.daemon.command);
     }
 }
@@ -96,7 +95,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::step::Phase;
 
     #[test]
     fn ids_are_unique_and_kebab_case() {

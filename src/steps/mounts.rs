@@ -10,7 +10,7 @@ use crate::facts::confinement::UserNamespace;
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::version::Version;
-use crate::finding::{Finding, Reach};
+use crate::finding::{Finding, Level, Reach};
 use crate::host::{HostResult, SystemReader};
 use crate::step::{Cx, Phase, Repair, Step};
 
@@ -34,6 +34,8 @@ pub const STEP: Step = Step {
     title: "Mounts and device nodes of the outer container",
     why: "dockerd writes sysctls and makes sockets and device nodes; what is read-only or missing here stops it or its containers.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: Some(Repair {
         title: "Make /proc/sys writable, and the missing device nodes",

@@ -14,6 +14,7 @@ use crate::finding::{Finding, Level, Reach};
 use crate::host::trial::{Firewall, NetworkRequest, Trial, TrialReport};
 use crate::host::{HostResult, SystemReader};
 use crate::kernel_modules;
+use crate::options::Need;
 use crate::repair_log::RepairLog;
 use crate::step::{Cx, Phase, Repair, Step};
 
@@ -29,6 +30,8 @@ pub const STEP: Step = Step {
     title: "Network and firewall",
     why: "dockerd makes a bridge and NAT rules before it serves; without them it ends, or its containers reach nothing.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[Need::DockerdVersion],
     check,
     repair: Some(Repair {
         title: "Switch IP forwarding on, and load the missing modules where the host may be changed",

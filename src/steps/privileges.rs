@@ -12,7 +12,7 @@ use crate::diagnosis::{CauseId, causes};
 use crate::facts::caps::{Cap, CapSet, names};
 use crate::facts::confinement::{Label, UserNamespace};
 use crate::facts::status::{Seccomp, Status};
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::host::Identity;
 use crate::host::trial::{Trial, TrialReport};
 use crate::step::{Cx, Phase, Step};
@@ -36,6 +36,8 @@ pub const STEP: Step = Step {
     title: "Privileges of the outer container",
     why: "Starting containers takes mounts, namespaces and network interfaces, which the kernel gives only to a privileged container.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

@@ -5,7 +5,7 @@
 
 use crate::diagnosis::causes;
 use crate::engine::{DaemonEnd, TornDown};
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
 
@@ -15,6 +15,8 @@ pub const STEP: Step = Step {
     title: "Clean-up",
     why: "What a check leaves behind is in the way of the next one, and of you.",
     phase: Phase::Workload,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: None,
 };

@@ -14,7 +14,7 @@ use crate::facts::status::Status;
 use crate::facts::version::Version;
 use crate::finding::{Environment, Finding};
 use crate::host::SystemReader;
-use crate::options::{ImageChoice, RunOptions};
+use crate::options::{ImageChoice, Need, RunOptions};
 use crate::probe::{Document, PROTOCOL};
 
 pub mod spec;
@@ -51,8 +51,9 @@ impl<'a> Workload<'a> {
     /// The first container, with everything that a step of the plan asks for.
     pub fn first(&self) -> &ContainerRun {
         self.first.get_or_init(|| {
-            let refused = self.options.runs("container-privileged") && self.refuses_privileged();
-            let asked: Vec<_> = Part::ALL.into_iter().filter(|part| self.options.runs(part.step())).collect();
+            let refused = self.options.needs(Need::Privileged) && self.refuses_privileged();
+            let asked: Vec<_> =
+                Part::ALL.into_iter().filter(|part| self.options.needs(part.need())).collect();
             let mut spec = spec::first(self.host, self.options, &asked, self.is_restarted(), refused);
             let run = self.run(&spec);
             if !is_killed_with_its_child(&run) {
@@ -71,9 +72,7 @@ impl<'a> Workload<'a> {
 
     /// Whether a step of the plan judges the first container after a restart.
     pub fn is_restarted(&self) -> bool {
-        ["container-storage", "container-network", "container-privileged"]
-            .iter()
-            .any(|step| self.options.runs(step))
+        self.options.needs(Need::Restart)
     }
 
     /// The first container, restarted, and its neighbour; where the first was refused there is none.

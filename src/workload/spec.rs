@@ -8,7 +8,7 @@ use crate::engine::{ContainerSpec, EngineResult, Pair, containers};
 use crate::facts::routes::Routes;
 use crate::fixture::PROGRAM;
 use crate::host::SystemReader;
-use crate::options::RunOptions;
+use crate::options::{Need, RunOptions};
 use crate::probe::{self, ProbeRequest, limits, storage};
 
 /// Bytes: what runc needs while it starts a container fits, and it is eaten up in a moment.
@@ -44,12 +44,12 @@ impl Part {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Limits, Self::Storage, Self::Network];
 
-    /// The step that judges it.
-    pub const fn step(self) -> &'static str {
+    /// What the steps that judge it need.
+    pub const fn need(self) -> Need {
         match self {
-            Self::Limits => "container-limits",
-            Self::Storage => "container-storage",
-            Self::Network => "container-network",
+            Self::Limits => Need::Limits,
+            Self::Storage => Need::Storage,
+            Self::Network => Need::Network,
         }
     }
 

@@ -69,14 +69,14 @@ mod tests {
         );
         let recorder = Recorder::new(&host, &host);
         let seen = answers(&recorder);
-        let json = serde_json::to_string(&recorder.recording("12ab", &())).unwrap();
+        let json = serde_json::to_string(&recorder.recording("12ab", &[], &())).unwrap();
         assert_eq!(answers(&Replay::new(Recording::parse(&json).unwrap())), seen);
     }
 
     #[test]
     fn what_was_never_asked_is_not_known() {
         let host = Fake::new().file("/a", "text");
-        let replay = Replay::new(Recorder::new(&host, &host).recording("1", &()));
+        let replay = Replay::new(Recorder::new(&host, &host).recording("1", &[], &()));
         assert_eq!(replay.read(Path::new("/a")).unwrap_err().errno(), Errno::ENODATA);
         assert_eq!(replay.env("PATH"), None);
     }
@@ -87,7 +87,7 @@ mod tests {
         let recorder = Recorder::new(&host, &host);
         assert_eq!(recorder.env("TOKEN").as_deref(), Some("hush"));
         assert_eq!(recorder.read_text(Path::new("/p")).unwrap(), "http://u:hush@x");
-        let json = serde_json::to_string(&recorder.recording("1", &())).unwrap();
+        let json = serde_json::to_string(&recorder.recording("1", &[], &())).unwrap();
         assert!(!json.contains("hush"), "{json}");
     }
 }

@@ -27,8 +27,8 @@ impl<'h> Recorder<'h> {
     }
 
     /// What was kept so far.
-    pub fn recording(&self, run: &str, request: &impl Serialize) -> Recording {
-        Recording::new(run, request, self.host.identity(), self.answers.borrow().clone())
+    pub fn recording(&self, run: &str, steps: &[&str], request: &impl Serialize) -> Recording {
+        Recording::new(run, steps, request, self.host.identity(), self.answers.borrow().clone())
     }
 
     /// Keeps an answer, as it may be kept, and passes it on as it is.

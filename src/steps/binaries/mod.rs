@@ -12,9 +12,10 @@ use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
 use crate::finding::{Finding, Level};
 use crate::host::SystemReader;
+use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
-use needs::{Need, needs};
+use needs::{NeededProgram, needs};
 
 /// See the ladder in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -22,6 +23,8 @@ pub const STEP: Step = Step {
     title: "Programs of the engine",
     why: "dockerd starts containerd, runc, docker-proxy and iptables by name: each must be found in its PATH and run here.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[Need::DockerdVersion],
     check,
     repair: None,
 };
@@ -31,7 +34,7 @@ const NOT_RUNNABLE: CauseId = causes::BINARY_NOT_RUNNABLE;
 
 /// A need and what was seen.
 struct Seen {
-    need: Need,
+    need: NeededProgram,
     place: Place,
     said: Option<Said>,
 }
@@ -60,7 +63,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Asks all of them at once.
-fn look(host: &dyn SystemReader, needs: Vec<Need>) -> anyhow::Result<Vec<Seen>> {
+fn look(host: &dyn SystemReader, needs: Vec<NeededProgram>) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for need in needs {
         let place = programs::find(host, &need.name, &need.dirs)?;
@@ -99,7 +102,7 @@ fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> O
 
 /// What is wrong with a helper.
 fn judge(seen: &Seen) -> Option<Finding> {
-    let Need { name, level, breaks, cause, .. } = &seen.need;
+    let NeededProgram { name, level, breaks, cause, .. } = &seen.need;
     match (&seen.place, &seen.said) {
         (Place::Nowhere, _) => {
             let what = format!("{name} is not in dockerd's PATH: {breaks}");

@@ -10,7 +10,7 @@ use crate::finding::Level;
 use crate::host::SystemReader;
 
 /// A program that this engine, with these settings, will start.
-pub(super) struct Need {
+pub(super) struct NeededProgram {
     /// What it is, in the evidence.
     pub(super) role: &'static str,
     /// Its name, or its path where an option says it.
@@ -29,9 +29,13 @@ pub(super) struct Need {
 }
 
 /// What this version starts with these settings (the defaults, where they are not known).
-pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<&Settings>) -> Vec<Need> {
+pub(super) fn needs(
+    host: &dyn SystemReader,
+    version: Version,
+    settings: Option<&Settings>,
+) -> Vec<NeededProgram> {
     let path = programs::path_dirs(host);
-    let need = |role: &'static str, level, cause, breaks| Need {
+    let need = |role: &'static str, level, cause, breaks| NeededProgram {
         role,
         name: role.to_owned(),
         args: VERSION,
@@ -44,11 +48,11 @@ pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<
     let asks = |pick: fn(&Settings) -> bool, default| settings.map_or(default, pick);
     let mut needs = Vec::new();
     if asks(|s| s.containerd == Containerd::Managed, true) {
-        needs.push(Need {
+        needs.push(NeededProgram {
             run: false,
             ..need("containerd", Level::Fail, causes::CONTAINERD_PROGRAM_MISSING, "dockerd does not start")
         });
-        needs.push(Need {
+        needs.push(NeededProgram {
             args: SHIM_VERSION,
             ..need(
                 "containerd-shim-runc-v2",
@@ -69,7 +73,7 @@ pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<
         } else {
             "no port can be published"
         };
-        needs.push(Need {
+        needs.push(NeededProgram {
             name,
             dirs,
             run: false,
@@ -79,7 +83,7 @@ pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<
     let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
     let dirs = programs::helper_dirs(host, "docker-init", version);
     let breaks = "containers with --init do not start";
-    needs.push(Need {
+    needs.push(NeededProgram {
         name,
         dirs,
         run: false,
@@ -94,7 +98,7 @@ pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<
     if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
         // The same file as iptables, mostly, under another name.
         let breaks = "containers have no IPv6 rules";
-        needs.push(Need {
+        needs.push(NeededProgram {
             run: false,
             ..need("ip6tables", Level::Warn, causes::IPTABLES_PROGRAM_MISSING, breaks)
         });
@@ -102,7 +106,7 @@ pub(super) fn needs(host: &dyn SystemReader, version: Version, settings: Option<
     if settings.and_then(|s| s.store.driver()) == Some("fuse-overlayfs") {
         let breaks = "the storage driver does not start";
         let cause = causes::FUSE_OVERLAYFS_PROGRAM_MISSING;
-        needs.push(Need { run: false, ..need("fuse-overlayfs", Level::Fail, cause, breaks) });
+        needs.push(NeededProgram { run: false, ..need("fuse-overlayfs", Level::Fail, cause, breaks) });
     }
     needs
 }

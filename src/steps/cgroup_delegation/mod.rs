@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
-use crate::finding::{Finding, Reach};
+use crate::finding::{Finding, Level, Reach};
 use crate::step::{Cx, Phase, Repair, Step};
 
 mod cpuset;
@@ -25,6 +25,8 @@ pub const STEP: Step = Step {
     why: "Controllers can only be enabled for inner containers when the root cgroup of this container is free \
           of processes and owned by it.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: Some(Repair {
         title: "move this container's processes to a leaf cgroup and enable controllers",

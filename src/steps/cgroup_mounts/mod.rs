@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::facts::mounts::Mount;
-use crate::finding::{Finding, Reach};
+use crate::finding::{Finding, Level, Reach};
 use crate::profile::Controllers;
 use crate::step::{Cx, Phase, Repair, Step};
 
@@ -23,6 +23,8 @@ pub const STEP: Step = Step {
     why: "dockerd refuses to start without the devices hierarchy of cgroup v1, and every limit of a container \
           is a file below these mounts.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[],
     check,
     repair: Some(Repair {
         title: "mount what is missing under /sys/fs/cgroup",

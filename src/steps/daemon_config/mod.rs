@@ -11,6 +11,7 @@ mod values;
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Daemon, Firewall, Store};
 use crate::finding::{Finding, Level};
+use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
 /// See the ladder in `steps/mod.rs`.
@@ -19,6 +20,8 @@ pub const STEP: Step = Step {
     title: "Configuration of the daemon",
     why: "dockerd refuses to start on a daemon.json it cannot read, on an option it does not know or that is set twice; what it stores where follows from there.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[Need::DockerdVersion],
     check,
     repair: None,
 };

@@ -10,6 +10,7 @@ mod tests;
 use crate::facts::daemon::Daemon;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::{Finding, Level, Reach};
+use crate::options::Need;
 use crate::step::{Cx, Phase, Repair, Step};
 
 /// See the ladder in `steps/mod.rs`.
@@ -18,6 +19,8 @@ pub const STEP: Step = Step {
     title: "Traces of other daemons",
     why: "A pid file that names a living process, a socket that belongs to another daemon or a database in use keeps dockerd from starting, or lets a client talk to the wrong one.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[Need::DockerdVersion],
     check,
     repair: Some(Repair {
         title: "remove pid files that name other programs",

@@ -12,6 +12,7 @@ mod tests;
 use crate::facts::daemon::Daemon;
 use crate::facts::filesystem;
 use crate::finding::{Finding, Level};
+use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
 use look::Seen;
@@ -23,6 +24,8 @@ pub const STEP: Step = Step {
     title: "Storage of images and containers",
     why: "Layers are stacked by overlay on the data root: on the wrong file system dockerd falls back to copying every layer, or fails at the first container.",
     phase: Phase::Environment,
+    worst: Level::Fail,
+    needs: &[Need::DockerdVersion],
     check,
     repair: None,
 };
