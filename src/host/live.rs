@@ -1,5 +1,5 @@
 //! How is the real machine looked at and changed? The only file that calls the operating system for a check.
-#![allow(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
+#![expect(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;

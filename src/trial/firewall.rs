@@ -185,7 +185,7 @@ fn nft(program: &Path, own_run: bool, report: &mut TrialReport) {
 /// A file for a program to read, in this child's own /run.
 fn write(text: &str) -> Option<PathBuf> {
     let path = Path::new(RUN).join("dindcheck.rules");
-    #[allow(clippy::disallowed_methods, reason = "a file in this child's own tmpfs")]
+    #[expect(clippy::disallowed_methods, reason = "a file in this child's own tmpfs")]
     std::fs::write(&path, text).ok()?;
     Some(path)
 }
