@@ -8,14 +8,14 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use crate::engine::dockerd::log::LogTail;
-use crate::engine::live::Kept;
+use crate::engine::live::KeptDaemon;
 
 /// The size in bytes at which the log is rotated; one older log is kept.
 const MAX_LOG: u64 = 16 << 20;
 
 /// The daemon that the check handed over.
 pub struct Daemon {
-    kept: Kept,
+    kept: KeptDaemon,
     log: Option<File>,
     /// Its log is copied to stderr: the daemon is what the user runs.
     pub tee_to_stderr: bool,
@@ -23,7 +23,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// The daemon that the check kept.
-    pub fn new(kept: Kept) -> Self {
+    pub fn new(kept: KeptDaemon) -> Self {
         let log = File::open(&kept.log).ok();
         Self { kept, log, tee_to_stderr: false }
     }

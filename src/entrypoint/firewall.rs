@@ -47,10 +47,10 @@ pub fn choose(host: &dyn SystemReader) -> Choice {
     }
     let firewall = Firewall::Iptables { program, six: None, raw: false, others: vec![legacy] };
     let request = NetworkRequest { firewall: Some(firewall), br_netfilter: false };
-    let Ok(tried) = host.trial(&Trial::Network(request)) else {
+    let Ok(attempts) = host.trial(&Trial::Network(request)) else {
         return Choice::Unchanged;
     };
-    let works = |name| tried.get(name).map(|attempt| attempt.error.is_none());
+    let works = |name| attempts.get(name).map(|attempt| attempt.error.is_none());
     match (works("nat"), works("other")) {
         (Some(false), Some(true)) => Choice::Legacy("the other one cannot create a nat table here"),
         _ => Choice::Unchanged,
@@ -69,7 +69,6 @@ fn legacy(host: &dyn SystemReader) -> Option<PathBuf> {
 /// # Errors
 ///
 /// Where the links cannot be created.
-#[expect(clippy::disallowed_methods, reason = "links of our own, in a directory of our own")]
 pub fn path_with_legacy(host: &dyn SystemReader) -> anyhow::Result<String> {
     let path = host.env("PATH").unwrap_or_default();
     if host.stat(Path::new(DOCKER_LIBRARY_DIR)).is_ok() {

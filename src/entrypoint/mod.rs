@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::live::{LiveEngine, kept_by};
+use crate::engine::live::{LiveEngine, daemon_kept_by};
 use crate::exit;
 use crate::host::SystemReader;
 use crate::host::live::Live;
@@ -104,7 +104,7 @@ impl Entrypoint<'_> {
             Ok(code) => code,
             Err(signal) => return Ok(exit_code_of_signal(signal)),
         };
-        self.daemon = kept_by(check.as_raw()).map(Daemon::new);
+        self.daemon = daemon_kept_by(check.as_raw()).map(Daemon::new);
         let code = match (verdict, self.request.on_failure) {
             (exit::SOUND, _) => self.command(),
             (_, OnFailure::Stop) => Ok(verdict),
@@ -197,7 +197,7 @@ impl Entrypoint<'_> {
     fn other_ended(&mut self, pid: Pid, code: u8, main: Pid) -> anyhow::Result<()> {
         if self.restarting == Some(pid) {
             self.restarting = None;
-            self.daemon = kept_by(pid.as_raw()).map(Daemon::new);
+            self.daemon = daemon_kept_by(pid.as_raw()).map(Daemon::new);
             say(if self.daemon.is_some() {
                 "dockerd serves again"
             } else {
@@ -232,7 +232,7 @@ impl Entrypoint<'_> {
         if let Some(check) = self.restarting.take() {
             send(check, Signal::SIGTERM as i32);
             self.ended_within(check, self.request.stop_timeout)?;
-            self.daemon = kept_by(check.as_raw()).map(Daemon::new);
+            self.daemon = daemon_kept_by(check.as_raw()).map(Daemon::new);
         }
         if let Some(mut daemon) = self.daemon.take() {
             let began = Instant::now();

@@ -112,7 +112,6 @@ pub(in crate::engine) fn first_error(diagnosis: &Diagnosis) -> Option<LogError> 
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a log of the test's own")]
 mod tests {
     use std::io::{Seek, Write};
 

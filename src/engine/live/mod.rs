@@ -26,7 +26,7 @@ mod state;
 mod teardown;
 mod workload;
 
-pub use state::{Kept, kept_by};
+pub use state::{KeptDaemon, daemon_kept_by};
 use state::{StaleRun, State};
 
 /// The engine of a real daemon.

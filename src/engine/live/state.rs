@@ -41,7 +41,7 @@ pub(super) struct State {
 
 /// A daemon that a run left running, as requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptDaemon {
     /// Its process.
     pub pid: i32,
     /// Its log.
@@ -49,11 +49,11 @@ pub struct Kept {
 }
 
 /// The daemon that the run of this process kept.
-pub fn kept_by(owner: i32) -> Option<Kept> {
+pub fn daemon_kept_by(owner: i32) -> Option<KeptDaemon> {
     RunDir::all().into_iter().find_map(|dir| {
         let state = dir.load::<State>().filter(|state| state.kept)?;
         let daemon = state.daemon.filter(|_| state.owner.is_some_and(|process| process.pid == owner))?;
-        Some(Kept { pid: daemon.pid, log: dir.log_path() })
+        Some(KeptDaemon { pid: daemon.pid, log: dir.log_path() })
     })
 }
 

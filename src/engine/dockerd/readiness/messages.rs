@@ -69,7 +69,7 @@ impl Wait<'_> {
             return self.tls_failure(&Fault::Wanted);
         }
         let refused = EngineError::Refused {
-            doing: "ask for a sign of life".to_owned(),
+            doing: "ping the daemon".to_owned(),
             status: answer.status,
             message: answer.message(),
         };
