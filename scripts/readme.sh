@@ -64,8 +64,8 @@ transcript diagnose 'dindcheck diagnose docker.log' "$empty dockerd >docker.log 
 import json, sys
 for step in json.load(sys.stdin):
     repair = step["repair"]
-    told = "{title} ({reach})".format(**repair) if repair else ""
-    print("| {phase} | `{id}` | {title} | {told} |".format(told=told, **step))'
+    cell = "{title} ({reach})".format(**repair) if repair else ""
+    print("| {phase} | `{id}` | {title} | {cell} |".format(cell=cell, **step))'
 } >"$work/steps"
 put steps "$work/steps"
 "$binary" profile list | sed -E 's/^([a-z]+) +(.*)/* `\1`: \2/' >"$work/profiles"
