@@ -71,7 +71,7 @@ fn ipv6_that_is_off_is_no_fault() {
 }
 
 fn out(attempts: Vec<Attempt>, mtu: Option<PathMtu>, compared: &Compared) -> Vec<(Level, &'static str)> {
-    problems(&way_out::judge(&Reached { attempts, mtu }, compared))
+    problems(&outbound::judge(&Reached { attempts, mtu }, compared))
 }
 
 #[test]
