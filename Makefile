@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build dist deb demo test unit snapshots outer-test readers-test sandbox-test vm-test bench soak lint fmt stop
+.PHONY: help build dist deb demo test test-all unit snapshots worlds-test outer-test readers-test sandbox-test vm-test bench soak lint fmt stop
 
 # The modules of the ladder, which rustfmt does not find by itself.
 STEPS := --edition 2024 $(wildcard src/steps/*.rs src/steps/*/mod.rs)
@@ -21,7 +21,11 @@ dist: ## what is shipped: the small binary with its checksum, man pages and comp
 deb: dist ## the Debian package (cargo install cargo-deb)
 	cargo deb --no-build --no-strip --profile dist --target x86_64-unknown-linux-gnu
 
-test: unit outer-test sandbox-test vm-test ## everything
+test: ## everything, of large matrices a sample; says how long it takes and how far it is
+	scripts/test.sh
+
+test-all: ## the same with the whole of each matrix
+	DINDCHECK_FULL=1 scripts/test.sh
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
@@ -29,8 +33,10 @@ unit: ## what needs neither root nor an engine
 snapshots: ## write anew what is generated: README's table of steps, and the findings of the recordings
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test steps --test replays
 
-outer-test: build ## real worlds: a real outer engine, real inner ones
+worlds-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
+
+outer-test: worlds-test
 
 readers-test: ## reports and manifests before strict readers of others (PyPI: jsonschema, kubernetes-validate)
 	python3 -m venv target/readers && target/readers/bin/pip install -q jsonschema kubernetes-validate

@@ -1,5 +1,6 @@
 #!/bin/bash
-# bench-wait.sh BINARY [TIMES]: how late after the daemon's own word, and after its death, do waits end? Prints a table.
+# bench-wait.sh BINARY [TIMES]: measures how late waits end after the daemon logs that it listens, and after its death.
+# Prints a table.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=$(tests/bed/outer.sh "$1" trixie)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# bench.sh BINARY: how does verify compare with the usual script and with the floor? Ratios of one run, in a real outer container.
+# bench.sh BINARY: compares verify with the usual script and with the floor, as ratios of one run in a real outer container.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1

@@ -1,5 +1,5 @@
 #!/bin/bash
-# demo.sh BINARY: what does dindcheck say of a healthy outer container, of a broken one, and of one it may repair?
+# demo.sh BINARY: shows what dindcheck reports of a healthy outer container, of a broken one, and of one it may repair.
 #
 # Nothing here is mocked: a real outer engine, real privileged containers, a real inner dockerd in each.
 set -euo pipefail

@@ -1,6 +1,5 @@
 #!/bin/bash
-# dist.sh BINARY DIR: what goes with a binary that is shipped? Its checksum, man pages and completions, all of its own
-# making, in DIR.
+# dist.sh BINARY DIR: puts what is shipped into DIR: the binary, its checksum, man pages and completions.
 set -euo pipefail
 binary=$1 dir=$2
 rm -rf "$dir"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# readme.sh BINARY: are README's tables and transcripts what the program prints? Writes them anew from real runs.
+# readme.sh BINARY: writes README's tables and transcripts anew, from real runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1

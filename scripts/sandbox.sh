@@ -1,6 +1,6 @@
 #!/bin/bash
-# sandbox.sh BINARY [FILTER...]: does every check see its fault first, and nothing where all is well? Makes what the worlds of
-# tests/sandbox are made of, plays the matrix in them, and prints its table. DINDCHECK_FAULT=devices plays a part of it.
+# sandbox.sh BINARY [FILTER...]: plays the fault matrix of tests/sandbox and prints its table. Makes what its worlds are made
+# of where that is missing. DINDCHECK_FAULT=devices plays a part of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$(readlink -f "$1")
@@ -14,5 +14,5 @@ for suite in bookworm trixie forky; do tests/bed/tree.sh "$suite" >/dev/null; do
 tests/bed/rootless.sh >/dev/null
 
 # The matrix plays several rows at a time by itself.
-export DINDCHECK_SANDBOX_BINARY=$binary
+export DINDCHECK_BINARY=$binary
 cargo test --locked --test sandbox -- --ignored --nocapture --test-threads=1 --skip by_hand "$@"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# soak.sh BINARY [RUNS] [SUITE]: does anything grow when verify runs again and again on one data root, in a real outer container?
-# Fails at the first run that is not sound, and where anything is more than it was after the first.
+# soak.sh BINARY [RUNS] [SUITE]: runs verify again and again on one data root, in a real outer container. Fails at the first
+# run that is not sound, and where anything has grown since the first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1 runs=${2:-300} suite=${3:-trixie}

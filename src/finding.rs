@@ -2,13 +2,14 @@
 //!
 //! A finding is data, not an error: a check returns findings, or an error where it could not check.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::diagnosis::CauseId;
+use crate::diagnosis::{self, CauseId};
 
 /// How far a change is felt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -86,6 +87,11 @@ impl Finding {
         self.hint = Some(hint.into());
         self
     }
+
+    /// What to do: the hint, or else the remedy of the cause.
+    pub fn remedy(&self) -> Option<&str> {
+        self.hint.as_deref().or_else(|| Some(diagnosis::cause(self.cause?).remedy))
+    }
 }
 
 /// What the runner concludes about a step.
@@ -128,7 +134,7 @@ pub struct Change {
     pub undo: Undo,
 }
 
-/// What takes a change back. Its text is a shell command.
+/// What takes a change back. Its text is a command that can be pasted into a POSIX shell: paths and values are quoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
     /// Unmount what was mounted.
@@ -145,28 +151,39 @@ pub enum Undo {
     MoveBack(Vec<i32>, PathBuf),
     /// Mount read-only again, by a bind remount with these flags.
     Remount(PathBuf, u64),
-    /// A command for people; dindcheck does not run it by itself.
+    /// A command for people, quoted by whoever writes it; dindcheck does not run it.
     Manual(String),
 }
 
 impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unmount(path) => write!(f, "umount {}", path.display()),
-            Self::RemoveDir(path) => write!(f, "rmdir {}", path.display()),
-            Self::RemoveFile(path) => write!(f, "rm {}", path.display()),
+            Self::Unmount(path) => write!(f, "umount {}", quoted(path)),
+            Self::RemoveDir(path) => write!(f, "rmdir {}", quoted(path)),
+            Self::RemoveFile(path) => write!(f, "rm {}", quoted(path)),
             Self::Restore(path, bytes) => {
-                write!(f, "printf %s '{}' > {}", String::from_utf8_lossy(bytes).trim_end(), path.display())
+                write!(f, "printf %s {} > {}", quoted_text(bytes.trim_ascii_end()), quoted(path))
             }
-            Self::MakeDir(path) => write!(f, "mkdir {}", path.display()),
+            Self::MakeDir(path) => write!(f, "mkdir {}", quoted(path)),
             Self::MoveBack(pids, procs) => {
                 let pids: Vec<_> = pids.iter().map(ToString::to_string).collect();
-                write!(f, "for pid in {}; do echo $pid > {}; done", pids.join(" "), procs.display())
+                write!(f, "for pid in {}; do echo $pid > {}; done", pids.join(" "), quoted(procs))
             }
-            Self::Remount(path, _) => write!(f, "mount -o remount,bind,ro {}", path.display()),
+            Self::Remount(path, _) => write!(f, "mount -o remount,bind,ro {}", quoted(path)),
             Self::Manual(command) => f.write_str(command),
         }
     }
+}
+
+/// A path as one word of a POSIX shell. What is not UTF-8 shows as U+FFFD, since a report is UTF-8.
+pub fn quoted(path: &Path) -> String {
+    quoted_text(path.as_os_str().as_encoded_bytes())
+}
+
+/// A text as one word of a POSIX shell, which cannot hold a NUL: it is left out.
+fn quoted_text(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace('\0', "");
+    shlex::try_quote(&text).map(Cow::into_owned).unwrap_or_default()
 }
 
 /// A repair as the report keeps it.
@@ -195,4 +212,73 @@ pub struct Environment {
     pub api: Option<String>,
     /// Storage driver of the inner engine.
     pub storage_driver: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "runs a shell in a directory of its own")]
+
+    use super::*;
+
+    /// Runs an undo as a shell reads it, in a directory whose name a shell would split or interpret.
+    fn paste(undo: impl Fn(&Path) -> Undo, before: impl Fn(&Path)) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join("it's a $(touch gone) `x` \"y\" \\ * é\n;");
+        std::fs::create_dir(&odd).unwrap();
+        before(&odd);
+        let command = undo(&odd).to_string();
+        let status = std::process::Command::new("sh").args(["-c", &command]).status().unwrap();
+        assert!(status.success(), "{command}");
+        dir
+    }
+
+    #[test]
+    fn plain_path_is_not_quoted() {
+        assert_eq!(Undo::Unmount("/sys/fs/cgroup".into()).to_string(), "umount /sys/fs/cgroup");
+        assert_eq!(Undo::Restore("/p".into(), b"1\n".to_vec()).to_string(), "printf %s 1 > /p");
+        assert_eq!(Undo::Restore("/p".into(), Vec::new()).to_string(), "printf %s '' > /p");
+    }
+
+    #[test]
+    fn path_with_spaces_and_quotes_is_one_word() {
+        for (undo, expected) in [
+            (Undo::Unmount("/a b".into()), "umount '/a b'"),
+            (Undo::Remount("/a b".into(), 0), "mount -o remount,bind,ro '/a b'"),
+            (
+                Undo::MoveBack(vec![1, 2], "/a b/cgroup.procs".into()),
+                "for pid in 1 2; do echo $pid > '/a b/cgroup.procs'; done",
+            ),
+            (Undo::RemoveFile("/it's".into()), "rm \"/it's\""),
+        ] {
+            assert_eq!(undo.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn pasted_undo_acts_on_the_odd_path_alone() {
+        let dir = paste(|odd| Undo::RemoveDir(odd.to_owned()), |_| {});
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let dir =
+            paste(|odd| Undo::RemoveFile(odd.join("f")), |odd| std::fs::write(odd.join("f"), "").unwrap());
+        let odd = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(std::fs::read_dir(odd).unwrap().count(), 0);
+        let made = paste(|odd| Undo::MakeDir(odd.join("new dir")), |_| {});
+        let odd = std::fs::read_dir(made.path()).unwrap().next().unwrap().unwrap().path();
+        assert!(odd.join("new dir").is_dir());
+    }
+
+    #[test]
+    fn pasted_restore_writes_the_same_value() {
+        let value = "it's 50% \"of\" $HOME \\n `x`";
+        let dir = paste(|odd| Undo::Restore(odd.join("f"), value.into()), |_| {});
+        let odd = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(std::fs::read_to_string(odd.join("f")).unwrap(), value);
+    }
+
+    #[test]
+    fn move_back_writes_each_pid() {
+        let dir = paste(|odd| Undo::MoveBack(vec![7, 8], odd.join("cgroup.procs")), |_| {});
+        let odd = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(std::fs::read_to_string(odd.join("cgroup.procs")).unwrap(), "8\n");
+    }
 }

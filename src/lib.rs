@@ -1,17 +1,17 @@
-//! dindcheck: does Docker-in-Docker work here, and if not, what is the first thing that fails, why, and what
-//! makes it work?
+//! dindcheck reports whether Docker-in-Docker works here, and if not, the first thing that fails, why, and what makes it
+//! work.
 //!
 //! ```text
 //!  profiles/*.yaml --+
-//!  CLI arguments ----+--> Plan --> runner --> for each Step:  facts <-- Host door (live | recorded | fake)
-//!                         |         |          check --> findings -- fail? --> repair --> the SAME check
-//!                    `plan` prints  | events --> human.rs (stderr, live)
+//!  CLI arguments ----+--> Plan --> runner --> each Step: facts <-- SystemReader (live | recorded | fake)
+//!                         |         |         check --> findings -- fail? --> repair --> the SAME check again
+//!                    `plan` prints  | events --> progress on stderr
 //!                                   +--> Report --> human | json | ... --> exit code
 //! ```
 //!
-//! Steps run in the order of what rests on what, so the first failing step is the cause and everything after
-//! it is a consequence. A step only finds ([`step`]); only the [`runner`] concludes; only a repair holds
-//! [`hands`]; the machine is behind [`host`], Docker behind [`engine`].
+//! Steps run in the order of what rests on what, so the first failing step is the cause and everything after it is a
+//! consequence. A step only finds ([`step`]); only the [`runner`] concludes; a repair changes the machine through
+//! [`repair_log`] alone; the machine is behind [`host`], Docker behind [`engine`]. ARCHITECTURE.md has the layers.
 
 pub mod cli;
 pub mod commands;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::daemon::Invocation;
 use crate::facts::endpoint::Endpoint;
-use crate::profile::{Format, Grant, Profile};
+use crate::profile::{Grant, Profile};
 
 /// What was typed, as far as it shapes a plan.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ pub struct PlanRequest {
     pub attach: Option<String>,
     /// `--image`.
     pub image: Option<String>,
-    /// `--format`.
-    pub format: Option<Format>,
+    /// `--format`: the name of a format.
+    pub format: Option<String>,
     /// Steps of the environment phase only (a replay).
     pub environment_only: bool,
     /// In a replay: the steps of the recording, as no other step can be answered from it.

@@ -34,8 +34,8 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     let environment = RefCell::new(Environment::default());
     let all_passed = Cell::new(true);
     let watch = RefCell::new(watch);
-    let tell = |event: &Event<'_>| (watch.borrow_mut())(event);
-    let progress = |text: &str| tell(&Event::Said(text));
+    let notify = |event: &Event<'_>| (watch.borrow_mut())(event);
+    let progress = |text: &str| notify(&Event::Progress(text));
     let (host, engine, options) = (doors.host, doors.engine, &plan.options);
     let workload = Workload::new(host, engine, options, &environment);
     let cx = Cx {
@@ -61,7 +61,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     for planned in &plan.steps {
         let reason = skip_reason(planned, plan, &report, doors);
         if reason.is_none() {
-            tell(&Event::Started(planned.step));
+            notify(&Event::Started(planned.step));
         }
         let started = start.elapsed();
         let mut concluded = match reason {
@@ -76,10 +76,10 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         report.leftovers = doors.engine.leftovers();
         report.diagnosis = doors.engine.diagnosis();
         report.duration = start.elapsed();
-        tell(&Event::Concluded(&report));
+        notify(&Event::Concluded(&report));
     }
     report.complete = true;
-    tell(&Event::Ended(&report));
+    notify(&Event::Ended(&report));
     report
 }
 

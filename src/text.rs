@@ -1,18 +1,49 @@
-//! How durations read in messages and reports.
+//! Small texts that several layers write: durations, bounded output.
 
 use std::time::Duration;
 
-/// A duration in a message: `412 ms`, `1.5 s`.
+/// A duration in a sentence: `412 ms`, `1.5 s`.
 pub fn seconds(duration: Duration) -> String {
     let ms = duration.as_millis();
     if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
 }
 
-/// A duration in a table of a report, from milliseconds: `3.2 ms`, `1.25 s`.
+/// A duration in a table, from milliseconds; one more digit tells quick steps apart: `3.2 ms`, `1.25 s`.
 pub fn took(milliseconds: f64) -> String {
     if milliseconds >= 1000.0 {
         format!("{:.2} s", milliseconds / 1000.0)
     } else {
         format!("{milliseconds:.1} ms")
+    }
+}
+
+/// Appends as much of `piece` to `kept` as there is room for up to `most` bytes. Returns whether all of it fitted.
+pub fn append_up_to(kept: &mut Vec<u8>, piece: &[u8], most: usize) -> bool {
+    let room = most.saturating_sub(kept.len());
+    kept.extend_from_slice(&piece[..piece.len().min(room)]);
+    piece.len() <= room
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_milliseconds_below_a_second() {
+        let ms = Duration::from_millis;
+        assert_eq!((seconds(ms(412)), seconds(ms(1500))), ("412 ms".into(), "1.5 s".into()));
+        assert_eq!((took(3.24), took(1250.0)), ("3.2 ms".into(), "1.25 s".into()));
+    }
+
+    #[test]
+    fn appending_stops_at_the_limit_and_says_so() {
+        let mut kept = b"ab".to_vec();
+        assert!(append_up_to(&mut kept, b"c", 3));
+        assert!(!append_up_to(&mut kept, b"d", 3));
+        assert!(append_up_to(&mut kept, b"", 3));
+        assert_eq!(kept, b"abc");
+        let mut kept = Vec::new();
+        assert!(!append_up_to(&mut kept, b"abcd", 3));
+        assert_eq!(kept, b"abc");
     }
 }

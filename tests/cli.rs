@@ -51,7 +51,7 @@ fn what_was_typed_wrong_is_refused_before_anything_is_touched() {
     refused(&["--output", "json"], &["FORMAT=FILE"]);
     refused(&["--output", "json=/no/such/directory/x"], &["/no/such/directory/x"]);
     refused(&["image", "--output", "html=/no/such/directory/x", "y"], &["/no/such/directory/x"]);
-    refused(&["image", "--output", "junit=/tmp/x", "y"], &["human, json or html"]);
+    refused(&["image", "--output", "junit=/tmp/x", "y"], &["human or json or html"]);
     refused(&["explain", "no-such-cause"], &["no-such-cause", "explain --list"]);
     refused(&["diagnose", "/no/such/log"], &["/no/such/log"]);
 }

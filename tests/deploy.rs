@@ -1,4 +1,4 @@
-//! Are the files of deploy/ whole, and does every dindcheck command in them exist? What runs them is in tests/outer.
+//! Are the files of deploy/ whole, and does every dindcheck command in them exist? What runs them is in tests/worlds/deploy.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -1,15 +1,14 @@
-//! Do the reports hold what a run was, in every format, whatever became of its steps?
-#![allow(
+//! Reports in every format, of runs with every outcome: what they hold, and the files that they are written to.
+#![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::unnecessary_wraps,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "tests look at the machine and speak for themselves"
+    reason = "tests read and write files, and their checks have the signature of a step's"
 )]
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
@@ -20,17 +19,20 @@ use dindcheck::host::fake::Fake;
 use dindcheck::interrupt::Interrupt;
 use dindcheck::options::PlanRequest;
 use dindcheck::plan::{Plan, Planned};
-use dindcheck::profile::{Format, Mode};
+use dindcheck::profile::Mode;
 use dindcheck::repair_log::RepairLog;
 use dindcheck::report::files::Outputs;
-use dindcheck::report::{Event, Report, document, formats};
+use dindcheck::report::formats::{self, Format};
+use dindcheck::report::{Event, Report, document};
 use dindcheck::runner::{self, Doors};
 use dindcheck::step::{Cx, Phase, Repair, Step};
 use quick_junit::TestCaseStatus;
 
+mod snapshot;
+
 const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
-/// What no format may take for markup of its own.
-const NASTY: &str = "a <b> & \"c\" ]]> | `d` \u{1b}[31m\u{7}\n::error::x %0A é";
+/// A text with the markup of every format, which each must escape.
+const MARKUP: &str = "a <b> & \"c\" ]]> | `d` \u{1b}[31m\u{7}\n::error::x %0A é";
 
 const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>) -> Step {
     Step {
@@ -48,32 +50,32 @@ fn passes(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(vec![Finding::pass("fine").with("path", "/x")])
 }
 fn warns(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    Ok(vec![Finding::warn(CAUSE, NASTY).with("path", NASTY).hint(NASTY)])
+    Ok(vec![Finding::warn(CAUSE, MARKUP).with("path", MARKUP).hint(MARKUP)])
 }
 fn fails(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    Ok(vec![Finding::fail(CAUSE, NASTY).with("path", NASTY)])
+    Ok(vec![Finding::fail(CAUSE, MARKUP).with("path", MARKUP)])
 }
-fn cannot_look(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    bail!("no eyes: {NASTY}")
+fn cannot_check(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    bail!("no permission: {MARKUP}")
 }
-fn wants_mark(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+fn checks_mark(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if cx.host.exists(Path::new("/mark"))? { passes(cx) } else { fails(cx) }
 }
-fn makes_mark(_: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
-    Ok(hands.create_dir(Path::new("/mark"))?)
+fn makes_mark(_: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
+    Ok(log.create_dir(Path::new("/mark"))?)
 }
 
 static PASSES: Step = step("passes", Phase::Environment, passes);
 static WARNS: Step = step("warns", Phase::Environment, warns);
 static FAILS: Step = step("fails", Phase::Environment, fails);
-static CANNOT: Step = step("cannot-look", Phase::Environment, cannot_look);
+static CANNOT: Step = step("cannot-check", Phase::Environment, cannot_check);
 static DAEMON: Step = step("daemon", Phase::Daemon, passes);
 static REPAIRED: Step = Step {
     repair: Some(Repair { title: "make the mark", reach: Reach::Container, apply: makes_mark }),
-    ..step("repaired", Phase::Environment, wants_mark)
+    ..step("repaired", Phase::Environment, checks_mark)
 };
 
-/// A run of these steps, which goes on after a failure; `watch` sees what happens.
+/// Runs these steps, also after a failure; `watch` gets the events.
 fn run(steps: &[&'static Step], watch: &mut dyn FnMut(&Event<'_>)) -> Report {
     let host = Fake::new();
     let mut plan = Plan::new(&host, &PlanRequest { keep_going: true, ..PlanRequest::default() }).unwrap();
@@ -82,7 +84,7 @@ fn run(steps: &[&'static Step], watch: &mut dyn FnMut(&Event<'_>)) -> Report {
     runner::run(&plan, &Doors { host: &host, machine: &host, engine: &engine, interrupt: &interrupt }, watch)
 }
 
-/// One with every outcome, one that is sound, one that could not look.
+/// A run with every outcome, a sound one, and one with a step that cannot be checked.
 fn runs() -> [Report; 3] {
     let quiet = &mut |_: &Event<'_>| {};
     [
@@ -92,23 +94,53 @@ fn runs() -> [Report; 3] {
     ]
 }
 
-fn text(report: &Report, format: Format) -> String {
+/// The report in the format of that name, without colours.
+fn text(report: &Report, format: &str) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
-    formats::render(report, format, &mut out).unwrap();
+    (formats::find(format).unwrap().render)(report, &mut out).unwrap();
     String::from_utf8(out.into_inner()).unwrap()
 }
 
 #[test]
-fn the_published_schema_is_the_programs_own() {
-    let published = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report-v1.json"));
-    let own = serde_json::to_string_pretty(&document::schema()).unwrap() + "\n";
-    assert_eq!(published.unwrap(), own, "dindcheck schema >schema/report-v1.json");
+fn published_schema_is_the_schema_of_the_report() {
+    let schema = serde_json::to_string_pretty(&document::schema()).unwrap() + "\n";
+    snapshot::check(&package().join("schema/report-v1.json"), &schema);
 }
 
 #[test]
-fn junit_counts_every_step_and_is_read_back() {
+fn readme_table_lists_every_format() {
+    let path = package().join("README.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) =
+        text.split_once("<!-- formats -->\n").expect("the start of the table of formats in README.md");
+    let (_, after) =
+        rest.split_once("<!-- /formats -->").expect("the end of the table of formats in README.md");
+    let head = "| format | what it holds | read by | `dindcheck image` |\n|---|---|---|---|\n";
+    let table = formats::ALL.iter().fold(head.to_owned(), |table, format| table + &row(format));
+    snapshot::check(&path, &format!("{before}<!-- formats -->\n{table}<!-- /formats -->{after}"));
+}
+
+/// A row of the README's table of formats.
+fn row(format: &Format) -> String {
+    let images = if format.render_images.is_some() { "yes" } else { "" };
+    format!("| `{}` | {} | {} | {images} |\n", format.name, format.about, format.readers)
+}
+
+/// The directory of the package.
+fn package() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+#[test]
+fn names_of_formats_are_unique() {
+    let names: BTreeSet<_> = formats::ALL.iter().map(|format| format.name).collect();
+    assert_eq!(names.len(), formats::ALL.len());
+}
+
+#[test]
+fn junit_has_a_test_case_for_each_step_and_counts_them() {
     for (report, (failures, errors, skipped)) in runs().iter().zip([(1, 1, 1), (0, 0, 0), (0, 1, 1)]) {
-        let xml = text(report, Format::Junit);
+        let xml = text(report, "junit");
         let read =
             quick_junit::Report::deserialize_from_str(&xml).unwrap_or_else(|error| panic!("{error}:\n{xml}"));
         let suite = &read.test_suites[0];
@@ -126,21 +158,21 @@ fn junit_counts_every_step_and_is_read_back() {
 }
 
 #[test]
-fn a_failure_is_one_annotation_and_nothing_else_is_a_command() {
+fn github_has_one_error_and_markup_begins_no_command() {
     let [all, sound, _] = runs();
-    let lines = text(&all, Format::Github);
+    let lines = text(&all, "github");
     assert!(
         lines.starts_with("::error title=Docker-in-Docker fails at fails%2C cgroup-mounted-read-only::a <b>")
     );
     let levels: Vec<_> = lines.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(levels, ["::error", "::warning", "::notice"], "{lines}");
-    assert_eq!(text(&sound, Format::Github).lines().count(), 1);
+    assert_eq!(text(&sound, "github").lines().count(), 1);
 }
 
 #[test]
-fn pages_hold_what_was_found_as_text() {
+fn html_and_markdown_escape_markup() {
     let [all, sound, _] = runs();
-    let page = text(&all, Format::Html);
+    let page = text(&all, "html");
     for words in [
         "broken",
         "a &#60;b&#62; &#38; &#34;c&#34;",
@@ -151,8 +183,8 @@ fn pages_hold_what_was_found_as_text() {
         assert!(page.contains(words), "`{words}` is not in\n{page}");
     }
     assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("http"), "{page}");
-    assert!(text(&sound, Format::Html).contains("class=\"sound\">sound"));
-    let summary = text(&all, Format::Markdown);
+    assert!(text(&sound, "html").contains("class=\"sound\">sound"));
+    let summary = text(&all, "markdown");
     assert!(
         summary.starts_with("## dindcheck: broken at `fails`\n") && !summary.contains("<b>"),
         "{summary}"
@@ -161,27 +193,27 @@ fn pages_hold_what_was_found_as_text() {
 }
 
 #[test]
-fn people_read_the_first_failure_before_the_ladder_in_80_columns() {
+fn human_has_the_first_failure_before_the_steps_in_80_columns() {
     for report in runs() {
-        let page = text(&report, Format::Human);
+        let page = text(&report, "human");
         assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     }
     let [all, ..] = runs();
-    let page = text(&all, Format::Human);
+    let page = text(&all, "human");
     let at = |words: &str| page.find(words).unwrap_or_else(|| panic!("`{words}` is not in\n{page}"));
     assert!(page.starts_with("dindcheck: broken at fails ("));
     assert!(at("what") < at("cause") && at("cause") < at("evidence") && at("evidence") < at("remedy"));
     assert!(at("remedy") < at("\nenvironment\n"));
-    assert_eq!(text(&all, Format::Brief).lines().next(), page.lines().next());
+    assert_eq!(text(&all, "brief").lines().next(), page.lines().next());
 }
 
 #[test]
-fn a_report_on_the_way_is_whole_and_proves_nothing() {
+fn file_is_whole_after_every_step_and_never_sound_before_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("report.json");
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    let mut outputs = Outputs::open(&[(Format::Json, link.clone())]).unwrap();
+    let mut outputs = Outputs::open(&[("json".to_owned(), link.clone())]).unwrap();
     let mut seen = Vec::new();
     let report = run(&[&PASSES, &DAEMON], &mut |event| {
         if let Event::Concluded(report) = event {
@@ -199,11 +231,11 @@ fn a_report_on_the_way_is_whole_and_proves_nothing() {
     let whole: serde_json::Value = serde_json::from_slice(&std::fs::read(&link).unwrap()).unwrap();
     assert_eq!((&whole["verdict"], &whole["complete"]), (&"sound".into(), &true.into()));
     assert!(link.is_symlink());
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing beside the report");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no other file is left");
 }
 
 #[test]
-fn a_pipe_gets_the_report_once_and_is_never_replaced() {
+fn pipe_gets_the_report_once_and_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -218,7 +250,7 @@ fn a_pipe_gets_the_report_once_and_is_never_replaced() {
             String::from_utf8_lossy(&text[..length]).into_owned()
         }
     });
-    let mut outputs = Outputs::open(&[(Format::Brief, pipe.clone())]).unwrap();
+    let mut outputs = Outputs::open(&[("brief".to_owned(), pipe.clone())]).unwrap();
     let report = run(&[&PASSES, &DAEMON], &mut |event| {
         if let Event::Concluded(report) = event {
             outputs.write(report);
@@ -230,14 +262,14 @@ fn a_pipe_gets_the_report_once_and_is_never_replaced() {
     assert!(std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(&pipe).unwrap().file_type()));
 }
 
-/// Strict readers that are none of ours: Python's jsonschema and expat.
+/// Strict readers that others wrote: Python's jsonschema and expat.
 const READERS: &str = r#"
 import json, sys, xml.dom.minidom, html.parser
 import jsonschema
-asked = json.load(sys.stdin)
-jsonschema.Draft202012Validator.check_schema(asked["schema"])
-validator = jsonschema.Draft202012Validator(asked["schema"])
-for report in asked["reports"]:
+input = json.load(sys.stdin)
+jsonschema.Draft202012Validator.check_schema(input["schema"])
+validator = jsonschema.Draft202012Validator(input["schema"])
+for report in input["reports"]:
     validator.validate(json.loads(report["json"]))
     suite = xml.dom.minidom.parseString(report["junit"].encode()).getElementsByTagName("testsuite")[0]
     assert int(suite.getAttribute("tests")) == len(suite.getElementsByTagName("testcase"))
@@ -250,21 +282,21 @@ for report in asked["reports"]:
     page = Balance()
     page.feed(report["html"])
     assert not page.open, page.open
-broken = json.loads(asked["reports"][0]["json"])
+broken = json.loads(input["reports"][0]["json"])
 broken["steps"][0]["outcome"] = "fine"
 assert not validator.is_valid(broken)
 "#;
 
 #[test]
 #[ignore = "needs python3 with jsonschema"]
-fn strict_readers_take_reports_of_every_outcome() {
+fn strict_readers_accept_reports_of_every_outcome() {
     let report = |report: &Report| {
         serde_json::json!({
-            "json": text(report, Format::Json), "junit": text(report, Format::Junit), "html": text(report, Format::Html),
+            "json": text(report, "json"), "junit": text(report, "junit"), "html": text(report, "html"),
         })
     };
-    let asked = serde_json::json!({ "schema": document::schema(), "reports": runs().each_ref().map(report) });
+    let input = serde_json::json!({ "schema": document::schema(), "reports": runs().each_ref().map(report) });
     let mut python = Command::new("python3").args(["-c", READERS]).stdin(Stdio::piped()).spawn().unwrap();
-    python.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    python.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     assert!(python.wait().unwrap().success());
 }

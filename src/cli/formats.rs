@@ -1,37 +1,38 @@
-//! How is a format typed, and a file that gets one?
+//! How formats, and files that get one, are typed.
 
 use std::path::PathBuf;
 
-use crate::profile::Format;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-/// `json=/tmp/report.json`.
-pub(super) fn output(text: &str) -> Result<(Format, PathBuf), String> {
+use crate::report::formats::{self, Format};
+
+/// A format, and a file for it: `json=/tmp/report.json`.
+pub(super) fn output(text: &str) -> Result<(String, PathBuf), String> {
     let (format, file) =
         text.split_once('=').ok_or("FORMAT=FILE is expected, such as json=/tmp/report.json")?;
-    let known = || {
-        <Format as clap::ValueEnum>::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value)
-    };
-    let format = <Format as clap::ValueEnum>::from_str(format, true).map_err(|_| {
-        let names: Vec<_> = known().map(|value| value.get_name().to_owned()).collect();
-        format!("there is no format {format}; there are {}", names.join(", "))
-    })?;
+    let format = formats::find(format).map_err(|error| error.to_string())?;
     if file.is_empty() {
         return Err("the file's name is missing".into());
     }
-    Ok((format, file.into()))
+    Ok((format.name.to_owned(), file.into()))
 }
 
-/// A format that can hold several images.
-pub(super) fn of_images(text: &str) -> Result<Format, String> {
-    match <Format as clap::ValueEnum>::from_str(text, true) {
-        Ok(format @ (Format::Human | Format::Json | Format::Html)) => Ok(format),
-        _ => Err("images are told as human, json or html".into()),
+/// A format that has room for several images.
+pub(super) fn of_images() -> impl TypedValueParser<Value = &'static Format> {
+    let values =
+        formats::of_images().into_iter().map(|format| PossibleValue::new(format.name).help(format.about));
+    PossibleValuesParser::new(values).try_map(|name| formats::find(&name))
+}
+
+/// Such a format, and a file for it.
+pub(super) fn output_of_images(text: &str) -> Result<(String, PathBuf), String> {
+    let (format, file) = output(text)?;
+    let valid = formats::of_images();
+    if valid.iter().all(|valid| valid.name != format) {
+        return Err(format!(
+            "{format} has no room for several images; use {}",
+            formats::names(" or ", &valid)
+        ));
     }
-}
-
-/// The same with a file.
-pub(super) fn output_of_images(text: &str) -> Result<(Format, PathBuf), String> {
-    let (format, _) = text.split_once('=').ok_or("FORMAT=FILE is expected, such as html=/tmp/images.html")?;
-    of_images(format)?;
-    output(text)
+    Ok((format, file))
 }

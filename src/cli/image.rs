@@ -1,4 +1,4 @@
-//! What can be typed after `image`?
+//! The options of `image`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::formats::{of_images, output_of_images};
 use crate::image_check::request::Pull;
-use crate::profile::{Format, Grant};
+use crate::profile::Grant;
+use crate::report::formats::Format;
 
 /// The options of `image`.
 #[derive(Debug, Args)]
@@ -18,10 +19,10 @@ pub struct Image {
     /// The outer daemon: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
     #[arg(long, value_name = "URL")]
     pub host: Option<String>,
-    /// Start dindcheck instead of what the image would start; it starts dockerd itself.
+    /// Run dindcheck instead of the image's entrypoint; it starts dockerd itself.
     #[arg(long)]
     pub replace_entrypoint: bool,
-    /// So many images at once.
+    /// How many images are checked at once.
     #[arg(long, default_value = "1", value_name = "N")]
     pub parallel: usize,
     /// The profile of the check inside.
@@ -30,10 +31,10 @@ pub struct Image {
     /// How far repairs inside may reach.
     #[arg(long, value_enum)]
     pub repair: Option<Grant>,
-    /// A volume: SOURCE:TARGET[:ro], or a path inside.
+    /// A volume: SOURCE:TARGET[:ro], or a path inside the container.
     #[arg(long, short, value_name = "VOLUME")]
     pub volume: Vec<String>,
-    /// A variable: NAME=VALUE.
+    /// An environment variable: NAME=VALUE.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
     /// The network of the outer container.
@@ -48,18 +49,18 @@ pub struct Image {
     /// The platform, where an image has several.
     #[arg(long)]
     pub platform: Option<String>,
-    /// When an image is pulled.
+    /// When to pull an image.
     #[arg(long, value_enum, default_value = "missing")]
     pub pull: Pull,
     /// How long the check of an image may take.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "3m")]
     pub timeout: Duration,
-    /// How to print: human, json, or html, a page with a row for each image.
-    #[arg(long, value_parser = of_images, default_value = "human")]
-    pub format: Format,
-    /// Also write this format to this file, anew after each image; repeatable.
+    /// The format of the report on stdout.
+    #[arg(long, value_parser = of_images(), default_value = "human")]
+    pub format: &'static Format,
+    /// Also write the report to a file, after every image.
     #[arg(long, value_name = "FORMAT=FILE", value_parser = output_of_images)]
-    pub output: Vec<(Format, PathBuf)>,
+    pub output: Vec<(String, PathBuf)>,
     /// Arguments of the image's entrypoint.
     #[arg(last = true, value_name = "RUN ARGS")]
     pub args: Vec<String>,

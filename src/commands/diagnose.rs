@@ -1,6 +1,5 @@
-//! `dindcheck diagnose`: what is the first real error of these logs?
-
-#![allow(clippy::disallowed_methods, reason = "the user's own log files")]
+//! `diagnose`: finds the first real error of each log, its cause and what to do.
+#![expect(clippy::disallowed_methods, reason = "the user's own log files")]
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,26 +9,40 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::cli::{self, Plain};
 use crate::diagnosis::{Diagnoser, Diagnosis, LogLine};
+use crate::exit;
+use crate::interrupt::Interrupt;
 
+/// So many bytes are read at once.
 const PIECE: usize = 128 * 1024;
+/// How often a followed log is read again.
 const POLL: Duration = Duration::from_millis(50);
-/// What of a line is shown to people; JSON has it in full.
+/// So many characters of a line are shown to people; JSON has all of them.
 const SHOWN: usize = 300;
 
-/// What is asked for.
+/// The logs to diagnose, and how to print the answers.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// The logs; `-` is standard input, and so is none at all.
-    pub files: Vec<PathBuf>,
-    /// Go on reading as the (single) log grows, and say when the answer changes.
-    pub follow: bool,
+struct Request {
+    /// The logs; `-` is standard input, and so is an empty list.
+    files: Vec<PathBuf>,
+    /// Read on as the (single) log grows, and print each new answer.
+    follow: bool,
     /// One JSON object a line instead of text.
-    pub json: bool,
+    json: bool,
 }
 
-/// Answers for each log; says whether a failure was found in any.
-pub fn diagnose(request: &Request, out: &mut dyn Write, stop: &dyn Fn() -> bool) -> anyhow::Result<bool> {
+/// Diagnoses the logs until they end, or with `--follow` until a signal comes.
+pub fn diagnose(args: cli::Diagnose) -> anyhow::Result<u8> {
+    let request = Request { files: args.files, follow: args.follow, json: args.format == Plain::Json };
+    let interrupt = if args.follow { Interrupt::listen()? } else { Interrupt::default() };
+    let mut out = anstream::stdout().lock();
+    let failed = answer(&request, &mut out, &|| interrupt.signal().is_some())?;
+    Ok(if failed { exit::BROKEN } else { exit::SOUND })
+}
+
+/// Prints the diagnosis of each log; true if one of them shows a failure.
+fn answer(request: &Request, out: &mut dyn Write, stop: &dyn Fn() -> bool) -> anyhow::Result<bool> {
     let standard_input = [PathBuf::from("-")];
     let files = if request.files.is_empty() { &standard_input[..] } else { &request.files };
     anyhow::ensure!(!request.follow || files.len() == 1, "only one log can be followed");
@@ -62,13 +75,13 @@ fn read(
         }
         std::thread::sleep(POLL);
         if file.metadata()?.len() < file.stream_position()? {
-            file.seek(SeekFrom::Start(0))?; // the log was begun anew
+            file.seek(SeekFrom::Start(0))?; // the log was truncated
             diagnoser = Diagnoser::new();
         }
     }
 }
 
-/// Reads what is there, and answers; while following, at each pause as well.
+/// Reads to the current end, and answers; with `follow` also after each piece.
 fn follow_to_end(
     reader: &mut dyn Read,
     diagnoser: &mut Diagnoser,
@@ -84,15 +97,15 @@ fn follow_to_end(
             Err(error) => return Err(error),
         }
         if follow {
-            printer.answer(&diagnoser.finish())?;
+            printer.print(&diagnoser.finish())?;
         }
     }
     let diagnosis = diagnoser.finish();
-    printer.answer(&diagnosis)?;
+    printer.print(&diagnosis)?;
     Ok(diagnosis)
 }
 
-/// Writes an answer, unless it is the one that was written last.
+/// Prints a diagnosis, unless it equals the last one.
 struct Printer<'a> {
     name: Option<String>,
     json: bool,
@@ -108,7 +121,7 @@ struct Named<'a> {
 }
 
 impl Printer<'_> {
-    fn answer(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+    fn print(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         let now = (diagnosis.cause.id.as_str(), diagnosis.first_error.as_ref().map(|first| first.line));
         if self.last.replace(now) == Some(now) {
             return Ok(());
@@ -124,7 +137,7 @@ impl Printer<'_> {
 }
 
 /// A diagnosis for people.
-pub fn human(name: Option<&str>, diagnosis: &Diagnosis) -> String {
+fn human(name: Option<&str>, diagnosis: &Diagnosis) -> String {
     let cause = diagnosis.cause;
     let mut rows: Vec<(&str, String)> = Vec::new();
     rows.extend(diagnosis.first_error.as_ref().map(|first| ("first error", shown(first))));
@@ -155,11 +168,11 @@ fn shown(line: &LogLine) -> String {
 mod tests {
     use std::io::Write as _;
 
-    use super::{Request, diagnose};
+    use super::{Request, answer};
 
-    fn answer(request: &Request) -> (bool, String) {
+    fn diagnose(request: &Request) -> (bool, String) {
         let mut out = Vec::new();
-        let failed = diagnose(request, &mut out, &|| true).unwrap();
+        let failed = answer(request, &mut out, &|| true).unwrap();
         (failed, String::from_utf8(out).unwrap())
     }
 
@@ -170,9 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn people_read_the_first_error_and_what_to_do() {
+    fn text_begins_with_the_first_error_and_has_the_remedy() {
         let file = log("level=info msg=x\nfailed to start daemon: Devices cgroup isn't mounted\n");
-        let (failed, text) = answer(&Request { files: vec![file.path().into()], ..Request::default() });
+        let (failed, text) = diagnose(&Request { files: vec![file.path().into()], ..Request::default() });
         assert!(failed);
         assert!(
             text.starts_with("cgroup-v1-devices-not-mounted (cgroup)\n  first error  line 2: failed"),
@@ -182,10 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn several_logs_give_one_object_each() {
+    fn several_logs_print_one_object_each() {
         let (bad, good) = (log("iptables: not found\n"), log("all is well\n"));
         let files = vec![bad.path().into(), good.path().into()];
-        let (failed, text) = answer(&Request { files, json: true, follow: false });
+        let (failed, text) = diagnose(&Request { files, json: true, follow: false });
         let ids: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(failed);
@@ -198,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_cannot_be_read_is_an_error_with_its_name() {
+    fn an_unreadable_log_is_an_error_with_its_name() {
         let request = Request { files: vec!["/nonexistent/x".into()], ..Request::default() };
-        let error = diagnose(&request, &mut Vec::new(), &|| true).unwrap_err();
+        let error = answer(&request, &mut Vec::new(), &|| true).unwrap_err();
         assert!(format!("{error:#}").contains("/nonexistent/x"));
     }
 
     #[test]
-    fn following_says_each_change_once() {
+    fn a_followed_log_prints_each_change_once() {
         let file = log("x\n");
         let (path, ended) = (file.path().to_owned(), std::cell::Cell::new(0));
         let stop = || {
@@ -218,7 +231,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let request = Request { files: vec![path.clone()], follow: true, json: true };
-        assert!(diagnose(&request, &mut out, &stop).unwrap());
+        assert!(answer(&request, &mut out, &stop).unwrap());
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.lines().last().unwrap().contains("runc-program-missing"));

@@ -1,10 +1,10 @@
-//! `entrypoint`: verify, keep the inner daemon, and be the init of a command.
+//! `entrypoint`: verifies, keeps the inner daemon, and is the init of a command.
 
 use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, ensure};
 
-use super::verify::{self, Told};
+use super::verify::{self, SummaryStyle};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
@@ -14,17 +14,17 @@ use crate::host::live::Live;
 use crate::options::PlanRequest;
 use crate::plan::Plan;
 
-/// Says that the firewall was chosen already.
+/// Set in the environment once iptables was chosen.
 const CHOSEN: &str = "DINDCHECK_IPTABLES_CHOSEN";
 
-/// Runs it. Every mistake in what was typed is found before anything starts.
+/// Runs the entrypoint. Every mistake in the arguments is found before anything starts.
 pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
-    let task = Task::read(host, &args.words, &args.dockerd_arg);
+    let task = Task::read(host, &args.argv, &args.dockerd_arg);
     let wishes = PlanRequest {
         keep_daemon: true,
         quiet_daemon: true,
         daemon_args: task.daemon_args.clone(),
-        ..verify::checks(&args.checks)
+        ..verify::checks_request(&args.checks)
     };
     let plan = Plan::new(host, &wishes)?;
     ensure!(
@@ -34,31 +34,36 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     if let Some(notice) = &task.notice {
         say(notice);
     }
-    let errand =
+    let check =
         CheckRequest { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
-    let request =
-        Request { task, errand, on_failure: args.on_failure, on_death, stop_timeout: args.stop_timeout };
+    let request = Request {
+        task,
+        errand: check,
+        on_failure: args.on_failure,
+        on_death,
+        stop_timeout: args.stop_timeout,
+    };
     entrypoint::run(host, request)
 }
 
 /// `__check`: the child of an entrypoint.
-pub fn check(host: &Live, errand: &str) -> anyhow::Result<u8> {
-    let errand: CheckRequest = serde_json::from_str(errand).context("this is no errand")?;
+pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
+    let request: CheckRequest = serde_json::from_str(request).context("__check: invalid JSON")?;
     if host.env(CHOSEN).is_none() {
-        if let Some(dir) = &errand.certificates {
+        if let Some(dir) = &request.certificates {
             tls::provide(host, host, dir)?;
         }
         if let Choice::Legacy(why) = firewall::choose(host) {
-            return Err(again_with_legacy(host, why));
+            return Err(restart_with_legacy(host, why));
         }
     }
-    verify::check(host, &errand.wishes, &errand.outputs, Told::BriefWhereSound)
+    verify::check(host, &request.wishes, &request.outputs, SummaryStyle::BriefWhereSound)
 }
 
-/// This program again, with a PATH in which the legacy iptables comes first. Returns only with the reason why not.
-#[allow(clippy::disallowed_methods, reason = "this program itself, with the words it got")]
-fn again_with_legacy(host: &Live, why: &str) -> anyhow::Error {
+/// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.
+#[expect(clippy::disallowed_methods, reason = "this program itself, with its own arguments")]
+fn restart_with_legacy(host: &Live, why: &str) -> anyhow::Error {
     say(&format!("dockerd uses the legacy iptables: {why}"));
     let path = match firewall::path_with_legacy(host) {
         Ok(path) => path,
@@ -66,5 +71,5 @@ fn again_with_legacy(host: &Live, why: &str) -> anyhow::Error {
     };
     let mut command = std::process::Command::new("/proc/self/exe");
     let error = command.args(std::env::args_os().skip(1)).env("PATH", path).env(CHOSEN, "legacy").exec();
-    anyhow::Error::new(error).context("start the check anew")
+    anyhow::Error::new(error).context("restart the check")
 }

@@ -1,4 +1,4 @@
-//! `explain`: what a step looks at, or what a cause means and what to do about it.
+//! `explain`: what a step checks, or what a cause means and what to do about it.
 
 use anyhow::bail;
 
@@ -28,11 +28,11 @@ fn text(id: &str) -> anyhow::Result<String> {
     }
     match diagnosis::find(id) {
         Some(cause) => Ok(diagnosis::explain(cause)),
-        None => bail!("there is no step or cause `{id}`; `dindcheck explain --list` names them all"),
+        None => bail!("`{id}` is not a valid step or cause; `dindcheck explain --list` lists them"),
     }
 }
 
-/// A step, its repair, and the causes that it can name.
+/// A step and its repair.
 fn of_step(step: &Step) -> String {
     let mut text =
         format!("{} - {}\n\nphase:   {}\nwhy:     {}\n", step.id, step.title, step.phase.name(), step.why);

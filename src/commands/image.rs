@@ -1,54 +1,70 @@
-//! `image`: does Docker-in-Docker work in these images?
-
-use std::io::Write;
+//! `image`: verifies inside images, each started as an outer container.
 
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 
 use crate::host::live::Live;
 use crate::image_check::request::Request;
-use crate::image_check::{Outer, Tried, exit_code, page};
+use crate::image_check::{Outer, Tried, exit_code};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::{self, Plan};
-use crate::profile::Format;
 use crate::report::files::Outputs;
-use crate::text::seconds;
+use crate::report::formats::{Format, human};
+use crate::report::images::{table, write_one};
 use crate::{cli, exit};
 
-/// Tries each, and tells.
+/// Checks the images, and reports.
 pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.host.as_deref().unwrap_or_default())?;
-    // What is wrong with the options is found before anything is started.
-    let wishes = PlanRequest { profile: args.profile.clone(), repair: args.repair, ..PlanRequest::default() };
-    let run = Plan::new(host, &wishes)?.options.run;
+    // Invalid options are found before anything is started.
+    let checked =
+        PlanRequest { profile: args.profile.clone(), repair: args.repair, ..PlanRequest::default() };
+    let run = Plan::new(host, &checked)?.options.run;
+    let outputs = Outputs::open(&args.output)?;
     let interrupt = Interrupt::listen()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let request = request(args);
-    let mut outputs = Outputs::open(&args.output)?;
-    let tried: Vec<Tried> = runtime.block_on(async {
+    let results = runtime.block_on(async {
         let outer = Outer::reach(endpoint, run, &interrupt).await.context("the outer daemon")?;
-        let images = args.images.iter().map(|image| outer.attempt(image, &request));
-        let mut each = stream::iter(images).buffered(args.parallel.max(1));
-        let mut all = Vec::new();
-        while let Some(tried) = each.next().await {
-            if args.format == Format::Human {
-                tell(&tried, &mut anstream::stdout().lock())?;
-            }
-            all.push(tried);
-            outputs.put(all.len() == args.images.len(), &|format, out| write(&all, format, out));
-        }
-        anyhow::Ok(all)
+        check_images(&outer, args, outputs).await
     })?;
-    match args.format {
-        Format::Human if tried.len() > 1 => anstream::print!("\n{}", table(&tried)),
-        Format::Human => {}
-        other => write(&tried, other, &mut anstream::stdout().lock())?,
+    match args.format.render_images {
+        _ if prints_each(args.format) && results.len() > 1 => anstream::print!("\n{}", table(&results)),
+        _ if prints_each(args.format) => {}
+        Some(render) => render(&results, &mut anstream::stdout().lock())?,
+        None => anyhow::bail!("{} has no room for several images", args.format.name),
     }
-    Ok(if interrupt.signal().is_some() { exit::UNKNOWN } else { exit_code(&tried) })
+    Ok(if interrupt.signal().is_some() { exit::UNKNOWN } else { exit_code(&results) })
 }
 
-/// What was typed, as a request.
+/// Checks each image, so many at once, and reports on each as soon as those before it are done.
+async fn check_images(
+    outer: &Outer<'_>,
+    args: &cli::Image,
+    mut outputs: Outputs,
+) -> anyhow::Result<Vec<Tried>> {
+    let request = request(args);
+    let checks = args.images.iter().map(|image| outer.attempt(image, &request));
+    let mut checks = stream::iter(checks).buffered(args.parallel.max(1));
+    let mut results = Vec::new();
+    while let Some(result) = checks.next().await {
+        if prints_each(args.format) {
+            write_one(&result, &mut anstream::stdout().lock())?;
+        }
+        results.push(result);
+        outputs.write_with(results.len() == args.images.len(), &|format, out| {
+            format.render_images.map_or(Ok(()), |render| render(&results, out))
+        });
+    }
+    Ok(results)
+}
+
+/// Whether stdout gets each result as it comes, since people read it.
+fn prints_each(format: &Format) -> bool {
+    format.name == human::FORMAT.name
+}
+
+/// The request that was typed.
 fn request(args: &cli::Image) -> Request {
     let mut check = Vec::new();
     if let Some(profile) = &args.profile {
@@ -70,64 +86,4 @@ fn request(args: &cli::Image) -> Request {
         timeout: args.timeout,
         check,
     }
-}
-
-/// All of them in a format.
-fn write(all: &[Tried], format: Format, out: &mut dyn Write) -> std::io::Result<()> {
-    match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, all)?;
-            writeln!(out)
-        }
-        Format::Html => out.write_all(page::html(all)?.as_bytes()),
-        _ => {
-            all.iter().try_for_each(|tried| tell(tried, out))?;
-            write!(out, "\n{}", table(all))
-        }
-    }
-}
-
-/// One image for people: its report from inside, and what its log says.
-fn tell(tried: &Tried, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{}", line(tried))?;
-    for key in ["what", "cause", "remedy"] {
-        let text = tried.failing(key);
-        if !text.is_empty() {
-            writeln!(out, "  {key:<9} {text}")?;
-        }
-    }
-    if let Some(first) = tried.log.as_ref().and_then(|log| log.first_error.as_ref()) {
-        writeln!(out, "  log       line {}: {}", first.line, first.text.trim())?;
-    }
-    for note in &tried.notes {
-        writeln!(out, "  note      {note}")?;
-    }
-    if !tried.text.is_empty() {
-        writeln!(out, "\n{}", tried.text.trim_end())?;
-    }
-    out.flush()
-}
-
-/// `my-image: broken at cgroup-mounts (3.1 s)`.
-fn line(tried: &Tried) -> String {
-    let step = tried.failing("step");
-    let at = if step.is_empty() { String::new() } else { format!(" at {step}") };
-    let took = seconds(std::time::Duration::from_millis(tried.duration_ms));
-    format!("{}: {}{at} ({took})", tried.image, tried.verdict.name())
-}
-
-/// A row each.
-fn table(all: &[Tried]) -> String {
-    let wide = all.iter().map(|tried| tried.image.chars().count()).max().unwrap_or_default();
-    let row = |tried: &Tried| {
-        let text = format!(
-            "{:<wide$}  {:<8} {:<20} {}",
-            tried.image,
-            tried.verdict.name(),
-            tried.failing("step"),
-            tried.failing("cause")
-        );
-        format!("{}\n", text.trim_end())
-    };
-    all.iter().map(row).collect()
 }

@@ -1,9 +1,9 @@
-//! `list`: the ladder.
+//! `list`: the steps in their order.
 
 use crate::cli::Plain;
 use crate::{exit, steps};
 
-/// Prints every step in its order.
+/// Prints the steps.
 pub fn list(format: Plain) -> anyhow::Result<u8> {
     match format {
         Plain::Human => {

@@ -1,5 +1,5 @@
-//! `completions` and `man`: what the command line's own definition says to shells and to readers.
-#![allow(clippy::disallowed_methods, reason = "the pages that were asked for, where they were asked for")]
+//! `completions` and `man`, generated from the definition of the command line.
+#![expect(clippy::disallowed_methods, reason = "writes the pages to the directory that the user named")]
 
 use std::io::Write;
 use std::path::Path;
@@ -18,17 +18,17 @@ pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
     Ok(exit::SOUND)
 }
 
-/// The command line without what dindcheck says to itself.
+/// The command line without the subcommands that dindcheck runs itself with.
 fn visible() -> Command {
     let all = Cli::command();
     let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     Verify::augment_args(Command::new("dindcheck").version(env!("CARGO_PKG_VERSION"))).subcommands(shown)
 }
 
-/// Prints the page of dindcheck, or writes those of all commands into a directory.
+/// Prints the manual page of dindcheck, or writes the pages of all commands to a directory.
 pub fn man(dir: Option<&Path>) -> anyhow::Result<u8> {
     if let Some(dir) = dir {
-        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         clap_mangen::generate_to(Cli::command(), dir)
             .with_context(|| format!("write to {}", dir.display()))?;
         return Ok(exit::SOUND);

@@ -1,9 +1,9 @@
-//! `plan`: what would be done here, without doing it.
+//! `plan`: shows what `verify` would do and repair here.
 //!
-//! The environment is looked at, so that the plan can name the repairs that this world would get. Checks leave
-//! the world as it was, and nothing is granted, so nothing is touched.
+//! The checks of the environment run, so that the plan can name the repairs that would be applied. Checks leave the machine
+//! as it was, and no repair is granted, so nothing is changed.
 
-use crate::engine::fake::FakeEngine;
+use crate::engine::NoEngine;
 use crate::facts::daemon::command_line;
 use crate::finding::Outcome;
 use crate::host::live::Live;
@@ -11,112 +11,115 @@ use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::options::{ImageChoice, PlanRequest};
 use crate::plan::{Plan, Planned};
-use crate::profile::{Format, Grant};
+use crate::profile::Grant;
 use crate::report::{Report, StepReport};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
 use crate::{cli, exit};
 
 use super::recording;
-use super::verify::wishes;
+use super::verify::request;
 
 /// Prints the plan.
 pub fn plan(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     match &args.replay {
-        None => tell(host, host, &wishes(args), None),
+        None => print(host, host, &request(args), None),
         Some(file) => {
             let replay = recording::load(file)?;
             let request = recording::request(&replay, args.format)?;
-            tell(&replay, &replay, &request, Some(&replay.recording().run))
+            print(&replay, &replay, &request, Some(&replay.recording().run))
         }
     }
 }
 
-/// Looks through these doors, and tells. `run` is the id that the questions of a recording carry.
-fn tell(
+/// Checks the environment through these doors, and prints. `run` is the run id of a recording, which its questions carry.
+fn print(
     host: &dyn SystemReader,
     machine: &dyn SystemWriter,
-    wishes: &PlanRequest,
+    request: &PlanRequest,
     run: Option<&str>,
 ) -> anyhow::Result<u8> {
-    let plan = Plan::new(host, wishes)?;
-    let seen = look(host, machine, wishes, run)?;
-    match plan.options.profile.format {
-        Format::Human => human(host, &plan, &seen),
-        Format::Json => anstream::println!("{}", serde_json::to_string_pretty(&json(host, &plan, &seen))?),
-        _ => anyhow::bail!("a plan is no report: `--format human` or `--format json`"),
+    let plan = Plan::new(host, request)?;
+    let checked = check_environment(host, machine, request, run)?;
+    let rows: Vec<_> = plan.steps.iter().map(|planned| Row::new(&plan, planned, &checked)).collect();
+    match plan.format.name {
+        "human" => print_for_people(host, &plan, &rows),
+        "json" => anstream::println!("{}", serde_json::to_string_pretty(&document(host, &plan, &rows))?),
+        _ => anyhow::bail!("a plan is not a report: use `--format human` or `--format json`"),
     }
     Ok(exit::SOUND)
 }
 
-/// Every check of the environment phase that the plan runs, with nothing granted.
-fn look(
+/// The report of every check of the environment phase that the plan runs, without repairs.
+fn check_environment(
     host: &dyn SystemReader,
     machine: &dyn SystemWriter,
-    wishes: &PlanRequest,
+    request: &PlanRequest,
     run: Option<&str>,
 ) -> anyhow::Result<Report> {
-    let mut wishes = wishes.clone();
-    wishes.repair = Some(Grant::None);
-    wishes.keep_going = true;
-    wishes.environment_only = true;
-    let mut plan = Plan::new(host, &wishes)?;
+    let request = PlanRequest {
+        repair: Some(Grant::None),
+        keep_going: true,
+        environment_only: true,
+        ..request.clone()
+    };
+    let mut plan = Plan::new(host, &request)?;
     plan.options.run = run.map_or(plan.options.run, ToOwned::to_owned);
-    let engine = FakeEngine::default();
-    let doors = Doors { host, machine, engine: &engine, interrupt: &Interrupt::default() };
+    let doors = Doors { host, machine, engine: &NoEngine, interrupt: &Interrupt::default() };
     Ok(runner::run(&plan, &doors, &mut |_| {}))
 }
 
-/// What the plan means for one step, in this world.
+/// A step of the plan, and how its check ended.
 struct Row<'p> {
     planned: &'p Planned,
-    seen: Option<&'p StepReport>,
+    checked: Option<&'p StepReport>,
+    /// Whether the profile grants the step's repair.
     granted: bool,
 }
 
 impl<'p> Row<'p> {
-    fn new(plan: &Plan, planned: &'p Planned, seen: &'p Report) -> Self {
-        let seen = seen
-            .steps
-            .iter()
-            .find(|s| s.step.id == planned.step.id && !matches!(s.outcome, Outcome::Skipped(_)));
-        let granted = planned
-            .step
-            .repair
-            .as_ref()
-            .is_some_and(|repair| plan.options.profile.repair.allows(repair.reach));
-        Self { planned, seen, granted }
+    fn new(plan: &Plan, planned: &'p Planned, report: &'p Report) -> Self {
+        let ran = |step: &&StepReport| !matches!(step.outcome, Outcome::Skipped(_));
+        let checked = report.steps.iter().filter(ran).find(|step| step.step.id == planned.step.id);
+        let repair = planned.step.repair.as_ref();
+        let granted = repair.is_some_and(|repair| plan.options.profile.repair.allows(repair.reach));
+        Self { planned, checked, granted }
     }
 
-    /// Whether the step fails as the world is.
+    /// Whether the check failed.
     fn fails(&self) -> bool {
-        self.seen.is_some_and(|seen| matches!(seen.outcome, Outcome::Failed))
+        self.checked.is_some_and(|step| matches!(step.outcome, Outcome::Failed))
     }
 
-    /// For people.
-    fn said(&self) -> String {
-        let broken = self
-            .seen
-            .and_then(StepReport::last_failing)
-            .map(|finding| finding.what.as_str())
-            .unwrap_or_default();
-        match (&self.planned.skip, &self.planned.step.repair, self.seen.map(|seen| &seen.outcome)) {
-            (Some(reason), ..) => format!("skipped: {reason}"),
-            (None, Some(repair), _) if self.fails() && self.granted => {
-                format!("would be repaired: {} ({broken})", repair.title)
-            }
-            (None, Some(repair), _) if self.fails() => {
-                format!("would fail: {broken}; not granted (reach {}): {}", repair.reach.name(), repair.title)
-            }
-            (None, None, _) if self.fails() => format!("would fail: {broken}"),
-            (None, _, Some(Outcome::Errored(error))) => format!("could not look: {error:#}"),
-            (None, _, Some(_)) => "holds".to_owned(),
-            (None, ..) => "would run".to_owned(),
+    /// What would become of the step, for people.
+    fn prospect(&self) -> String {
+        let Some(step) = self.checked else {
+            return self
+                .planned
+                .skip
+                .as_ref()
+                .map_or("would run".to_owned(), |why| format!("skipped: {why}"));
+        };
+        match step.outcome {
+            Outcome::Errored(_) => step.error().unwrap_or_default(),
+            Outcome::Failed => self.failure(step.last_failing().map_or("", |finding| &finding.what)),
+            _ => "passes".to_owned(),
         }
     }
 
-    /// For programs.
-    fn json(&self) -> serde_json::Value {
+    /// What would become of a step that fails like this.
+    fn failure(&self, what: &str) -> String {
+        match &self.planned.step.repair {
+            Some(repair) if self.granted => format!("would be repaired: {} ({what})", repair.title),
+            Some(repair) => {
+                format!("would fail: {what}; not granted (reach {}): {}", repair.reach.name(), repair.title)
+            }
+            None => format!("would fail: {what}"),
+        }
+    }
+
+    /// The row as JSON.
+    fn document(&self) -> serde_json::Value {
         let repair = self.planned.step.repair.as_ref().map(|repair| {
             let applied = self.granted && self.fails();
             serde_json::json!({"title": repair.title, "reach": repair.reach, "granted": self.granted, "would_be_applied": applied})
@@ -125,38 +128,37 @@ impl<'p> Row<'p> {
             "id": self.planned.step.id,
             "mode": self.planned.mode,
             "skip": self.planned.skip,
-            "seen": self.seen.map(|seen| seen.outcome.name()),
+            "seen": self.checked.map(|step| step.outcome.name()),
             "repair": repair,
         })
     }
 }
 
-/// For people.
-fn human(host: &dyn SystemReader, plan: &Plan, seen: &Report) {
+/// Prints the plan in lines.
+fn print_for_people(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) {
     anstream::println!("profile {}: {}", plan.options.profile.name, plan.options.profile.description);
     if plan.reaches(Phase::Daemon) {
         anstream::println!("daemon  {}", daemon(host, plan));
         anstream::println!("image   {}", image(plan));
     }
-    for planned in &plan.steps {
-        let mode = format!("{:?}", planned.mode).to_lowercase();
-        anstream::println!("  {mode:<8} {:<20} {}", planned.step.id, Row::new(plan, planned, seen).said());
+    for row in rows {
+        let mode = format!("{:?}", row.planned.mode).to_lowercase();
+        anstream::println!("  {mode:<8} {:<20} {}", row.planned.step.id, row.prospect());
     }
 }
 
-/// For programs.
-fn json(host: &dyn SystemReader, plan: &Plan, seen: &Report) -> serde_json::Value {
-    let steps = plan.steps.iter().map(|planned| Row::new(plan, planned, seen).json());
+/// The plan as JSON.
+fn document(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) -> serde_json::Value {
     serde_json::json!({
         "schema_version": 1,
         "profile": plan.options.profile,
         "daemon": daemon(host, plan),
         "image": image(plan),
-        "steps": steps.collect::<Vec<_>>(),
+        "steps": rows.iter().map(Row::document).collect::<Vec<_>>(),
     })
 }
 
-/// How the daemon comes to be.
+/// The command line of the daemon, or the address of one that runs.
 fn daemon(host: &dyn SystemReader, plan: &Plan) -> String {
     match &plan.options.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
@@ -164,7 +166,7 @@ fn daemon(host: &dyn SystemReader, plan: &Plan) -> String {
     }
 }
 
-/// Which image is run.
+/// The image that runs.
 fn image(plan: &Plan) -> String {
     match &plan.options.image {
         ImageChoice::Builtin => "builtin (made in memory, no registry)".to_owned(),

@@ -4,7 +4,7 @@ use crate::cli::ProfileCommand;
 use crate::host::SystemReader;
 use crate::{exit, plan, profile};
 
-/// Carries it out.
+/// Runs the subcommand.
 pub fn profile(host: &dyn SystemReader, command: &ProfileCommand) -> anyhow::Result<u8> {
     match command {
         ProfileCommand::List => {

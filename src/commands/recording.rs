@@ -1,5 +1,5 @@
 //! The files of `--record` and `--replay`.
-#![allow(clippy::disallowed_methods, reason = "the user's own recordings")]
+#![expect(clippy::disallowed_methods, reason = "the user's own recordings")]
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -14,10 +14,10 @@ use crate::host::recording::Recording;
 use crate::host::{SystemReader, SystemWriter};
 use crate::options::PlanRequest;
 use crate::plan::Plan;
-use crate::profile::Format;
+use crate::report::formats::Format;
 use crate::steps;
 
-/// A run that is being recorded.
+/// The recording of a run, and its file.
 pub struct Saved<'h> {
     recorder: Recorder<'h>,
     path: PathBuf,
@@ -25,22 +25,21 @@ pub struct Saved<'h> {
 }
 
 impl<'h> Saved<'h> {
-    /// Makes the file, or fails before anything was touched. Only its owner may read it: it tells much of the
-    /// machine.
+    /// Creates the file. Only its owner may read it, since a recording reveals much of the machine.
     pub fn open(path: &Path, host: &'h Live) -> anyhow::Result<Self> {
         let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
         let file = options.with_context(|| format!("--record: create {}", path.display()))?;
         Ok(Self { recorder: Recorder::new(host, host), path: path.to_owned(), file })
     }
 
-    /// The doors that are recorded.
+    /// Doors that record what passes through them.
     pub fn doors(&self) -> (&dyn SystemReader, &dyn SystemWriter) {
         (&self.recorder, &self.recorder)
     }
 
-    /// Writes what was seen.
-    pub fn save(mut self, run: &str, wishes: &PlanRequest) -> anyhow::Result<()> {
-        let recording = self.recorder.recording(run, &steps::environment(), wishes);
+    /// Writes the recording.
+    pub fn save(mut self, run: &str, request: &PlanRequest) -> anyhow::Result<()> {
+        let recording = self.recorder.recording(run, &steps::environment(), request);
         let written = serde_json::to_writer_pretty(&mut self.file, &recording).map_err(std::io::Error::from);
         let written = written.and_then(|()| self.file.flush());
         written.with_context(|| format!("--record: write {}", self.path.display()))
@@ -53,17 +52,18 @@ pub fn load(path: &Path) -> anyhow::Result<Replay> {
     Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {}", path.display()))?))
 }
 
-/// What was typed for a recording, with another format where one is given.
-pub fn request(replay: &Replay, format: Option<Format>) -> anyhow::Result<PlanRequest> {
+/// The request of a recording, with another format where one is given.
+pub fn request(replay: &Replay, format: Option<&Format>) -> anyhow::Result<PlanRequest> {
     let recorded = replay.recording().request.clone();
     let recorded: PlanRequest =
         serde_json::from_value(recorded).context("--replay: `wishes` of the recording is invalid")?;
     let recorded_steps = Some(replay.recording().steps.clone());
-    Ok(PlanRequest { format: format.or(recorded.format), recorded_steps, ..recorded })
+    let format = format.map(|format| format.name.to_owned()).or(recorded.format);
+    Ok(PlanRequest { format, recorded_steps, ..recorded })
 }
 
-/// The plan of a recording: its own run and options, and the environment phase alone.
-pub fn plan(replay: &Replay, format: Option<Format>) -> anyhow::Result<Plan> {
+/// The plan of a replay: the run id and the options of the recording, and the environment phase alone.
+pub fn plan(replay: &Replay, format: Option<&Format>) -> anyhow::Result<Plan> {
     let recorded = replay.recording();
     let request = PlanRequest { environment_only: true, ..request(replay, format)? };
     let mut plan = Plan::new(replay, &request)?;

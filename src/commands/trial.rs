@@ -1,13 +1,13 @@
-//! `__trial`: the child in which something is tried.
+//! `__trial`: performs a trial, in a child process of its own.
 
 use anyhow::Context;
 
 use crate::host::trial::Trial;
 use crate::{exit, trial};
 
-/// Tries what the JSON says and prints what came of it.
-pub fn trial(asked: &str) -> anyhow::Result<u8> {
-    let trial: Trial = serde_json::from_str(asked).context("this is no trial")?;
+/// Performs the trial that is given as JSON, and prints its result as JSON.
+pub fn trial(json: &str) -> anyhow::Result<u8> {
+    let trial: Trial = serde_json::from_str(json).context("__trial: invalid JSON")?;
     anstream::println!("{}", serde_json::to_string(&trial::perform(&trial))?);
     Ok(exit::SOUND)
 }

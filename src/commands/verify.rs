@@ -1,4 +1,4 @@
-//! `verify`: every step here, the first that fails, and the report in every format that was asked for.
+//! `verify`: runs every step here, and reports the first that fails in every format that was asked for.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::cli;
-use crate::engine::fake::FakeEngine;
+use crate::engine::NoEngine;
 use crate::engine::live::LiveEngine;
 use crate::exit::Verdict;
 use crate::host::live::Live;
@@ -15,107 +15,112 @@ use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::Plan;
-use crate::profile::Format;
 use crate::report::files::Outputs;
-use crate::report::live::Live as Watcher;
-use crate::report::{Event, Report, formats};
+use crate::report::formats::{Format, brief};
+use crate::report::progress::Progress;
+use crate::report::{Event, Report};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
 
 use super::recording;
 
-/// How the report is told on stdout.
+/// The report on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum SummaryStyle {
     /// In the format of the plan.
     AsPlanned,
-    /// In a line where all is well: nobody reads a ladder at every start.
+    /// `brief` where the verdict is sound: an entrypoint prints it at every start.
     BriefWhereSound,
 }
 
-/// Runs it; the exit code is the verdict's.
+/// Runs the steps; the exit code is the verdict's.
 pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     if let Some(file) = &args.replay {
         return replay(&recording::load(file)?, args);
     }
-    let wishes = wishes(args);
+    let request = request(args);
     let Some(file) = args.record.as_deref() else {
-        return check(host, &wishes, &args.checks.output, Told::AsPlanned);
+        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned);
     };
     let recorder = recording::Saved::open(file, host)?;
-    let (run, code) = through(recorder.doors(), host, &wishes, &args.checks.output, Told::AsPlanned)?;
-    recorder.save(&run, &wishes)?;
+    let (run, code) =
+        run_live(recorder.doors(), host, &request, &args.checks.output, SummaryStyle::AsPlanned)?;
+    recorder.save(&run, &request)?;
     Ok(code)
 }
 
-/// A run on this machine.
+/// Runs the steps on this machine; returns the exit code.
 pub fn check(
     host: &Live,
-    wishes: &PlanRequest,
-    outputs: &[(Format, PathBuf)],
-    told: Told,
+    request: &PlanRequest,
+    outputs: &[(String, PathBuf)],
+    style: SummaryStyle,
 ) -> anyhow::Result<u8> {
-    through((host, host), host, wishes, outputs, told).map(|(_, code)| code)
+    run_live((host, host), host, request, outputs, style).map(|(_, code)| code)
 }
 
-/// A run through these doors; its id and its exit code.
-fn through(
-    (seen, machine): (&dyn SystemReader, &dyn SystemWriter),
+/// Runs the steps through these doors, with a real engine; returns the run's id and the exit code.
+fn run_live(
+    (reader, machine): (&dyn SystemReader, &dyn SystemWriter),
     host: &Live,
-    wishes: &PlanRequest,
-    outputs: &[(Format, PathBuf)],
-    told: Told,
+    request: &PlanRequest,
+    outputs: &[(String, PathBuf)],
+    style: SummaryStyle,
 ) -> anyhow::Result<(String, u8)> {
-    let plan = Plan::new(seen, wishes)?;
+    let plan = Plan::new(reader, request)?;
     let outputs = Outputs::open(outputs)?;
     let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
     let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
     if plan.reaches(Phase::Daemon) {
         engine.recover();
     }
-    let doors = Doors { host: seen, machine, engine: &engine, interrupt: &interrupt };
-    let code = carry_out(&plan, &doors, outputs, told)?;
+    let doors = Doors { host: reader, machine, engine: &engine, interrupt: &interrupt };
+    let code = run_and_report(&plan, &doors, outputs, style)?;
     Ok((plan.options.run, code))
 }
 
-/// Plays the environment phase of a recording.
+/// Replays the environment phase of a recording.
 fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
     let outputs = Outputs::open(&args.checks.output)?;
-    let engine = FakeEngine::default();
-    let doors = Doors { host: replay, machine: replay, engine: &engine, interrupt: &Interrupt::default() };
-    carry_out(&plan, &doors, outputs, Told::AsPlanned)
+    let doors = Doors { host: replay, machine: replay, engine: &NoEngine, interrupt: &Interrupt::default() };
+    run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned)
 }
 
 /// Runs the plan, and reports.
-fn carry_out(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, told: Told) -> anyhow::Result<u8> {
-    let mut live = Watcher::new(plan.options.profile.format);
+fn run_and_report(
+    plan: &Plan,
+    doors: &Doors<'_>,
+    mut outputs: Outputs,
+    style: SummaryStyle,
+) -> anyhow::Result<u8> {
+    let mut progress = Progress::new(plan.format);
     let report = runner::run(plan, doors, &mut |event| {
         if let Event::Concluded(report) = event {
             outputs.write(report);
         }
-        live.see(event);
+        progress.show(event);
     });
     outputs.write(&report);
-    let brief = told == Told::BriefWhereSound && report.verdict() == Verdict::Sound;
-    let format = if brief { Format::Brief } else { plan.options.profile.format };
-    print(&report, format).context("write the report to stdout")?;
+    let is_brief = style == SummaryStyle::BriefWhereSound && report.verdict() == Verdict::Sound;
+    print(&report, if is_brief { &brief::FORMAT } else { plan.format })
+        .context("write the report to stdout")?;
     Ok(report.verdict().exit_code())
 }
 
-/// What was typed, in the plan's words.
-pub fn wishes(args: &cli::Verify) -> PlanRequest {
+/// The request that was typed.
+pub fn request(args: &cli::Verify) -> PlanRequest {
     PlanRequest {
         keep_daemon: args.keep_daemon,
         attach: args.attach.clone(),
-        format: args.format,
+        format: args.format.map(|format| format.name.to_owned()),
         daemon_args: args.daemon_args.clone(),
-        ..checks(&args.checks)
+        ..checks_request(&args.checks)
     }
 }
 
-/// The part of it that says what is checked.
-pub fn checks(args: &cli::Checks) -> PlanRequest {
+/// The part of a request that `verify` and `entrypoint` share.
+pub fn checks_request(args: &cli::Checks) -> PlanRequest {
     PlanRequest {
         profile: args.profile.clone(),
         repair: args.repair,
@@ -127,9 +132,9 @@ pub fn checks(args: &cli::Checks) -> PlanRequest {
     }
 }
 
-/// The report on stdout. A reader that went away is no failure of ours.
-fn print(report: &Report, format: Format) -> std::io::Result<()> {
+/// Prints the report on stdout. A reader that closed the pipe is not an error.
+fn print(report: &Report, format: &Format) -> std::io::Result<()> {
     let mut out = anstream::stdout().lock();
-    let written = formats::render(report, format, &mut out).and_then(|()| out.flush());
+    let written = (format.render)(report, &mut out).and_then(|()| out.flush());
     written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

@@ -1,23 +1,25 @@
-//! `wait`: until the inner daemon serves, or cannot come.
+//! `wait`: waits until the inner daemon serves, and stops at once where it cannot.
 
 use serde_json::json;
 
-use super::verify::{self, Told};
+use super::verify::{self, SummaryStyle};
 use crate::cli::{self, Plain, Until};
+use crate::diagnosis::CauseId;
 use crate::engine::dockerd::readiness::{Arrival, Wanted, arrival};
+use crate::exit;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
-use crate::profile::Format;
+use crate::plan;
+use crate::report::formats::{brief, json};
 use crate::text::seconds;
-use crate::{diagnosis, exit, plan};
 
-/// The steps of a container that is run once under a daemon that serves.
+/// The steps that run a container once under a daemon that serves.
 const CONTAINER: [&str; 2] = ["image", "container-run"];
 
-/// Waits, and says what came of it.
+/// Waits, and reports.
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.attach.as_deref().unwrap_or_default())?;
     let interrupt = Interrupt::listen()?;
@@ -27,77 +29,72 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
         grace: args.grace,
         elsewhere: args.elsewhere,
     };
-    let came = match arrival(host, &interrupt, &wanted) {
-        Ok(came) => came,
+    match arrival(host, &interrupt, &wanted) {
+        Ok(Arrival::Serving { .. }) if args.until == Until::Container => run_container(host, args, &endpoint),
+        Ok(readiness) => Ok(report(&readiness, &endpoint, args.format)),
         Err(error) => {
             anstream::eprintln!("dindcheck: {error:#}");
-            return Ok(exit::UNKNOWN);
+            Ok(exit::UNKNOWN)
         }
-    };
-    let served = matches!(came, Arrival::Serving { .. });
-    if served && args.wanted == Until::Container {
-        return container(host, args, &endpoint);
     }
-    let code = match came {
+}
+
+/// Runs the built-in container once.
+fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Result<u8> {
+    let format = match args.format {
+        Plain::Human => &brief::FORMAT,
+        Plain::Json => &json::FORMAT,
+    };
+    let request = PlanRequest {
+        attach: Some(endpoint.to_string()),
+        only: CONTAINER.iter().map(ToString::to_string).collect(),
+        format: Some(format.name.to_owned()),
+        ..PlanRequest::default()
+    };
+    verify::check(host, &request, &[], SummaryStyle::AsPlanned)
+}
+
+/// Prints what the wait came to; returns the exit code.
+fn report(readiness: &Arrival, endpoint: &Endpoint, format: Plain) -> u8 {
+    let code = match readiness {
         Arrival::Serving { .. } => exit::SOUND,
         Arrival::Never(_) => exit::BROKEN,
         Arrival::Late(_) => exit::UNKNOWN,
     };
-    match args.format {
-        Plain::Human => human(&came, &endpoint),
-        Plain::Json => anstream::println!("{}", machine(&came, &endpoint, code)),
-    }
-    Ok(code)
-}
-
-/// Runs the built-in container once.
-fn container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Result<u8> {
-    let format = match args.format {
-        Plain::Human => Format::Brief,
-        Plain::Json => Format::Json,
-    };
-    let only = CONTAINER.iter().map(ToString::to_string).collect();
-    let attach = Some(endpoint.to_string());
-    let wishes = PlanRequest { attach, only, format: Some(format), ..PlanRequest::default() };
-    verify::check(host, &wishes, &[], Told::AsPlanned)
-}
-
-/// One line where it serves; else what is wrong and what to do.
-fn human(came: &Arrival, endpoint: &Endpoint) {
-    match came {
-        Arrival::Serving { waited, .. } => {
+    match (format, readiness) {
+        (Plain::Json, _) => anstream::println!("{}", document(readiness, endpoint, code)),
+        (Plain::Human, Arrival::Serving { waited, .. }) => {
             anstream::println!("the daemon at {endpoint} serves (waited {})", seconds(*waited));
         }
-        Arrival::Never(finding) | Arrival::Late(finding) => {
-            anstream::eprintln!("dindcheck: {}", finding.what);
-            let cause = finding.cause.map(crate::diagnosis::CauseId::as_str).unwrap_or_default();
-            anstream::eprintln!("  cause       {cause}");
-            for (key, value) in &finding.evidence {
-                anstream::eprintln!("  {key:<11} {value}");
-            }
-            if let Some(remedy) = remedy(finding) {
-                anstream::eprintln!("  what to do  {remedy}");
-            }
-        }
+        (Plain::Human, Arrival::Never(finding) | Arrival::Late(finding)) => print_failure(finding),
+    }
+    code
+}
+
+/// Prints what is wrong and what to do, on stderr.
+fn print_failure(finding: &Finding) {
+    anstream::eprintln!("dindcheck: {}", finding.what);
+    let cause = finding.cause.map(CauseId::as_str).unwrap_or_default();
+    anstream::eprintln!("  cause       {cause}");
+    for (key, value) in &finding.evidence {
+        anstream::eprintln!("  {key:<11} {value}");
+    }
+    if let Some(remedy) = finding.remedy() {
+        anstream::eprintln!("  what to do  {remedy}");
     }
 }
 
-/// What to do.
-fn remedy(finding: &Finding) -> Option<String> {
-    finding.hint.clone().or_else(|| Some(diagnosis::cause(finding.cause?).remedy.to_owned()))
-}
-
-/// The same for programs.
-fn machine(came: &Arrival, endpoint: &Endpoint, code: u8) -> serde_json::Value {
+/// The same as JSON.
+fn document(readiness: &Arrival, endpoint: &Endpoint, code: u8) -> serde_json::Value {
     let endpoint = endpoint.to_string();
-    match came {
+    match readiness {
         Arrival::Serving { pid, waited } => json!({
             "schema_version": 1, "serves": true, "exit_code": code, "endpoint": endpoint, "pid": pid,
             "waited_ms": waited.as_secs_f64() * 1000.0,
         }),
         Arrival::Never(finding) | Arrival::Late(finding) => json!({
             "schema_version": 1, "serves": false, "exit_code": code, "endpoint": endpoint,
-            "cause": finding.cause, "what": finding.what, "remedy": remedy(finding),
+            "cause": finding.cause, "what": finding.what, "remedy": finding.remedy(),
         }),
     }
 }

@@ -13,14 +13,17 @@ pub mod cleanup;
 pub mod containers;
 pub mod docker;
 pub mod dockerd;
+#[doc(hidden)]
 pub mod fake;
 pub mod image;
 pub mod live;
+mod no_engine;
 
 pub use containers::restart_pair::{Pair, Together};
 pub use containers::{ContainerRun, ContainerSpec, Stage};
 pub use docker::error::{Death, EngineError, EngineResult};
 pub use image::build::Built;
+pub use no_engine::NoEngine;
 
 /// What everything that dindcheck makes carries, with the run's id as its value.
 pub const LABEL: &str = "dindcheck.run";

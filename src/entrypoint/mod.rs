@@ -20,7 +20,7 @@ use crate::host::SystemReader;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
-use crate::profile::{DaemonDeath, Format};
+use crate::profile::DaemonDeath;
 use crate::text::seconds;
 
 use daemon::Daemon;
@@ -56,8 +56,8 @@ pub enum OnFailure {
 pub struct CheckRequest {
     /// The check.
     pub wishes: PlanRequest,
-    /// Where its report goes besides stderr.
-    pub outputs: Vec<(Format, PathBuf)>,
+    /// Where its report goes besides stderr: the name of a format, and a file.
+    pub outputs: Vec<(String, PathBuf)>,
     /// Where certificates are to be.
     pub certificates: Option<PathBuf>,
 }

@@ -1,29 +1,36 @@
-//! Why can a program not be run? What its first bytes say: machine and interpreter.
+//! Why the kernel cannot run a file, read from its first bytes: machine, interpreter and length.
 //!
-//! The kernel's answer alone is misleading: ENOENT on a file that is there means that its *interpreter* is not
-//! (an Alpine program on Debian), ENOEXEC that it is for another processor or is no program at all.
+//! The kernel's errno alone misleads: ENOENT on a file that exists means that its *interpreter* is missing (an Alpine
+//! program on Debian), ENOEXEC that it is for another processor or is no program at all.
 
-use crate::host;
 use std::path::{Path, PathBuf};
 
-use crate::host::{HostResult, SystemReader};
+use object::Endianness;
+use object::elf::{FileHeader32, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader};
 
-/// The headers of a program, and the name of its loader, stand at its beginning.
+use crate::host::{self, HostResult, SystemReader};
+
+/// The bytes that are read of a file: the headers of a program and the path of its loader stand at its beginning.
 const HEAD: usize = 4096;
 
 /// What kind of file it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executable {
-    /// A program of the machine `machine` (`e_machine` of elf(5)), started by `interpreter` if that is named.
+    /// An ELF file with a whole ELF header (elf(5)).
     Elf {
         /// `e_machine`.
         machine: u16,
-        /// `PT_INTERP`: the dynamic loader.
+        /// `PT_INTERP`: the dynamic loader, where the program names one.
         interpreter: Option<PathBuf>,
-        /// Where its last segment or its section table ends: a shorter file is cut off.
+        /// The offset in bytes at which its last segment or its header tables end: a shorter file is truncated.
         end: u64,
     },
-    /// A script, and what it is to be run with.
+    /// An ELF file that ends within the ELF header, which has this many bytes.
+    Truncated(u64),
+    /// An ELF file of an unknown class, byte order or version, for which the kernel alone decides.
+    UnknownElf,
+    /// A script, and the interpreter of its first line.
     Script(PathBuf),
     /// An empty file.
     Empty,
@@ -31,130 +38,54 @@ pub enum Executable {
     Other,
 }
 
-/// Reads the kind of a file.
+/// Reads the kind of a file from its first bytes.
 pub fn kind(bytes: &[u8]) -> Executable {
     match bytes {
         [] => Executable::Empty,
         [b'#', b'!', line @ ..] => {
             let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let words = String::from_utf8_lossy(line);
-            Executable::Script(words.split_whitespace().next().unwrap_or_default().into())
+            let line = String::from_utf8_lossy(line);
+            Executable::Script(line.split_whitespace().next().unwrap_or_default().into())
         }
-        [0x7f, b'E', b'L', b'F', class, data, ..] => elf(bytes, *class == 2, *data == 1),
+        [0x7f, b'E', b'L', b'F', 2, ..] => elf::<FileHeader64<Endianness>>(bytes),
+        [0x7f, b'E', b'L', b'F', ..] => elf::<FileHeader32<Endianness>>(bytes),
         _ => Executable::Other,
     }
 }
 
-/// The machine and the interpreter of an ELF file; what is cut off reads as having none.
-fn elf(bytes: &[u8], wide: bool, little: bool) -> Executable {
-    let reader = Reader { bytes, little };
-    let layout = if wide { &WIDE } else { &NARROW };
-    let Some(machine) = reader.number(18, 2) else { return Executable::Other };
-    let interpreter = reader.interpreter(layout);
-    let end = reader.sections_end(layout).max(reader.segments_end(layout));
-    Executable::Elf { machine: u16::try_from(machine).unwrap_or_default(), interpreter, end }
-}
-
-/// Numbers of an ELF file in its own byte order.
-struct Reader<'b> {
-    bytes: &'b [u8],
-    little: bool,
-}
-
-impl Reader<'_> {
-    fn number(&self, at: usize, size: usize) -> Option<u64> {
-        let field = self.bytes.get(at..at.checked_add(size)?)?;
-        let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        Some(if self.little { field.iter().rev().fold(0, add) } else { field.iter().fold(0, add) })
+/// Reads the ELF header and the program headers; a table that is not within these bytes counts as empty.
+fn elf<Header: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Executable {
+    if bytes.len() < size_of::<Header>() {
+        return Executable::Truncated(size_of::<Header>() as u64);
     }
-
-    fn offset(&self, at: usize, size: usize) -> Option<usize> {
-        usize::try_from(self.number(at, size)?).ok()
-    }
-
-    /// Where each program header stands.
-    fn headers(&self, layout: &Layout) -> impl Iterator<Item = usize> {
-        let table = self.offset(layout.phoff, layout.width);
-        let size = self.offset(layout.phentsize, 2).unwrap_or_default();
-        let count = self.offset(layout.phnum, 2).unwrap_or_default();
-        (0..count).filter_map(move |index| table?.checked_add(index * size))
-    }
-
-    /// Where a segment lies in the file: its begin and its size.
-    fn segment(&self, header: usize, layout: &Layout) -> Option<(u64, u64)> {
-        let field = |at: usize| self.number(header.checked_add(at)?, layout.width);
-        Some((field(layout.offset)?, field(layout.filesz)?))
-    }
-
-    /// The text of the `PT_INTERP` segment.
-    fn interpreter(&self, layout: &Layout) -> Option<PathBuf> {
-        const PT_INTERP: u64 = 3;
-        let header = self.headers(layout).find(|at| self.number(*at, 4) == Some(PT_INTERP))?;
-        let (start, length) = self.segment(header, layout)?;
-        let start = usize::try_from(start).ok()?;
-        let text = self.bytes.get(start..start.checked_add(usize::try_from(length).ok()?)?)?;
-        Some(String::from_utf8_lossy(text).trim_end_matches('\0').into())
-    }
-
-    /// Where the last segment ends.
-    fn segments_end(&self, layout: &Layout) -> u64 {
-        let ends = self.headers(layout).filter_map(|header| {
-            let (start, length) = self.segment(header, layout)?;
-            start.checked_add(length)
-        });
-        ends.max().unwrap_or_default()
-    }
-
-    /// Where the table of sections ends; 0 where there is none.
-    fn sections_end(&self, layout: &Layout) -> u64 {
-        let table = self.number(layout.shoff, layout.width).unwrap_or_default();
-        let field = |at| self.number(at, 2).unwrap_or_default();
-        table.saturating_add(field(layout.shentsize) * field(layout.shnum))
+    let Ok((header, endian)) = Header::parse(bytes).and_then(|header| Ok((header, header.endian()?))) else {
+        return Executable::UnknownElf;
+    };
+    let segments = header.program_headers(endian, bytes).unwrap_or_default();
+    let interpreter = segments.iter().find_map(|segment| segment.interpreter(endian, bytes).ok().flatten());
+    let ends = segments.iter().filter_map(|segment| {
+        let (start, length) = segment.file_range(endian);
+        start.checked_add(length)
+    });
+    Executable::Elf {
+        machine: header.e_machine(endian).0,
+        interpreter: interpreter.map(|path| String::from_utf8_lossy(path).into_owned().into()),
+        end: ends.fold(tables_end(header, endian), u64::max),
     }
 }
 
-/// Where the fields of the ELF header and of a program header stand (elf(5)).
-struct Layout {
-    /// The size of an address.
-    width: usize,
-    phoff: usize,
-    shoff: usize,
-    phentsize: usize,
-    phnum: usize,
-    shentsize: usize,
-    shnum: usize,
-    /// `p_offset`.
-    offset: usize,
-    /// `p_filesz`.
-    filesz: usize,
+/// The offset at which the last of the two header tables ends; 0 where there is none.
+fn tables_end<Header: FileHeader<Endian = Endianness>>(header: &Header, endian: Endianness) -> u64 {
+    let end = |offset: u64, size: u16, count: u16| match count {
+        0 => 0,
+        count => offset.saturating_add(u64::from(size) * u64::from(count)),
+    };
+    let segments = end(header.e_phoff(endian).into(), header.e_phentsize(endian), header.e_phnum(endian));
+    let sections = end(header.e_shoff(endian).into(), header.e_shentsize(endian), header.e_shnum(endian));
+    segments.max(sections)
 }
 
-/// 64 bits.
-const WIDE: Layout = Layout {
-    width: 8,
-    phoff: 32,
-    shoff: 40,
-    phentsize: 54,
-    phnum: 56,
-    shentsize: 58,
-    shnum: 60,
-    offset: 8,
-    filesz: 32,
-};
-/// 32 bits.
-const NARROW: Layout = Layout {
-    width: 4,
-    phoff: 28,
-    shoff: 32,
-    phentsize: 42,
-    phnum: 44,
-    shentsize: 46,
-    shnum: 48,
-    offset: 4,
-    filesz: 16,
-};
-
-/// The name of a machine.
+/// The name of a machine by its `e_machine` number.
 pub fn machine_name(machine: u16) -> String {
     let known = [
         (3, "i386"),
@@ -169,18 +100,18 @@ pub fn machine_name(machine: u16) -> String {
     name.map_or_else(|| format!("machine {machine}"), ToOwned::to_owned)
 }
 
-/// A look at a file that is to be run.
+/// What the headers of a file say about running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// The kernel will not run it, or it will not get far.
+    /// The kernel refuses it, or it ends before `main`; why.
     Faulty(String),
-    /// A whole program for this machine, whose loader is here.
+    /// A whole program for this machine whose loader is installed.
     Whole,
-    /// Its first bytes tell no more.
+    /// Its first bytes do not decide it.
     Unclear,
 }
 
-/// Looks at the headers of a file, and for what they name.
+/// Reads the headers of a file and checks what they name: machine, interpreter, length.
 pub fn look(host: &dyn SystemReader, path: &Path) -> HostResult<Look> {
     let absent = |interpreter: &Path| !host.exists(interpreter).unwrap_or(true);
     let faulty = |why: String| Ok(Look::Faulty(why));
@@ -190,7 +121,7 @@ pub fn look(host: &dyn SystemReader, path: &Path) -> HostResult<Look> {
         Executable::Script(interpreter) if absent(&interpreter) => {
             faulty(format!("it is a script for {}, which is not here", interpreter.display()))
         }
-        Executable::Script(_) => Ok(Look::Unclear),
+        Executable::Script(_) | Executable::UnknownElf => Ok(Look::Unclear),
         Executable::Elf { machine, .. } if machine != host::own_machine() => faulty(format!(
             "it is a program for {}, and this is {}",
             machine_name(machine),
@@ -199,12 +130,16 @@ pub fn look(host: &dyn SystemReader, path: &Path) -> HostResult<Look> {
         Executable::Elf { interpreter: Some(loader), .. } if absent(&loader) => {
             faulty(format!("its loader {} is not here: it was built for another C library", loader.display()))
         }
-        Executable::Elf { end, .. } if host.stat(path)?.size < end => faulty(format!(
-            "it is cut off: {} bytes are there, and {end} belong to it",
-            host.stat(path)?.size
-        )),
-        Executable::Elf { .. } => Ok(Look::Whole),
+        Executable::Elf { end, .. } | Executable::Truncated(end) => {
+            let size = host.stat(path)?.size;
+            if size < end { faulty(truncated(size, end)) } else { Ok(Look::Whole) }
+        }
     }
+}
+
+/// The finding for a file of `size` bytes whose headers name `end` bytes.
+fn truncated(size: u64, end: u64) -> String {
+    format!("it is cut off: {size} bytes are there, and {end} belong to it")
 }
 
 #[cfg(test)]
@@ -215,7 +150,7 @@ mod tests {
     /// A 64-bit little-endian ELF header with one program header that names an interpreter.
     fn program(machine: u16, interpreter: &str) -> Vec<u8> {
         let mut bytes = vec![0; 120];
-        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01"); // 64 bits, little-endian, version 1
         bytes[18..20].copy_from_slice(&machine.to_le_bytes());
         bytes[32] = 64; // e_phoff
         bytes[54] = 56; // e_phentsize
@@ -229,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_machine_and_interpreter() {
+    fn machine_interpreter_and_length_are_read() {
         let whole = program(183, "/lib/ld-musl.so.1");
         let (interpreter, end) = (Some("/lib/ld-musl.so.1".into()), whole.len() as u64);
         assert_eq!(kind(&whole), Executable::Elf { machine: 183, interpreter, end });
@@ -237,24 +172,73 @@ mod tests {
         assert_eq!((kind(b""), kind(b"PK")), (Executable::Empty, Executable::Other));
     }
 
-    #[test]
-    fn a_header_that_is_cut_off_or_lies_is_no_panic() {
-        let whole = program(62, "/lib64/ld.so");
-        for end in 0..whole.len() {
-            let _ = kind(&whole[..end]);
+    /// The same program for a big-endian machine.
+    fn big_endian(machine: u16) -> Vec<u8> {
+        let mut bytes = program(machine, "/lib/ld64.so.1");
+        bytes[5] = 2;
+        for (at, width) in [(18, 2), (32, 8), (54, 2), (56, 2), (64, 4), (72, 8), (96, 8)] {
+            bytes[at..at + width].reverse();
         }
-        let _ = kind(&[&b"\x7fELF\x02\x01"[..], &[0xff; 200]].concat());
+        bytes
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_file() {
+    fn every_truncated_program_is_truncated_and_keeps_its_verdict() {
+        let whole = program(host::own_machine(), "/lib64/ld.so");
+        for length in 1..whole.len() {
+            match kind(&whole[..length]) {
+                Executable::Other => assert!(length < 4, "{length}"),
+                Executable::Truncated(end) => assert!(length < 64 && end >= 52, "{length}"),
+                Executable::Elf { end, .. } => assert!(end > length as u64, "{length}"),
+                other => panic!("{length}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn file_of_the_other_byte_order_is_read_in_its_own() {
+        let interpreter = Some("/lib/ld64.so.1".into());
+        let end = program(22, "/lib/ld64.so.1").len() as u64;
+        assert_eq!(kind(&big_endian(22)), Executable::Elf { machine: 22, interpreter, end });
+        let mut lying = program(62, "/lib64/ld.so");
+        lying[5] = 2;
+        assert!(matches!(kind(&lying), Executable::Elf { machine: 0x3e00, interpreter: None, .. }));
+    }
+
+    #[test]
+    fn unaligned_headers_are_read() {
+        let mut bytes = vec![0];
+        bytes.extend(program(62, "/lib64/ld.so"));
+        let interpreter = Some("/lib64/ld.so".into());
+        let end = bytes.len() as u64 - 1;
+        assert_eq!(kind(&bytes[1..]), Executable::Elf { machine: 62, interpreter, end });
+    }
+
+    #[test]
+    fn huge_counts_and_offsets_end_in_a_verdict() {
+        let mut counts = program(62, "/lib64/ld.so");
+        counts[56..58].fill(0xff); // e_phnum: PN_XNUM
+        counts[58] = 64; // e_shentsize
+        counts[60..62].fill(0xff); // e_shnum
+        assert_eq!(kind(&counts), Executable::Elf { machine: 62, interpreter: None, end: 64 * 0xffff });
+        let mut offsets = program(62, "/lib64/ld.so");
+        offsets[72..80].fill(0xff); // p_offset
+        assert!(matches!(kind(&offsets), Executable::Elf { interpreter: None, .. }));
+        offsets[32..40].fill(0xff); // e_phoff
+        assert!(matches!(kind(&offsets), Executable::Elf { end: u64::MAX, .. }));
+        assert_eq!(kind(&[&b"\x7fELF\x02\x01"[..], &[0xff; 200]].concat()), Executable::UnknownElf);
+    }
+
+    #[test]
+    fn faulty_file_is_reported_with_its_fault() {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let host = Fake::new()
             .file("/shell", "#!/no/such/shell\n")
             .file("/script", "#!/shell\n")
             .binary("/whole")
             .file("/loader", &text(&program(62, "/no/ld.so")))
-            .file("/cut", &text(&program(62, "/lib/ld.so")[..110]));
+            .file("/cut", &text(&program(62, "/lib/ld.so")[..110]))
+            .file("/stub", "\x7fELF\x02\x01\x01");
         let look = |path| look(&host, Path::new(path));
         let why = |path| match look(path).unwrap() {
             Look::Faulty(why) => why,
@@ -266,6 +250,7 @@ mod tests {
         let here = host::own_machine() == 62;
         assert!(why("/loader").contains(if here { "another C library" } else { "this is" }));
         assert!(why("/cut").contains(if here { "cut off: 110 bytes" } else { "this is" }));
+        assert!(why("/stub").contains("cut off: 7 bytes are there, and 64"));
         assert!(look("/none").is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::host::trial::{Trial, TrialReport};
 
 pub mod fake;
 pub mod live;
+pub(crate) mod netlink;
 mod prefetch;
 pub mod recorded;
 pub mod recording;
@@ -44,6 +45,17 @@ impl HostError {
     /// The same from an [`std::io::Error`]; an error without errno becomes `EIO`.
     pub fn io(op: impl Into<String>, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         Self { op: op.into(), path: path.into(), errno: error.raw_os_error().unwrap_or(Errno::EIO as i32) }
+    }
+
+    /// The same for what has a deadline: one that passed is `ETIMEDOUT`, for which std has no errno (`TimedOut`) or `EAGAIN`
+    /// (the timeout of a socket).
+    pub fn timed(op: impl Into<String>, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => {
+                Self::new(op, path, Errno::ETIMEDOUT)
+            }
+            _ => Self::io(op, path, error),
+        }
     }
 
     /// The errno, to match on.

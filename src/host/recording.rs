@@ -169,36 +169,28 @@ pub(super) fn without_passwords(text: &str) -> String {
     }
 }
 
-/// Bytes of a file: as text where they are text.
+/// Bytes of a file: as text where they are UTF-8, else as two hexadecimal digits a byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Content {
     Text(String),
-    Hex { hex: String },
+    Hex {
+        #[serde(with = "hex")]
+        hex: Vec<u8>,
+    },
 }
 
 impl From<Vec<u8>> for Content {
     fn from(bytes: Vec<u8>) -> Self {
-        String::from_utf8(bytes).map_or_else(|error| Self::Hex { hex: hex(error.as_bytes()) }, Self::Text)
+        String::from_utf8(bytes).map_or_else(|error| Self::Hex { hex: error.into_bytes() }, Self::Text)
     }
-}
-
-/// Two digits a byte.
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 impl From<Content> for Vec<u8> {
     fn from(content: Content) -> Self {
         match content {
             Content::Text(text) => text.into_bytes(),
-            Content::Hex { hex } => {
-                let pairs = hex.as_bytes().chunks_exact(2);
-                let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-                pairs.filter_map(byte).collect()
-            }
+            Content::Hex { hex } => hex,
         }
     }
 }
@@ -228,11 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_survive_whether_text_or_not() {
+    fn content_is_the_same_after_a_round_trip() {
         for bytes in [b"text".to_vec(), vec![0xff, 0, 0x80], Vec::new()] {
             let json = serde_json::to_string(&Content::from(bytes.clone())).unwrap();
             assert_eq!(Vec::from(serde_json::from_str::<Content>(&json).unwrap()), bytes);
         }
+        let json = serde_json::to_string(&Content::from(vec![0xff, 0, 0x80])).unwrap();
+        assert_eq!(json, r#"{"hex":"ff0080"}"#);
+        assert!(serde_json::from_str::<Content>(r#"{"hex":"f"}"#).is_err());
     }
 
     #[test]

@@ -209,6 +209,5 @@ impl Outer<'_> {
 
 /// Keeps a piece of a stream, up to a bound.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
-    let room = MOST.saturating_sub(kept.len());
-    kept.extend_from_slice(&piece[..piece.len().min(room)]);
+    crate::text::append_up_to(kept, piece, MOST);
 }

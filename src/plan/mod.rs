@@ -11,6 +11,7 @@ use regex::Regex;
 
 use crate::host::SystemReader;
 use crate::profile::{self, Mode, Profile};
+use crate::report::formats::{self, Format};
 use crate::step::{Phase, Step};
 use crate::steps;
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub steps: Vec<Planned>,
     /// Finish the phase after a failure.
     pub keep_going: bool,
+    /// The format of the report on stdout.
+    pub format: &'static Format,
 }
 
 /// One step of the plan.
@@ -48,9 +51,10 @@ impl Plan {
         if let Some(repair) = request.repair {
             profile.repair = repair;
         }
-        if let Some(format) = request.format {
-            profile.format = format;
+        if let Some(format) = &request.format {
+            profile.format.clone_from(format);
         }
+        let format = formats::find(&profile.format).context("--format")?;
         profile.daemon.debug &= !request.quiet_daemon;
         profile.daemon.args.extend(request.daemon_args.iter().cloned());
         let image = image_choice(request.image.as_deref().unwrap_or(&profile.image.reference))?;
@@ -67,7 +71,7 @@ impl Plan {
             runs: runs.iter().map(|step| step.id).collect(),
             needs: runs.iter().flat_map(|step| step.needs).copied().collect(),
         };
-        Ok(Self { options, steps, keep_going: request.keep_going })
+        Ok(Self { options, steps, keep_going: request.keep_going, format })
     }
 
     /// Whether a step of this phase runs at all.
@@ -113,13 +117,14 @@ fn planned(profile: &Profile, request: &PlanRequest) -> anyhow::Result<Vec<Plann
     Ok(plan.collect())
 }
 
-/// The profile of that name or file, whose steps are those of the ladder.
+/// The profile of that name or file; its steps and its format exist.
 pub fn load_profile(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profile> {
     let profile = profile::load(host, name)?;
     let name = &profile.name;
     for id in profile.steps.keys() {
         steps::find(id).with_context(|| format!("profile {name}: steps"))?;
     }
+    formats::find(&profile.format).with_context(|| format!("profile {name}: format"))?;
     ensure!(
         profile.steps.get(steps::TEARDOWN) != Some(&Mode::Skip),
         "profile {name}: steps: {} cannot be skipped, a run takes away what it made (--keep-daemon keeps the daemon)",

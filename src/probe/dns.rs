@@ -29,8 +29,7 @@ pub struct Answer {
 /// Asks for the IPv4 address of a name; for the root's name servers where the name is empty.
 pub fn ask(server: IpAddr, name: &str, within: Duration) -> HostResult<Answer> {
     let to = SocketAddr::new(server, 53);
-    let failed =
-        |op: &'static str| move |error: std::io::Error| HostError::io(op, to.to_string(), &timed(error));
+    let failed = |op: &'static str| move |error: std::io::Error| HostError::timed(op, to.to_string(), &error);
     let from: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((from, 0)).map_err(failed("open a socket to"))?;
@@ -42,14 +41,6 @@ pub fn ask(server: IpAddr, name: &str, within: Duration) -> HostResult<Answer> {
     let length = socket.recv(&mut answer).map_err(failed("wait for an answer of"))?;
     parse(&answer[..length])
         .ok_or_else(|| HostError::new("understand the answer of", to.to_string(), Errno::EPROTO))
-}
-
-/// std's read timeout is EAGAIN.
-fn timed(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        std::io::ErrorKind::WouldBlock => std::io::Error::from_raw_os_error(Errno::ETIMEDOUT as i32),
-        _ => error,
-    }
 }
 
 /// The bytes of a question; `None` for what is no name.

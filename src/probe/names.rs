@@ -1,6 +1,5 @@
 //! Which address has a name, and who answers there? Asked as libc does, of the files that it reads, but with deadlines.
 
-use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -16,16 +15,6 @@ pub(super) const NEAR: Duration = Duration::from_millis(250);
 const FAR: Duration = Duration::from_secs(3);
 /// The operation of an attempt to reach a neighbour whose address is known.
 pub(super) const REACH: &str = "reach the neighbour at";
-
-/// A deadline of std has no errno.
-pub(super) fn timed(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            std::io::Error::from_raw_os_error(Errno::ETIMEDOUT as i32)
-        }
-        _ => error,
-    }
-}
 
 /// The words after `search`.
 fn search(resolv: &str) -> Vec<String> {
@@ -77,7 +66,7 @@ impl Book {
         let to = SocketAddr::new(address, port.parse().map_err(|_| wrong())?);
         TcpStream::connect_timeout(&to, FAR)
             .map(|_| to.to_string())
-            .map_err(|error| HostError::io("connect to", to.to_string(), &timed(error)))
+            .map_err(|error| HostError::timed("connect to", to.to_string(), &error))
     }
 
     /// Finds a neighbour by name and is greeted by it.

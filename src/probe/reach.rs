@@ -16,7 +16,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 
 use super::dns;
-use super::names::{Book, NEAR, REACH, timed};
+use super::names::{Book, NEAR, REACH};
 use crate::facts::routes::{Routes, nameservers};
 use crate::host::trial::TrialReport;
 use crate::host::{HostError, HostResult, SystemReader};
@@ -192,7 +192,7 @@ fn knock(address: Ipv4Addr) -> HostResult<String> {
     match TcpStream::connect_timeout(&SocketAddr::from((address, NOBODY)), NEAR) {
         Ok(_) => Ok("accepts".into()),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok("refuses".into()),
-        Err(error) => Err(HostError::io("connect to", address.to_string(), &timed(error))),
+        Err(error) => Err(HostError::timed("connect to", address.to_string(), &error)),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn greet(port: u16) -> HostResult<()> {
 /// Connects to such a one and waits for its greeting.
 pub fn visit(address: SocketAddr, within: Duration) -> HostResult<()> {
     let failed =
-        |op: &'static str| move |error: std::io::Error| HostError::io(op, address.to_string(), &timed(error));
+        |op: &'static str| move |error: std::io::Error| HostError::timed(op, address.to_string(), &error);
     let mut stream = TcpStream::connect_timeout(&address, within).map_err(failed("connect to"))?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed("bound the waiting on"))?;
     let mut said = Vec::new();
@@ -40,16 +40,6 @@ pub fn visit(address: SocketAddr, within: Duration) -> HostResult<()> {
     // A proxy that reaches nobody accepts and hangs up.
     let errno = if said.is_empty() { nix::errno::Errno::ECONNRESET } else { nix::errno::Errno::EPROTO };
     Err(HostError::new("be greeted by", address.to_string(), errno))
-}
-
-/// A deadline of std has no errno of its own, and that of a read is EAGAIN.
-fn timed(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => {
-            std::io::Error::from_raw_os_error(nix::errno::Errno::ETIMEDOUT as i32)
-        }
-        _ => error,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::raw::{Raw, Span};
-use super::{Container, Controllers, Daemon, DaemonDeath, Format, Grant, Image, Network, Profile, Storage};
+use super::{Container, Controllers, Daemon, DaemonDeath, Grant, Image, Network, Profile, Storage};
 
 /// The first layer that answers a question.
 fn first<T: Clone>(layers: &[Raw], pick: impl Fn(&Raw) -> Option<T>) -> Option<T> {
@@ -51,7 +51,7 @@ impl Profile {
                 timeout: span(first(l, |r| r.container.timeout), 60),
                 third_level: first(l, |r| r.container.third_level).unwrap_or(false),
             },
-            format: first(l, |r| r.format).unwrap_or(Format::Human),
+            format: first(l, |r| r.format.clone()).unwrap_or_else(|| "human".into()),
         };
         profile.validate()?;
         Ok(profile)

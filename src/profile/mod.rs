@@ -76,26 +76,6 @@ impl From<Weight> for Level {
     }
 }
 
-/// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// For people.
-    Human,
-    /// For people in a hurry: one line, or a few where something failed.
-    Brief,
-    /// For programs: schema version 1, see `dindcheck schema`.
-    Json,
-    /// JUnit's XML.
-    Junit,
-    /// Annotations of GitHub Actions.
-    Github,
-    /// Markdown, as a job summary of GitHub shows it.
-    Markdown,
-    /// One page for a browser.
-    Html,
-}
-
 /// What an entrypoint does where the daemon dies before its command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -133,8 +113,8 @@ pub struct Profile {
     pub image: Image,
     /// The test container.
     pub container: Container,
-    /// What stdout gets.
-    pub format: Format,
+    /// The format of the report on stdout, by its name.
+    pub format: String,
 }
 
 /// Which cgroup controllers are wanted.

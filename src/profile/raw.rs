@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{DaemonDeath, Format, Grant, Mode, Weight};
+use super::{DaemonDeath, Grant, Mode, Weight};
 
 /// A duration in a profile: `60s`, `1m 30s`.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(super) struct Raw {
     pub(super) image: RawImage,
     #[serde(default)]
     pub(super) container: RawContainer,
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

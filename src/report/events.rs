@@ -1,16 +1,16 @@
-//! What happens during a run, for those who watch it.
+//! The events of a run, for the progress display and the report files.
 
 use super::Report;
 use crate::step::Step;
 
-/// One event of a run.
+/// An event of a run.
 pub enum Event<'e> {
-    /// A step begins.
+    /// A step starts.
     Started(&'static Step),
-    /// How a step goes that takes its time.
-    Said(&'e str),
-    /// A step is concluded; the report so far ends with it.
+    /// How far a step is that takes long.
+    Progress(&'e str),
+    /// A step is concluded; it is the last one of this report so far.
     Concluded(&'e Report),
-    /// The run is over.
+    /// The run has ended.
     Ended(&'e Report),
 }

@@ -1,79 +1,77 @@
-//! What does a run amount to? The report, its verdict and its exit code; rendering is left to the formats.
+//! The report of a run: every step with its outcome and findings, the verdict and the first failure.
 
-use crate::exit::Verdict;
-use crate::finding::Environment;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::diagnosis::{self, CauseId, Diagnosis};
-use crate::finding::{Finding, Level, Outcome, RepairRecord};
+use crate::diagnosis::{CauseId, Diagnosis};
+use crate::exit::Verdict;
+use crate::finding::{Environment, Finding, Level, Outcome, RepairRecord};
 use crate::step::Step;
 
 pub mod document;
 pub mod events;
 pub mod files;
 pub mod formats;
-pub mod github;
-pub mod human;
-pub mod junit;
-pub mod live;
-pub mod page;
+pub mod images;
+mod layout;
+pub mod progress;
+mod step_line;
 
 pub use events::Event;
 
-/// One step, concluded.
+/// The report of a step.
 pub struct StepReport {
     /// The step.
     pub step: &'static Step,
-    /// The runner's conclusion.
+    /// What the runner concluded.
     pub outcome: Outcome,
     /// What was found; with a repair: before it and after it.
     pub findings: Vec<Finding>,
-    /// Where the findings of the latest look begin: 0, or behind those from before a repair.
+    /// Index of the first finding of the latest check: 0, or behind the findings from before a repair.
     pub latest: usize,
     /// What was repaired.
     pub repair: Option<RepairRecord>,
     /// From its start to its conclusion.
     pub duration: Duration,
-    /// When it started, from the start of the run.
+    /// From the start of the run to the step's own.
     pub started: Duration,
 }
 
-/// The whole run.
+/// The report of a run.
 pub struct Report {
     /// The run's id.
     pub run: String,
     /// The profile's name.
     pub profile: String,
-    /// What was learned.
+    /// The environment, as far as it is known.
     pub environment: Environment,
-    /// The ladder.
+    /// The steps, in their order.
     pub steps: Vec<StepReport>,
     /// What could not be removed.
     pub leftovers: Vec<String>,
-    /// The daemon's log, read from its first error, where the daemon or a container failed.
+    /// The diagnosis of the daemon's log, where the daemon or a container failed.
     pub diagnosis: Option<Diagnosis>,
-    /// Whether the run came to its end; a report that was written on the way proves nothing yet.
+    /// Whether the run has ended. Until then the verdict is never sound.
     pub complete: bool,
     /// Duration of the whole run.
     pub duration: Duration,
 }
 
-/// Where the ladder broke.
+/// The first failure of a run.
 pub struct FirstFailure<'r> {
     /// The step.
     pub step: &'r StepReport,
-    /// Its cause.
+    /// Its cause; none where the step could not be checked.
     pub cause: Option<CauseId>,
-    /// What was found, or why it could not look.
+    /// What was found, or why the step could not be checked.
     pub what: String,
     /// What to do.
     pub remedy: Option<String>,
 }
 
 impl Report {
-    /// The first step that failed, or could not look, tells which; nothing of the kind is sound.
+    /// Broken where a step failed; else unknown where one could not be checked or the run has not ended; else sound.
     pub fn verdict(&self) -> Verdict {
         let failed = self.steps.iter().any(|s| matches!(s.outcome, Outcome::Failed));
         let errored = self.steps.iter().any(|s| matches!(s.outcome, Outcome::Errored(_)));
@@ -84,33 +82,27 @@ impl Report {
         }
     }
 
-    /// The first step that did not hold: failed before errored, as the verdict counts them.
+    /// The first step that failed, or else the first that could not be checked.
     pub fn first_failure(&self) -> Option<FirstFailure<'_>> {
         let failed = self.steps.iter().find(|s| matches!(s.outcome, Outcome::Failed));
         let step = failed.or_else(|| self.steps.iter().find(|s| matches!(s.outcome, Outcome::Errored(_))))?;
-        Some(match &step.outcome {
-            Outcome::Errored(error) => {
-                FirstFailure { step, cause: None, what: format!("could not look: {error:#}"), remedy: None }
-            }
-            _ => of_finding(step, step.last_failing()?),
-        })
+        if let Some(what) = step.error() {
+            return Some(FirstFailure { step, cause: None, what, remedy: None });
+        }
+        let finding = step.last_failing()?;
+        let remedy = finding.remedy().map(ToOwned::to_owned);
+        Some(FirstFailure { step, cause: finding.cause, what: finding.what.clone(), remedy })
     }
 }
 
-/// The failure that a finding describes.
-fn of_finding<'r>(step: &'r StepReport, finding: &Finding) -> FirstFailure<'r> {
-    let remedy =
-        finding.hint.clone().or_else(|| finding.cause.map(|id| diagnosis::cause(id).remedy.to_owned()));
-    FirstFailure { step, cause: finding.cause, what: finding.what.clone(), remedy }
-}
-
 impl StepReport {
-    /// The failing finding that counts: the first one, of the latest look where a repair came between.
+    /// The first failing finding of the latest check.
     pub fn last_failing(&self) -> Option<&Finding> {
         self.findings[self.latest..].iter().find(|finding| finding.level == Level::Fail)
     }
 
-    /// The first finding of the highest level: what a one-line summary shows.
+    /// The finding that a one-line summary shows: the first one of the highest level, or the last passing one where the
+    /// step passed or was repaired.
     pub fn headline(&self) -> Option<&Finding> {
         let highest = self.findings.iter().map(|finding| finding.level).max()?;
         match &self.outcome {
@@ -118,6 +110,28 @@ impl StepReport {
             _ => self.findings.iter().find(|finding| finding.level == highest),
         }
     }
+
+    /// Why the step could not be checked, where that is its outcome.
+    pub fn error(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Errored(error) => Some(format!("cannot check: {error:#}")),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of an environment, as names and values for people.
+fn known(environment: &Environment) -> Vec<(&'static str, &str)> {
+    [
+        ("kernel", &environment.kernel),
+        ("cgroup", &environment.cgroup),
+        ("engine", &environment.engine),
+        ("API", &environment.api),
+        ("storage", &environment.storage_driver),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    .collect()
 }
 
 impl Serialize for Report {

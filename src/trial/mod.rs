@@ -12,7 +12,6 @@ use crate::host::HostError;
 
 mod calls;
 mod firewall;
-mod netlink;
 pub mod network;
 mod overlay;
 

@@ -12,9 +12,9 @@ use std::path::Path;
 use nix::mount::MsFlags;
 use nix::sys::socket::SockProtocol;
 
-use super::netlink::{Route, offers};
 use super::{firewall, own_mounts, own_network};
 use crate::host::live::Live;
+use crate::host::netlink::{Route, supports};
 use crate::host::{HostError, SystemReader};
 
 /// Where iptables keeps its lock, and we the rules to load.
@@ -40,7 +40,7 @@ pub(super) fn perform(wanted: &NetworkRequest) -> TrialReport {
     if !report.attempt("net-admin", admin) {
         return report;
     }
-    report.attempt("conntrack-netlink", offers(SockProtocol::NetlinkNetFilter, "netfilter"));
+    report.attempt("conntrack-netlink", supports(SockProtocol::NetlinkNetFilter, "netfilter"));
     if wanted.br_netfilter {
         report.attempt("br-netfilter", br_netfilter());
     }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# engine-init.sh TREE DIR SUITE CGROUP: what does the outer engine see? Run by engine.sh as the first process of new
+# engine-init.sh TREE DIR SUITE CGROUP: makes what the outer engine sees. Run by engine.sh as the first process of new
 # mount, network, pid, uts and ipc namespaces; makes a root file system there and becomes the init that keeps dockerd.
 #
 # The root is a tmpfs with the tree's /usr in it, so nothing the engine does changes the tree, and all of it is gone with

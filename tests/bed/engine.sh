@@ -1,5 +1,5 @@
 #!/bin/bash
-# engine.sh start|stop|status|docker ARGS...|enter CMD...: is there a real outer Docker engine, and how is it spoken to?
+# engine.sh start|stop|status|docker ARGS...|enter CMD...: starts, stops and speaks to a real outer Docker engine.
 #
 # The engine is the one of a Debian tree (tree.sh), in mount, network, pid, uts and ipc namespaces of its own
 # (engine-init.sh), so it neither needs nor disturbs an engine of this machine. DINDCHECK_ENGINE names it (several may

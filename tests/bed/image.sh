@@ -1,5 +1,5 @@
 #!/bin/bash
-# image.sh SUITE: does the outer engine have dindcheck-base:SUITE, a Debian userland with that suite's Docker engine?
+# image.sh SUITE: makes sure that the outer engine has dindcheck-base:SUITE, a Debian userland with that suite's Docker engine.
 # Imports the tree if not, or if the tree was built anew since. Prints the image's name.
 
 source "$(dirname "$0")/lib.sh"

@@ -1,5 +1,4 @@
-# What do all the scripts of the test bed share: where does the bed live, how is progress told, and how do two
-# runs at once stay out of each other's way? Sourced, never run.
+# What all scripts of the test bed share: where the bed is, messages, locks between runs, packages. Sourced, never run.
 
 set -euo pipefail
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# outer.sh BINARY [SUITE]: does the outer engine have dindcheck-outer:SUITE, made of the project's Dockerfile.outer with
-# this static BINARY and the profiles of this checkout? Builds it if anything of that changed. Prints the image's name.
+# outer.sh BINARY [SUITE]: makes sure that the outer engine has dindcheck-outer:SUITE, made of the project's Dockerfile.outer
+# with this static BINARY and the profiles of this checkout. Builds it if any of that changed. Prints the image's name.
 
 source "$(dirname "$0")/lib.sh"
 

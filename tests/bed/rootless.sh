@@ -1,6 +1,6 @@
 #!/bin/bash
-# rootless.sh: are there the programs by which a user starts a daemon without root? Gathers them, with the libraries that the
-# trees lack; prints where. They are this machine's own, so a tree must not be older than it.
+# rootless.sh: gathers the programs by which a user starts a daemon without root, with the libraries that the trees lack;
+# prints where. They are this machine's own, so a tree must not be older than it.
 
 source "$(dirname "$0")/lib.sh"
 

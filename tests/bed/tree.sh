@@ -1,5 +1,5 @@
 #!/bin/bash
-# tree.sh SUITE: is there a Debian userland of SUITE with that suite's Docker engine? Builds it if not; prints its path.
+# tree.sh SUITE: makes sure that there is a Debian userland of SUITE with that suite's Docker engine; prints its path.
 #
 # Built in a directory of its own and renamed into place, so a tree that exists is whole. A tree is never written to
 # afterwards: engine.sh takes its root from it, image.sh makes an image of it.

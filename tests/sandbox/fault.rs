@@ -1,4 +1,4 @@
-//! What is a row of the matrix? One way to break a healthy world, and what must come of it.
+//! A row of the matrix: one way to break a healthy world, and what must come of it.
 
 use crate::seccomp::Refusal;
 use crate::world::{Line, Suite, World};

@@ -1,7 +1,7 @@
-//! Does every check see the fault it is there for, and nothing where all is well?
+//! The fault matrix: worlds made of namespaces, with real engines in them, broken one way at a time. Each check finds the
+//! fault that it is there for, and nothing where all is well.
 //!
-//! Real worlds, broken one way at a time, with real engines in them; see README.md. These tests need root and
-//! the trees of the bed (tests/bed).
+//! See README.md. These tests need root and the trees of the bed (tests/bed).
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine themselves")]
 #![allow(clippy::print_stdout, reason = "the table is what the matrix is for")]
 
@@ -16,34 +16,41 @@ mod registry;
 mod replay;
 mod rootless;
 mod seccomp;
+#[path = "../harness/mod.rs"]
+mod shared;
 mod snapshot;
 mod world;
 
 #[test]
+fn what_make_test_samples_is_documented() {
+    shared::matrix::documented("sandbox", &matrix::matrices(&faults::all()));
+}
+
+#[test]
 #[ignore = "needs root and the bed"]
-fn every_fault_is_seen_by_its_step_first() {
+fn fault_is_found_first_by_its_step() {
     matrix::run(&matrix::rows(&faults::all()));
 }
 
 #[test]
 #[ignore = "needs root and the bed"]
-fn of_two_faults_the_earlier_step_speaks() {
+fn of_two_faults_the_earlier_step_fails() {
     matrix::look_only(&pairs::all());
 }
 
 #[test]
 #[ignore = "needs root and the bed"]
-fn a_healthy_world_is_sound_with_every_engine() {
+fn healthy_world_is_sound() {
     for suite in fault::EVERY_ENGINE {
         let (played, report) = matrix::healthy(*suite);
         assert_eq!(played.code, 0, "{}: {}", suite.name(), played.said());
-        println!("{} {:?} {:?}", suite.name(), matrix::warnings(&report), report["duration_ms"]);
+        println!("{} {:?} {:?}", suite.name(), shared::report::warnings(&report), report["duration_ms"]);
     }
 }
 
 #[test]
 #[ignore = "needs root, the bed, and tests/bed/rootless.sh"]
-fn a_rootless_daemon_holds_by_its_own_profile() {
+fn rootless_daemon_is_sound_by_its_own_profile() {
     rootless::holds();
 }
 

@@ -1,4 +1,4 @@
-//! Does each row hold? Runs the table and prints it: what was expected, what was seen, and how long it took.
+//! Plays the rows and prints the table: what was expected, what was seen, and how long it took.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +7,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::fault::{Fault, Level, Real, Repair};
+use crate::shared::matrix::{self, Matrix};
+use crate::shared::report;
 use crate::snapshot::Snapshot;
 use crate::world::{Line, Played, Suite, World};
 use crate::{logs, replay};
@@ -53,26 +55,36 @@ pub(crate) fn run(rows: &[(&Fault, Suite)]) {
     assert!(bad.is_empty(), "{} rows do not hold: {}", bad.len(), bad.join(" | "));
 }
 
-/// Plays rows, some at a time, and prints each as it ends. In the order of the rows.
+/// Plays rows, and prints each as it ends. In the order of the rows.
 fn together(rows: &[(&Fault, Suite)]) -> Vec<Seen> {
+    let ended = AtomicUsize::new(0);
+    at_once(rows, |(fault, suite)| {
+        let seen = row(fault, *suite);
+        print!("{:>3}/{} ", ended.fetch_add(1, Ordering::Relaxed) + 1, rows.len());
+        print(&seen);
+        seen
+    })
+}
+
+/// Does something with each, some at a time; the results in the order of the rows.
+fn at_once<R: Sync, T: Send>(rows: &[R], does: impl Fn(&R) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
-    let table = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
                     let turn = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((fault, suite)) = rows.get(turn) else { break };
-                    let seen = row(fault, *suite);
-                    print(&seen);
-                    table.lock().unwrap().push((turn, seen));
+                    let Some(row) = rows.get(turn) else { break };
+                    let result = does(row);
+                    results.lock().unwrap().push((turn, result));
                 }
             });
         }
     });
-    let mut table = table.into_inner().unwrap();
-    table.sort_by_key(|(turn, _)| *turn);
-    table.into_iter().map(|(_, seen)| seen).collect()
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|(turn, _)| *turn);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// How many there were, and how long a fault is looked for.
@@ -94,16 +106,23 @@ fn summary(table: &[Seen], rows: &[(&Fault, Suite)], seconds: f64) -> String {
 
 /// Looks at each without repairs, and at nothing else.
 pub(crate) fn look_only(faults: &[Fault]) {
-    let mut bad = Vec::new();
-    for fault in faults {
-        let world = fault.world(Suite::Forky).expect("a world");
-        let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
-        let said =
-            json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code));
-        println!("{:<100} {:<20} {}", fault.name, fault.step, said.as_deref().unwrap_or("holds"));
-        bad.extend(said.map(|_| fault.name));
-    }
+    let seen = at_once(faults, |fault| {
+        let complaint = look_at(fault);
+        println!("{:<100} {:<20} {}", fault.name, fault.step, complaint.as_deref().unwrap_or("holds"));
+        complaint.map(|complaint| format!("{}: {complaint}", fault.name))
+    });
+    // As with single faults: not what a deadline was missed for beside others.
+    let alone =
+        faults.iter().zip(seen).filter_map(|(fault, complaint)| complaint.and_then(|_| look_at(fault)));
+    let bad: Vec<_> = alone.collect();
     assert!(bad.is_empty(), "{} of {} pairs do not hold: {bad:?}", bad.len(), faults.len());
+}
+
+/// What is wrong with a look without repairs, if anything is.
+fn look_at(fault: &Fault) -> Option<String> {
+    let world = fault.world(Suite::Forky).expect("a world");
+    let played = world.run(fault.line(&["verify", "--repair", "none", "--until", LAST]));
+    json(&played).map_or_else(|| Some(played.said()), |report| judge(fault, &report, played.code))
 }
 
 fn print(row: &Seen) {
@@ -187,29 +206,12 @@ fn look(fault: &Fault, suite: Suite) -> Looked {
 
 /// Whether the first step that says something is the expected one, for the expected cause.
 fn judge(fault: &Fault, report: &Value, code: i32) -> Option<String> {
-    let first = &report["first_failure"];
+    let (first, warnings) = (&report["first_failure"], report::warnings(report));
     let holds = match fault.level {
         Level::Fail => code == 1 && first["step"] == fault.step && first["cause"] == fault.cause,
-        Level::Warn => code == 0 && first.is_null() && warns(report, fault),
+        Level::Warn => code == 0 && first.is_null() && warnings.contains(&(fault.step, fault.cause)),
     };
-    let warnings = warnings(report);
     (!holds).then(|| format!("seen: exit code {code}, first failure {first}, warnings {warnings:?}"))
-}
-
-/// Whether that step warns of that cause.
-fn warns(report: &Value, fault: &Fault) -> bool {
-    warnings(report).iter().any(|(step, cause)| step == fault.step && cause == fault.cause)
-}
-
-/// Step and cause of every warning.
-pub(crate) fn warnings(report: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let steps = report["steps"].as_array().into_iter().flatten();
-    let of = |step: &Value| -> Vec<_> {
-        let findings = step["findings"].as_array().into_iter().flatten().filter(|f| f["level"] == "warn");
-        findings.map(|finding| (text(&step["id"]), text(&finding["cause"]))).collect()
-    };
-    steps.flat_map(of).collect()
 }
 
 /// What the default repairs do; where they help, the whole ladder must hold.
@@ -223,8 +225,7 @@ fn repaired(fault: &Fault, world: &World) -> (Repair, Option<String>) {
     if let Some(complaint) = replay::complaint(world, SECOND_RECORDING, &report) {
         return (Repair::None, Some(complaint));
     }
-    let steps = report["steps"].as_array().cloned().unwrap_or_default();
-    let step = steps.iter().find(|step| step["id"] == fault.step).cloned().unwrap_or_default();
+    let step = report::step(&report, fault.step);
     let seen = match (step["outcome"].as_str(), &step["repair"]) {
         (Some("repaired"), _) => Repair::Repaired,
         (_, Value::Null) => Repair::None,
@@ -257,7 +258,7 @@ fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
     );
     match (fault.real, played.code) {
         (Real::Breaks, 1) => match logs::complaint(fault, &report) {
-            None => Ok(format!("{said}, log {}", logs::told(&report))),
+            None => Ok(format!("{said}, log {}", logs::cause_of_log(&report))),
             Some(complaint) => Err(format!("{said}, {complaint}")),
         },
         (Real::Survives, 0) => Ok(said.trim().to_owned()),
@@ -274,13 +275,52 @@ pub(crate) fn json(played: &Played) -> Option<Value> {
     serde_json::from_str(&played.stdout).ok()
 }
 
-/// Every fault with every engine it is about; `DINDCHECK_FAULT` picks those whose name contains it.
+/// The rows that are played: of each kind of fault one, with one of its engines; in `make test-all` every fault with each.
+/// `DINDCHECK_FAULT` picks every fault whose name contains it, or of a step of that name.
 pub(crate) fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
-    let wanted = std::env::var("DINDCHECK_FAULT").unwrap_or_default();
-    let picked = faults
-        .iter()
-        .filter(|fault| wanted.split(',').any(|part| fault.name.contains(part) || fault.step == part));
-    picked.flat_map(|fault| fault.suites.iter().map(|suite| (*fault, *suite))).collect()
+    let picked: Vec<&Fault> = match std::env::var("DINDCHECK_FAULT") {
+        Ok(wanted) => {
+            let named = |fault: &Fault, part: &str| fault.name.contains(part) || fault.step == part;
+            faults.iter().copied().filter(|fault| wanted.split(',').any(|part| named(fault, part))).collect()
+        }
+        Err(_) if matrix::full() => faults.to_vec(),
+        Err(_) => kinds(faults).into_iter().map(|kind| kind[0]).collect(),
+    };
+    picked.into_iter().flat_map(|fault| engines(fault).into_iter().map(move |suite| (fault, suite))).collect()
+}
+
+/// Faults by kind: the step that finds them, the cause, how that counts, and whether a repair helps.
+fn kinds<'f>(faults: &[&'f Fault]) -> Vec<Vec<&'f Fault>> {
+    let mut kinds: Vec<Vec<&Fault>> = Vec::new();
+    let key = |fault: &Fault| (fault.step, fault.cause, fault.level, fault.repair);
+    for fault in faults {
+        match kinds.iter_mut().find(|kind| key(kind[0]) == key(fault)) {
+            Some(kind) => kind.push(fault),
+            None => kinds.push(vec![fault]),
+        }
+    }
+    kinds
+}
+
+/// The engines that a fault is played with.
+fn engines(fault: &Fault) -> Vec<Suite> {
+    matrix::chosen(&[matrix::sample_engine(fault.name, fault.suites)], fault.suites)
+}
+
+/// What `make test` samples of the faults.
+pub(crate) fn matrices(faults: &[&Fault]) -> Vec<Matrix> {
+    let row = |fault: &Fault, suite: &Suite| format!("{} {}", fault.name, suite.engine());
+    let matrix = |kind: Vec<&Fault>| {
+        let (first, sample) = (kind[0], matrix::sample_engine(kind[0].name, kind[0].suites));
+        let rows = kind.iter().flat_map(|fault| fault.suites.iter().map(|suite| row(fault, suite)));
+        let (sample, rest) = rows.partition(|name| *name == row(first, &sample));
+        Matrix {
+            kind: format!("{} `{}`, {:?}", first.step, first.cause, first.level).to_lowercase(),
+            sample,
+            rest,
+        }
+    };
+    kinds(faults).into_iter().map(matrix).collect()
 }
 
 /// A healthy world to the end of the ladder.

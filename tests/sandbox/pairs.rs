@@ -1,4 +1,4 @@
-//! Two faults at once: does the step that others rest on speak first?
+//! Two faults at once: the step that others rest on fails first.
 
 use dindcheck::steps;
 

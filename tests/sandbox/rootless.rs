@@ -1,9 +1,10 @@
-//! Does a daemon without root hold, and does its profile forgive what cannot hold there, and no more?
+//! A rootless daemon: its profile forgives what cannot hold there, and no more.
 
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::shared::report;
 use crate::world::{self, Line, Suite, World};
 use crate::{fault, matrix};
 
@@ -72,23 +73,18 @@ pub(crate) fn holds() {
         let report = play(suite, breaks, "rootless");
         let first = &report["first_failure"];
         assert!(first.is_null(), "{}: {first} {}", suite.name(), report["diagnosis"]);
-        println!("{} {:?} {:?}", suite.name(), matrix::warnings(&report), report["duration_ms"]);
+        println!("{} {:?} {:?}", suite.name(), report::warnings(&report), report["duration_ms"]);
     }
     for Row { breaks, step, cause } in ROWS {
-        let seen = first_failure(&play(Suite::Forky, breaks, "rootless"));
-        assert_eq!(seen, ((*step).to_owned(), (*cause).to_owned()), "{breaks}");
-        let (real, called) = first_failure(&play(Suite::Forky, breaks, "/opt/blind.yaml"));
+        let report = play(Suite::Forky, breaks, "rootless");
+        assert_eq!(report::first_failure(&report), (*step, *cause), "{breaks}");
+        let report = play(Suite::Forky, breaks, "/opt/blind.yaml");
+        let (real, called) = report::first_failure(&report);
         assert_eq!(real, "container-run", "{breaks}: it is real");
         println!("{step} {cause}: {real} {called}");
     }
     let report = play(Suite::Forky, "", "default");
-    assert_eq!(first_failure(&report).0, "container-limits");
-    let warned = matrix::warnings(&report);
-    assert!(warned.contains(&("privileges".to_owned(), "user-namespace".to_owned())), "{warned:?}");
-}
-
-/// Step and cause.
-fn first_failure(report: &Value) -> (String, String) {
-    let word = |key: &str| report["first_failure"][key].as_str().unwrap_or_default().to_owned();
-    (word("step"), word("cause"))
+    assert_eq!(report::first_failure(&report).0, "container-limits");
+    let warned = report::warnings(&report);
+    assert!(warned.contains(&("privileges", "user-namespace")), "{warned:?}");
 }

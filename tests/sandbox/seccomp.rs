@@ -1,4 +1,4 @@
-//! How is a kernel shown that refuses a call, or lacks what the call asks for? By a filter with that errno.
+//! A kernel that refuses a call, or lacks what the call asks for, shown by a filter with that errno.
 
 /// A system call that is refused.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-# How are packages had of a Debian suite that this machine's apt knows nothing of? Sourced after ../bed/lib.sh.
+# Packages of a Debian suite that this machine's apt knows nothing of. Sourced after ../bed/lib.sh.
 
 # suite_apt SUITE...: points APT at an index of these suites and of nothing else, refreshed. Usage: apt-get "${APT[@]}" ...
 # The machine's own sources stay as they are. The machine's archive key serves; what it is called differs by release.

@@ -1,4 +1,4 @@
-//! How is a world played? By boot.sh, in a process of its own.
+//! Plays a world: boot.sh, in a process of its own.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,9 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// Where a row's results are, and the id of its scenario in the plan: rows that are parts share one.
 pub(crate) fn id(row: &Row) -> String {
-    format!("{}-{}-{}", row.scenario, row.outer, row.inner)
+    let Row { scenario, argument, outer, inner, .. } = row;
+    let hybrid = if row.hybrid { "-hybrid" } else { "" };
+    format!("{scenario}{argument}{hybrid}-{}-{}", outer.name(), inner.name())
 }
 
 /// Boots a world and plays its rows.
@@ -33,7 +35,7 @@ pub(crate) fn play(world: &World, binary: &Path, dir: &Path) -> Played {
     std::fs::write(&plan, plan_of(world)).expect("write the plan");
     let began = Instant::now();
     let output = Command::new(script("boot.sh"))
-        .args([world.kernel, world.cgroup])
+        .args([world.kernel.name(), world.cgroup])
         .args([&plan, binary, dir])
         .arg(deadline(world).as_secs().to_string())
         .stdin(Stdio::null())
@@ -43,14 +45,20 @@ pub(crate) fn play(world: &World, binary: &Path, dir: &Path) -> Played {
     Played { results: dir.join("results"), took: began.elapsed(), error }
 }
 
-/// The plan: scenarios by outer engine, in the order of their first row.
+/// The plan: scenarios by outer engine, in the order of their first row; those with hybrid cgroups last.
 fn plan_of(world: &World) -> String {
     let mut rows: Vec<&Row> = world.rows.iter().collect();
-    rows.sort_by_key(|row| row.outer);
+    rows.sort_by_key(|row| (row.hybrid, row.outer));
     rows.dedup_by_key(|row| id(row));
     let mut plan = String::new();
+    let mut hybrid = false;
     for row in rows {
-        let _ = writeln!(plan, "{} {} {} {}", id(row), row.outer, row.inner, row.scenario);
+        if row.hybrid && !hybrid {
+            plan.push_str("- hybrid\n");
+            hybrid = true;
+        }
+        let Row { outer, inner, scenario, argument, .. } = row;
+        let _ = writeln!(plan, "{} {} {} {scenario} {argument}", id(row), outer.name(), inner.name());
     }
     plan
 }

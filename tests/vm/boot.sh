@@ -1,6 +1,6 @@
 #!/bin/bash
-# boot.sh KERNEL CGROUP PLAN BINARY OUT SECONDS: what comes of a plan in a machine with that suite's kernel and that set-up
-# of cgroups (guest/stage2.sh)? OUT is made anew: console.log, and results/ as the machine gave them back. Fails where the
+# boot.sh KERNEL CGROUP PLAN BINARY OUT SECONDS: plays a plan in a machine with that suite's kernel and that set-up of
+# cgroups (guest/stage2.sh). OUT is made anew: console.log, and results/ as the machine gave them back. Fails where the
 # machine did not end within its time. Two or more may run at once.
 
 source "$(dirname "$0")/../bed/lib.sh"

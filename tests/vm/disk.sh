@@ -1,5 +1,5 @@
 #!/bin/bash
-# disk.sh: is the disk of the virtual machines here? Its root is a Debian tree; /trees has each suite's, and /data/SUITE is
+# disk.sh: makes sure that the disk of the virtual machines is here. Its root is a Debian tree; /trees has each suite's, and /data/SUITE is
 # the data root of that suite's engine with an image of every tree in it. Builds it if a tree is newer. Prints its path.
 #
 # Each engine fills its own data root here, natively: inside a machine without KVM one import takes two minutes.

@@ -1,4 +1,4 @@
-//! What do the results of a scenario come to, in a word or two?
+//! What the results of a scenario come to, in a word or two.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# kernel.sh SUITE: is that suite's cloud kernel here, ready to boot? Fetches it if not. Prints its directory: `vmlinuz`,
+# kernel.sh SUITE: makes sure that that suite's cloud kernel is here, ready to boot. Prints its directory: `vmlinuz`,
 # `version`, and `modules.cpio`, an initial file system with busybox and every module that an engine needs, in load order.
 
 source "$(dirname "$0")/../bed/lib.sh"

@@ -1,4 +1,4 @@
-//! Does dindcheck tell the truth on kernels and cgroups that this machine does not have?
+//! Kernels and cgroups that this machine does not have, in virtual machines.
 //!
 //! scripts/vm-test.sh makes the bed and runs this; README.md tells how it works.
 #![allow(
@@ -11,10 +11,13 @@
 
 mod boot;
 mod judge;
+#[path = "../harness/mod.rs"]
+mod shared;
 mod worlds;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use boot::Played;
@@ -27,18 +30,21 @@ struct Line {
 }
 
 #[test]
+fn what_make_test_samples_is_documented() {
+    shared::matrix::documented("vm", &worlds::matrices());
+}
+
+#[test]
 #[ignore = "boots virtual machines with real kernels; scripts/vm-test.sh runs it"]
-fn every_row_is_as_expected() {
-    let binary =
-        PathBuf::from(std::env::var_os("DINDCHECK_VM_BINARY").expect("DINDCHECK_VM_BINARY names the binary"));
+fn row_is_as_expected() {
     let out =
         PathBuf::from(std::env::var_os("DINDCHECK_VM_OUT").expect("DINDCHECK_VM_OUT names a directory"));
     let only = std::env::var("DINDCHECK_VM_ONLY").unwrap_or_default();
     let began = Instant::now();
-    let mut worlds = worlds::all();
-    worlds.retain(|world| format!("{}/{}", world.kernel, world.cgroup).contains(&only));
+    let mut worlds = worlds::played();
+    worlds.retain(|world| format!("{}/{}", world.kernel.name(), world.cgroup).contains(&only));
     assert!(!worlds.is_empty(), "no world has {only} in its name");
-    let lines = play_all(&worlds, &binary, &out);
+    let lines = play_all(&worlds, &shared::program(), &out);
     print(&lines, began.elapsed(), worlds.len());
     assert!(lines.iter().all(|line| line.holds), "not every row is as expected");
 }
@@ -47,16 +53,21 @@ fn every_row_is_as_expected() {
 fn play_all(worlds: &[World], binary: &Path, out: &Path) -> Vec<Line> {
     let at_once = std::env::var("DINDCHECK_VM_AT_ONCE").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let queue = Mutex::new(worlds.iter());
-    let lines = Mutex::new(Vec::new());
+    let (lines, ended) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some(world) = { queue.lock().unwrap().next() } {
-                    let played =
-                        boot::play(world, binary, &out.join(format!("{}-{}", world.kernel, world.cgroup)));
+                    let played = boot::play(
+                        world,
+                        binary,
+                        &out.join(format!("{}-{}", world.kernel.name(), world.cgroup)),
+                    );
                     eprintln!(
-                        "{} {}: {} s",
-                        worlds::kernel(world.kernel),
+                        "machine {} of {}: {} {}: {} s",
+                        ended.fetch_add(1, Ordering::Relaxed) + 1,
+                        worlds.len(),
+                        world.kernel.kernel(),
                         world.cgroup,
                         played.took.as_secs()
                     );
@@ -87,10 +98,10 @@ fn line(world: &World, row: &Row, played: &Played) -> Line {
     Line {
         holds: played.error.is_none() && expected == seen,
         columns: [
-            worlds::kernel(world.kernel).into(),
-            world.cgroup.into(),
-            worlds::engine(row.outer).into(),
-            worlds::engine(row.inner).into(),
+            world.kernel.kernel().into(),
+            row.cgroup(world).into(),
+            row.outer.engine().into(),
+            row.inner.engine().into(),
             name.into(),
             expected,
             seen,

@@ -1,5 +1,5 @@
 #!/bin/bash
-# qemu.sh: is qemu-system-x86_64 here? Installs it if not; where that cannot be, says so and fails.
+# qemu.sh: makes sure that qemu-system-x86_64 is here; where it cannot be installed, says so and fails.
 
 source "$(dirname "$0")/../bed/lib.sh"
 source "$(dirname "$0")/apt.sh"

@@ -1,11 +1,14 @@
-//! Which machines are there, what is played in each, and what must come of it?
+//! The machines, what is played in each, and what must come of it.
+
+use crate::shared::bed::{Bookworm as B, Forky as F, Suite, Trixie as T};
+use crate::shared::matrix::{self, Matrix};
 
 /// What each file of a scenario's results must come to, in the words of `judge`.
 pub(crate) type Expected = &'static [(&'static str, &'static str)];
 
 /// A machine: a kernel, and how its cgroups are set up (guest/stage2.sh).
 pub(crate) struct World {
-    pub(crate) kernel: &'static str,
+    pub(crate) kernel: Suite,
     pub(crate) cgroup: &'static str,
     pub(crate) rows: Vec<Row>,
 }
@@ -13,34 +16,20 @@ pub(crate) struct World {
 /// One row of the table.
 pub(crate) struct Row {
     /// The suite of the outer engine.
-    pub(crate) outer: &'static str,
+    pub(crate) outer: Suite,
     /// The suite of the inner engine.
-    pub(crate) inner: &'static str,
+    pub(crate) inner: Suite,
     /// The script in guest/scenarios.
     pub(crate) scenario: &'static str,
+    /// What it is played with, for a scenario that asks for it.
+    pub(crate) argument: &'static str,
+    /// Whether the v2 tree is mounted beside the machine's v1 hierarchies first, which makes them hybrid.
+    pub(crate) hybrid: bool,
     /// The directory of its results that this row is about, where a scenario has several.
     pub(crate) part: &'static str,
     pub(crate) expected: Expected,
-}
-
-/// The engine of a suite of Debian.
-pub(crate) fn engine(suite: &str) -> &'static str {
-    match suite {
-        "bookworm" => "20.10.24",
-        "trixie" => "26.1.5",
-        "forky" => "28.5.2",
-        _ => "?",
-    }
-}
-
-/// The version of a suite's kernel.
-pub(crate) fn kernel(suite: &str) -> &'static str {
-    match suite {
-        "bookworm" => "6.1",
-        "trixie" => "6.12",
-        "forky" => "7.2",
-        _ => "?",
-    }
+    /// Whether `make test` plays it; `make test-all` plays every row.
+    pub(crate) sample: bool,
 }
 
 /// A healthy world of cgroup v2: the outer container's shell sits in its root, which the default repair clears.
@@ -131,71 +120,133 @@ const FAULTS: &[(&str, Expected)] = &[
     ),
 ];
 
-/// One row.
-fn row(scenario: &'static str, outer: &'static str, inner: &'static str, expected: Expected) -> Row {
-    Row { outer, inner, scenario, part: "", expected }
+/// A row of every run.
+fn row(scenario: &'static str, outer: Suite, inner: Suite, expected: Expected) -> Row {
+    Row { outer, inner, scenario, argument: "", hybrid: false, part: "", expected, sample: true }
 }
 
-/// Rows of one scenario with several pairs of engines.
-fn pairs(scenario: &'static str, expected: Expected, pairs: &[(&'static str, &'static str)]) -> Vec<Row> {
-    pairs.iter().map(|(outer, inner)| row(scenario, outer, inner, expected)).collect()
+/// A row of `make test-all` alone.
+fn rest(scenario: &'static str, outer: Suite, inner: Suite, expected: Expected) -> Row {
+    Row { sample: false, ..row(scenario, outer, inner, expected) }
 }
 
-const B: &str = "bookworm";
-const T: &str = "trixie";
-const F: &str = "forky";
+impl Row {
+    /// The set-up of cgroups that it is played with.
+    pub(crate) fn cgroup(&self, world: &World) -> &'static str {
+        if self.hybrid { "hybrid" } else { world.cgroup }
+    }
+
+    fn hybrid(self) -> Self {
+        Self { hybrid: true, ..self }
+    }
+
+    fn with(self, argument: &'static str) -> Self {
+        Self { argument, ..self }
+    }
+}
+
+/// The rows that are played, in their machines.
+pub(crate) fn played() -> Vec<World> {
+    let mut worlds = all();
+    for world in &mut worlds {
+        world.rows.retain(|row| row.sample || matrix::full());
+    }
+    worlds.retain(|world| !world.rows.is_empty());
+    worlds
+}
+
+/// What `make test` samples: of each scenario, or part of one, with each set-up of cgroups. A second look is of one kind
+/// whatever the cgroups, and the first process is the same on this machine's own kernel.
+pub(crate) fn matrices() -> Vec<Matrix> {
+    let mut matrices = vec![Matrix {
+        kind: "entrypoint".into(),
+        sample: vec!["all of worlds/entrypoint, on this machine's kernel".into()],
+        rest: Vec::new(),
+    }];
+    for (world, row) in all().iter().flat_map(|world| world.rows.iter().map(move |row| (world, row))) {
+        let cgroup = row.cgroup(world);
+        let kind = match row.scenario {
+            "entrypoint" | "twice" => row.scenario.to_owned(),
+            scenario => format!("{scenario} {} on {cgroup}", row.part).replace("  ", " "),
+        };
+        let index = matrices.iter().position(|matrix| matrix.kind == kind).unwrap_or_else(|| {
+            matrices.push(Matrix { kind, sample: Vec::new(), rest: Vec::new() });
+            matrices.len() - 1
+        });
+        let matrix = &mut matrices[index];
+        if row.sample { &mut matrix.sample } else { &mut matrix.rest }.push(case(world, row));
+    }
+    matrices
+}
+
+/// A row in words.
+fn case(world: &World, row: &Row) -> String {
+    let (inner, outer, kernel) = (row.inner.engine(), row.outer.engine(), world.kernel.kernel());
+    let times = if row.argument.is_empty() { String::new() } else { format!("{} times ", row.argument) };
+    format!("{times}{inner} in {outer} on {kernel} {}", row.cgroup(world))
+}
 
 /// All of them. The long ones first, so that two at once end together; rows of one outer engine share its start.
 ///
 /// Only 6.1 has a memory hierarchy of v1 that can be turned off.
-pub(crate) fn all() -> Vec<World> {
-    let world = |kernel, cgroup, rows: Vec<Vec<Row>>| World {
-        kernel,
-        cgroup,
-        rows: rows.into_iter().flatten().collect(),
-    };
-    let occupied = |outer, inner| pairs("occupied", OCCUPIED, &[(outer, inner)]);
-    let faults = |engine: &'static str| {
-        FAULTS
-            .iter()
-            .map(|(part, expected)| Row { part, ..row("faults", engine, engine, expected) })
-            .collect()
-    };
-    let race = |engine| pairs("race", &[("runs", "100 of 100 sound or named")], &[(engine, engine)]);
+fn all() -> Vec<World> {
+    let world = |kernel, cgroup, rows| World { kernel, cgroup, rows };
+    let mut fault_rows = vec![
+        row("twice", T, T, V2_TWICE),
+        rest("sound", T, B, V2),
+        rest("sound", T, F, V2),
+        rest("sound", F, T, V2),
+        rest("occupied", T, T, OCCUPIED),
+        row("race", T, T, &[("runs", "25 of 25 sound or named")]).with("25"),
+        rest("race", T, T, &[("runs", "100 of 100 sound or named")]).with("100"),
+    ];
+    fault_rows.extend(FAULTS.iter().map(|(part, expected)| Row { part, ..row("faults", T, T, expected) }));
     vec![
+        world(T, "v2", fault_rows),
         world(
-            T,
+            B,
             "v2",
             vec![
-                pairs("twice", V2_TWICE, &[(T, T)]),
-                pairs("sound", V2, &[(T, B), (T, F), (F, T)]),
-                occupied(T, T),
-                faults(T),
-                race(T),
+                row("occupied", B, B, OCCUPIED),
+                rest("entrypoint", B, B, ENTRYPOINT),
+                rest("sound", B, F, V2),
+                rest("sound", B, T, V2),
+                rest("twice", B, B, V2_TWICE),
+            ],
+        ),
+        world(
+            B,
+            "v1",
+            vec![
+                row("sound", B, F, V1),
+                rest("twice", B, B, V1_TWICE),
+                row("sound", B, T, V1).hybrid(),
+                rest("sound", T, B, V1).hybrid(),
+                rest("sound", T, F, V1).hybrid(),
             ],
         ),
         world(
             F,
             "v2",
-            vec![pairs("twice", V2_TWICE, &[(F, F)]), pairs("sound", V2, &[(F, T), (F, B), (B, B)])],
-        ),
-        world(
-            B,
-            "v2",
             vec![
-                pairs("twice", V2_TWICE, &[(B, B)]),
-                pairs("sound", V2, &[(B, T), (B, F)]),
-                occupied(B, B),
-                pairs("entrypoint", ENTRYPOINT, &[(B, B)]),
+                row("sound", F, T, V2),
+                rest("sound", F, B, V2),
+                rest("sound", B, B, V2),
+                rest("twice", F, F, V2_TWICE),
             ],
         ),
-        world(B, "v1", vec![pairs("twice", V1_TWICE, &[(B, B)]), pairs("sound", V1, &[(B, F)])]),
-        world(B, "hybrid", vec![pairs("sound", V1, &[(T, B), (T, F)])]),
-        world(B, "v1-nomem", vec![pairs("sound", V1_NO_MEMORY, &[(B, B), (B, T)])]),
-        world(T, "v1", vec![pairs("sound", V1_NO_MEMORY, &[(T, T), (T, B)])]),
-        world(T, "hybrid", vec![pairs("sound", V1_NO_MEMORY, &[(F, F), (F, T)])]),
-        world(T, "v2-nomem", vec![pairs("sound", V2_NO_MEMORY, &[(T, T)])]),
-        world(F, "v1", vec![pairs("sound", V1_NO_MEMORY, &[(F, F)])]),
-        world(F, "hybrid", vec![pairs("sound", V1_NO_MEMORY, &[(B, T)])]),
+        world(T, "v2-nomem", vec![row("sound", T, T, V2_NO_MEMORY)]),
+        world(B, "v1-nomem", vec![row("sound", B, B, V1_NO_MEMORY), rest("sound", B, T, V1_NO_MEMORY)]),
+        world(
+            T,
+            "v1",
+            vec![
+                rest("sound", T, T, V1_NO_MEMORY),
+                rest("sound", T, B, V1_NO_MEMORY),
+                rest("sound", F, F, V1_NO_MEMORY).hybrid(),
+                rest("sound", F, T, V1_NO_MEMORY).hybrid(),
+            ],
+        ),
+        world(F, "v1", vec![rest("sound", F, F, V1_NO_MEMORY), rest("sound", B, T, V1_NO_MEMORY).hybrid()]),
     ]
 }

@@ -1,6 +1,5 @@
-//! What a run leaves, what of it is ours, and how it goes away.
+//! Cleanup: which objects, processes and files of a run are provably ours, and how they are removed.
 
 pub mod objects;
-pub mod options;
 pub mod rundir;
 pub mod snapshot;

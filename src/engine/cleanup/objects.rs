@@ -1,8 +1,11 @@
-//! What in a daemon is ours, and how does it go away? Everything carries a label with the run's id.
+//! Objects of dindcheck inside a daemon, and their removal.
+//!
+//! Every container, network, volume and image carries a label with the run's id.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::engine::LABEL;
@@ -10,11 +13,11 @@ use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::{ask_json, http};
 use crate::facts::endpoint::Endpoint;
 
-/// How long a daemon may take to have its containerd back, which it starts again a moment after its death (moby
-/// `libcontainerd/supervisor/remote_daemon.go`); 503 says that it is not there.
-const RECOVERY: Duration = Duration::from_secs(5);
+/// How long a daemon may take to restart its containerd (moby `libcontainerd/supervisor/remote_daemon.go`); until then it
+/// answers 503.
+const CONTAINERD_RESTART: Duration = Duration::from_secs(5);
 
-/// A kind of thing that a daemon keeps. In the order in which they can be removed.
+/// The kinds of objects in a daemon, in the order in which they can be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A container.
@@ -27,34 +30,37 @@ pub enum Kind {
     Image,
 }
 
-/// Every kind.
+/// Every kind, in the order of removal.
 pub const KINDS: [Kind; 4] = [Kind::Container, Kind::Network, Kind::Volume, Kind::Image];
 
-/// The bridge of a run's network. The form is dockerd's own, `br-` and twelve digits, so that its rules are known as a
-/// daemon's; the digits are the run's, so that one which a killed dockerd had no time to write down is known as ours.
+/// The name of the bridge of a run's network.
+///
+/// The form is dockerd's own, `br-` and twelve hexadecimal digits, so that its firewall rules are recognized as dockerd's.
+/// The digits are the run's id, so that a bridge is recognized as ours even where dockerd was killed before it stored the
+/// network.
 pub fn bridge(run: &str) -> String {
     format!("br-{run:0<12}")
 }
 
-/// The driver's option that gives a network's bridge its name (moby `libnetwork/drivers/bridge/labels.go`,
+/// The option of the bridge driver that names a network's bridge (moby `libnetwork/drivers/bridge/labels.go`,
 /// `BridgeName`).
 pub const BRIDGE_OPTION: &str = "com.docker.network.bridge.name";
 
-/// A thing that carries our label.
+/// An object that carries our label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// Its kind.
     pub kind: Kind,
-    /// How the API addresses it.
+    /// Its id in the API.
     pub id: String,
-    /// How people know it.
+    /// Its name for people.
     pub name: String,
     /// The run that made it.
     pub run: String,
 }
 
 impl Kind {
-    /// The word for people.
+    /// Its name for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Container => "container",
@@ -64,10 +70,11 @@ impl Kind {
         }
     }
 
-    /// The path that lists those with our label; of networks and volumes all, since a daemon that is killed while
-    /// it makes one may have written down its name and not yet its labels.
+    /// The path that lists the objects with our label. Networks and volumes are listed without the filter: a daemon that
+    /// is killed while it creates one may have stored its name and not yet its labels.
     fn list_path(self) -> String {
-        let filters = percent(&json!({ "label": [LABEL] }).to_string());
+        let filters = json!({ "label": [LABEL] }).to_string();
+        let filters = utf8_percent_encode(&filters, QUERY);
         match self {
             Self::Container => format!("/containers/json?all=1&filters={filters}"),
             Self::Network => "/networks".to_owned(),
@@ -76,7 +83,7 @@ impl Kind {
         }
     }
 
-    /// The path that removes one, running or not.
+    /// The path that removes one by force.
     fn remove_path(self, id: &str) -> String {
         match self {
             Self::Container => format!("/containers/{id}?force=1&v=1"),
@@ -86,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// One thing of a list's answer.
+    /// Reads one object of a list; `None` where it is not ours.
     fn read(self, item: &Value) -> Option<Object> {
         let text = |key: &str| item.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
         let first = |key: &str| Some(item.get(key)?.get(0)?.as_str()?.to_owned());
@@ -115,14 +122,14 @@ impl std::fmt::Display for Object {
     }
 }
 
-/// The run that gave a network or a volume its name: `dindcheck-`, eight digits, and what it is.
+/// The run's id in the name of a network or a volume: `dindcheck-<8 hexadecimal digits>-network`.
 fn run_of(name: &str) -> Option<&str> {
     let (run, role) = name.strip_prefix("dindcheck-")?.split_once('-')?;
     let is_run = run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit());
     (is_run && matches!(role, "network" | "volume")).then_some(run)
 }
 
-/// Those of a kind with our label, of any run.
+/// Lists the objects of a kind that are ours, of any run.
 pub async fn labelled(endpoint: &Endpoint, version: &str, kind: Kind) -> EngineResult<Vec<Object>> {
     let doing = format!("list the {}s of dindcheck", kind.name());
     let path = format!("/v{version}{}", kind.list_path());
@@ -131,20 +138,20 @@ pub async fn labelled(endpoint: &Endpoint, version: &str, kind: Kind) -> EngineR
     Ok(list.iter().filter_map(|item| kind.read(item)).collect())
 }
 
-/// Removes one; one that is gone already is removed.
+/// Removes an object; a missing one counts as removed.
 pub async fn remove(endpoint: &Endpoint, version: &str, object: &Object) -> EngineResult<()> {
-    let end = Instant::now() + RECOVERY;
+    let end = Instant::now() + CONTAINERD_RESTART;
     loop {
         match remove_once(endpoint, version, object).await {
             Err(EngineError::Refused { status: 503, .. }) if Instant::now() < end => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            ended => return ended,
+            result => return result,
         }
     }
 }
 
-/// One request.
+/// Sends one request for the removal.
 async fn remove_once(endpoint: &Endpoint, version: &str, object: &Object) -> EngineResult<()> {
     let doing = format!("remove the {object}");
     let path = format!("/v{version}{}", object.kind.remove_path(&object.id));
@@ -160,25 +167,21 @@ async fn remove_once(endpoint: &Endpoint, version: &str, object: &Object) -> Eng
     }
 }
 
-/// Which of them this run may remove: its own, and those of runs that are known to be dead. In a daemon that
-/// nobody else uses, every other run is dead.
+/// Whether this run may remove an object: its own, and those of dead runs. With `exclusive`, nobody else uses the daemon,
+/// so every other run is dead.
 pub fn removable(object: &Object, own: &str, dead: &BTreeSet<String>, exclusive: bool) -> bool {
     object.run == own || exclusive || dead.contains(&object.run)
 }
 
-/// A text inside a query (RFC 3986).
-fn percent(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(escape).collect()
-}
+/// What a query may hold unescaped (RFC 3986, unreserved characters).
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_read_for_each_kind() {
+    fn a_list_is_read_for_each_kind() {
         let container = json!({"Id": "c1", "Names": ["/dindcheck-x"], "Labels": {LABEL: "r"}});
         assert_eq!(Kind::Container.read(&container).unwrap().to_string(), "container dindcheck-x");
         let image = json!({"Id": "sha256:1", "RepoTags": ["a:b"], "Labels": {LABEL: "r"}});
@@ -190,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn without_our_label_nothing_is_ours() {
+    fn an_object_without_label_and_name_of_ours_is_skipped() {
         assert_eq!(Kind::Container.read(&json!({"Id": "c", "Names": ["/x"], "Labels": {}})), None);
         assert_eq!(Kind::Volume.read(&json!({"Name": "v", "Labels": null})), None);
         assert_eq!(Kind::Volume.read(&json!({"Name": "dindcheck-mine-volume", "Labels": null})), None);
     }
 
     #[test]
-    fn a_name_of_ours_stands_in_for_a_label_that_was_not_written() {
+    fn a_name_of_ours_replaces_a_missing_label() {
         let volume = json!({"Name": "dindcheck-0badcafe-volume", "Labels": null});
         assert_eq!(Kind::Volume.read(&volume).unwrap().run, "0badcafe");
         let network = json!({"Id": "n1", "Name": "dindcheck-0badcafe-network", "Labels": {}});
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_escaped() {
-        assert_eq!(percent("{\"a\"}"), "%7B%22a%22%7D");
+    fn a_query_is_escaped() {
+        assert_eq!(utf8_percent_encode("{\"a\"}~é", QUERY).to_string(), "%7B%22a%22%7D~%C3%A9");
     }
 }

@@ -1,8 +1,8 @@
-//! Where does a run keep its own files? In a directory that the next run finds, should this one be killed.
+//! The run directory: the log of the daemon, and the state that the next run reads if this one is killed.
 //!
-//! `/run/dindcheck/<run>/` holds dockerd's log and a state file: who we are, what we started, and how the
-//! machine was before. Where /run cannot be written to, a directory for temporary files serves.
-#![allow(clippy::disallowed_methods, reason = "the run's own files, behind the engine's door")]
+//! It is `/run/dindcheck/<run>/`, or below `/tmp/dindcheck` where /run is not writable. The state file holds who we are,
+//! what we started, and how the machine was before.
+#![expect(clippy::disallowed_methods, reason = "the run's own files")]
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 
 use crate::host::{HostError, HostResult};
 
-/// Where run directories are looked for, best first.
+/// The directories of run directories, in the order of preference.
 pub const HOMES: &[&str] = &["/run/dindcheck", "/tmp/dindcheck"];
-/// The log of the daemon.
+/// The daemon's log.
 const LOG: &str = "dockerd.log";
-/// What the next run must know.
+/// The state for the next run.
 const STATE: &str = "state.json";
 
 /// The directory of one run.
@@ -29,7 +29,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes it, with a first state in it, in the first home that takes both.
+    /// Creates it, with a first state in it, in the first home that takes both.
+    ///
+    /// # Errors
+    ///
+    /// The first home's error, where no home works.
     pub fn make(run: &str, state: &impl Serialize) -> HostResult<Self> {
         let mut first = None;
         for home in HOMES {
@@ -41,7 +45,7 @@ impl RunDir {
         Err(first.unwrap_or_else(|| HostError::new("make a directory in", "/run", Errno::ENOENT)))
     }
 
-    /// Makes it in one home.
+    /// Creates it in one home.
     fn make_in(home: &Path, run: &str, state: &impl Serialize) -> HostResult<Self> {
         let path = home.join(run);
         DirBuilder::new()
@@ -57,12 +61,12 @@ impl RunDir {
             .create(&path)
             .map_err(|error| HostError::io("make the directory", &path, &error))?;
         let dir = Self { path };
-        // A full file system makes directories and takes no content.
-        dir.save(state).inspect_err(|_| dir.remove_quietly())?;
+        // A full file system still creates directories.
+        dir.save(state).inspect_err(|_| drop(dir.remove()))?;
         Ok(dir)
     }
 
-    /// A run directory that is there.
+    /// An existing run directory.
     pub fn at(path: PathBuf) -> Self {
         Self { path }
     }
@@ -89,20 +93,20 @@ impl RunDir {
         self.path.join(LOG)
     }
 
-    /// A new log, to append to.
+    /// Creates the log, to append to.
     pub fn create_log(&self) -> HostResult<File> {
         let path = self.log_path();
         let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
         opened.map_err(|error| HostError::io("make the log", path, &error))
     }
 
-    /// The log, to read.
+    /// Opens the log, to read.
     pub fn open_log(&self) -> HostResult<File> {
         let path = self.log_path();
         File::open(&path).map_err(|error| HostError::io("open the log", path, &error))
     }
 
-    /// Writes the state beside the old one and renames, so that it is always whole.
+    /// Writes the state to a second file and renames it, so that the state is always complete.
     pub fn save(&self, state: &impl Serialize) -> HostResult<()> {
         let (path, aside) = (self.path.join(STATE), self.path.join("state.new"));
         let bytes = serde_json::to_vec(state).unwrap_or_default();
@@ -111,12 +115,12 @@ impl RunDir {
             .map_err(|error| HostError::io("write the state", path, &error))
     }
 
-    /// The state; `None` where there is none, or none that is understood.
+    /// The state; `None` where it is missing or of another format.
     pub fn load<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&std::fs::read(self.path.join(STATE)).ok()?).ok()
     }
 
-    /// Removes it, and its home where it was the last there.
+    /// Removes it, and its home where that is empty then.
     pub fn remove(&self) -> HostResult<()> {
         match std::fs::remove_dir_all(&self.path) {
             Ok(()) => {}
@@ -128,14 +132,9 @@ impl RunDir {
         }
         Ok(())
     }
-
-    /// Removes what was begun.
-    fn remove_quietly(&self) {
-        let _ = self.remove();
-    }
 }
 
-/// A real directory (no link) that belongs to us and that nobody else may write to.
+/// Whether it is a directory (not a link) that belongs to us and that nobody else may write to.
 fn is_ours(home: &Path) -> bool {
     std::fs::symlink_metadata(home).is_ok_and(|meta| {
         meta.is_dir() && meta.uid() == nix::unistd::geteuid().as_raw() && meta.mode() & 0o022 == 0
@@ -147,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_directory_keeps_a_state_and_goes_away_with_its_home() {
+    fn a_run_directory_keeps_its_state_and_is_removed_with_its_home() {
         let temp = tempfile::tempdir().unwrap();
         let home = temp.path().join("home");
         let dir = RunDir::make_in(&home, "cafe", &()).unwrap();
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_that_others_may_write_to_is_not_used() {
+    fn a_home_that_others_may_write_to_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let home = temp.path().join("home");
         DirBuilder::new().mode(0o700).create(&home).unwrap();
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn two_runs_never_share_a_directory() {
+    fn a_second_run_of_the_same_id_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         RunDir::make_in(temp.path(), "cafe", &()).unwrap();
         assert_eq!(RunDir::make_in(temp.path(), "cafe", &()).unwrap_err().errno(), Errno::EEXIST);

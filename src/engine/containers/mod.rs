@@ -257,6 +257,5 @@ pub fn name(run: &str, role: &str) -> String {
 
 /// Keeps what a container prints, up to a limit.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
-    let room = MAX_OUTPUT.saturating_sub(kept.len());
-    kept.extend_from_slice(&piece[..piece.len().min(room)]);
+    crate::text::append_up_to(kept, piece, MAX_OUTPUT);
 }

@@ -101,6 +101,12 @@ pub enum EngineError {
         /// The directories that were searched.
         path: String,
     },
+    /// There is no engine, in a plan or a replay.
+    #[error("{doing}: not available in a plan or a replay")]
+    NotAvailable {
+        /// The operation.
+        doing: String,
+    },
     /// Our own preparations failed: nothing is known about the daemon.
     #[error("{0}")]
     System(#[from] HostError),
@@ -150,7 +156,7 @@ impl EngineError {
     pub fn into_finding(self, refused: CauseId, late: CauseId) -> anyhow::Result<Finding> {
         let what = self.to_string();
         Ok(match self {
-            Self::Interrupted(_) | Self::System(_) => return Err(self.into()),
+            Self::Interrupted(_) | Self::NotAvailable { .. } | Self::System(_) => return Err(self.into()),
             Self::Died(death) => death.finding(),
             Self::NotServing { endpoint, listening, first_error, last_words, .. } => {
                 let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };

@@ -108,9 +108,10 @@ impl Archive {
         self.digest.update(&bytes);
         let second = second_layer()?;
         bytes.extend(entry("second.tar", &second, 0o644)?);
-        let digests = [hex(&std::mem::take(&mut self.digest).finalize()), hex(&Sha256::digest(&second))];
+        let digests =
+            [hex::encode(std::mem::take(&mut self.digest).finalize()), hex::encode(Sha256::digest(&second))];
         let config = config(&self.run, &digests).to_string();
-        let config_name = format!("{}.json", hex(&Sha256::digest(&config)));
+        let config_name = format!("{}.json", hex::encode(Sha256::digest(&config)));
         bytes.extend(entry(&config_name, config.as_bytes(), 0o644)?);
         let manifest = json!([{
             "Config": config_name,
@@ -210,15 +211,6 @@ fn header(path: &str, kind: tar::EntryType, size: u64, mode: u32) -> io::Result<
     Ok(header.as_bytes().to_vec())
 }
 
-/// Bytes as hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -257,7 +249,7 @@ mod tests {
             let config: serde_json::Value =
                 serde_json::from_slice(&image[manifest[0]["Config"].as_str().unwrap()]).unwrap();
             for (index, layer) in ["layer.tar", "second.tar"].into_iter().enumerate() {
-                let digest = format!("sha256:{}", hex(&Sha256::digest(&image[layer])));
+                let digest = format!("sha256:{}", hex::encode(Sha256::digest(&image[layer])));
                 assert_eq!(config["rootfs"]["diff_ids"][index], digest, "{size}");
             }
             assert_eq!(entries(&image["layer.tar"])["dindcheck"], program);

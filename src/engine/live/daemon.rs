@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::state::State;
 use super::{LiveEngine, Ours};
-use crate::engine::cleanup::options;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::cleanup::snapshot::Snapshot;
 use crate::engine::docker::error::{EngineError, EngineResult};
@@ -13,7 +12,7 @@ use crate::engine::docker::http;
 use crate::engine::dockerd::wait::TICK;
 use crate::engine::dockerd::{self, Dockerd};
 use crate::engine::{Started, docker};
-use crate::facts::daemon::command_line;
+use crate::facts::daemon::{Layout, command_line};
 use crate::facts::endpoint::Endpoint;
 use crate::facts::process::ProcessId;
 use crate::host::SystemReader;
@@ -33,7 +32,7 @@ impl LiveEngine {
             let message = answer.message();
             return Err(EngineError::Refused { doing: doing.to_owned(), status: answer.status, message });
         }
-        let mut state = self.new_state(options::read(&self.host, &[]));
+        let mut state = self.new_state(Layout::read(&self.host, &[]));
         state.attached = Some(endpoint.clone());
         let dir = RunDir::make(&options.run, &state)?;
         let _ = self.ours.set(Ours { dir, state: RefCell::new(state) });
@@ -64,9 +63,9 @@ impl LiveEngine {
     fn spawn(&self, options: &RunOptions) -> EngineResult<(i32, Endpoint)> {
         let line = command_line(&self.host, &options.daemon());
         dockerd::locate(&self.host, &line[0])?;
-        let mut state = self.new_state(options::read(&self.host, &line[1..]));
+        let mut state = self.new_state(Layout::read(&self.host, &line[1..]));
         let dir = RunDir::make(&options.run, &state)?;
-        state.footprint = Some(Snapshot::take(&self.host, &state.options, &options.run));
+        state.snapshot = Some(Snapshot::take(&self.host, &state.layout, &options.run));
         let ours = self.ours.get_or_init(|| Ours { dir, state: RefCell::new(state) });
         ours.save()?;
         let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, !options.keep_daemon)?;
@@ -74,7 +73,7 @@ impl LiveEngine {
         let _ = self.daemon.set(RefCell::new(daemon));
         ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
         ours.save()?;
-        let endpoint = ours.state.borrow().options.endpoint.clone();
+        let endpoint = ours.state.borrow().layout.endpoint.clone();
         Ok((pid, endpoint))
     }
 
@@ -95,9 +94,9 @@ impl LiveEngine {
     }
 
     /// The state of this run before anything was done.
-    fn new_state(&self, options: options::Options) -> State {
+    fn new_state(&self, layout: Layout) -> State {
         let owner = ProcessId::of(&self.host, self.host.identity().pid);
-        State { owner, daemon: None, options, footprint: None, attached: None, kept: false }
+        State { owner, daemon: None, layout, snapshot: None, attached: None, kept: false }
     }
 
     /// Waits until the dockerd of this process id answers.

@@ -7,9 +7,9 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::LiveEngine;
-use crate::engine::cleanup::options::Options;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::cleanup::snapshot::{self, Restored, Snapshot};
+use crate::facts::daemon::Layout;
 use crate::facts::endpoint::Endpoint;
 use crate::facts::process::{self, Process, ProcessId};
 use crate::host::SystemReader;
@@ -27,10 +27,12 @@ pub(super) struct State {
     pub owner: Option<ProcessId>,
     /// The daemon, once it is there.
     pub daemon: Option<ProcessId>,
-    /// How it was started.
-    pub options: Options,
+    /// Where it listens and keeps its files.
+    #[serde(rename = "options")]
+    pub layout: Layout,
     /// How the machine was before; `None` where nothing was started yet, or never.
-    pub footprint: Option<Snapshot>,
+    #[serde(rename = "footprint")]
+    pub snapshot: Option<Snapshot>,
     /// The daemon that was used, where it is not ours.
     pub attached: Option<Endpoint>,
     /// The daemon is to live on.
@@ -105,12 +107,12 @@ impl LiveEngine {
         let run = dir.run();
         let mut processes = Vec::new();
         if let Some(daemon) = state.daemon.or_else(|| self.by_pidfile(state)) {
-            processes = snapshot::of_daemon(&self.host, daemon, &state.options);
+            processes = snapshot::of_daemon(&self.host, daemon, &state.layout);
             if daemon.is_alive(&self.host) {
                 self.recovered.borrow_mut().push(format!("dockerd of run {run}, process {}", daemon.pid));
                 end(&self.host, daemon);
             }
-            processes.extend(snapshot::of_daemon(&self.host, daemon, &state.options));
+            processes.extend(snapshot::of_daemon(&self.host, daemon, &state.layout));
         }
         let done = self.sweep(&processes, state, dir);
         let named = |what: String| format!("{what} (run {run})");
@@ -121,17 +123,17 @@ impl LiveEngine {
 
     /// The daemon of a run that was killed before it could write the process down.
     fn by_pidfile(&self, state: &State) -> Option<ProcessId> {
-        let pid = self.host.read_line(&state.options.pidfile).ok()?.parse().ok()?;
+        let pid = self.host.read_line(&state.layout.pidfile).ok()?.parse().ok()?;
         let process = process::find(&self.host, pid)?;
         let younger = process.id.start >= state.owner?.start;
-        (younger && state.footprint.is_some() && process.command.contains("dockerd")).then_some(process.id)
+        (younger && state.snapshot.is_some() && process.command.contains("dockerd")).then_some(process.id)
     }
 
     /// Kills what outlived a daemon, and makes the machine as it was.
     pub(super) fn sweep(&self, processes: &[Process], state: &State, dir: &RunDir) -> Restored {
         let killed = snapshot::reap_and_kill(&self.host, processes);
-        let mut done = match &state.footprint {
-            Some(before) => before.restore(&self.host, &self.host, &state.options, dir.path()),
+        let mut done = match &state.snapshot {
+            Some(before) => before.restore(&self.host, &self.host, &state.layout, dir.path()),
             None => Restored::default(),
         };
         let words = |one: &Process| format!("process {}, {}", one.id.pid, one.command);

@@ -81,7 +81,7 @@ impl LiveEngine {
     fn processes(&self) -> Vec<Process> {
         let state = self.ours.get().map(|ours| ours.state.borrow());
         let found =
-            state.and_then(|state| Some(snapshot::of_daemon(&self.host, state.daemon?, &state.options)));
+            state.and_then(|state| Some(snapshot::of_daemon(&self.host, state.daemon?, &state.layout)));
         found.unwrap_or_default()
     }
 

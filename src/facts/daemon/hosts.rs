@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::rootless;
+use super::values::Values;
+use crate::facts::endpoint::Endpoint;
+use crate::host::SystemReader;
+
 /// One address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
@@ -64,6 +69,55 @@ fn tcp(rest: &str, tls: bool) -> Option<Listen> {
     Some(Listen::Tcp(host.to_owned(), port))
 }
 
+/// Every address of the option `hosts`, and why the others cannot be read.
+pub(super) fn listens(host: &dyn SystemReader, values: &Values, tls: bool) -> (Vec<Listen>, Vec<String>) {
+    let mut given = values.list("hosts");
+    if given.is_empty() {
+        given.push("");
+    }
+    let own = rootless::socket(host);
+    let (mut hosts, mut bad) = (Vec::new(), Vec::new());
+    for text in given {
+        let usual = text.trim() == "unix://" || text.trim().is_empty() && !tls;
+        let listen = match &own {
+            Some(socket) if usual => Ok(Listen::Unix(socket.clone())),
+            _ => Listen::parse(text, tls),
+        };
+        match listen {
+            Ok(listen) if hosts.contains(&listen) => {}
+            Ok(listen) => hosts.push(listen),
+            Err(why) => bad.push(why),
+        }
+    }
+    (hosts, bad)
+}
+
+/// Where a client on this machine reaches a daemon that listens there: its first unix socket, else its first TCP
+/// address, whose wildcard becomes loopback.
+pub(super) fn endpoint(listens: &[Listen]) -> Option<Endpoint> {
+    let unix = listens.iter().find_map(|listen| match listen {
+        Listen::Unix(path) => Some(Endpoint::Unix(path.clone())),
+        _ => None,
+    });
+    let tcp = || {
+        listens.iter().find_map(|listen| match listen {
+            Listen::Tcp(host, port) => Some(Endpoint::Tcp(reachable(host, *port))),
+            _ => None,
+        })
+    };
+    unix.or_else(tcp)
+}
+
+/// A TCP address as a client on the same machine reaches it. Go listens at the IPv4 address of `localhost`.
+fn reachable(host: &str, port: u16) -> String {
+    match host {
+        "0.0.0.0" | "localhost" => format!("127.0.0.1:{port}"),
+        "::" => format!("[::1]:{port}"),
+        host if host.contains(':') => format!("[{host}]:{port}"),
+        host => format!("{host}:{port}"),
+    }
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,6 +151,26 @@ mod tests {
         for bad in ["http://x:1", "tcp://x:99999", "tcp://::1:2375", "ssh://x"] {
             assert!(Listen::parse(bad, false).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_client_uses_the_first_unix_socket_else_the_first_tcp_address() {
+        let of = |hosts: &[&str]| {
+            let listens: Vec<_> = hosts.iter().map(|host| Listen::parse(host, false).unwrap()).collect();
+            endpoint(&listens).map(|endpoint| endpoint.to_string())
+        };
+        for (hosts, meant) in [
+            (&["unix://"][..], "unix:///var/run/docker.sock"),
+            (&["tcp://0.0.0.0:2375", "unix:///a.sock", "unix:///b.sock"], "unix:///a.sock"),
+            (&["tcp://0.0.0.0:2376"], "tcp://127.0.0.1:2376"),
+            (&["tcp://"], "tcp://127.0.0.1:2375"),
+            (&[":4000"], "tcp://127.0.0.1:4000"),
+            (&["tcp://[::]:2375"], "tcp://[::1]:2375"),
+            (&["tcp://[fd00::1]:2375"], "tcp://[fd00::1]:2375"),
+        ] {
+            assert_eq!(of(hosts).as_deref(), Some(meant), "{hosts:?}");
+        }
+        assert_eq!(of(&["fd://"]), None);
     }
 
     #[test]

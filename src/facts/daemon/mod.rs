@@ -18,6 +18,7 @@ use crate::host::SystemReader;
 pub mod file;
 pub mod flags;
 pub mod hosts;
+pub mod layout;
 pub mod options;
 pub mod rootless;
 pub mod settings;
@@ -25,6 +26,7 @@ pub mod store;
 pub mod tls;
 pub mod values;
 
+pub use layout::Layout;
 pub use rootless::is_rootless;
 pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
@@ -69,10 +71,7 @@ impl Daemon {
         let version = version(&Dockerd::read(host, daemon.command)?)?;
         let args = command_line(host, daemon);
         let flags = flags::parse(&args[1..], version);
-        let (config, given) = match flags.values.get("config-file").and_then(Value::as_str) {
-            Some(path) => (PathBuf::from(path), true),
-            None => (default_config(host), false),
-        };
+        let (config, given) = config_file(host, &flags);
         let mut problems = flags.problems.clone();
         let bytes = match host.read(&config) {
             Ok(bytes) => Some(bytes),
@@ -104,6 +103,14 @@ fn version(dockerd: &Dockerd) -> anyhow::Result<Version> {
         (_, Some(Said::Broken(why, _))) => bail!("dockerd cannot be run: {why}"),
         (Place::NotExecutable(path), _) => bail!("{} is not executable", path.display()),
         _ => bail!("dockerd is not in PATH"),
+    }
+}
+
+/// The configuration file, and whether `--config-file` names it.
+fn config_file(host: &dyn SystemReader, flags: &flags::Flags) -> (PathBuf, bool) {
+    match flags.values.get("config-file").and_then(Value::as_str) {
+        Some(path) => (PathBuf::from(path), true),
+        None => (default_config(host), false),
     }
 }
 

@@ -235,6 +235,15 @@ pub const WHOLE: &[&str] = &[
     "nri-opts",
 ];
 
+/// The versions in which an option came or went, newest first; the last one stands for everything before the first change.
+pub fn changes() -> Vec<Version> {
+    let versions = ALL.iter().flat_map(|option| [option.since, option.until]);
+    let mut versions: Vec<_> = versions.filter(|version| *version <= NEWEST).collect();
+    versions.sort_unstable_by(|one, other| other.cmp(one));
+    versions.dedup();
+    versions
+}
+
 /// The option of that flag (`--NAME`) in this version.
 pub fn by_flag(name: &str, version: Version) -> Option<&'static Opt> {
     ALL.iter().find(|option| !name.is_empty() && option.flag == name && option.is_known_to(version))

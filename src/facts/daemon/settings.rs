@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::file::ConfigFile;
 use super::flags::Flags;
-use super::hosts::Listen;
-use super::rootless::{self, is_rootless};
+use super::hosts::{self, Listen};
+use super::layout::Layout;
+use super::rootless::is_rootless;
 use super::store::{self, Store};
 use super::tls::Tls;
 use super::values::Values;
-use crate::facts::endpoint::Endpoint;
 use crate::facts::version::Version;
 use crate::host::SystemReader;
 
@@ -116,32 +116,21 @@ impl Settings {
         file: &ConfigFile,
     ) -> anyhow::Result<Self> {
         let values = Values::merged(flags, file);
-        let path = |key: &str, default: &str| {
-            // The kernel's working directory of dockerd is ours; a relative path would be below it.
-            values.text(key).map_or_else(
-                || rootless::directory(host, key).unwrap_or_else(|| default.into()),
-                PathBuf::from,
-            )
-        };
         let text = |key: &str| values.text(key).map(ToOwned::to_owned);
         let on = |key: &str, default: bool| values.switch(key).unwrap_or(default);
         let tls = Tls::read(host, flags, &values);
-        let (hosts, bad_hosts) = listens(&values, tls.on, rootless::socket(host).as_deref());
-        let data_root =
-            values.text("graph").map_or_else(|| path("data-root", "/var/lib/docker"), PathBuf::from);
+        let (hosts, bad_hosts) = hosts::listens(host, &values, tls.on);
+        let Layout { data_root, exec_root, pidfile, cgroup_parent, containerd: named, .. } =
+            Layout::of(host, &values, &hosts);
         let env_driver = host.env("DOCKER_DRIVER").filter(|driver| !driver.is_empty());
         let driver = env_driver.or_else(|| text("storage-driver"));
         Ok(Self {
-            exec_root: path("exec-root", "/var/run/docker"),
-            pidfile: if values.is_emptied("pidfile") {
-                PathBuf::new()
-            } else {
-                path("pidfile", "/var/run/docker.pid")
-            },
+            exec_root,
+            pidfile,
             hosts,
             bad_hosts,
             tls,
-            containerd: containerd(host, &values)?,
+            containerd: containerd(host, &values, named)?,
             store: store::choose(host, version, &values, driver.as_deref(), &data_root)?,
             data_root,
             driver,
@@ -157,63 +146,26 @@ impl Settings {
             userland_proxy: on("userland-proxy", true),
             live_restore: on("live-restore", false),
             userns_remap: text("userns-remap"),
-            cgroup_parent: text("cgroup-parent"),
+            cgroup_parent,
             cgroup_driver: exec_opt(&values, "native.cgroupdriver"),
             pools: pools(&values),
             rootless: on("rootless", is_rootless(host)),
             values,
         })
     }
-
-    /// Where a client on this machine reaches the daemon: its first unix socket, else its first TCP address
-    /// without TLS.
-    pub fn endpoint(&self) -> Option<Endpoint> {
-        let unix = self.hosts.iter().find_map(|listen| match listen {
-            Listen::Unix(path) => Some(Endpoint::Unix(path.clone())),
-            _ => None,
-        });
-        let tcp = || {
-            self.hosts.iter().filter(|_| !self.tls.on).find_map(|listen| match listen {
-                Listen::Tcp(host, port) => {
-                    let host = if host == "0.0.0.0" || host == "::" { "127.0.0.1" } else { host };
-                    Some(Endpoint::Tcp(format!("{host}:{port}")))
-                }
-                _ => None,
-            })
-        };
-        unix.or_else(tcp)
-    }
-}
-
-/// Every address, and what cannot be read.
-fn listens(values: &Values, tls: bool, rootless: Option<&Path>) -> (Vec<Listen>, Vec<String>) {
-    let mut given = values.list("hosts");
-    if given.is_empty() {
-        given.push("");
-    }
-    let (mut hosts, mut bad) = (Vec::new(), Vec::new());
-    for text in given {
-        let usual = text.trim() == "unix://" || text.trim().is_empty() && !tls;
-        let listen = match rootless {
-            Some(socket) if usual => Ok(Listen::Unix(socket.to_owned())),
-            _ => Listen::parse(text, tls),
-        };
-        match listen {
-            Ok(listen) if hosts.contains(&listen) => {}
-            Ok(listen) => hosts.push(listen),
-            Err(why) => bad.push(why),
-        }
-    }
-    (hosts, bad)
 }
 
 /// Named, or the system's where its socket is there, or dockerd's own.
-fn containerd(host: &dyn SystemReader, values: &Values) -> anyhow::Result<Containerd> {
+fn containerd(
+    host: &dyn SystemReader,
+    values: &Values,
+    named: Option<PathBuf>,
+) -> anyhow::Result<Containerd> {
     if values.feature("embedded-containerd") == Some(true) {
         return Ok(Containerd::Managed);
     }
-    if let Some(address) = values.text("containerd") {
-        return Ok(Containerd::Named(address.trim_start_matches("unix://").into()));
+    if let Some(socket) = named {
+        return Ok(Containerd::Named(socket));
     }
     let rootless = is_rootless(host).then(|| host.env("XDG_RUNTIME_DIR")).flatten();
     let system = rootless.map_or_else(
@@ -285,7 +237,6 @@ mod tests {
         assert!(!settings.iptables && settings.driver.as_deref() == Some("btrfs"));
         assert_eq!(settings.cgroup_driver.as_deref(), Some("systemd"));
         assert_eq!(settings.pools, [("10.9.0.0/16".to_owned(), 24)]);
-        assert_eq!(settings.endpoint(), Some(Endpoint::Tcp("127.0.0.1:2375".into())));
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Fake {
     #[must_use]
     pub fn binary(self, path: &str) -> Self {
         let mut headers = vec![0; 64];
-        headers[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        headers[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         headers[18..20].copy_from_slice(&super::own_machine().to_le_bytes());
         self.put(path, FileKind::File, &headers);
         self.stat_of(path, |stat| stat.mode = 0o755)

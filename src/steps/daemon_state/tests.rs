@@ -82,7 +82,7 @@ fn repair_removes_only_provably_stale_files() {
         changes.into_iter().map(|change| (change.did, change.undo.to_string())).collect::<Vec<_>>()
     };
     let stale = |written| pidfile(process(world(), 7, "sleep", 'S'), "/run/docker.pid", "7", written);
-    let undo = ("removed /var/run/docker.pid".to_owned(), "printf %s '7' > /var/run/docker.pid".to_owned());
+    let undo = ("removed /var/run/docker.pid".to_owned(), "printf %s 7 > /var/run/docker.pid".to_owned());
     let host = stale(1200);
     assert_eq!(removed(&host), [undo]);
     assert_eq!(found(&host), [], "the same check holds afterwards");

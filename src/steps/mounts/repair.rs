@@ -9,7 +9,7 @@ use super::devices::{NODES, State, state};
 use super::{PROC_SYS, SECURITYFS, lacks_securityfs};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::programs::{Place, find, path_dirs};
-use crate::finding::Undo;
+use crate::finding::{Undo, quoted};
 use crate::host::{HostResult, MountCall};
 use crate::repair_log::RepairLog;
 use crate::step::Cx;
@@ -51,7 +51,7 @@ fn allow_devices(mount: &Mount, log: &mut RepairLog<'_>) -> HostResult<()> {
     let target = mount.target.display();
     log.note(
         format!("allowed device nodes below {target}"),
-        Undo::Manual(format!("mount -o remount,bind,nodev {target}")),
+        Undo::Manual(format!("mount -o remount,bind,nodev {}", quoted(&mount.target))),
     );
     Ok(())
 }

@@ -125,7 +125,7 @@ fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>>
         }
     }
     let pools = pools(facts);
-    let free = pools.iter().flat_map(|(base, size)| base.parts(*size)).find(|net| is_free(*net, &taken));
+    let free = pools.iter().flat_map(|(base, size)| base.subnets(*size)).find(|net| is_free(*net, &taken));
     Ok(Some(match free {
         Some(net) => Finding::pass(format!("{} gets the subnet {net}", settings.bridge)),
         None => Finding::fail(

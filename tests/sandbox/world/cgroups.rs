@@ -1,4 +1,4 @@
-//! Which cgroups does a world have? One of its own in every hierarchy of the machine, and nothing above.
+//! The cgroups of a world: one of its own in every hierarchy of the machine, and nothing above.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

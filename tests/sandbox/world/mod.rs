@@ -1,4 +1,4 @@
-//! What is a world? What a privileged outer container sees, made of namespaces over a Debian tree of the bed.
+//! A world: what a privileged outer container sees, made of namespaces over a Debian tree of the bed.
 //!
 //! A thread takes namespaces of its own and builds the world around itself as Docker 26 does for
 //! `docker run --privileged -v /var/lib/docker` on this kernel: what it starts is in the world, as with
@@ -18,51 +18,14 @@ mod cgroups;
 mod mounts;
 mod network;
 
+pub(crate) use crate::shared::bed::{Suite, dir as bed};
+pub(crate) use crate::shared::played::Played;
 use cgroups::Cgroups;
 
 /// No command in a world takes longer.
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(240);
 /// What Docker gives where the image says nothing.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Whose engine is in the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Suite {
-    /// Docker 20.10.24.
-    Bookworm,
-    /// Docker 26.1.5.
-    Trixie,
-    /// Docker 28.5.2.
-    Forky,
-}
-
-impl Suite {
-    /// The name of its tree.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Bookworm => "bookworm",
-            Self::Trixie => "trixie",
-            Self::Forky => "forky",
-        }
-    }
-}
-
-/// What came of a command.
-pub(crate) struct Played {
-    /// Its exit code, or -1 after a signal.
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    /// From its start to its end.
-    pub(crate) took: Duration,
-}
-
-impl Played {
-    /// Everything it said, for the message of a failed assertion.
-    pub(crate) fn said(&self) -> String {
-        format!("exit code {}\n{}\n{}", self.code, self.stdout, self.stderr)
-    }
-}
 
 /// A command to be run in a world.
 #[derive(Default)]
@@ -286,11 +249,6 @@ fn next(counter: &AtomicU32) -> u32 {
     counter.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Where the trees are, and room for worlds.
-pub(crate) fn bed() -> PathBuf {
-    std::env::var_os("DINDCHECK_BED").map_or_else(|| PathBuf::from("/var/cache/dindcheck"), PathBuf::from)
-}
-
 /// The program under test, on the machine.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
     Ok(tools()?.join("usr/local/bin/dindcheck"))
@@ -304,9 +262,7 @@ fn tools() -> anyhow::Result<PathBuf> {
         let dir = bed().join("sandbox").join(format!("{}-tools", std::process::id()));
         let bin = dir.join("usr/local/bin");
         std::fs::create_dir_all(&bin).context("make the layer of the program under test")?;
-        let program = std::env::var_os("DINDCHECK_SANDBOX_BINARY");
-        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dindcheck").into());
-        std::fs::copy(program, bin.join("dindcheck")).context("copy dindcheck")?;
+        std::fs::copy(crate::shared::program(), bin.join("dindcheck")).context("copy dindcheck")?;
         *made = Some(dir);
     }
     Ok(made.clone().unwrap())

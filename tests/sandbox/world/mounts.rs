@@ -1,4 +1,4 @@
-//! What is mounted in a world? What Docker mounts in a privileged container, with the same options.
+//! What is mounted in a world: what Docker mounts in a privileged container, with the same options.
 
 use std::fs::FileType;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! What is a world's network? A veth pair as Docker makes it, to a gateway that answers and leads nowhere.
+//! A world's network: a veth pair as Docker makes it, to a gateway that answers and leads nowhere.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-# What do the scripts of the machine share? Sourced.
+# What the scripts of the machine share. Sourced.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DOCKER_HOST=unix:///share/docker.sock
 

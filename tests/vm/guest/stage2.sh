@@ -2,21 +2,28 @@
 # The first process of the machine: sets cgroups up as the kernel's command line says (vm.cgroup=), plays the plan, gives
 # the results back on the second disk and switches off.
 #
-# Each line of the plan is a scenario: its id, the outer engine's suite, the inner engine's suite, the script. Lines with
-# the same outer engine follow each other, and share its one start.
+# Each line of the plan is a scenario: its id, the outer engine's suite, the inner engine's suite, the script, its argument.
+# Lines with the same outer engine follow each other, and share its one start. `- hybrid` mounts the v2 tree beside those of
+# v1 for the lines that follow.
 
 source /vm/lib.sh
 
 main() {
     world
-    local id outer inner scenario up=
-    while read -r id outer inner scenario; do
+    local id outer inner scenario argument up=
+    while read -r id outer inner scenario argument; do
+        if [[ $id == - ]]; then
+            [[ -z $up ]] || stop_engine
+            up=
+            unified
+            continue
+        fi
         if [[ $up != "$outer" ]]; then
             [[ -z $up ]] || stop_engine
             start_engine "$outer" || break
             up=$outer
         fi
-        play "$id" "$outer" "$inner" "$scenario"
+        play "$id" "$outer" "$inner" "$scenario" "$argument"
     done </vm/plan
     say "plan done"
     give_back
@@ -50,11 +57,15 @@ cgroups() {
         v1*) cgroups_v1 ;;
         hybrid*)
             cgroups_v1
-            mkdir /sys/fs/cgroup/unified
-            mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup/unified
+            unified
             ;;
         *) say "unknown cgroup mode $1" ;;
     esac
+}
+
+unified() {
+    mkdir /sys/fs/cgroup/unified
+    mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup/unified
 }
 
 # As systemd mounts them. What the kernel does not give (6.12 without memory and cpuset of v1) is not there afterwards.
@@ -88,7 +99,7 @@ stop_engine() {
 }
 
 play() {
-    export OUT=/share/out/$1 OUTER=$2 INNER=$3
+    export OUT=/share/out/$1 OUTER=$2 INNER=$3 ARGUMENT=$5
     mkdir -p "$OUT"
     local began
     began=$(uptime_ms)

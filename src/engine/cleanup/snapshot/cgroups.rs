@@ -1,7 +1,7 @@
-//! Which cgroups does dockerd leave? The parent of its containers' cgroups, in every hierarchy.
+//! Cgroups that dockerd leaves: the parent of its containers' cgroups, in every hierarchy.
 //!
-//! runc makes `docker/<id>` in each mounted hierarchy and removes only the last part. On v2 it also enables
-//! controllers for the children of the root.
+//! runc creates `docker/<id>` in each mounted hierarchy and removes only the last part. On v2 it also enables controllers
+//! for the children of the root.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Restored;
-use crate::engine::cleanup::options::Options;
 use crate::facts::cgroup::ROOT;
+use crate::facts::daemon::Layout;
 use crate::facts::mounts::Mounts;
 use crate::host::{FileKind, SystemReader, SystemWriter};
 
-/// Cgroups lie no deeper than this below the parent (a container's init system may make some).
+/// Cgroups are at most this deep below the parent (a container's init system may create some).
 const DEPTH: usize = 6;
 
-/// Where the parents would be that were not there, and which controllers v2 roots gave to their children.
+/// The parents that were missing, and the controllers that v2 roots had enabled for their children.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Parents {
     absent: BTreeSet<PathBuf>,
@@ -25,11 +25,11 @@ pub(super) struct Parents {
 }
 
 impl Parents {
-    /// Looks.
-    pub(super) fn take(host: &dyn SystemReader, options: &Options) -> Self {
+    /// Takes the snapshot.
+    pub(super) fn take(host: &dyn SystemReader, layout: &Layout) -> Self {
         let mut parents = Self::default();
-        let name = options.cgroup_parent.as_deref().unwrap_or("docker");
-        // A slice belongs to systemd, which removes it itself.
+        let name = layout.cgroup_parent.as_deref().unwrap_or("docker");
+        // systemd removes its slices itself.
         let first = Path::new(name.trim_start_matches('/')).iter().next();
         let Some(first) = first.filter(|_| Path::new(name).extension().is_none_or(|end| end != "slice"))
         else {
@@ -48,7 +48,7 @@ impl Parents {
         parents
     }
 
-    /// Removes the parents that came to be, with the empty cgroups in them.
+    /// Removes the parents that were missing, with the empty cgroups in them, and disables the controllers again.
     pub(super) fn restore(&self, host: &dyn SystemReader, machine: &dyn SystemWriter, done: &mut Restored) {
         let mut gone = Vec::new();
         for parent in self.absent.iter().filter(|parent| host.exists(parent).unwrap_or(false)) {
@@ -72,13 +72,13 @@ impl Parents {
     }
 }
 
-/// The controllers that a v2 cgroup gives to its children.
+/// The controllers that a v2 cgroup enables for its children.
 fn enabled(host: &dyn SystemReader, root: &Path) -> BTreeSet<String> {
     let line = host.read_line(&root.join("cgroup.subtree_control")).unwrap_or_default();
     line.split_whitespace().map(ToOwned::to_owned).collect()
 }
 
-/// Removes a cgroup and those in it. The kernel refuses where a process is left (`EBUSY`).
+/// Removes a cgroup and those in it. The kernel refuses where a process is left in one (`EBUSY`).
 fn remove(
     host: &dyn SystemReader,
     machine: &dyn SystemWriter,
@@ -104,7 +104,7 @@ mod tests {
     use nix::errno::Errno;
 
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     const MOUNTS: &str = "30 20 0:30 /x /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
@@ -118,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_parent_that_was_not_there_goes() {
+    fn only_a_parent_that_was_missing_is_removed() {
         let host = world();
-        let parents = Parents::take(&host, &options::read(&host, &[]));
+        let parents = Parents::take(&host, &Layout::read(&host, &[]));
         host.set("/sys/fs/cgroup/cpu/docker/abc/deep/tasks", "");
         let host = host.dir("/sys/fs/cgroup/cpu/docker/abc");
         let mut done = Restored::default();
@@ -130,9 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_with_a_process_is_left_and_told() {
+    fn a_cgroup_with_a_process_is_left_and_reported() {
         let host = world().fails("remove_dir", "/sys/fs/cgroup/cpu/docker", Errno::EBUSY, None);
-        let parents = Parents::take(&host, &options::read(&host, &[]));
+        let parents = Parents::take(&host, &Layout::read(&host, &[]));
         let host = host.dir("/sys/fs/cgroup/cpu/docker");
         let mut done = Restored::default();
         parents.restore(&host, &host, &mut done);
@@ -143,15 +143,15 @@ mod tests {
     fn a_slice_is_left_to_systemd() {
         let args = vec!["--cgroup-parent=system.slice".to_owned()];
         let host = world();
-        assert_eq!(Parents::take(&host, &options::read(&host, &args)), Parents::default());
+        assert_eq!(Parents::take(&host, &Layout::read(&host, &args)), Parents::default());
     }
 
     #[test]
-    fn controllers_enabled_on_v2_are_disabled_again() {
+    fn a_controller_enabled_on_v2_is_disabled_again() {
         let host = Fake::new()
             .file("/proc/self/mountinfo", "30 20 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
             .file("/sys/fs/cgroup/cgroup.subtree_control", "cpu\n");
-        let parents = Parents::take(&host, &options::read(&host, &[]));
+        let parents = Parents::take(&host, &Layout::read(&host, &[]));
         host.set("/sys/fs/cgroup/cgroup.subtree_control", "cpu memory\n");
         let mut done = Restored::default();
         parents.restore(&host, &host, &mut done);

@@ -1,21 +1,23 @@
-//! Which network interfaces does dockerd leave? Its bridge, and after SIGKILL the ends of containers on it. A network
-//! that was being made is in no daemon's store yet: of our own, the bridge is known by its name.
+//! Network interfaces that dockerd leaves: its bridge, and after SIGKILL the ends of containers on it.
+//!
+//! A network that is being created is in no daemon's store yet: our own bridge is known by its name.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Restored, netlink};
+use super::Restored;
 use crate::engine::cleanup::objects;
-use crate::host::SystemReader;
+use crate::host::netlink::Route;
+use crate::host::{HostResult, SystemReader};
 
-/// Where the kernel lists them.
+/// The kernel's list of interfaces.
 const DIR: &str = "/sys/class/net";
-/// The bridge that dockerd makes (moby `libnetwork/drivers/bridge/bridge_linux.go`, `DefaultBridgeName`).
+/// dockerd's default bridge (moby `libnetwork/drivers/bridge/bridge_linux.go`, `DefaultBridgeName`).
 const BRIDGE: &str = "docker0";
 
-/// The interfaces that were there, and the bridge that our network will have.
+/// The interfaces before, and the name of our network's bridge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Links {
     before: BTreeSet<String>,
@@ -23,19 +25,19 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Looks.
+    /// Takes the snapshot.
     pub(super) fn take(host: &dyn SystemReader, run: &str) -> Self {
         Self { before: names(host), own: objects::bridge(run) }
     }
 
-    /// Removes dockerd's own that came to be.
+    /// Removes dockerd's new interfaces.
     pub(super) fn restore(&self, host: &dyn SystemReader, done: &mut Restored) {
         for name in self.ours(host) {
-            done.note(format!("interface {name}"), netlink::delete_link(&name));
+            done.note(format!("interface {name}"), delete_link(&name));
         }
     }
 
-    /// Those that are new and dockerd's: a bridge, and what is enslaved to it (first, since it would stay).
+    /// dockerd's new interfaces: a bridge, and before it its ports, which its removal would leave.
     fn ours(&self, host: &dyn SystemReader) -> Vec<String> {
         let now = names(host);
         let mut ours = Vec::new();
@@ -50,21 +52,26 @@ impl Links {
     }
 }
 
-/// Removes one bridge with what is on it, and nothing else.
+/// Removes one bridge with its ports, and nothing else.
 pub(super) fn remove(host: &dyn SystemReader, bridge: &str, done: &mut Restored) {
     for name in with_ports(host, bridge) {
-        done.note(format!("interface {name}"), netlink::delete_link(&name));
+        done.note(format!("interface {name}"), delete_link(&name));
     }
 }
 
-/// A bridge that is there, and first what is on it.
+/// Removes the interface of this name; one that is already gone is a success.
+fn delete_link(name: &str) -> HostResult<()> {
+    Route::open()?.delete_link(name)
+}
+
+/// The ports of a bridge, then the bridge itself, as far as they exist.
 fn with_ports(host: &dyn SystemReader, bridge: &str) -> Vec<String> {
     let mut found: Vec<_> = names(host).into_iter().filter(|name| is_on(host, bridge, name)).collect();
     found.extend(has(host, bridge).then(|| bridge.to_owned()));
     found
 }
 
-/// Whether there is an interface of that name.
+/// Whether an interface of that name exists.
 pub(super) fn has(host: &dyn SystemReader, name: &str) -> bool {
     host.lstat(&Path::new(DIR).join(name)).is_ok()
 }
@@ -86,7 +93,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn the_bridge_and_its_ports_are_ours_where_they_are_new() {
+    fn a_new_bridge_is_ours_with_its_ports() {
         let host = Fake::new().dir("/sys/class/net/eth0");
         let links = Links::take(&host, "cafe");
         let host = host
@@ -101,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_network_only_its_own_bridge_and_ports_are_ours() {
+    fn only_the_bridge_and_ports_of_a_runs_network_are_its_own() {
         let host = Fake::new()
             .dir("/sys/class/net/docker0")
             .link("/sys/class/net/veth1/master", "../docker0")
@@ -112,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_that_was_there_stays_with_its_ports() {
+    fn a_bridge_that_existed_before_is_left_with_its_ports() {
         let host = Fake::new().dir("/sys/class/net/docker0");
         let links = Links::take(&host, "cafe");
         let host = host.link("/sys/class/net/veth1/master", "../docker0");

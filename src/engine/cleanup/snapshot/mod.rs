@@ -1,95 +1,95 @@
-//! What does a dockerd leave on a machine, and how was it before?
+//! A snapshot of the machine before a dockerd is started, and the removal of what that dockerd left.
 //!
-//! dockerd cleans up little when it stops: its bridge, firewall rules, cgroup directories, run-time directories
-//! and a forwarding switch stay. A [`Snapshot`] is the picture taken before it is started; what is there
-//! afterwards, was not there before, and is of a kind that dockerd makes, came to be through us and is taken
-//! away. Nothing else is touched, and not what lies in the data root: that is the daemon's.
+//! dockerd cleans up little when it stops: its bridge, firewall rules, cgroup directories, exec root and the forwarding
+//! sysctls stay. What exists afterwards, did not exist in the [`Snapshot`], and is of a kind that dockerd creates is
+//! removed. Everything else is left alone, the content of the data root as well: that is the daemon's.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::cleanup::objects;
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
 use crate::facts::process;
-use crate::host::{HostError, HostResult, SystemReader, SystemWriter};
+use crate::host::{FileKind, HostError, HostResult, SystemReader, SystemWriter};
 
 mod cgroups;
 mod files;
 mod links;
 mod mounts;
-mod netlink;
 mod rules;
 mod survivors;
 mod sysctls;
 
 pub use survivors::{of_daemon, reap_and_kill};
 
-/// How a machine was.
+/// How the machine was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    world: String,
+    #[serde(rename = "world")]
+    namespaces: String,
     files: files::Files,
     mounts: mounts::Targets,
     cgroups: cgroups::Parents,
     links: links::Links,
     rules: rules::Rules,
-    switches: sysctls::Sysctls,
+    #[serde(rename = "switches")]
+    sysctls: sysctls::Sysctls,
 }
 
-/// What came of taking things away.
+/// The result of a removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// What was taken away, in words.
+    /// What was removed, for people.
     pub removed: Vec<String>,
-    /// What could not be.
+    /// What could not be removed, with the reason.
     pub left: Vec<String>,
 }
 
 impl Snapshot {
-    /// The picture before a run starts a dockerd with these options.
-    pub fn take(host: &dyn SystemReader, options: &Options, run: &str) -> Self {
+    /// Takes the snapshot before a run starts a dockerd of this layout.
+    pub fn take(host: &dyn SystemReader, layout: &Layout, run: &str) -> Self {
         Self {
-            world: world(host),
-            files: files::Files::take(host, options),
+            namespaces: namespace_key(host),
+            files: files::Files::take(host, layout),
             mounts: mounts::Targets::take(host),
-            cgroups: cgroups::Parents::take(host, options),
+            cgroups: cgroups::Parents::take(host, layout),
             links: links::Links::take(host, run),
             rules: rules::Rules::take(host),
-            switches: sysctls::Sysctls::take(host),
+            sysctls: sysctls::Sysctls::take(host),
         }
     }
 
-    /// Takes away what is new. The daemon and everything that ran under it must have ended. `scratch` is a
-    /// directory of ours for a file that a program must read.
+    /// Removes what is new. The daemon and everything that ran under it must have ended. `scratch` is a directory of ours
+    /// for a file that a program reads.
     pub fn restore(
         &self,
         host: &dyn SystemReader,
         machine: &dyn SystemWriter,
-        options: &Options,
+        layout: &Layout,
         scratch: &Path,
     ) -> Restored {
         let mut done = Restored::default();
-        // After a restart of the outer container the namespaces are new ones, and nothing in them is ours.
-        if self.world == world(host) {
-            self.mounts.restore(host, machine, options, &mut done);
+        // A restart of the outer container makes new namespaces, and nothing in them is ours.
+        if self.namespaces == namespace_key(host) {
+            self.mounts.restore(host, machine, layout, &mut done);
             self.cgroups.restore(host, machine, &mut done);
             self.links.restore(host, &mut done);
             self.rules.restore(host, machine, scratch, &mut done);
-            self.switches.restore(host, machine, &mut done);
+            self.sysctls.restore(host, machine, &mut done);
         }
         self.files.restore(host, machine, &mut done);
         done
     }
 }
 
-/// Whether the bridge of a run's network is here.
+/// Whether the bridge of a run's network exists.
 pub fn has_network(host: &dyn SystemReader, run: &str) -> bool {
     links::has(host, &objects::bridge(run))
 }
 
-/// Takes away what stays of a run's network that no daemon knows any more: one whose making or removal failed half-way,
-/// as with a firewall whose chains somebody flushed, leaves its bridge (moby
+/// Removes the remains of a run's network that no daemon knows any more: a bridge stays where the creation or the removal
+/// of a network fails half-way, as with a firewall whose chains somebody flushed (moby
 /// `libnetwork/drivers/bridge/bridge_linux.go`, `createNetwork`).
 pub fn remove_network(
     host: &dyn SystemReader,
@@ -104,9 +104,9 @@ pub fn remove_network(
     done
 }
 
-/// Which world a process lives in: its network and mount namespaces, and the first process of its process
+/// Identifies the namespaces that we are in: network, mount, and by the start time of its first process the process
 /// namespace.
-fn world(host: &dyn SystemReader) -> String {
+fn namespace_key(host: &dyn SystemReader) -> String {
     let namespace = |name: &str| {
         let link = host.read_link(Path::new(&format!("/proc/self/ns/{name}"))).ok();
         link.map(|link| link.display().to_string()).unwrap_or_default()
@@ -116,7 +116,7 @@ fn world(host: &dyn SystemReader) -> String {
 }
 
 impl Restored {
-    /// Writes down how it went.
+    /// Records the result of one removal; what is missing counts as removed.
     fn note(&mut self, what: impl Into<String>, result: HostResult<()>) {
         match result {
             Err(error) if !error.is_absent() => self.left.push(format!("{}: {error}", what.into())),
@@ -125,7 +125,7 @@ impl Restored {
     }
 }
 
-/// A path with the links on the way to it followed: `/var/run` is mostly a link to `/run`.
+/// A path with all links in it resolved: `/var/run` is mostly a link to `/run`.
 fn real(host: &dyn SystemReader, path: &Path) -> PathBuf {
     let mut at = PathBuf::from("/");
     let mut left: Vec<_> = path.components().rev().map(|part| part.as_os_str().to_owned()).collect();
@@ -152,14 +152,13 @@ fn real(host: &dyn SystemReader, path: &Path) -> PathBuf {
     at
 }
 
-/// Removes a tree, never following a link. Every failure is told; the rest goes on.
+/// Removes a tree without following links. A failure is recorded, and the rest goes on.
 fn remove_tree(
     host: &dyn SystemReader,
     machine: &dyn SystemWriter,
     path: &Path,
     failed: &mut Vec<HostError>,
 ) {
-    use crate::host::FileKind;
     let removed = match host.lstat(path) {
         Ok(stat) if stat.kind == FileKind::Dir => {
             for name in host.list(path).unwrap_or_default() {
@@ -179,7 +178,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn links_on_the_way_are_followed() {
+    fn links_in_a_path_are_resolved() {
         let host = Fake::new().dir("/run/docker").link("/var/run", "../run").link("/a", "/var/run/docker");
         assert_eq!(real(&host, Path::new("/var/run/docker")), Path::new("/run/docker"));
         assert_eq!(real(&host, Path::new("/a/x")), Path::new("/run/docker/x"));

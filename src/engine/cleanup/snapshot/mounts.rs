@@ -1,5 +1,5 @@
-//! Which mounts does dockerd leave? Network namespaces below its run-time directory, and after SIGKILL the
-//! roots of containers below its data root.
+//! Mounts that dockerd leaves: network namespaces below its exec root, and after SIGKILL the roots of containers below its
+//! data root.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Restored, real};
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
 use crate::facts::mounts::Mounts;
 use crate::host::{SystemReader, SystemWriter};
 
-/// How many mounts there were on each target.
+/// The number of mounts on each target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Targets(BTreeMap<PathBuf, usize>);
 
 impl Targets {
-    /// Looks.
+    /// Takes the snapshot.
     pub(super) fn take(host: &dyn SystemReader) -> Self {
         let mut targets = BTreeMap::new();
         for mount in Mounts::read(host).unwrap_or_default().0 {
@@ -25,15 +25,15 @@ impl Targets {
         Self(targets)
     }
 
-    /// Unmounts what is new below the daemon's directories, the latest first.
+    /// Unmounts the new mounts below the daemon's directories, the latest first.
     pub(super) fn restore(
         &self,
         host: &dyn SystemReader,
         machine: &dyn SystemWriter,
-        options: &Options,
+        layout: &Layout,
         done: &mut Restored,
     ) {
-        let roots = [real(host, &options.exec_root), real(host, &options.data_root)];
+        let roots = [real(host, &layout.exec_root), real(host, &layout.data_root)];
         let mut left = self.0.clone();
         let now = Mounts::read(host).unwrap_or_default().0;
         let mut new = Vec::new();
@@ -53,14 +53,14 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     const BEFORE: &str = "20 1 254:0 / / rw - ext4 /dev/vda rw\n\
                           21 20 254:0 /v /var/lib/docker rw - ext4 /dev/vda rw\n";
 
     #[test]
-    fn new_mounts_below_the_daemons_directories_go_the_latest_first() {
+    fn new_mounts_below_the_daemons_directories_are_unmounted_the_latest_first() {
         let host = Fake::new().file("/proc/self/mountinfo", BEFORE).dir("/run").link("/var/run", "/run");
         let targets = Targets::take(&host);
         host.set(
@@ -72,7 +72,7 @@ mod tests {
             ),
         );
         let mut done = Restored::default();
-        targets.restore(&host, &host, &options::read(&host, &[]), &mut done);
+        targets.restore(&host, &host, &Layout::read(&host, &[]), &mut done);
         assert_eq!(done.removed, ["mount on /run/docker/netns/x", "mount on /var/lib/docker"]);
     }
 }

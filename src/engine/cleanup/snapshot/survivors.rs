@@ -1,4 +1,4 @@
-//! Which processes outlive a dockerd? Its containerd ends with it, but the shims of containers do not.
+//! Processes that outlive a dockerd: its containerd ends with it, the shims of containers do not.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,21 +7,21 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use crate::engine::cleanup::options::Options;
+use crate::facts::daemon::Layout;
 use crate::facts::process::{self, Process, ProcessId};
 use crate::host::SystemReader;
 
 /// How long killed processes may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(3);
+const KILL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What belongs to a daemon: what descends from it, what is in its process group, what names its containerd's
-/// socket or config on its command line (shims are nobody's children), and what descends from those.
-pub fn of_daemon(host: &dyn SystemReader, daemon: ProcessId, options: &Options) -> Vec<Process> {
+/// The processes of a daemon: its descendants, its process group, those whose command line names its containerd's socket
+/// or config (shims are orphans), and the descendants of those.
+pub fn of_daemon(host: &dyn SystemReader, daemon: ProcessId, layout: &Layout) -> Vec<Process> {
     let all = process::all(host);
-    let place = format!("{}/", options.exec_root.join("containerd").display());
+    let containerd_dir = format!("{}/", layout.exec_root.join("containerd").display());
     let is_ours = |one: &&Process| {
         let younger = one.id.start >= daemon.start && one.id.pid != daemon.pid;
-        younger && (one.group == daemon.pid || names_containerd(&one.command, &place))
+        younger && (one.group == daemon.pid || names_containerd(&one.command, &containerd_dir))
     };
     let mut found: Vec<Process> = process::descendants(&all, daemon.pid).into_iter().cloned().collect();
     for root in all.iter().filter(is_ours) {
@@ -37,18 +37,18 @@ pub fn of_daemon(host: &dyn SystemReader, daemon: ProcessId, options: &Options) 
     found
 }
 
-/// A containerd or shim of this daemon.
-fn names_containerd(command: &str, place: &str) -> bool {
+/// Whether it is a containerd or a shim of this daemon.
+fn names_containerd(command: &str, containerd_dir: &str) -> bool {
     let program = command.split(' ').next().map(Path::new).and_then(Path::file_name);
-    let is_its = program.is_some_and(|name| name.to_string_lossy().starts_with("containerd"));
-    is_its && command.split(' ').any(|word| word.starts_with(place))
+    let is_containerd = program.is_some_and(|name| name.to_string_lossy().starts_with("containerd"));
+    is_containerd && command.split(' ').any(|arg| arg.starts_with(containerd_dir))
 }
 
-/// Kills what is still there of them, and reaps what became our child. Returns those that do not end.
+/// Kills those that are still alive, and reaps those that became our children. Returns those that do not end.
 pub fn reap_and_kill(host: &dyn SystemReader, processes: &[Process]) -> Vec<Process> {
     let alive = || processes.iter().filter(|one| one.id.is_alive(host));
     let me = host.identity().pid;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + KILL_TIMEOUT;
     for one in alive() {
         let _ = one.id.signal(host, Signal::SIGKILL);
     }
@@ -56,7 +56,7 @@ pub fn reap_and_kill(host: &dyn SystemReader, processes: &[Process]) -> Vec<Proc
         std::thread::sleep(Duration::from_millis(2));
     }
     for one in processes {
-        // Orphans fall to the first process of the container, which we may be.
+        // Orphans become children of the container's first process, which we may be.
         if process::find(host, one.id.pid)
             .is_some_and(|now| now.id == one.id && now.zombie && now.parent == me)
         {
@@ -69,7 +69,7 @@ pub fn reap_and_kill(host: &dyn SystemReader, processes: &[Process]) -> Vec<Proc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::cleanup::options;
+    use crate::facts::daemon::Layout;
     use crate::host::fake::Fake;
 
     fn put(host: Fake, pid: i32, parent: i32, group: i32, start: u64, command: &str) -> Fake {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn shims_are_found_by_their_socket_and_not_those_of_others() {
+    fn shims_are_found_by_the_socket_of_the_daemons_own_containerd() {
         let shim = "/usr/bin/containerd-shim-runc-v2 -address";
         let mut host = Fake::new();
         for (pid, parent, group, start, command) in [
@@ -94,7 +94,7 @@ mod tests {
             host = put(host, pid, parent, group, start, command);
         }
         let daemon = ProcessId { pid: 10, start: 500 };
-        let found = of_daemon(&host, daemon, &options::read(&host, &[]));
+        let found = of_daemon(&host, daemon, &Layout::read(&host, &[]));
         let pids: Vec<_> = found.iter().map(|one| one.id.pid).collect();
         assert_eq!(pids, [11, 20, 21, 32]);
     }

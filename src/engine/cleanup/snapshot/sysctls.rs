@@ -1,7 +1,7 @@
-//! Which switches of the kernel does dockerd turn? Forwarding, in its own network namespace.
+//! Sysctls that dockerd sets: forwarding, in its own network namespace.
 //!
-//! It also raises the host's key quota (`kernel.keys.root_maxkeys`), which every other daemon on the host does
-//! as well and may rely on by now: that stays.
+//! It also raises the host's key quota (`kernel.keys.root_maxkeys`), as every other daemon on the host does, which may rely
+//! on it by now: that stays.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,21 +18,21 @@ const FILES: &[&str] = &[
     "/proc/sys/net/ipv6/conf/all/forwarding",
 ];
 
-/// What they held.
+/// Their values before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sysctls(BTreeMap<PathBuf, String>);
 
 impl Sysctls {
-    /// Looks.
+    /// Takes the snapshot.
     pub(super) fn take(host: &dyn SystemReader) -> Self {
-        let held = FILES
+        let values = FILES
             .iter()
             .map(PathBuf::from)
             .filter_map(|file| Some((file.clone(), host.read_line(&file).ok()?)));
-        Self(held.collect())
+        Self(values.collect())
     }
 
-    /// Turns them back.
+    /// Resets those that changed.
     pub(super) fn restore(&self, host: &dyn SystemReader, machine: &dyn SystemWriter, done: &mut Restored) {
         for (file, before) in &self.0 {
             if host.read_line(file).is_ok_and(|now| now != *before) {
@@ -51,12 +51,12 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn only_a_switch_that_was_turned_is_turned_back() {
+    fn only_a_sysctl_that_changed_is_reset() {
         let host = Fake::new().file(FILES[0], "0\n").file(FILES[1], "0\n");
-        let switches = Sysctls::take(&host);
+        let sysctls = Sysctls::take(&host);
         host.set(FILES[0], "1\n");
         let mut done = Restored::default();
-        switches.restore(&host, &host, &mut done);
+        sysctls.restore(&host, &host, &mut done);
         assert_eq!(host.changes(), [format!("write {} 0", FILES[0])]);
     }
 }

@@ -1,4 +1,4 @@
-# What do the scripts in an outer container share? Sourced.
+# What the scripts in an outer container share. Sourced.
 
 export DOCKER_HOST=unix:///var/run/docker.sock
 

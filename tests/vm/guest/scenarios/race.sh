@@ -2,7 +2,7 @@
 # Evacuations against whatever puts processes into a container: docker exec, runc exec, and the one write that both end in,
 # more often than they can.
 . /vm/lib.sh
-outer --name race -- /vm/inner/race.sh &
+outer --name race -e RUNS="$ARGUMENT" -- /vm/inner/race.sh &
 await 30 test -e "$OUT/ready"
 id=$(docker inspect -f '{{.Id}}' race)
 engine=$(pgrep -o dockerd)

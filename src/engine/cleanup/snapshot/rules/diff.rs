@@ -1,70 +1,70 @@
-//! Which rules are dockerd's and new, and what takes them away?
+//! Which firewall rules are new and dockerd's, and the script that removes them.
 
 use std::fmt::Write;
 
 use super::saved::{Saved, Table};
 
-/// What takes dockerd's rules away.
+/// The removal of dockerd's rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Undo {
-    /// For `iptables-restore --noflush`.
+    /// The input of `iptables-restore --noflush`; empty where no rule is new.
     pub script: String,
-    /// Tables of `nf_tables` that came to be and hold nothing but dockerd's.
+    /// New tables of `nf_tables` that hold only dockerd's rules.
     pub tables: Vec<String>,
 }
 
-/// Works it out. `whole` says whether whole tables can be removed.
-pub(super) fn undo(before: &Saved, now: &Saved, whole: bool) -> Undo {
+/// Computes it. `whole_tables`: whole tables can be removed.
+pub(super) fn undo(before: &Saved, now: &Saved, whole_tables: bool) -> Undo {
     let mut undo = Undo::default();
     for (name, table) in &now.0 {
         match before.0.get(name) {
-            None if whole && is_only_dockers(table) => undo.tables.push(name.clone()),
+            None if whole_tables && is_only_dockers(table) => undo.tables.push(name.clone()),
             known => undo.script.push_str(&script(name, known.unwrap_or(&Table::default()), table)),
         }
     }
     undo
 }
 
-/// A chain that dockerd makes: `DOCKER`, `DOCKER-USER`, `DOCKER-ISOLATION-STAGE-1`, ...
+/// Whether dockerd creates a chain of this name: `DOCKER`, `DOCKER-USER`, `DOCKER-ISOLATION-STAGE-1`, ...
 fn is_dockers_chain(chain: &str) -> bool {
     chain == "DOCKER" || chain.starts_with("DOCKER-")
 }
 
-/// A rule that dockerd makes: in or to a chain of its own, or on one of its bridges.
+/// Whether dockerd creates such a rule: in or to a chain of its own, or on one of its bridges.
 fn is_dockers_rule(rule: &str) -> bool {
-    let words: Vec<&str> = rule.split_whitespace().collect();
+    let args: Vec<&str> = rule.split_whitespace().collect();
     let named = |flags: &[&str], is: fn(&str) -> bool| {
-        words.windows(2).any(|pair| flags.contains(&pair[0]) && is(pair[1]))
+        args.windows(2).any(|pair| flags.contains(&pair[0]) && is(pair[1]))
     };
     named(&["-A", "-j", "-g"], is_dockers_chain) || named(&["-i", "-o"], is_dockers_bridge)
 }
 
-/// `docker0`, or `br-` with twelve digits of a network's id.
+/// Whether it is `docker0`, or `br-` with twelve hexadecimal digits of a network's id.
 fn is_dockers_bridge(name: &str) -> bool {
     let of_network = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     name == "docker0" || name.strip_prefix("br-").is_some_and(of_network)
 }
 
-/// A table in which dockerd is alone.
+/// Whether a table holds only rules and chains of dockerd.
 fn is_only_dockers(table: &Table) -> bool {
     let is_hook = |policy: &str| policy != "-";
     let chains = table.chains.iter().all(|(name, policy)| is_hook(policy) || is_dockers_chain(name));
     chains && table.rules.iter().all(|rule| is_dockers_rule(rule))
 }
 
-/// The lines that take away what is new in one table; nothing where nothing is.
+/// The lines that remove dockerd's new rules from one table; empty where none is new.
 fn script(name: &str, before: &Table, now: &Table) -> String {
     let mut known = before.rules.clone();
     let mut lines = String::new();
-    // dockerd sets the policy of FORWARD to DROP and never back.
+    // dockerd sets the policy of FORWARD to DROP, and never resets it.
     for (chain, policy) in &before.chains {
         if chain == "FORWARD" && policy == "ACCEPT" && now.chains.get(chain).is_some_and(|now| now == "DROP")
         {
             let _ = writeln!(lines, ":FORWARD ACCEPT [0:0]");
         }
     }
-    let came_alone = before.chains.is_empty() && now.chains.get("FORWARD").is_some_and(|now| now == "DROP");
-    if came_alone {
+    let is_new_table = before.chains.is_empty() && now.chains.get("FORWARD").is_some_and(|now| now == "DROP");
+    if is_new_table {
         let _ = writeln!(lines, ":FORWARD ACCEPT [0:0]");
     }
     let new_chain = |chain: &str| is_dockers_chain(chain) && !before.chains.contains_key(chain);
@@ -100,7 +100,7 @@ mod tests {
         -A POSTROUTING -s 172.18.0.0/16 ! -o docker0 -j MASQUERADE\nCOMMIT\n";
 
     #[test]
-    fn only_dockers_new_rules_go() {
+    fn only_new_rules_of_dockerd_are_removed() {
         let undo = undo(&Saved::parse(THEIRS), &Saved::parse(NOW), false);
         assert_eq!(
             undo.script,
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_came_to_be_goes_as_a_whole_where_dockerd_is_alone_in_it() {
+    fn a_new_table_with_only_dockerds_rules_is_removed_as_a_whole() {
         let undo = undo(&Saved::parse(THEIRS), &Saved::parse(NOW), true);
         assert_eq!(undo.tables, ["nat"]);
         let shared = NOW.replace("-j MASQUERADE\n", "-j MASQUERADE\n-A POSTROUTING -j ACCEPT\n");
@@ -119,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_new_nothing_is_done() {
+    fn without_new_rules_there_is_nothing_to_undo() {
         let saved = Saved::parse(NOW);
         assert_eq!(undo(&saved, &saved, true), Undo::default());
     }
 
     #[test]
-    fn rules_of_an_older_daemon_stay() {
+    fn rules_of_an_older_daemon_are_left() {
         let before = "*nat\n:DOCKER - [0:0]\n-A DOCKER -i docker0 -j RETURN\nCOMMIT\n";
         let now = "*nat\n:DOCKER - [0:0]\n-A DOCKER -i docker0 -j RETURN\n-A DOCKER -i br-0123456789ab -j RETURN\nCOMMIT\n";
         let undo = undo(&Saved::parse(before), &Saved::parse(now), true);

@@ -1,7 +1,7 @@
-//! Which firewall rules does dockerd leave? All of them: it removes none when it stops.
+//! Firewall rules that dockerd leaves: it removes none when it stops.
 //!
-//! `iptables-save` before and after, of the same back end that dockerd uses (the program `iptables` in PATH);
-//! what is new, and dockerd's by its looks, goes away again.
+//! `iptables-save` is run before and after, of the back end that dockerd uses (the program `iptables` in PATH). Rules that
+//! are new, and that have the form of dockerd's, are removed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,47 +18,50 @@ mod saved;
 use diff::{Undo, undo};
 use saved::Saved;
 
-/// These programs take milliseconds, or wait for a lock.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The deadline of a program: it takes milliseconds, or waits for a lock.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The rules that were there, for IPv4 and IPv6.
+/// The rules before, for IPv4 and IPv6.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rules(Vec<Family>);
 
 /// The rules of one family.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Family {
-    /// nft's word for it: `ip`, `ip6`.
-    word: String,
-    /// The program behind `iptables`, and what its save is called.
+    /// Its name in nft: `ip`, `ip6`.
+    #[serde(rename = "word")]
+    nft_name: String,
+    /// The program behind `iptables`: one for everything, or the one that saves.
     program: PathBuf,
+    /// The first argument by which one program for everything saves.
     save: Option<String>,
+    /// The same for restoring.
     restore: Option<String>,
     before: Saved,
 }
 
 impl Rules {
-    /// Looks.
+    /// Takes the snapshot.
     pub(super) fn take(host: &dyn SystemReader) -> Self {
         let families = [("ip", "iptables"), ("ip6", "ip6tables")];
-        Self(families.into_iter().filter_map(|(word, name)| Family::take(host, word, name)).collect())
+        Self(families.into_iter().filter_map(|(nft_name, name)| Family::take(host, nft_name, name)).collect())
     }
 
-    /// Removes the rules that name an interface, and nothing that comes to be meanwhile: one picture is before and after.
+    /// Removes the rules that name an interface. They are listed once, so that nothing newer is removed.
     pub(super) fn remove_of(
-        name: &str,
+        interface: &str,
         host: &dyn SystemReader,
         machine: &dyn SystemWriter,
         scratch: &Path,
         done: &mut Restored,
     ) {
         for family in Self::take(host).0 {
-            let undo = undo(&family.before.without(name), &family.before, false);
+            let undo = undo(&family.before.without(interface), &family.before, false);
             family.remove(machine, &undo, scratch, done);
         }
     }
 
-    /// Removes dockerd's rules that came to be.
+    /// Removes dockerd's new rules.
     pub(super) fn restore(
         &self,
         host: &dyn SystemReader,
@@ -71,27 +74,28 @@ impl Rules {
             let Some(now) = family.saved(host) else { continue };
             let nft = locate(host, "nft").filter(|_| family.is_nft());
             let undo = undo(&family.before, &now, nft.is_some());
-            tables.extend(undo.tables.iter().map(|table| format!("delete table {} {table};", family.word)));
+            tables
+                .extend(undo.tables.iter().map(|table| format!("delete table {} {table};", family.nft_name)));
             family.remove(machine, &undo, scratch, done);
         }
         if let (false, Some(nft)) = (tables.is_empty(), locate(host, "nft")) {
-            let ran = machine.execute(&nft, &[&tables.join(" ")], PATIENCE);
+            let ran = machine.execute(&nft, &[&tables.join(" ")], TIMEOUT);
             done.note(format!("firewall: {}", tables.join(" ")), succeeded(&nft, ran));
         }
     }
 }
 
 impl Family {
-    /// Looks at one family. `None` where there is no program for it.
-    fn take(host: &dyn SystemReader, word: &str, name: &str) -> Option<Self> {
+    /// Takes the snapshot of one family. `None` where its program is missing or fails.
+    fn take(host: &dyn SystemReader, nft_name: &str, name: &str) -> Option<Self> {
         let program = real(host, &locate(host, name)?);
-        // iptables is mostly a link to one program that does everything by its first argument; its save then
-        // is sure to be of the same back end.
+        // iptables is mostly a link to one program that does everything by its first argument, so that its save is of the
+        // same back end.
         let multi = program.file_name()?.to_string_lossy().ends_with("-multi");
         let named = |what: &str| multi.then(|| format!("{name}-{what}"));
         let beside = |what: &str| program.with_file_name(format!("{name}-{what}"));
         let mut family = Self {
-            word: word.to_owned(),
+            nft_name: nft_name.to_owned(),
             save: named("save"),
             restore: named("restore"),
             program: if multi { program.clone() } else { beside("save") },
@@ -106,37 +110,37 @@ impl Family {
         self.program.to_string_lossy().contains("nft")
     }
 
-    /// The rules as they are.
+    /// The rules as they are; `None` where they cannot be listed.
     fn saved(&self, host: &dyn SystemReader) -> Option<Saved> {
         let args: Vec<&str> = self.save.as_deref().into_iter().collect();
-        let ran = host.run(&self.program, &args, PATIENCE).ok()?;
+        let ran = host.run(&self.program, &args, TIMEOUT).ok()?;
         (ran.code == 0).then(|| Saved::parse(&ran.stdout))
     }
 
-    /// Removes rules, where there are any to remove.
+    /// Runs the script, where there is one.
     fn remove(&self, machine: &dyn SystemWriter, undo: &Undo, scratch: &Path, done: &mut Restored) {
         if !undo.script.is_empty() {
             let result = self.apply(machine, undo, scratch);
-            done.note(format!("firewall rules of dockerd ({})", self.word), result);
+            done.note(format!("firewall rules of dockerd ({})", self.nft_name), result);
         }
     }
 
-    /// Gives a script to the program.
+    /// Writes the script to a file, and has the program read it.
     fn apply(&self, machine: &dyn SystemWriter, undo: &Undo, scratch: &Path) -> Result<(), HostError> {
-        let file = scratch.join(format!("{}.rules", self.word));
+        let file = scratch.join(format!("{}.rules", self.nft_name));
         machine.write(&file, undo.script.as_bytes())?;
         let path = file.to_string_lossy();
         let restore = self.program.to_string_lossy().replace("-save", "-restore");
         let program = if self.restore.is_some() { self.program.clone() } else { PathBuf::from(restore) };
         let first: Vec<&str> = self.restore.as_deref().into_iter().collect();
         let args = [first, vec!["--noflush", &path]].concat();
-        let ran = machine.execute(&program, &args, PATIENCE);
+        let ran = machine.execute(&program, &args, TIMEOUT);
         let _ = machine.remove_file(&file);
         succeeded(&program, ran)
     }
 }
 
-/// A program that complained is an error.
+/// An exit code other than 0 is an error, with what the program printed.
 fn succeeded(program: &Path, ran: crate::host::HostResult<crate::host::Ran>) -> Result<(), HostError> {
     let ran = ran?;
     if ran.code == 0 {
@@ -154,7 +158,7 @@ mod tests {
     const MULTI: &str = "/usr/sbin/xtables-nft-multi";
 
     #[test]
-    fn the_save_of_the_same_back_end_is_used() {
+    fn the_save_program_of_the_same_back_end_is_used() {
         let host = Fake::new()
             .variable("PATH", "/usr/sbin")
             .program(&format!("{MULTI} iptables-save"), 0, "*nat\n:DOCKER - [0:0]\nCOMMIT\n")
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_interface_only_the_rules_that_name_it_are_taken_for_new() {
+    fn only_the_rules_that_name_an_interface_are_removed_with_it() {
         let ours = "br-cafe00000000";
         let rules = &format!(
             "*nat\n-A POSTROUTING ! -o {ours} -j MASQUERADE\n-A POSTROUTING ! -o docker0 -j MASQUERADE\nCOMMIT\n"
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_program_there_is_nothing_to_do() {
+    fn without_the_program_nothing_is_done() {
         let host = Fake::new().variable("PATH", "/usr/sbin");
         let rules = Rules::take(&host);
         let mut done = Restored::default();

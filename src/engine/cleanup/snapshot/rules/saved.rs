@@ -1,4 +1,4 @@
-//! What does iptables-save say? Tables, their chains with policies, their rules.
+//! The output of iptables-save: tables, their chains with policies, their rules.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) struct Saved(pub BTreeMap<String, Table>);
 /// One table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Table {
-    /// Chains: a policy, or `-` for those that are no hooks.
+    /// Chains by name: the policy, or `-` for those that are not built in.
     pub chains: BTreeMap<String, String>,
     /// Rules in order, as `-A CHAIN ...`.
     pub rules: Vec<String>,
@@ -22,12 +22,12 @@ impl Saved {
     pub(super) fn without(&self, interface: &str) -> Self {
         let mut saved = self.clone();
         for table in saved.0.values_mut() {
-            table.rules.retain(|rule| !rule.split_whitespace().any(|word| word == interface));
+            table.rules.retain(|rule| !rule.split_whitespace().any(|field| field == interface));
         }
         saved
     }
 
-    /// Parses it; counters are left out, since they differ from look to look.
+    /// Parses it. Counters are left out, since they change all the time.
     pub(super) fn parse(text: &str) -> Self {
         let mut saved = Self::default();
         let mut table = String::new();
@@ -36,8 +36,8 @@ impl Saved {
                 name.clone_into(&mut table);
                 saved.0.entry(table.clone()).or_default();
             } else if let Some(chain) = line.strip_prefix(':') {
-                let mut words = chain.split_whitespace();
-                if let (Some(name), Some(policy)) = (words.next(), words.next()) {
+                let mut fields = chain.split_whitespace();
+                if let (Some(name), Some(policy)) = (fields.next(), fields.next()) {
                     let chains = &mut saved.0.entry(table.clone()).or_default().chains;
                     chains.insert(name.to_owned(), policy.to_owned());
                 }

@@ -1,0 +1,52 @@
+//! The format `brief`: the verdict in a line, and the first failure in a few.
+
+use anstyle::{AnsiColor, Style};
+
+use super::Format;
+use crate::exit::Verdict;
+use crate::report::layout::{TIE, duration, hang};
+use crate::report::{Report, known};
+
+/// The format.
+pub static FORMAT: Format = Format {
+    name: "brief",
+    about: "One line, or a few where something failed",
+    readers: "people in a hurry",
+    for_people: true,
+    render: |report, out| out.write_all(brief(report).as_bytes()),
+    render_images: None,
+};
+
+/// The verdict, and where something failed what it was and what to do.
+fn brief(report: &Report) -> String {
+    let mut text = verdict(report) + "\n";
+    if let Some(failure) = report.first_failure() {
+        let cause = failure.cause.map_or(String::new(), |cause| format!(" ({})", cause.as_str()));
+        text += &format!("  {}{cause}\n", failure.what);
+        text += &failure.remedy.map_or(String::new(), |remedy| format!("  what to do: {remedy}\n"));
+    }
+    text
+}
+
+/// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`, and the environment below.
+pub(super) fn verdict(report: &Report) -> String {
+    let verdict = report.verdict();
+    let color = match verdict {
+        Verdict::Sound => AnsiColor::Green,
+        Verdict::Broken => AnsiColor::Red,
+        Verdict::Unknown => AnsiColor::Magenta,
+    };
+    let paint = Style::new().bold().fg_color(Some(color.into()));
+    let at = report.first_failure().map(|f| format!(" at {}", f.step.step.id)).unwrap_or_default();
+    let run = format!("(profile {}, run {}, {})", report.profile, report.run, duration(report.duration));
+    let head = format!("dindcheck: {}{at}", verdict.name());
+    let rest = hang("", head.chars().count() + 1, &run);
+    format!("{paint}{head}{paint:#} {rest}{}", environment(report))
+}
+
+/// What is known of the environment, on a line of its own.
+fn environment(report: &Report) -> String {
+    let known = known(&report.environment);
+    let texts: Vec<_> = known.iter().map(|(name, value)| format!("{name}{TIE}{value}")).collect();
+    if texts.is_empty() { String::new() } else { format!("\n{}", hang("  ", 2, &texts.join(", "))) }
+}

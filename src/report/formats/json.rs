@@ -1,0 +1,23 @@
+//! The format `json`: the [`Document`](crate::report::document::Document), for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Format;
+
+/// The format.
+pub static FORMAT: Format = Format {
+    name: "json",
+    about: "JSON of schema version 1, see `dindcheck schema`",
+    readers: "programs",
+    for_people: false,
+    render: |report, out| write(report, out),
+    render_images: Some(|images, out| write(images, out)),
+};
+
+/// Writes a value as one indented JSON document.
+fn write<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
+}

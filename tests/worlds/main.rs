@@ -1,0 +1,39 @@
+//! Real worlds: real privileged outer containers with a real inner dockerd, sound or broken in one way, and what dindcheck
+//! makes of them. README.md shows how to add one.
+//!
+//! They need root and the bed (tests/bed); `make worlds-test` brings it up and runs them.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests look at the machine and print what they measure"
+)]
+
+mod daemon;
+mod deploy;
+mod entrypoint;
+mod environment;
+mod harness;
+mod image;
+#[path = "../harness/mod.rs"]
+mod shared;
+mod verify;
+mod workload;
+
+use shared::matrix;
+
+#[test]
+fn what_make_test_samples_is_documented() {
+    let topics = [
+        ("verify", verify::matrices()),
+        ("environment", environment::matrices()),
+        ("daemon", daemon::matrices()),
+        ("workload", workload::matrices()),
+        ("entrypoint", entrypoint::matrices()),
+    ];
+    let mut all = Vec::new();
+    for (topic, matrices) in topics {
+        all.extend(matrices.into_iter().map(|matrix| matrix.of_topic(topic)));
+    }
+    matrix::documented("worlds", &all);
+}
