@@ -162,8 +162,8 @@ fn built(finding: Finding, config: Option<&Config>, option: &str) -> Finding {
 /// Without it dockerd drops the default profile of inner containers (moby pkg/sysinfo).
 fn seccomp(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     let path = "/proc/self/status";
-    let told = host.read_text(Path::new(path))?.lines().any(|line| line.starts_with("Seccomp:"));
-    Ok((!told).then(|| {
+    let reported = host.read_text(Path::new(path))?.lines().any(|line| line.starts_with("Seccomp:"));
+    Ok((!reported).then(|| {
         Finding::warn(
             NO_SECCOMP,
             "the kernel has no seccomp: inner containers run without a system call filter",

@@ -46,8 +46,8 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let mounts = Mounts::read(cx.host)?;
-    // Asked only where something is wrong, since dockerd takes its time to answer. Without a dockerd that says its
-    // version the strictest one is assumed; `binaries` tells of that.
+    // Read only for a problem, since dockerd answers slowly. If dockerd does not print its version, the strictest one is
+    // assumed, and `binaries` reports that.
     let daemon = || Daemon::read(cx.host, &cx.options.daemon()).ok();
     let mut findings = Vec::new();
     findings.extend(proc_sys(cx.host, &mounts, daemon));

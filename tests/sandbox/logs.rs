@@ -70,7 +70,7 @@ const EXCEPTIONS: &[Exception] = &[
             "dockerd-not-in-path",
         ],
         tells: Tells::Nothing,
-        why: "no daemon runs yet",
+        why: "no daemon runs yet, so there is no log",
     },
     Exception {
         rows: &["proc-sys-read-only", "proc-read-only"],

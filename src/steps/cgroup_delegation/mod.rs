@@ -29,7 +29,7 @@ pub const STEP: Step = Step {
     needs: &[],
     check,
     repair: Some(Repair {
-        title: "move this container's processes to a leaf cgroup and enable controllers",
+        title: "Move this container's processes to a leaf cgroup and enable controllers",
         reach: Reach::Container,
         apply: evacuate::apply,
     }),

@@ -27,7 +27,7 @@ pub const STEP: Step = Step {
     needs: &[],
     check,
     repair: Some(Repair {
-        title: "mount what is missing under /sys/fs/cgroup",
+        title: "Mount what is missing under /sys/fs/cgroup",
         reach: Reach::Container,
         apply: repair::apply,
     }),

@@ -23,7 +23,7 @@ pub const STEP: Step = Step {
     needs: &[Need::DockerdVersion],
     check,
     repair: Some(Repair {
-        title: "remove pid files that name other programs",
+        title: "Remove pid files that name other programs",
         reach: Reach::Container,
         apply: pids::remove_stale,
     }),
