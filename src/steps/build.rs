@@ -40,7 +40,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     judge(found.and_then(|found| Ok((built?, found.is_some()))))
 }
 
-/// What the builder said, and whether the image is there.
+/// The finding on the output of the builder and on the image.
 fn judge(built: EngineResult<(crate::engine::Built, bool)>) -> anyhow::Result<Vec<Finding>> {
     let (built, is_there) = match built {
         Ok(built) => built,

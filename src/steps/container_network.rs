@@ -71,16 +71,16 @@ impl Compared {
     fn with(host: &dyn SystemReader, reached: &Reached) -> Self {
         let missed = |kind: Kind| reached.of(kind).any(|attempt| attempt.error.is_some());
         let dumb = reached.of(Kind::Resolver).all(|attempt| attempt.error.is_some());
-        let wanted = ReachRequest {
+        let request = ReachRequest {
             outer: spec::outer_gateway(host).filter(|_| missed(Kind::Outer)),
             resolvers: dumb,
             ..ReachRequest::default()
         };
-        if wanted == ReachRequest::default() {
+        if request == ReachRequest::default() {
             return Self::default();
         }
         // Without a result the inner container is not blamed.
-        let report = host.trial(&Trial::Reach(wanted)).unwrap_or_default();
+        let report = host.trial(&Trial::Reach(request)).unwrap_or_default();
         let good = |kind: Kind| {
             report.attempts.iter().any(|attempt| attempt.name == kind.name() && attempt.error.is_none())
         };

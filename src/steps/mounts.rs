@@ -155,8 +155,8 @@ fn securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Option<Fin
 /// Whether the kernel has `AppArmor` enabled and a directory for securityfs, which is empty.
 fn lacks_securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<bool> {
     let on = host.read_if_there(Path::new(APPARMOR))?.is_some_and(|text| text.starts_with('Y'));
-    let place = Path::new(SECURITYFS);
-    Ok(on && mounts.at(place).is_none() && host.exists(place)?)
+    let path = Path::new(SECURITYFS);
+    Ok(on && mounts.at(path).is_none() && host.exists(path)?)
 }
 
 /// dockerd's sockets and pid file are below /run; containerd's image store mounts below /tmp, and every `docker exec`

@@ -175,13 +175,13 @@ fn add_network(host: &dyn SystemReader, options: &RunOptions, body: &mut Value, 
     body["ExposedPorts"] = json!({ &port: {} });
     body["HostConfig"]["PortBindings"] = json!({ port: [{ "HostPort": "" }] });
     request.serve = Some(PORT);
-    let wanted = &options.profile.network;
+    let network = &options.profile.network;
     request.reach = Some(ReachRequest {
         gateway: true,
         outer: outer_gateway(host),
         resolvers: true,
-        names: wanted.names.clone(),
-        endpoints: wanted.endpoints.clone(),
+        names: network.names.clone(),
+        endpoints: network.endpoints.clone(),
         peer: None,
     });
 }

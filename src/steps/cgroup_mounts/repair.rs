@@ -83,17 +83,17 @@ fn mount_v2(cgroups: &Cgroups, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
 /// Binds the container's own part of a hierarchy to its conventional path.
 fn mount_own(hierarchy: &Hierarchy, run: &str, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let side = PathBuf::from(format!("{ROOT}/.dindcheck-{run}"));
-    let place = Path::new(ROOT).join(hierarchy.dir());
+    let target = Path::new(ROOT).join(hierarchy.dir());
     let own = hierarchy.path.strip_prefix("/").unwrap_or(&hierarchy.path).to_owned();
-    match log.create_dir(&place) {
+    match log.create_dir(&target) {
         Err(error) if error.errno() != Errno::EEXIST => return Err(explained(error)),
         _ => {}
     }
     let machine = log.scaffold();
     machine.create_dir(&side).map_err(explained)?;
     let bound = mount_aside(machine, hierarchy, &side).and_then(|()| {
-        let did = format!("bound this container's own part of {} to {}", hierarchy.dir(), place.display());
-        let bound = log.bind(&side.join(own), &place, did);
+        let did = format!("bound this container's own part of {} to {}", hierarchy.dir(), target.display());
+        let bound = log.bind(&side.join(own), &target, did);
         bound.and(machine.unmount(&side))
     });
     let removed = machine.remove_dir(&side);

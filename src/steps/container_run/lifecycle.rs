@@ -22,8 +22,8 @@ const NOTHING: [i64; 2] = [126, 127];
 /// The first run.
 pub(super) fn judge_first(run: &ContainerRun) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    if let [told, missing] = run.execs.as_slice() {
-        findings.push(judge_exec(told)?);
+    if let [printing, missing] = run.execs.as_slice() {
+        findings.push(judge_exec(printing)?);
         findings.extend(judge_missing(missing)?);
     }
     // On a full disk there is no log; `container-storage` reports that.

@@ -24,6 +24,9 @@ pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<
     Ok(findings)
 }
 
+/// The name of the CA in findings.
+const CA: &str = "CA (tlscacert)";
+
 /// Certificate, key and (with verification) CA must be readable files.
 fn certificates(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let tls = &settings.tls;
@@ -31,12 +34,12 @@ fn certificates(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<
     if !tls.on {
         return Ok(None);
     }
-    let names = ["CA (tlscacert)", "certificate (tlscert)", "key (tlskey)"];
-    let wanted = names.iter().zip(&tls.files).skip(usize::from(!tls.verify));
-    for (name, file) in wanted {
+    let names = [CA, "certificate (tlscert)", "key (tlskey)"];
+    let required = names.iter().zip(&tls.files).skip(usize::from(!tls.verify));
+    for (name, file) in required {
         let Some(path) = file else {
             // Without its own CA dockerd uses those of the system.
-            if name.starts_with("authority") {
+            if *name == CA {
                 continue;
             }
             return Ok(Some(Finding::fail(cause, format!("TLS is on, but the {name} is not configured"))));

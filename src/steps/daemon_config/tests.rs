@@ -111,6 +111,13 @@ fn missing_file_user_or_group_fails() {
 }
 
 #[test]
+fn tls_without_a_ca_uses_those_of_the_system() {
+    let files = r#"{"tlsverify": true, "tlscert": "/c.pem", "tlskey": "/k.pem"}"#;
+    let host = machine("26.1.5").file(FILE, files).file("/c.pem", "").file("/k.pem", "");
+    assert_eq!(on(&host, &[]), []);
+}
+
+#[test]
 fn open_addresses_warn() {
     let cause = "open-tcp-listener-without-tls";
     let found = check_with(&STEP, &machine("28.5.2"), &["-H", "tcp://0.0.0.0:2375"]).unwrap();

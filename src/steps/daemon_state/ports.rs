@@ -14,15 +14,16 @@ const LISTEN: &str = "0A";
 
 /// Compares each TCP address with the listening sockets.
 pub(super) fn check(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
-    let wanted: Vec<_> = settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
-    if wanted.is_empty() {
+    let addresses: Vec<_> =
+        settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
+    if addresses.is_empty() {
         return Ok(Vec::new());
     }
     let mut taken = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         taken.extend(parse(&host.read_if_there(Path::new(table))?.unwrap_or_default()));
     }
-    Ok(wanted.into_iter().filter_map(|listen| judge(listen, &taken)).collect())
+    Ok(addresses.into_iter().filter_map(|listen| judge(listen, &taken)).collect())
 }
 
 /// One address.

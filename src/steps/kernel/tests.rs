@@ -102,12 +102,12 @@ fn repair_loads_overlay() {
             fake.set("/sys/module/overlay/refcnt", "0");
         }
     });
-    let wishes = PlanRequest {
+    let request = PlanRequest {
         repair: Some(Grant::Host),
         daemon_args: vec!["-s=overlay2".into()],
         ..PlanRequest::default()
     };
-    let (end, changes) = repair_with(&STEP, &host, &wishes);
+    let (end, changes) = repair_with(&STEP, &host, &request);
     assert!(end.is_ok(), "{end:?}");
     assert_eq!(changes[0].did, "loaded the module overlay into the host's kernel");
 }
