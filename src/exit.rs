@@ -12,7 +12,7 @@ pub const UNKNOWN: u8 = 2;
 /// An invalid argument, profile or reference; nothing was changed.
 pub const USAGE: u8 = 64;
 
-/// What a run says in one word.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -34,7 +34,7 @@ impl Verdict {
         }
     }
 
-    /// The word of the reports.
+    /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sound => "sound",

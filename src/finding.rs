@@ -11,18 +11,18 @@ use serde::Serialize;
 
 use crate::diagnosis::{self, CauseId};
 
-/// How far a change is felt.
+/// How far a change reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
-    /// This container alone.
+    /// This container only.
     Container,
-    /// The host's kernel, and so every other container.
+    /// The kernel of the host, and with it every other container.
     Host,
 }
 
 impl Reach {
-    /// The word of the reports and of `--repair`.
+    /// The name in reports and of `--repair`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Container => "container",
@@ -31,45 +31,45 @@ impl Reach {
     }
 }
 
-/// How a finding counts.
+/// The weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
+    /// No problem.
     Pass,
-    /// Worth knowing; the engine works all the same.
+    /// A problem with which Docker still works.
     Warn,
-    /// Docker does not work with this.
+    /// A problem with which Docker does not work.
     Fail,
 }
 
-/// One thing that a check saw.
+/// One result of a check. It is data: the runner concludes from all findings of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How it counts.
+    /// Its weight.
     pub level: Level,
     /// One sentence without a full stop.
     pub what: String,
-    /// Paths, values, errno: what a reader can look up.
+    /// Pairs of a key and a path, value or errno that a reader can look up. The keys are part of the JSON report.
     pub evidence: Vec<(&'static str, String)>,
-    /// The cause; every failing finding has one.
+    /// The cause, from causes.yaml; every failing finding has one.
     pub cause: Option<CauseId>,
-    /// What to do, where the cause's own remedy is not exact enough.
+    /// What to do here, where the remedy of the cause is not exact enough.
     pub hint: Option<String>,
 }
 
 impl Finding {
-    /// Something is as it should be.
+    /// A finding without a problem.
     pub fn pass(what: impl Into<String>) -> Self {
         Self { level: Level::Pass, what: what.into(), evidence: Vec::new(), cause: None, hint: None }
     }
 
-    /// Something is worth knowing and breaks nothing by itself.
+    /// A finding with which Docker still works.
     pub fn warn(cause: CauseId, what: impl Into<String>) -> Self {
         Self { level: Level::Warn, cause: Some(cause), ..Self::pass(what) }
     }
 
-    /// Docker does not work with this.
+    /// A finding with which Docker does not work.
     pub fn fail(cause: CauseId, what: impl Into<String>) -> Self {
         Self { level: Level::Fail, cause: Some(cause), ..Self::pass(what) }
     }
@@ -81,7 +81,7 @@ impl Finding {
         self
     }
 
-    /// Says what to do about it here.
+    /// Sets what to do about it here.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -97,22 +97,22 @@ impl Finding {
 /// What the runner concludes about a step.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Nothing to say against it.
+    /// No problems found.
     Passed,
-    /// It holds, with a warning.
+    /// Warnings, and no failure.
     Warned,
-    /// It failed, was repaired, and the same check passed.
+    /// It failed, was repaired, and then the same check passed.
     Repaired,
-    /// The environment is bad.
+    /// A check failed, and no repair helped.
     Failed,
     /// It did not run, and why.
     Skipped(String),
-    /// It could not look: nothing is known.
+    /// The check ended with an error, so that nothing is known.
     Errored(anyhow::Error),
 }
 
 impl Outcome {
-    /// The word of the reports.
+    /// The name in reports.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -125,31 +125,31 @@ impl Outcome {
     }
 }
 
-/// Something that was done, and what takes it back.
+/// A change that a repair made, and its undo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// What was done, in the past tense.
     pub did: String,
-    /// What takes it back.
+    /// What undoes it.
     pub undo: Undo,
 }
 
-/// What takes a change back. Its text is a command that can be pasted into a POSIX shell: paths and values are quoted.
+/// What undoes a change. Its text is a command that can be pasted into a POSIX shell: paths and values are quoted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
-    /// Unmount what was mounted.
+    /// Unmount a mount point.
     Unmount(PathBuf),
-    /// Remove a directory that was made.
+    /// Remove a directory that was created.
     RemoveDir(PathBuf),
-    /// Remove a file or link that was made.
+    /// Remove a file or link that was created.
     RemoveFile(PathBuf),
-    /// Write back what a file held.
+    /// Write back the former content of a file.
     Restore(PathBuf, Vec<u8>),
-    /// Make a directory again that was removed.
+    /// Create a directory again that was removed.
     MakeDir(PathBuf),
-    /// Write these pids, one a write, to a `cgroup.procs`.
+    /// Write these process IDs to a `cgroup.procs`, one per write(2).
     MoveBack(Vec<i32>, PathBuf),
-    /// Mount read-only again, by a bind remount with these flags.
+    /// Mount read-only again, by a bind remount with these `MS_*` flags.
     Remount(PathBuf, u64),
     /// A command for people, quoted by whoever writes it; dindcheck does not run it.
     Manual(String),
@@ -189,26 +189,26 @@ fn quoted_text(bytes: &[u8]) -> String {
 /// A repair as the report keeps it.
 #[derive(Debug)]
 pub struct RepairRecord {
-    /// The repair's title.
+    /// The title of the repair.
     pub title: &'static str,
     /// Its reach.
     pub reach: Reach,
-    /// What it did, and how to undo each.
+    /// Its changes, in order.
     pub changes: Vec<Change>,
-    /// Why it did not get to its end, if it did not.
+    /// Why it stopped before its end, if it did.
     pub error: Option<String>,
 }
 
-/// What was learned about the environment on the way.
+/// What the run found out about the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Environment {
-    /// Release of the kernel.
+    /// Release of the kernel, as in uname(2).
     pub kernel: Option<String>,
     /// `v1`, `v2`, `hybrid` or `none`.
     pub cgroup: Option<String>,
     /// Version of the inner engine.
     pub engine: Option<String>,
-    /// API version that is used.
+    /// Docker Engine API version in use.
     pub api: Option<String>,
     /// Storage driver of the inner engine.
     pub storage_driver: Option<String>,

@@ -1,7 +1,7 @@
-//! What does a repair do the machine with, and how is it undone?
+//! How repairs change the machine, and how each change is undone.
 //!
-//! A repair acts through [`RepairLog`], which write down every lasting change together with its undo *after* it
-//! succeeded. A repair that fails half-way is taken back in reverse order by the runner.
+//! A repair acts through a [`RepairLog`], which records every lasting change together with its undo *after* it succeeded.
+//! The runner undoes a repair that fails half-way, in reverse order.
 
 use crate::finding::Change;
 use crate::finding::Undo;
@@ -17,7 +17,7 @@ use crate::host::{HostError, HostResult, MountCall, Ran, SystemWriter};
 /// `nosuid,nodev,noexec`: what engines mount proc, sysfs and cgroup with (OCI runtime-spec, default mounts).
 pub const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
-/// The hands of one repair: they act, and remember.
+/// Makes the changes of one repair and records them.
 pub struct RepairLog<'a> {
     machine: &'a dyn SystemWriter,
     changes: Vec<Change>,
@@ -25,37 +25,37 @@ pub struct RepairLog<'a> {
 }
 
 impl<'a> RepairLog<'a> {
-    /// RepairLog on this machine.
+    /// An empty log of changes to this machine.
     pub fn new(machine: &'a dyn SystemWriter) -> Self {
         Self { machine, changes: Vec::new(), reach: Reach::Container }
     }
 
-    /// The machine itself, for scaffolding that the repair takes down again before it ends.
+    /// The machine itself, for temporary changes that the repair undoes before it ends.
     pub fn scaffold(&self) -> &'a dyn SystemWriter {
         self.machine
     }
 
-    /// What was done so far.
+    /// The changes so far, in order.
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// Says that something is done whose reach is this; the repair asked the plan whether it may.
+    /// Records that the repair reaches this far. The repair has checked that the plan permits it.
     pub fn reaches(&mut self, reach: Reach) {
         self.reach = self.reach.max(reach);
     }
 
-    /// How far that is felt which was done beyond the repair's own reach.
+    /// The farthest reach that was recorded.
     pub fn reach(&self) -> Reach {
         self.reach
     }
 
-    /// Gives the changes away.
+    /// The changes, in order.
     pub fn into_changes(self) -> Vec<Change> {
         self.changes
     }
 
-    /// Writes down a change that was made by other means.
+    /// Records a change that was made by other means.
     pub fn note(&mut self, did: impl Into<String>, undo: Undo) {
         self.changes.push(Change { did: did.into(), undo });
     }
@@ -73,7 +73,7 @@ impl<'a> RepairLog<'a> {
         Ok(())
     }
 
-    /// Binds a directory or file to another place.
+    /// Bind-mounts a directory or file on another path.
     pub fn bind(&mut self, source: &Path, target: &Path, did: impl Into<String>) -> HostResult<()> {
         self.machine.mount(&MountCall {
             source: Some(source.to_string_lossy().into_owned()),
@@ -97,14 +97,14 @@ impl<'a> RepairLog<'a> {
         Ok(())
     }
 
-    /// Makes a directory.
+    /// Creates a directory.
     pub fn create_dir(&mut self, path: &Path) -> HostResult<()> {
         self.machine.create_dir(path)?;
         self.note(format!("made {}", path.display()), Undo::RemoveDir(path.to_owned()));
         Ok(())
     }
 
-    /// Makes a symbolic link.
+    /// Creates a symbolic link.
     pub fn symlink(&mut self, target: &Path, link: &Path) -> HostResult<()> {
         self.machine.symlink(target, link)?;
         self.note(
@@ -131,7 +131,7 @@ impl<'a> RepairLog<'a> {
         Ok(())
     }
 
-    /// Makes a character device node.
+    /// Creates a character device node.
     pub fn make_char_device(&mut self, path: &Path, mode: u32, major: u32, minor: u32) -> HostResult<()> {
         self.machine.make_char_device(path, mode, major, minor)?;
         self.note(
@@ -141,17 +141,17 @@ impl<'a> RepairLog<'a> {
         Ok(())
     }
 
-    /// Asks the kernel to load a module by the host's own modprobe; the caller looks and notes what came of it.
+    /// Makes the kernel load a module by the host's own modprobe. The caller checks whether it did, and records it.
     pub fn request_module(&mut self, name: &str) -> HostResult<()> {
         self.machine.request_module(name)
     }
 
-    /// Runs a program that changes something; the caller notes what it changed.
+    /// Runs a program that changes something. The caller records what it changed.
     pub fn execute(&mut self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
         self.machine.execute(program, args, within)
     }
 
-    /// Takes everything back, the last first. What could not be taken back stays in the list.
+    /// Undoes the changes in reverse order. Those that cannot be undone stay in the log.
     pub fn take_back(&mut self) {
         let mut stays = Vec::new();
         while let Some(change) = self.changes.pop() {
@@ -174,7 +174,7 @@ fn remount(target: &Path, flags: u64) -> MountCall {
     }
 }
 
-/// Does one undo.
+/// Undoes one change.
 fn undo(machine: &dyn SystemWriter, undo: &Undo) -> HostResult<()> {
     match undo {
         Undo::Unmount(path) => machine.unmount(path),
@@ -188,7 +188,7 @@ fn undo(machine: &dyn SystemWriter, undo: &Undo) -> HostResult<()> {
     }
 }
 
-/// Moves processes back where they were; those that ended meanwhile need no moving.
+/// Moves processes back to their cgroup; those that ended meanwhile are skipped.
 fn move_back(machine: &dyn SystemWriter, pids: &[i32], procs: &Path) -> HostResult<()> {
     let mut refused = Ok(());
     for pid in pids {

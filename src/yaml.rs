@@ -6,7 +6,7 @@
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// What a text may be at most.
+/// The limits of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the whole text.
@@ -16,23 +16,23 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For what people write by hand: 32 KiB, 16 levels.
+    /// The limits of hand-written files: 32 KiB, 16 levels.
     pub const HAND_WRITTEN: Self = Self { bytes: 32 * 1024, depth: 16 };
 }
 
-/// Where and why a text was refused.
+/// Why a text was refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct YamlError {
-    /// Counted from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// Counted from 1, in characters.
+    /// The column, counted from 1, in characters.
     pub column: usize,
-    /// What is wrong there.
+    /// The problem.
     pub message: String,
 }
 
-/// Reads a value from a text that keeps within the limits.
+/// Parses a text within the limits. An error where a limit is exceeded, or where the text is invalid for `T`.
 pub fn from_str<T: DeserializeOwned>(text: &str, limits: Limits) -> Result<T, YamlError> {
     if text.len() > limits.bytes {
         let message = format!("the text has {} bytes, more than the {} allowed", text.len(), limits.bytes);
@@ -52,7 +52,7 @@ fn located(error: &serde_yaml::Error) -> YamlError {
     YamlError { line, column, message: message.to_owned() }
 }
 
-/// Where the nesting exceeds `depth`. An estimate from above: what it lets pass is not deeper.
+/// The line and column at which the nesting exceeds `depth`. It may overestimate the nesting, and never underestimates it.
 fn too_deep(text: &str, depth: usize) -> Option<(usize, usize)> {
     let mut indents: Vec<usize> = Vec::new();
     let mut flow = Flow::default();
@@ -74,7 +74,7 @@ fn too_deep(text: &str, depth: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// `- - - x` opens one level for each further dash.
+/// The levels that a line like `- - - x` opens.
 fn compact_entries(body: &str) -> usize {
     let mut rest = body;
     let mut entries = 0;
@@ -85,7 +85,7 @@ fn compact_entries(body: &str) -> usize {
     entries
 }
 
-/// Brackets that are open, with quoted text left out.
+/// The open brackets, without those in quoted text.
 #[derive(Default)]
 struct Flow {
     open: usize,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_texts_are_read() {
+    fn ordinary_text_is_parsed() {
         let value =
             read("a:\n  - b: {c: [1, 2]}\n    d: '[[[[[[[[[['\n  - \"{{{{{{{{{\\\"{{\"\n# [[[[[[[[[[[[\n");
         assert!(value.is_ok(), "{value:?}");
@@ -158,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn size_is_bounded() {
+    fn text_beyond_the_limit_is_refused() {
         assert!(read(&"a".repeat(SMALL.bytes + 1)).is_err());
     }
 
     #[test]
-    fn errors_say_where() {
+    fn error_has_its_line() {
         let error = read("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(error.line >= 2, "{error}");
     }

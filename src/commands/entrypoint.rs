@@ -20,13 +20,13 @@ const CHOSEN: &str = "DINDCHECK_IPTABLES_CHOSEN";
 /// Runs the entrypoint. Every mistake in the arguments is found before anything starts.
 pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     let task = Task::read(host, &args.argv, &args.dockerd_arg);
-    let wishes = PlanRequest {
+    let request = PlanRequest {
         keep_daemon: true,
         quiet_daemon: true,
         daemon_args: task.daemon_args.clone(),
         ..verify::checks_request(&args.checks)
     };
-    let plan = Plan::new(host, &wishes)?;
+    let plan = Plan::new(host, &request)?;
     ensure!(
         plan.options.runs("daemon-start"),
         "an entrypoint keeps a daemon, and these options leave daemon-start out"
@@ -35,19 +35,13 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
         say(notice);
     }
     let check = CheckRequest {
-        plan: wishes,
+        plan: request,
         outputs: args.checks.output.clone(),
         certificates: task.certificates.clone(),
     };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
-    let request = EntrypointRequest {
-        task,
-        check,
-        on_failure: args.on_failure,
-        on_death,
-        stop_timeout: args.stop_timeout,
-    };
-    entrypoint::run(host, request)
+    let (on_failure, stop_timeout) = (args.on_failure, args.stop_timeout);
+    entrypoint::run(host, EntrypointRequest { task, check, on_failure, on_death, stop_timeout })
 }
 
 /// `__check`: the child of an entrypoint.

@@ -28,13 +28,21 @@ pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
         let outer = OuterDaemon::connect(endpoint, run, &interrupt).await.context("the outer daemon")?;
         check_images(&outer, args, outputs).await
     })?;
-    match args.format.render_images {
-        _ if prints_each(args.format) && results.len() > 1 => anstream::print!("\n{}", table(&results)),
-        _ if prints_each(args.format) => {}
-        Some(render) => render(&results, &mut anstream::stdout().lock())?,
-        None => anyhow::bail!("{} has no room for several images", args.format.name),
-    }
+    print(args.format, &results)?;
     Ok(if interrupt.signal().is_some() { exit::UNKNOWN } else { exit_code(&results) })
+}
+
+/// Prints the results on stdout; for people, what is still missing after each has been printed.
+fn print(format: &Format, results: &[ImageResult]) -> anyhow::Result<()> {
+    if !prints_each(format) {
+        let render = format
+            .render_images
+            .with_context(|| format!("{} has no room for several images", format.name))?;
+        render(results, &mut anstream::stdout().lock())?;
+    } else if results.len() > 1 {
+        anstream::print!("\n{}", table(results));
+    }
+    Ok(())
 }
 
 /// Checks each image, so many at once, and reports on each as soon as those before it are done.

@@ -1,8 +1,11 @@
-//! Which capabilities are there, and which does a set hold? See capabilities(7).
+//! Capabilities by number and name, and the kernel's sets of them (capabilities(7)).
+//!
+//! The table is our own: a step names capabilities by the number that stands in /proc, also those that a crate built for
+//! an older kernel does not know, and needs nothing else of such a crate.
 
 use std::fmt;
 
-/// The names by number (include/uapi/linux/capability.h); a newer kernel may have more.
+/// The names by number (include/uapi/linux/capability.h, Linux 5.9); a newer kernel may have more.
 const NAMES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
@@ -58,7 +61,7 @@ impl Cap {
     pub const SYS_ADMIN: Self = Self(21);
     /// Raises hard resource limits.
     pub const SYS_RESOURCE: Self = Self(24);
-    /// The last that Docker 20.10 knows, `CAP_AUDIT_READ`: its `--privileged` gives none above (moby
+    /// The last one that Docker 20.10 knows, `CAP_AUDIT_READ`: its `--privileged` gives none above (moby
     /// v20.10.24 oci/caps/utils.go).
     pub const LAST_OF_20_10: Self = Self(37);
 }
@@ -77,17 +80,17 @@ impl fmt::Display for Cap {
 pub struct CapSet(pub u64);
 
 impl CapSet {
-    /// The sixteen hex digits of /proc/PID/status.
+    /// Parses the hexadecimal mask of /proc/PID/status; `None` where it is not hexadecimal or has more than 64 bits.
     pub fn parse(hex: &str) -> Option<Self> {
         u64::from_str_radix(hex, 16).ok().map(Self)
     }
 
-    /// Whether it holds this one.
+    /// Whether the set holds this capability.
     pub fn has(self, cap: Cap) -> bool {
         self.0.checked_shr(u32::from(cap.0)).is_some_and(|bits| bits & 1 == 1)
     }
 
-    /// Those from the first to `last` that it does not hold.
+    /// The capabilities from 0 to `last` that are missing from the set.
     pub fn lacks_up_to(self, last: Cap) -> Vec<Cap> {
         (0..=last.0).map(Cap).filter(|cap| !self.has(*cap)).collect()
     }
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_kernels_mask() {
+    fn mask_of_the_kernel_is_parsed() {
         let all_but_resource = CapSet::parse("000001fffeffffff").unwrap();
         assert_eq!(all_but_resource.lacks_up_to(Cap(40)), [Cap::SYS_RESOURCE]);
         assert_eq!(all_but_resource.to_string(), "000001fffeffffff");
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn names_follow_the_numbers() {
+    fn number_has_its_name_and_an_unknown_one_its_number() {
         assert_eq!(names(&[Cap::NET_ADMIN, Cap::SYS_ADMIN]), "CAP_NET_ADMIN, CAP_SYS_ADMIN");
         assert_eq!(Cap::LAST_OF_20_10.to_string(), "CAP_AUDIT_READ");
         assert_eq!(Cap(40).to_string(), "CAP_CHECKPOINT_RESTORE");
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_beyond_the_mask_is_not_held() {
+    fn number_beyond_the_mask_is_not_held() {
         assert!(!CapSet(u64::MAX).has(Cap(64)));
     }
 }

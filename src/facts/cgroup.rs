@@ -1,4 +1,4 @@
-//! Which cgroups are there, and which are ours?
+//! The cgroup setup of the machine, and the cgroups of this process.
 //!
 //! The kernel has two generations side by side. Cgroup v1 is a set of *hierarchies*, each with one or more
 //! controllers (or only a name, as `name=systemd`); v2 is one tree. A controller belongs to one hierarchy at
@@ -13,12 +13,12 @@ use procfs::{CGroupControllers, FromRead, ProcessCGroups};
 use super::mounts::{Mount, Mounts};
 use crate::host::{FsInfo, SystemReader};
 
-/// Where cgroups are by convention.
+/// The mount point of cgroups by convention.
 pub const ROOT: &str = "/sys/fs/cgroup";
 /// statfs magic of cgroup v2 (linux/magic.h, `CGROUP2_SUPER_MAGIC`).
 pub const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
-/// How cgroups are set up here.
+/// Which cgroup versions are mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// v1 hierarchies only.
@@ -46,7 +46,7 @@ impl Mode {
 /// A v1 hierarchy that exists in this kernel, and this process's place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
-    /// The kernel's number of it; never 0.
+    /// The hierarchy ID of /proc/self/cgroup; never 0.
     pub id: u32,
     /// Its controllers, in the kernel's order; or one `name=...`.
     pub controllers: Vec<String>,
@@ -78,27 +78,28 @@ impl Hierarchy {
     }
 }
 
-/// A row of /proc/cgroups. `enabled` there is no promise: a kernel without `CONFIG_MEMCG_V1` still says 1.
+/// A row of /proc/cgroups. `enabled` alone does not mean that the controller
+/// can be mounted: a kernel without `CONFIG_MEMCG_V1` still shows 1 for memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controller {
     /// Its name.
     pub name: String,
-    /// The hierarchy that has it; 0: none, or the v2 tree.
+    /// The ID of the hierarchy that has it; 0 for none, or for the v2 tree.
     pub hierarchy: u32,
-    /// Not switched off on the kernel's command line.
+    /// Not disabled on the kernel command line (`cgroup_disable=`).
     pub enabled: bool,
 }
 
-/// All of it.
+/// Everything that the steps need to know about cgroups.
 #[derive(Debug, Clone)]
 pub struct Cgroups {
-    /// The set-up.
+    /// Which versions are mounted.
     pub mode: Mode,
     /// The v1 hierarchies that exist, mounted here or not.
     pub hierarchies: Vec<Hierarchy>,
     /// This process's path in the v2 tree.
     pub v2_path: Option<PathBuf>,
-    /// The kernel's controllers.
+    /// The controllers of /proc/cgroups.
     pub controllers: Vec<Controller>,
     /// Every mount.
     pub mounts: Mounts,
@@ -107,7 +108,7 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Reads them.
+    /// Reads them from /proc. An error where a file cannot be read or parsed; a missing /proc/cgroups is an empty table.
     pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         let mounts = Mounts::read(host)?;
         let own = host.read(Path::new("/proc/self/cgroup"))?;
@@ -162,7 +163,7 @@ impl Cgroups {
     }
 }
 
-/// The set-up, by what is mounted and not by which paths exist.
+/// Reads the mode from what is mounted, not from which paths exist.
 fn mode(host: &dyn SystemReader, mounts: &Mounts) -> anyhow::Result<Mode> {
     let root = Path::new(ROOT);
     let v2_at_root = match host.statfs(root) {

@@ -1,4 +1,4 @@
-//! What confines this process beside capabilities: a security module, a user namespace?
+//! What confines this process besides capabilities: the label of a security module and the user namespace.
 
 use std::path::Path;
 
@@ -21,9 +21,9 @@ pub enum Label {
 }
 
 impl Label {
-    /// Reads it. Without a module the kernel answers EINVAL; a kernel built without any has no such file.
+    /// Reads it. Without an active module the kernel answers EINVAL; a kernel built without any has no such file.
     pub fn read(host: &dyn SystemReader) -> HostResult<Self> {
-        // Since 5.8 AppArmor has a place of its own, and only there is it told apart when modules are stacked.
+        // Since Linux 5.8 AppArmor has a file of its own, which names its profile when modules are stacked.
         for path in ["/proc/self/attr/apparmor/current", "/proc/self/attr/current"] {
             match host.read_text(Path::new(path)) {
                 Ok(text) => return Ok(Self::parse(&text)),
@@ -57,7 +57,7 @@ pub enum UserNamespace {
 }
 
 impl UserNamespace {
-    /// Reads it; a kernel without user namespaces has no such file.
+    /// Reads /proc/self/uid_map, which a kernel without user namespaces does not have. An error where it is empty.
     pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         let path = Path::new("/proc/self/uid_map");
         match host.read_if_there(path)? {
@@ -84,7 +84,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn tells_labels_apart() {
+    fn label_is_parsed_for_each_module() {
         let label = Label::parse;
         assert_eq!(label("unconfined\n"), Label::Unconfined);
         assert_eq!(label("docker-default (enforce)\n"), Label::AppArmor("docker-default".into(), true));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_module_the_kernel_answers_einval() {
+    fn einval_is_no_label_and_eacces_is_an_error() {
         let host = Fake::new().file("/proc/self/attr/current", "").fails(
             "read",
             "/proc/self/attr/current",
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_user_namespaces_apart() {
+    fn identity_map_is_the_initial_namespace() {
         assert_eq!(UserNamespace::parse("         0          0 4294967295\n"), Some(UserNamespace::Initial));
         let mapped = UserNamespace::parse("0 1000 1\n1 100000 65536\n");
         assert_eq!(mapped, Some(UserNamespace::Mapped("0 1000 1, 1 100000 65536".into())));

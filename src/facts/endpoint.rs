@@ -1,4 +1,4 @@
-//! Where does a daemon listen? Its address, as a user types it and as dockerd's own options give it.
+//! The address of a daemon, as a user types it and as dockerd's own options give it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{bail, ensure};
 use serde::{Deserialize, Serialize};
 
-/// The socket of a daemon that says nothing else.
+/// The socket on which dockerd listens by default.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
-/// Where a daemon listens.
+/// The address of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Endpoint {
     /// A unix socket.
@@ -36,7 +36,7 @@ impl Default for Endpoint {
 }
 
 impl Endpoint {
-    /// `unix:///path`, `tcp://host:port`, or nothing for the usual socket.
+    /// Parses `unix:///path` or `tcp://host:port`; an empty text is the default socket. The error says what is invalid.
     pub fn parse(url: &str) -> anyhow::Result<Self> {
         if url.is_empty() {
             return Ok(Self::default());
@@ -56,7 +56,7 @@ impl Endpoint {
                 ensure!(port.is_some_and(|(host, _)| !host.is_empty()), "`{url}`: tcp needs HOST:PORT");
                 Ok(Self::Tcp(address.to_owned()))
             }
-            _ => bail!("`{url}` is no daemon address: unix:///PATH or tcp://HOST:PORT"),
+            _ => bail!("`{url}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
         }
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typed_addresses_are_checked() {
+    fn invalid_address_is_refused() {
         assert_eq!(Endpoint::parse("").unwrap(), Endpoint::Unix(DEFAULT_SOCKET.into()));
         assert_eq!(Endpoint::parse("unix:///x").unwrap(), Endpoint::Unix("/x".into()));
         assert_eq!(Endpoint::parse("tcp://h:1/").unwrap(), Endpoint::Tcp("h:1".into()));

@@ -1,4 +1,4 @@
-//! What is the file system of a path called, and which directory of a path that is yet to be made exists?
+//! Names of file systems, and the nearest existing directory of a path that dockerd will create.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use crate::host::{FileKind, FsInfo, HostError, HostResult, SystemReader};
 pub const OVERLAY: i64 = 0x794c_7630;
 /// statfs magic of btrfs.
 pub const BTRFS: i64 = 0x9123_683e;
-/// statfs magic of ZFS, which is no part of Linux.
+/// statfs magic of ZFS, which is not part of the kernel tree.
 pub const ZFS: i64 = 0x2fc1_2fc1;
 /// statfs magic of tmpfs.
 pub const TMPFS: i64 = 0x0102_1994;
 /// statfs magic of xfs.
 pub const XFS: i64 = 0x5846_5342;
-/// statfs magic of FUSE, of whatever kind (virtiofs, too).
+/// statfs magic of FUSE, which virtiofs has as well.
 pub const FUSE: i64 = 0x6573_5546;
 
 /// Names by magic number (linux/magic.h and statfs(2)).
@@ -47,16 +47,16 @@ const NAMES: &[(i64, &str)] = &[
     (0x5346_544e, "ntfs"),
 ];
 
-/// The name of a file system.
+/// The name of a file system by its statfs magic; the number in hexadecimal where it has none here.
 pub fn name(magic: i64) -> String {
-    // A kernel may have filled the upper half of the word with the sign.
+    // A kernel may have sign-extended a 32-bit magic.
     let magic = magic & 0xffff_ffff;
     let known = NAMES.iter().find(|(number, _)| *number == magic);
     known.map_or_else(|| format!("{magic:#x}"), |(_, name)| (*name).to_owned())
 }
 
-/// Follows every link of a path, up to its nearest directory that exists: where files below it will lie, and
-/// whether the path itself exists.
+/// Resolves every link of a path up to the nearest ancestor that exists. Returns that ancestor, in which files below the
+/// path will be created, and whether the path itself exists. `ELOOP` after 40 links, as in the kernel.
 pub fn nearest(host: &dyn SystemReader, path: &Path) -> HostResult<(PathBuf, bool)> {
     let mut real = PathBuf::from("/");
     let mut ahead: Vec<PathBuf> = parts(path);
@@ -87,7 +87,7 @@ pub fn nearest(host: &dyn SystemReader, path: &Path) -> HostResult<(PathBuf, boo
     Ok((real, true))
 }
 
-/// The parts of a path, the last first.
+/// The components of a path in reverse order.
 fn parts(path: &Path) -> Vec<PathBuf> {
     let all = path.components().map(|part| PathBuf::from(part.as_os_str()));
     let mut parts: Vec<_> = all.filter(|part| part != Path::new("/") && part != Path::new(".")).collect();
@@ -95,7 +95,7 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     parts
 }
 
-/// A file system's free space, in words that keep small numbers.
+/// The free space of a file system: in GiB from 10 GiB on, else in MiB.
 pub fn free(info: &FsInfo) -> String {
     match info.free >> 20 {
         mib if mib >= 10 * 1024 => format!("{} GiB", mib >> 10),
@@ -109,7 +109,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn names_what_is_known_and_numbers_what_is_not() {
+    fn unknown_magic_is_shown_as_a_number() {
         assert_eq!(
             (name(OVERLAY).as_str(), name(0xef53).as_str(), name(0x1234).as_str()),
             ("overlay", "ext4", "0x1234")
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_directory_that_exists() {
+    fn nearest_existing_directory_is_found_through_links() {
         let host = Fake::new().dir("/data/docker").link("/var/lib", "../data").link("/loop", "/loop");
         let nearest = |path| nearest(&host, Path::new(path));
         assert_eq!(nearest("/var/lib/docker").unwrap(), ("/data/docker".into(), true));

@@ -1,4 +1,4 @@
-//! Which kernel is it, and how was it built?
+//! The release and the build configuration of the kernel.
 //!
 //! A container sees the options in /proc/config.gz, if the kernel was built to show them; /boot and /lib/modules
 //! belong to the host as a rule.
@@ -9,22 +9,22 @@ use nix::errno::Errno;
 
 use crate::host::{HostError, HostResult, SystemReader};
 
-/// Where the kernel tells its release, as uname(2) does.
+/// The release, the same text as in uname(2).
 const RELEASE: &str = "/proc/sys/kernel/osrelease";
-/// A configuration of today has 300 KiB.
+/// The largest configuration that is unpacked, in bytes; those of current kernels have 300 KiB.
 const MAX_CONFIG: usize = 2 << 20;
 
-/// A release: the text, and the version in it.
+/// A kernel release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// `6.1.0-18-amd64`.
     pub text: String,
-    /// `(6, 1)`; `None` where there is no number in front.
+    /// `(6, 1)`; `None` where the text does not begin with two numbers.
     pub version: Option<(u32, u32)>,
 }
 
 impl Release {
-    /// Reads it.
+    /// Reads /proc/sys/kernel/osrelease.
     pub fn read(host: &dyn SystemReader) -> HostResult<Self> {
         Ok(Self::parse(&host.read_line(Path::new(RELEASE))?))
     }
@@ -40,27 +40,28 @@ impl Release {
     }
 }
 
-/// An option of the kernel's build.
+/// How an option of the kernel was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Built {
     /// `=y`, or a value.
     In,
-    /// `=m`: a module, which may be loaded or not.
+    /// `=m`: a module, which may or may not be loaded.
     Module,
-    /// `is not set`, or not there at all.
+    /// `is not set`, or missing.
     Not,
 }
 
-/// How the kernel was built.
+/// The build configuration of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The file that tells.
+    /// The file from which it was read.
     pub path: String,
     text: String,
 }
 
 impl Config {
-    /// Reads the first that is there; `None` where none is.
+    /// Reads the first of the known files that exists, or `None`. An unreadable file is an error, and so is a config.gz that
+    /// is not gzip (`EBADMSG`).
     pub fn read(host: &dyn SystemReader, release: &str) -> HostResult<Option<Self>> {
         let packed = "/proc/config.gz";
         match host.read(Path::new(packed)) {
@@ -99,7 +100,7 @@ impl Config {
     }
 }
 
-/// The text in a gzip file of one member (RFC 1952), without its check sum: the kernel wrote it.
+/// Unpacks a gzip file of one member (RFC 1952). The check sum is not verified, since the kernel wrote the file.
 fn unpack(bytes: &[u8]) -> Option<String> {
     let (header, mut rest) = bytes.split_at_checked(10)?;
     let flags = (header.starts_with(&[0x1f, 0x8b, 8])).then(|| header[3])?;
@@ -123,7 +124,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn reads_releases() {
+    fn version_is_the_first_two_numbers() {
         assert_eq!(Release::parse("6.1.0-18-amd64").version, Some((6, 1)));
         assert_eq!(Release::parse("4.4.0-19041-Microsoft").version, Some((4, 4)));
         assert_eq!(Release::parse("6").version, None);
@@ -133,7 +134,7 @@ mod tests {
     const CONFIG: &str = "CONFIG_VETH=m\nCONFIG_BRIDGE=y\n# CONFIG_KEYS is not set\nCONFIG_HZ=250\n";
 
     #[test]
-    fn tells_options_apart() {
+    fn option_is_found_by_its_whole_name() {
         let config = Config { path: String::new(), text: CONFIG.into() };
         assert_eq!(config.option("VETH"), Built::Module);
         assert_eq!(config.option("BRIDGE"), Built::In);
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_file_of_the_running_kernel() {
+    fn configuration_of_the_running_release_is_read() {
         let host = Fake::new().file("/boot/config-6.1.0", CONFIG);
         assert_eq!(Config::read(&host, "6.1.0").unwrap().unwrap().path, "/boot/config-6.1.0");
         assert_eq!(Config::read(&host, "6.2.0").unwrap(), None);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn unpacks_gzip_with_and_without_a_name() {
+    fn gzip_is_unpacked_with_and_without_a_name() {
         let packed = miniz_oxide::deflate::compress_to_vec(CONFIG.as_bytes(), 6);
         let plain = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3][..], &packed].concat();
         assert_eq!(unpack(&plain).unwrap(), CONFIG);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_grows_without_end_is_refused() {
+    fn configuration_beyond_the_limit_is_refused() {
         let packed = miniz_oxide::deflate::compress_to_vec(&vec![b'x'; MAX_CONFIG + 1], 6);
         assert_eq!(unpack(&[&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3][..], &packed].concat()), None);
     }

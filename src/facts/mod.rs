@@ -1,4 +1,7 @@
-//! What is so here? Small typed readings that several steps share: on demand, through the door, never kept.
+//! Small typed readings of the machine that several steps share.
+//!
+//! Each is parsed from bytes that [`SystemReader`](crate::host::SystemReader) reads on demand. Nothing is cached, so that
+//! a check after a repair sees the change.
 
 pub mod caps;
 pub mod cgroup;

@@ -1,4 +1,4 @@
-//! What is mounted where? /proc/self/mountinfo, parsed (see proc_pid_mountinfo(5)).
+//! The mounts of this mount namespace, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,25 +12,25 @@ use procfs::process::{MountInfos, MountOptFields};
 
 use crate::host::SystemReader;
 
-/// Where the kernel tells it.
+/// The table of mounts.
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// Its id in this namespace.
+    /// The mount ID.
     pub id: i32,
-    /// The mount it lies on.
+    /// The ID of the mount on which it is mounted.
     pub parent: i32,
     /// `major:minor` of the file system.
     pub device: String,
-    /// Which directory of the file system is shown.
+    /// The directory of the file system that is mounted.
     pub root: PathBuf,
-    /// Where.
+    /// The mount point.
     pub target: PathBuf,
     /// File system type.
     pub fstype: String,
-    /// Its device or source word.
+    /// The mount source: a device, or any text.
     pub source: String,
     /// Options of this mount: `ro`, `nosuid`, ...
     pub options: BTreeSet<String>,
@@ -47,17 +47,17 @@ pub struct Mount {
 pub struct Mounts(pub Vec<Mount>);
 
 impl Mount {
-    /// Read-only by its own flag, which a bind remount clears.
+    /// Read-only by the per-mount flag, which a bind remount clears.
     pub fn is_read_only(&self) -> bool {
         self.options.contains("ro")
     }
 
-    /// Read-only as a whole file system, which only its owner can change.
+    /// Read-only by the superblock, which all mounts of the file system share.
     pub fn is_super_read_only(&self) -> bool {
         self.super_options.contains("ro")
     }
 
-    /// The per-mount `MS_*` bits but `MS_RDONLY`: what a bind remount must repeat to keep.
+    /// The per-mount `MS_*` bits without `MS_RDONLY`, which a bind remount must repeat to keep them.
     pub fn kept_flags(&self) -> u64 {
         let known = [
             ("nosuid", MsFlags::MS_NOSUID),
@@ -72,29 +72,29 @@ impl Mount {
 }
 
 impl Mounts {
-    /// Reads them.
+    /// Reads /proc/self/mountinfo. An error where it cannot be read or parsed.
     pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         Self::parse(&host.read(Path::new(MOUNTINFO))?)
             .with_context(|| format!("{MOUNTINFO} is not as expected"))
     }
 
-    /// Parses the bytes of a mountinfo file.
+    /// Parses the bytes of a mountinfo file. An error where a line is malformed.
     pub fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
         let infos = MountInfos::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
         Ok(Self(infos.0.into_iter().map(Mount::from).collect()))
     }
 
-    /// What is seen at exactly this path, if it is a mount point.
+    /// The topmost mount at exactly this path, if it is a mount point.
     pub fn at(&self, target: &Path) -> Option<&Mount> {
         self.holding(target).filter(|mount| mount.target == target)
     }
 
-    /// The mount in which a path is found, as the kernel walks: from the root, onto the topmost mount at each
-    /// step. What lies below a directory that was mounted over later is not on the way.
+    /// The mount that holds a path, resolved as the kernel does: from the root, onto the topmost mount at each component.
+    /// A mount that is hidden by a later one above it is never reached.
     pub fn holding(&self, path: &Path) -> Option<&Mount> {
-        let mut way: Vec<&Path> = path.ancestors().collect();
-        way.reverse();
-        way.into_iter().fold(None, |mut current, step| {
+        let mut prefixes: Vec<&Path> = path.ancestors().collect();
+        prefixes.reverse();
+        prefixes.into_iter().fold(None, |mut current, step| {
             while let Some(next) = self.on_top_of(current, step) {
                 current = Some(next);
             }
@@ -102,8 +102,8 @@ impl Mounts {
         })
     }
 
-    /// The mount that lies directly on another one at this path. A mount whose parent is not in the table (it
-    /// is outside of our root directory) lies on nothing that we see.
+    /// The mount whose parent is `under`, at this path. A mount whose parent is missing from the table (it is outside of
+    /// our root directory) counts as a mount without parent.
     fn on_top_of(&self, under: Option<&Mount>, path: &Path) -> Option<&Mount> {
         let known = |id: i32| self.0.iter().any(|mount| mount.id == id);
         self.0.iter().find(|mount| {
@@ -180,7 +180,7 @@ mod tests {
 ";
 
     #[test]
-    fn reads_targets_roots_and_options() {
+    fn targets_roots_and_options_are_read() {
         let mounts = Mounts::parse(SAMPLE).unwrap();
         let cpu = mounts.at(Path::new("/sys/fs/cgroup/cpu,cpuacct")).unwrap();
         assert_eq!(cpu.root, Path::new("/docker/ab"));
@@ -192,21 +192,21 @@ mod tests {
     }
 
     #[test]
-    fn unescapes_paths_and_keeps_named_hierarchies() {
+    fn escaped_path_and_named_hierarchy_are_read() {
         let mounts = Mounts::parse(SAMPLE).unwrap();
         let named = mounts.at(Path::new("/mnt/a b")).unwrap();
         assert!(named.super_options.contains("name=systemd") && named.slave && !named.shared);
     }
 
     #[test]
-    fn the_deepest_mount_holds_a_path() {
+    fn deepest_mount_holds_a_path() {
         let mounts = Mounts::parse(SAMPLE).unwrap();
         assert_eq!(mounts.holding(Path::new("/sys/fs/cgroup/cpu,cpuacct/x")).unwrap().id, 33);
         assert_eq!(mounts.holding(Path::new("/var/lib/docker")).unwrap().id, 20);
     }
 
     #[test]
-    fn what_was_mounted_over_is_not_seen() {
+    fn mount_below_a_later_mount_is_hidden() {
         let over = "60 20 0:44 / /sys/fs rw - tmpfs none rw\n";
         let mounts = Mounts::parse(&[SAMPLE, over.as_bytes()].concat()).unwrap();
         let cpu = mounts.0.iter().find(|mount| mount.id == 33).unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_is_an_error_and_not_an_empty_table() {
+    fn malformed_table_is_an_error() {
         assert!(Mounts::parse(b"not a mount table\n").is_err());
     }
 }

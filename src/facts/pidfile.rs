@@ -1,4 +1,4 @@
-//! Whom does a pid file name: the program that wrote it, another one of the same number, or nobody?
+//! Pid files, and whether the process that a pid file names can be the one that wrote it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,42 +7,42 @@ use crate::host::{HostResult, SystemReader};
 
 /// Clock ticks in a second, as /proc counts them on every Linux (`USER_HZ`).
 const TICKS: i64 = 100;
-/// A file is written a moment after its writer started, and clocks are corrected now and then.
+/// Seconds by which a process may seem to start after its own file was written: clocks are corrected now and then.
 const SLACK_SECONDS: i64 = 10;
 
-/// A pid file that is there.
+/// A pid file that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PidFile {
     /// Its path.
     pub path: PathBuf,
     /// What it holds.
     pub text: String,
-    /// Whom it names.
+    /// The process that it names.
     pub names: Named,
 }
 
-/// Whom it names.
+/// What a pid file names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
-    /// It holds no number.
+    /// It does not hold a number above 0.
     Nobody,
-    /// A number that no process here has.
+    /// A number that no process of this pid namespace has.
     Dead(i32),
     /// A process.
     Process {
-        /// Its number.
+        /// The process ID.
         pid: i32,
-        /// Its name (comm).
+        /// Its name (`comm`).
         name: String,
-        /// It has ended, and its parent has not taken notice yet: the number is still taken.
+        /// It ended and was not reaped yet, so that the number is still taken.
         zombie: bool,
-        /// It started after the file was written, so that the file means another.
+        /// It started after the file was written, so that the file names another process.
         later: bool,
     },
 }
 
 impl PidFile {
-    /// Reads it; `None` where there is none.
+    /// Reads the file at `path`; `None` where it does not exist.
     pub fn read(host: &dyn SystemReader, path: &Path) -> HostResult<Option<Self>> {
         let Some(text) = host.read_if_there(path)? else { return Ok(None) };
         let written = host.stat(path)?.mtime / 1_000_000_000;
@@ -54,7 +54,7 @@ impl PidFile {
     }
 }
 
-/// The process of that number, held against the time at which the file was written.
+/// The process of that number; `written` is the modification time of the file, in seconds since 1970.
 fn named(host: &dyn SystemReader, pid: i32, written: i64) -> HostResult<Named> {
     let Some(name) = name(host, pid)? else { return Ok(Named::Dead(pid)) };
     let process = process::find(host, pid);
@@ -70,7 +70,7 @@ fn named(host: &dyn SystemReader, pid: i32, written: i64) -> HostResult<Named> {
     })
 }
 
-/// The name of a process; `None` where there is no such process.
+/// The name (`comm`) of a process; `None` where the process does not exist.
 pub fn name(host: &dyn SystemReader, pid: i32) -> HostResult<Option<String>> {
     let comm = host.read_if_there(Path::new(&format!("/proc/{pid}/comm")));
     match comm {
@@ -80,7 +80,7 @@ pub fn name(host: &dyn SystemReader, pid: i32) -> HostResult<Option<String>> {
     }
 }
 
-/// When the machine was started, in seconds since 1970 (`btime` of proc_stat(5)).
+/// The time of the boot, in seconds since 1970 (`btime` of proc_stat(5)).
 fn boot(host: &dyn SystemReader) -> Option<i64> {
     let stat = host.read_text(Path::new("/proc/stat")).ok()?;
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::host::fake::Fake;
 
-    /// A machine that was started at 1000 s, with process 7, which started 500 s later.
+    /// A machine that booted at 1000 s, with process 7, which started 500 s later.
     fn world(name: &str, state: char) -> Fake {
         let stat = format!("7 ({name}) {state} 1 7 1 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 50000 0 0\n");
         Fake::new()
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_whom_it_names() {
+    fn named_process_is_told_by_number_state_and_start_time() {
         let process = |later, zombie| Named::Process { pid: 7, name: "sleep".into(), zombie, later };
         assert_eq!(names(world("sleep", 'S'), "7\n", 1200), process(true, false));
         assert_eq!(names(world("sleep", 'S'), "7", 9000), process(false, false));

@@ -1,7 +1,7 @@
-//! Which processes are there, and is one still the one that it was? Read from /proc.
+//! The processes in /proc.
 //!
-//! A process id comes back after a while, so a process is told by its id and its start time
-//! (`proc_pid_stat(5)`, field 22), in clock ticks since the boot.
+//! A process ID is used again after a while, so a process is identified by its ID and its start time
+//! (`proc_pid_stat(5)`, field 22).
 
 use std::path::Path;
 
@@ -12,31 +12,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::SystemReader;
 
-/// A process that is not mistaken for a later one of the same number.
+/// The identity of a process, which a later process with the same process ID does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
-    /// Its number.
+    /// The process ID.
     pub pid: i32,
-    /// When it started.
+    /// The start time, in clock ticks since the boot.
     pub start: u64,
 }
 
-/// What /proc says of a process.
+/// A process as /proc shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Which.
+    /// Its identity.
     pub id: ProcessId,
-    /// Its parent.
+    /// The process ID of its parent.
     pub parent: i32,
-    /// Its process group.
+    /// The ID of its process group.
     pub group: i32,
-    /// Ended, and not yet reaped.
+    /// It ended and was not reaped yet.
     pub zombie: bool,
     /// Its command line, joined by spaces.
     pub command: String,
 }
 
-/// The process of this number, if there is one.
+/// The process with this ID; `None` where it does not exist or cannot be read.
 pub fn find(host: &dyn SystemReader, pid: i32) -> Option<Process> {
     let stat = host.read_text(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
     let mut process = parse(pid, &stat)?;
@@ -46,7 +46,7 @@ pub fn find(host: &dyn SystemReader, pid: i32) -> Option<Process> {
     Some(process)
 }
 
-/// Every process.
+/// Every process that can be read.
 pub fn all(host: &dyn SystemReader) -> Vec<Process> {
     let names = host.list(Path::new("/proc")).unwrap_or_default();
     names.iter().filter_map(|name| find(host, name.parse().ok()?)).collect()
@@ -65,17 +65,17 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
 }
 
 impl ProcessId {
-    /// The process of this number, as it is now.
+    /// The identity of the process that has this ID now.
     pub fn of(host: &dyn SystemReader, pid: i32) -> Option<Self> {
         find(host, pid).map(|process| process.id)
     }
 
-    /// Whether it still runs; a zombie does not.
+    /// Whether the process still runs; a zombie does not.
     pub fn is_alive(self, host: &dyn SystemReader) -> bool {
         find(host, self.pid).is_some_and(|process| process.id == self && !process.zombie)
     }
 
-    /// Sends a signal, if it is still the same process.
+    /// Sends a signal to the process. `ESRCH` where it ended, even if another process has its ID now.
     pub fn signal(self, host: &dyn SystemReader, signal: Signal) -> Result<(), Errno> {
         if !self.is_alive(host) {
             return Err(Errno::ESRCH);
@@ -84,7 +84,7 @@ impl ProcessId {
     }
 }
 
-/// Everything that descends from a process, at any depth.
+/// The descendants of a process, at any depth.
 pub fn descendants(all: &[Process], ancestor: i32) -> Vec<&Process> {
     let mut found: Vec<&Process> = Vec::new();
     let mut fresh = vec![ancestor];
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_processes() {
+    fn processes_are_read() {
         let process = find(&world(), 7).unwrap();
         assert_eq!(process.id, ProcessId { pid: 7, start: 100 });
         assert_eq!((process.parent, process.command.as_str()), (1, "dockerd --debug"));
@@ -126,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn a_later_process_of_the_same_number_is_another() {
+    fn later_process_with_the_same_id_is_another_one() {
         assert!(ProcessId { pid: 7, start: 100 }.is_alive(&world()));
         assert!(!ProcessId { pid: 7, start: 99 }.is_alive(&world()));
-        assert!(!ProcessId { pid: 9, start: 102 }.is_alive(&world()), "a zombie");
+        assert!(!ProcessId { pid: 9, start: 102 }.is_alive(&world()), "a zombie is not alive");
         assert!(!ProcessId { pid: 10, start: 1 }.is_alive(&world()));
     }
 

@@ -1,7 +1,7 @@
-//! Where are the engine's programs, and what do they say of themselves?
+//! The programs of the engine: where they are, and their versions.
 //!
-//! dockerd starts its helpers by name through its own PATH, as Go's `exec.LookPath` does; docker-proxy and
-//! docker-init are looked for in libexec directories first, in newer versions.
+//! dockerd starts its helpers by name through its own PATH, as Go's `exec.LookPath` does; newer
+//! versions look for docker-proxy and docker-init in libexec directories first.
 
 use std::path::{Path, PathBuf};
 
@@ -21,32 +21,33 @@ const LIBEXEC: &[&str] = &[
     "/usr/libexec",
 ];
 
-/// Where a program was found.
+/// What the search for a program found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// It may be run.
+    /// An executable file.
     At(PathBuf),
-    /// A file of that name is there, without permission to run it; no other directory has it.
+    /// A file of that name without execute permission, and no executable one elsewhere.
     NotExecutable(PathBuf),
-    /// Nowhere.
+    /// Nothing.
     Nowhere,
 }
 
-/// The directories of PATH, which dockerd inherits from dindcheck.
+/// The absolute directories of PATH, which dockerd inherits from dindcheck.
 pub fn path_dirs(host: &dyn SystemReader) -> Vec<PathBuf> {
     let path = host.env("PATH").unwrap_or_default();
-    // Go refuses what it finds through a relative directory.
+    // Go refuses a program that it finds through a relative directory.
     path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect()
 }
 
-/// A helper of dockerd: in libexec directories first where the version does that, then in PATH.
+/// The directories in which dockerd looks for a helper: libexec directories first, where the version does that, then PATH.
 pub fn helper_dirs(host: &dyn SystemReader, name: &str, version: Version) -> Vec<PathBuf> {
     let since = if name == "docker-init" { Version::new(25, 0, 0) } else { Version::new(27, 0, 0) };
     let first = if version >= since { LIBEXEC } else { &[] };
     first.iter().map(PathBuf::from).chain(path_dirs(host)).collect()
 }
 
-/// Looks for a program by name, or at a path.
+/// Looks for a program by name in `dirs`, or at a path. A directory that is missing or not readable holds nothing; any
+/// other error is returned.
 pub fn find(host: &dyn SystemReader, name: &str, dirs: &[PathBuf]) -> HostResult<Place> {
     let candidates: Vec<PathBuf> =
         if name.contains('/') { vec![name.into()] } else { dirs.iter().map(|dir| dir.join(name)).collect() };
@@ -73,32 +74,32 @@ pub fn locate(host: &dyn SystemReader, name: &str) -> Option<PathBuf> {
     }
 }
 
-/// What came of asking a program for its version.
+/// What a program printed when it was asked for its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// It answered, with a version in it or not.
+    /// It ended well: the version in its output, if any, and the first line of it.
     Answered(Option<Version>, String),
-    /// It was not run: its headers say that it is a whole program for this machine.
+    /// It was not run; its headers are those of a whole program for this machine.
     Whole,
-    /// It could not be run, or ended badly; in words.
+    /// It could not be run, or failed: a message, and the error of the system call.
     Broken(String, Option<HostError>),
 }
 
-/// Asks a program that is there. `codes` are the exit codes of a good answer: the first docker-proxy knew no
-/// `--version`, and printed its usage with code 2.
+/// Runs a program to learn its version. `codes` are the exit codes of a success: old versions of docker-proxy do not
+/// know `--version` and print their usage with code 2.
 pub fn ask(host: &dyn SystemReader, path: &Path, args: &[&str], codes: &[i32]) -> Said {
     match host.ask(path, args) {
         Ok(ran) if codes.contains(&ran.code) => {
-            let words = if ran.stdout.trim().is_empty() { &ran.stderr } else { &ran.stdout };
-            Said::Answered(Version::find(words), first_line(words))
+            let output = if ran.stdout.trim().is_empty() { &ran.stderr } else { &ran.stdout };
+            Said::Answered(Version::find(output), first_line(output))
         }
         Ok(ran) => Said::Broken(ended(&ran), None),
         Err(error) => Said::Broken(refused(host, path, &error), Some(error)),
     }
 }
 
-/// Looks at a program instead of running it, for one whose version tells nothing; what is no plain program is
-/// run after all.
+/// Reads the headers of a program instead of running it, where its version does not matter. What the headers do not
+/// decide (a script) is run after all.
 pub fn inspect(host: &dyn SystemReader, path: &Path, args: &[&str], codes: &[i32]) -> Said {
     const NOEXEC: u64 = 8; // ST_NOEXEC of statvfs(3)
     if host.statfs(path).is_ok_and(|fs| fs.flags & NOEXEC != 0) {
@@ -112,22 +113,22 @@ pub fn inspect(host: &dyn SystemReader, path: &Path, args: &[&str], codes: &[i32
     }
 }
 
-/// How a program ended, with its first words.
+/// How a program ended, with the first line of its output.
 fn ended(ran: &Ran) -> String {
-    let words = if ran.stderr.trim().is_empty() { &ran.stdout } else { &ran.stderr };
+    let output = if ran.stderr.trim().is_empty() { &ran.stdout } else { &ran.stderr };
     let how = match ran.code {
         // 128 + signal, as a shell counts.
         129..=192 => format!("it was ended by signal {}", ran.code - 128),
-        // The dynamic loader's own exit code (glibc), with its words on stderr.
+        // 127 is also the exit code of the dynamic loader (glibc), with its message on stderr.
         code => format!("it ended with code {code}"),
     };
-    match first_line(words) {
+    match first_line(output) {
         line if line.is_empty() => how,
         line => format!("{how}: {line}"),
     }
 }
 
-/// Why the kernel would not run it.
+/// Why the kernel refused to run it.
 fn refused(host: &dyn SystemReader, path: &Path, error: &HostError) -> String {
     match error.errno() {
         Errno::ENOEXEC | Errno::ENOENT => match executable::look(host, path) {
@@ -142,23 +143,23 @@ fn refused(host: &dyn SystemReader, path: &Path, error: &HostError) -> String {
     }
 }
 
-/// The first line that says something, shortened.
-fn first_line(words: &str) -> String {
-    let line = words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+/// The first line that is not empty, shortened.
+fn first_line(output: &str) -> String {
+    let line = output.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     line.chars().take(160).collect()
 }
 
-/// The daemon's program and version.
+/// The program of the daemon and its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerd {
-    /// Where it is.
+    /// Where it was found.
     pub place: Place,
-    /// What it says; nothing where it was not found.
+    /// Its answer; `None` where it was not found.
     pub said: Option<Said>,
 }
 
 impl Dockerd {
-    /// Looks for the daemon, by name or path, and asks for its version.
+    /// Finds the daemon by name or path and runs it for its version.
     pub fn read(host: &dyn SystemReader, command: &str) -> HostResult<Self> {
         let place = find(host, command, &path_dirs(host))?;
         let said = match &place {
@@ -168,7 +169,7 @@ impl Dockerd {
         Ok(Self { place, said })
     }
 
-    /// Its version, where it told.
+    /// The version, where the daemon printed one.
     pub fn version(&self) -> Option<Version> {
         match &self.said {
             Some(Said::Answered(version, _)) => *version,
@@ -177,17 +178,17 @@ impl Dockerd {
     }
 }
 
-/// How most programs are asked.
+/// The arguments for the version of most programs.
 pub const VERSION: &[&str] = &["--version"];
-/// How the shim is asked.
+/// The arguments for the version of the shim.
 pub const SHIM_VERSION: &[&str] = &["-v"];
 
-/// What most steps will have to wait for, the slowest first: dockerd takes 30 ms of CPU before its `main`, and
-/// every step from `binaries` on needs its version.
+/// The programs that most steps wait for, the slowest first. dockerd takes 30 ms of CPU before its `main`, and every step
+/// from `binaries` on needs its version.
 const AHEAD: &[(&str, &[&str])] =
     &[("containerd-shim-runc-v2", SHIM_VERSION), ("runc", VERSION), ("iptables", VERSION)];
 
-/// Begins to ask, so that the answers are there by the time they are needed.
+/// Starts the programs that are needed later, so that their answers are ready by then.
 pub fn ask_ahead(host: &dyn SystemReader, dockerd: &str) {
     let dirs = path_dirs(host);
     let daemon = [(dockerd, VERSION)];
@@ -204,7 +205,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn searches_as_the_daemon_does() {
+    fn first_executable_in_path_is_found() {
         let host = Fake::new()
             .variable("PATH", "/a:relative::/b:/c")
             .file("/a/runc", "")
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn libexec_comes_first_only_in_newer_versions() {
+    fn libexec_is_searched_first_in_newer_versions() {
         let host = Fake::new().variable("PATH", "/usr/bin");
         let first = |name, major| helper_dirs(&host, name, Version::new(major, 1, 0))[0].clone();
         assert_eq!(first("docker-proxy", 26), Path::new("/usr/bin"));
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_apart_why_a_program_does_not_run() {
+    fn broken_program_is_reported_with_its_reason() {
         let broken = |errno| {
             let host = Fake::new().program("/x --version", 0, "").fails("run", "/x", errno, None);
             match ask(&host, Path::new("/x"), VERSION, &[0]) {

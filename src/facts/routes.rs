@@ -1,4 +1,4 @@
-//! Where does IPv4 go from here? /proc/net/route, parsed, and the resolvers of /etc/resolv.conf.
+//! IPv4 routes from /proc/net/route, and name servers from /etc/resolv.conf.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -8,34 +8,34 @@ use anyhow::Context;
 use super::ipv4::Net;
 use crate::host::SystemReader;
 
-/// Where the kernel tells it (net/ipv4/fib_trie.c, `fib_route_seq_show`).
+/// The main routing table (net/ipv4/fib_trie.c, `fib_route_seq_show`).
 const ROUTE: &str = "/proc/net/route";
 
 /// A route that is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Through which interface; `*` for a route that refuses.
+    /// The interface; `*` for a route that rejects.
     pub device: String,
-    /// To where.
+    /// The destination.
     pub to: Net,
-    /// By which router; `None` where the network is on the link.
+    /// The gateway; `None` where the destination is on the link.
     pub gateway: Option<Ipv4Addr>,
-    /// The smaller one wins.
+    /// The route with the smaller metric is preferred.
     pub metric: u32,
 }
 
-/// The main table.
+/// The routes of the main table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Routes(pub Vec<Route>);
 
 impl Routes {
-    /// Reads them; a kernel without IPv4 has no such file.
+    /// Reads them; none where the file is missing, as in a kernel without IPv4. An error where a row is malformed.
     pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         let text = host.read_if_there(Path::new(ROUTE))?.unwrap_or_default();
         Self::parse(&text).with_context(|| format!("{ROUTE} is not as expected"))
     }
 
-    /// Parses the text; its first line is a heading.
+    /// Parses the table; its first line is a heading.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let rows = text.lines().skip(1).filter(|line| !line.trim().is_empty());
         rows.map(|line| row(line).with_context(|| format!("`{}`", line.trim())))
@@ -44,12 +44,12 @@ impl Routes {
             .map(Self)
     }
 
-    /// Networks that are reached without a router.
+    /// The networks on the link, without the default route.
     pub fn on_link(&self) -> impl Iterator<Item = Net> {
         self.0.iter().filter(|route| route.gateway.is_none() && route.to.bits() > 0).map(|route| route.to)
     }
 
-    /// The default routes, the one that is used first.
+    /// The default routes, the preferred one first.
     pub fn defaults(&self) -> Vec<&Route> {
         let mut defaults: Vec<&Route> = self.0.iter().filter(|route| route.to.bits() == 0).collect();
         defaults.sort_by_key(|route| route.metric);
@@ -78,7 +78,7 @@ fn row(line: &str) -> anyhow::Result<Option<Route>> {
     }))
 }
 
-/// The addresses after `nameserver` (resolv.conf(5)); what is no address is left out, as libnetwork does.
+/// The addresses after `nameserver` (resolv.conf(5)). An invalid address is left out, as libnetwork does.
 pub fn nameservers(text: &str) -> Vec<IpAddr> {
     let servers = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -98,7 +98,7 @@ mod tests {
         eth9\t00000A0A\t00000000\t0000\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
 
     #[test]
-    fn reads_routes_that_are_up() {
+    fn routes_that_are_up_are_read() {
         let routes = Routes::parse(SAMPLE).unwrap();
         assert_eq!(routes.on_link().map(|net| net.to_string()).collect::<Vec<_>>(), ["172.17.0.0/16"]);
         let defaults = routes.defaults();
@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn no_route_is_no_error_and_junk_is() {
+    fn empty_table_is_no_route_and_malformed_row_an_error() {
         assert_eq!(Routes::parse("").unwrap(), Routes::default());
         assert!(Routes::parse("Iface\nnonsense\n").is_err());
         assert!(Routes::parse("Iface\neth0 zz 0 1 0 0 0 0 0 0 0\n").is_err());
     }
 
     #[test]
-    fn reads_resolvers() {
+    fn name_servers_are_read_without_zone() {
         let text =
             "# x\nsearch a\nnameserver 127.0.0.11\n nameserver fe80::1%eth0\nnameserver\nnameserver x\n";
         let expected: [IpAddr; 2] = ["127.0.0.11".parse().unwrap(), "fe80::1".parse().unwrap()];

@@ -1,4 +1,4 @@
-//! What may this process do? /proc/self/status, parsed (see proc_pid_status(5)).
+//! The privileges of this process, from /proc/self/status (proc_pid_status(5)).
 
 use std::path::Path;
 
@@ -7,41 +7,42 @@ use anyhow::Context;
 use super::caps::CapSet;
 use crate::host::SystemReader;
 
-/// Where the kernel tells it.
+/// The status file of this process.
 const STATUS: &str = "/proc/self/status";
 
 /// The system-call filter of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seccomp {
-    /// None; also where the kernel has no seccomp and says nothing.
+    /// None, or a kernel without seccomp, which has no such field.
     Off,
-    /// Only read, write and exit.
+    /// Strict mode: read, write and exit only.
     Strict,
-    /// A filter program.
+    /// A filter.
     Filter,
 }
 
-/// The part of it that decides about privileges.
+/// The fields that decide about privileges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
-    /// What counts now.
+    /// The effective set.
     pub effective: CapSet,
-    /// What no program started from here can exceed.
+    /// The bounding set, which no program that is started from here can exceed.
     pub bounding: CapSet,
-    /// Set-user-id programs and file capabilities give nothing. Kernels before 4.10 do not tell: false.
+    /// `NoNewPrivs`: set-user-ID programs and file capabilities have no effect. False on kernels before 4.10, which do not
+    /// show it.
     pub no_new_privs: bool,
-    /// The filter.
+    /// The seccomp mode.
     pub seccomp: Seccomp,
 }
 
 impl Status {
-    /// Reads it.
+    /// Reads /proc/self/status. An error where it cannot be read or a set is missing.
     pub fn read(host: &dyn SystemReader) -> anyhow::Result<Self> {
         Self::parse(&host.read_text(Path::new(STATUS))?)
             .with_context(|| format!("{STATUS} is not as expected"))
     }
 
-    /// Parses the text of a status file. Sets that are missing are an error, never an empty set.
+    /// Parses the text of a status file. A missing set is an error, never an empty set.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let field = |key: &str| {
             text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_a_status_file() {
+    fn status_file_is_parsed() {
         let text = "Name:\tsh\nCapInh:\t0\nCapEff:\t00000000a80425fb\nCapBnd:\t000001fffeffffff\n\
                     NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
         let status = Status::parse(text).unwrap();
@@ -78,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn an_old_kernel_says_less() {
+    fn missing_fields_of_an_old_kernel_are_off() {
         let status = Status::parse("CapEff:\t0000003fffffffff\nCapBnd:\t0000003fffffffff\n").unwrap();
         assert!(!status.no_new_privs);
         assert_eq!(status.seccomp, Seccomp::Off);
     }
 
     #[test]
-    fn sets_that_are_missing_are_no_empty_sets() {
+    fn missing_set_is_an_error() {
         for text in ["", "CapEff:\t\nCapBnd:\t0\n", "CapEff:\tzz\nCapBnd:\t0\n", "CapBnd:\t0\n"] {
             assert!(Status::parse(text).is_err(), "{text:?}");
         }

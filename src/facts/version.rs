@@ -1,23 +1,23 @@
-//! Which version is it? Three numbers, wherever they stand in a program's words.
+//! Version numbers, found in the output of programs.
 
 use std::fmt;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A version; what follows the three numbers (`+dfsg1`, `-rc.1`) is left out.
+/// A version; a suffix (`+dfsg1`, `-rc.1`) is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// Docker 28.
+    /// 28 of 28.5.2.
     pub major: u32,
-    /// Docker 28.5.
+    /// 5 of 28.5.2.
     pub minor: u32,
-    /// Docker 28.5.2.
+    /// 2 of 28.5.2; 0 where it is missing.
     pub patch: u32,
 }
 
 impl Version {
-    /// A version.
+    /// The version `major.minor.patch`.
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_version_in_what_each_program_says() {
+    fn version_is_found_in_the_output_of_each_program() {
         for (text, version) in [
             ("Docker version 20.10.24+dfsg1, build 5d6db84", Version::new(20, 10, 24)),
             ("Docker version 29.0.0-rc.1, build x", Version::new(29, 0, 0)),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_by_number_and_not_by_text() {
+    fn versions_are_ordered_by_number() {
         assert!(
             Version::new(1, 8, 10) > Version::new(1, 8, 9) && Version::new(9, 0, 0) < Version::new(10, 0, 0)
         );

@@ -1,5 +1,5 @@
-//! How is the real machine looked at and changed? The only file that calls the operating system for a check.
-#![allow(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
+//! The machine that this process runs on. Checks and repairs call the operating system only here.
+#![expect(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -11,27 +11,27 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
-use super::prefetch::{Asked, Begun, Question};
+use super::prefetch::{Answers, Query, RunningTrials};
 use super::spawn::run;
 use super::{
     FileKind, FsInfo, HostError, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter,
 };
 use crate::host::trial::{Trial, TrialReport};
 
-/// The most that is read of one file.
+/// The largest file that is read, in bytes; a larger one is an error.
 const MAX_FILE: u64 = 4 << 20;
-/// A trial that takes longer is given up.
+/// The deadline of a trial.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
 
 /// The machine this process runs on.
 #[derive(Debug, Clone)]
 pub struct Live {
-    /// This program, to start itself for a trial.
+    /// The dindcheck binary, which is started for a trial.
     exe: PathBuf,
-    /// What programs said of themselves.
-    asked: Arc<Asked>,
-    /// Trials that run already.
-    begun: Arc<Begun>,
+    /// The programs that were asked for their version.
+    answers: Arc<Answers>,
+    /// The trials that run already.
+    trials: Arc<RunningTrials>,
 }
 
 impl Default for Live {
@@ -41,17 +41,17 @@ impl Default for Live {
 }
 
 impl Live {
-    /// The machine, with the dindcheck binary to start for trials (for tests, whose own binary is another).
+    /// This machine, with the path of the dindcheck binary (tests run in another binary).
     pub fn with_exe(exe: impl Into<PathBuf>) -> Self {
-        Self { exe: exe.into(), asked: Arc::default(), begun: Arc::default() }
+        Self { exe: exe.into(), answers: Arc::default(), trials: Arc::default() }
     }
 }
 
 impl Live {
-    /// A question to the file that is at this path now.
-    fn question(&self, program: &Path, args: &[&str]) -> HostResult<Question> {
+    /// A query of the file that is at this path now.
+    fn query(&self, program: &Path, args: &[&str]) -> HostResult<Query> {
         let file = self.stat(program)?;
-        Ok(Question {
+        Ok(Query {
             program: program.to_owned(),
             args: args.iter().map(ToString::to_string).collect(),
             file: (file.dev, file.ino, file.size, file.mtime),
@@ -59,7 +59,7 @@ impl Live {
     }
 }
 
-/// The path of an operation, as its error names it.
+/// Makes the error of an operation on a path.
 fn on<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> HostError + 'p {
     move |error| HostError::io(op, path, &error)
 }
@@ -73,7 +73,10 @@ impl SystemReader for Live {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(on("open", path))?;
-        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(on("read", path))?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(on("read", path))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(HostError::new("read", path, Errno::EFBIG));
+        }
         Ok(bytes)
     }
 
@@ -133,12 +136,12 @@ impl SystemReader for Live {
     }
 
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
-        self.asked.ask(&self.question(program, args)?)
+        self.answers.get(&self.query(program, args)?)
     }
 
     fn ask_ahead(&self, program: &Path, args: &[&str]) {
-        if let Ok(question) = self.question(program, args) {
-            self.asked.begin(question);
+        if let Ok(query) = self.query(program, args) {
+            self.answers.start(query);
         }
     }
 
@@ -150,7 +153,7 @@ impl SystemReader for Live {
             connect(client.as_raw_fd(), &address)
         });
         match connected {
-            // Somebody listens and is too busy to accept: a plain connect(2) would wait for that.
+            // The backlog of a listening socket is full: a blocking connect(2) would wait.
             Ok(()) | Err(Errno::EAGAIN) => Ok(()),
             Err(errno) => Err(HostError::new("connect to", socket, errno)),
         }
@@ -167,23 +170,23 @@ impl SystemReader for Live {
     }
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
-        // What failed ahead of need may have been for want of a process or thread at that moment.
-        self.begun.take(trial).map_or_else(|| try_out(&self.exe, trial), Ok)
+        // A trial that failed in the background may have lacked a process or thread at that moment: it is tried again.
+        self.trials.take(trial).map_or_else(|| run_trial(&self.exe, trial), Ok)
     }
 
     fn trial_ahead(&self, trial: &Trial) {
-        let (exe, asked) = (self.exe.clone(), trial.clone());
-        // Where no thread can be started, the trial waits until it is needed.
-        if let Ok(running) = std::thread::Builder::new().spawn(move || try_out(&exe, &asked)) {
-            self.begun.put(trial, running);
+        let (exe, request) = (self.exe.clone(), trial.clone());
+        // Where no thread can be started, the trial runs when it is needed.
+        if let Ok(running) = std::thread::Builder::new().spawn(move || run_trial(&exe, &request)) {
+            self.trials.put(trial, running);
         }
     }
 }
 
-/// Tries it in a child, and removes what outlives that.
-fn try_out(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
-    let asked = serde_json::to_string(trial).unwrap_or_default();
-    let ran = run(exe, &["__trial", &asked], &[], TRIAL_DEADLINE);
+/// Performs a trial in a child process, and removes what outlives the child.
+fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
+    let request = serde_json::to_string(trial).unwrap_or_default();
+    let ran = run(exe, &["__trial", &request], &[], TRIAL_DEADLINE);
     if let Some(path) = trial.cleanup_path() {
         match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -193,10 +196,10 @@ fn try_out(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
         }
     }
     serde_json::from_str(&ran?.stdout)
-        .map_err(|_| HostError::new("understand the trial of", exe, Errno::EPROTO))
+        .map_err(|_| HostError::new("parse the trial report of", exe, Errno::EPROTO))
 }
 
-/// What a check needs of a file's metadata.
+/// The metadata of a file.
 fn stat(meta: &std::fs::Metadata) -> Stat {
     let kind = meta.file_type();
     let kind = match kind {
@@ -224,7 +227,7 @@ fn stat(meta: &std::fs::Metadata) -> Stat {
 impl SystemWriter for Live {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
         let op = match (&call.fstype, MsFlags::from_bits_truncate(call.flags)) {
-            (Some(kind), _) => format!("mount {kind} on"),
+            (Some(fstype), _) => format!("mount {fstype} on"),
             (None, flags) if flags.contains(MsFlags::MS_REMOUNT) => "remount".to_owned(),
             (None, _) => format!("bind {} to", call.source.as_deref().unwrap_or_default()),
         };
@@ -284,5 +287,21 @@ impl SystemWriter for Live {
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
         run(program, args, &[], within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_beyond_the_limit_is_an_error_and_its_head_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(MAX_FILE).unwrap();
+        let host = Live::default();
+        assert_eq!(host.read(file.path()).unwrap().len() as u64, MAX_FILE);
+        file.as_file().set_len(MAX_FILE + 1).unwrap();
+        assert_eq!(host.read(file.path()).unwrap_err().errno(), Errno::EFBIG);
+        assert_eq!(host.read_head(file.path(), 7).unwrap().len(), 7);
     }
 }

@@ -1,8 +1,7 @@
-//! How does dindcheck see the machine? Through this door alone.
+//! The interface to the machine: [`SystemReader`] reads, [`SystemWriter`] changes.
 //!
-//! [`SystemReader`] only looks. What changes the machine is [`SystemWriter`], which only a repair's
-//! [`RepairLog`](crate::repair_log::RepairLog) hold. Every answer can be written down, so that a run can be recorded and
-//! its environment phase played back elsewhere. Errors carry operation, path and errno.
+//! Only a repair changes the machine, through its [`RepairLog`](crate::repair_log::RepairLog). Every answer can be recorded,
+//! so that the environment phase of a run can be replayed elsewhere. Errors carry operation, path and errno.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,18 +20,23 @@ pub mod recording;
 mod spawn;
 pub mod trial;
 
-/// A program that is asked for its version and does not answer in this time hangs.
+/// The deadline of a program that is run for its version.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// An operation on the machine that did not succeed.
+/// An operation on the machine that failed, as the system call reported it.
+///
+/// Its message is `OP PATH: DESCRIPTION (ERRNO)`: `read /etc/hosts: Permission denied (EACCES)`. Callers match on
+/// [`HostError::errno`], never on the message. A few errors have no system call behind them; their errno is chosen here:
+/// `ETIMEDOUT` where a deadline passed, `EFBIG` where a limit on size was exceeded, `EPROTO` where an answer has the wrong
+/// form, `ENODATA` where a recording has no answer, and `EIO` where a result is wrong without an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{op} {}: {} ({})", path.display(), Errno::from_raw(*errno).desc(), errno_name(*errno))]
 pub struct HostError {
-    /// What was tried: `read`, `mount tmpfs on`, `run`.
+    /// The operation: `read`, `mount tmpfs on`, `run`.
     pub op: String,
-    /// On what.
+    /// The path, program, interface or address of the operation.
     pub path: PathBuf,
-    /// The kernel's answer, by number (see errno(3)).
+    /// The errno as a number (errno(3)).
     pub errno: i32,
 }
 
@@ -47,8 +51,8 @@ impl HostError {
         Self { op: op.into(), path: path.into(), errno: error.raw_os_error().unwrap_or(Errno::EIO as i32) }
     }
 
-    /// The same for what has a deadline: one that passed is `ETIMEDOUT`, for which std has no errno (`TimedOut`) or `EAGAIN`
-    /// (the timeout of a socket).
+    /// The same for an operation with a deadline. A deadline that passed is `ETIMEDOUT`; std reports it without an errno
+    /// (`TimedOut`), or as `EAGAIN` (the timeout of a socket).
     pub fn timed(op: impl Into<String>, path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => {
@@ -58,7 +62,7 @@ impl HostError {
         }
     }
 
-    /// The errno, to match on.
+    /// The errno.
     pub fn errno(&self) -> Errno {
         Errno::from_raw(self.errno)
     }
@@ -77,7 +81,7 @@ fn errno_name(errno: i32) -> String {
 /// The result of an operation on the machine.
 pub type HostResult<T> = Result<T, HostError>;
 
-/// What a path is.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {
@@ -85,7 +89,7 @@ pub enum FileKind {
     File,
     /// A directory.
     Dir,
-    /// A symbolic link (only where links are not followed).
+    /// A symbolic link, which only lstat(2) reports.
     Link,
     /// A unix socket.
     Socket,
@@ -97,76 +101,89 @@ pub enum FileKind {
     Fifo,
 }
 
-/// What stat(2) says, as far as a check needs it.
+/// The fields of stat(2) that checks need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
-    /// What it is.
+    /// The type.
     pub kind: FileKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
-    /// Owner.
+    /// The owner.
     pub uid: u32,
-    /// Group.
+    /// The group.
     pub gid: u32,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The device it lies on.
+    /// The device that holds it.
     pub dev: u64,
-    /// Its number there.
+    /// The inode number on that device.
     pub ino: u64,
-    /// The device it is, for a device node.
+    /// The device number of a device node.
     pub rdev: u64,
-    /// Its last change of content, in nanoseconds since 1970.
+    /// The time of the last modification, in nanoseconds since 1970.
     pub mtime: i64,
 }
 
-/// What statfs(2) says of the file system that holds a path.
+/// The fields of statfs(2) that checks need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FsInfo {
-    /// The magic number of the file system (see statfs(2)).
+    /// The magic number of the file system (statfs(2)).
     pub magic: i64,
-    /// Bytes in all.
+    /// The size in bytes.
     pub size: u64,
-    /// Bytes free for root; an ordinary user may have fewer.
+    /// Free bytes for root; an ordinary user may have fewer.
     pub free: u64,
-    /// Inodes in all; 0 where the file system has no fixed number.
+    /// The number of inodes; 0 where it is not fixed.
     pub inodes: u64,
-    /// Inodes free.
+    /// Free inodes.
     pub inodes_free: u64,
     /// Mount flags (`ST_RDONLY`, `ST_NOEXEC`, ...), see statvfs(3).
     pub flags: u64,
 }
 
-/// A program that was run to its end.
+/// The result of a program that ended before its deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ran {
-    /// Exit code, or 128 + the signal's number.
+    /// The exit code, or 128 + the number of the signal that ended it.
     pub code: i32,
-    /// What it printed, at most 64 KiB.
+    /// What it wrote to its standard output, at most the first 64 KiB, with U+FFFD for what is not UTF-8.
     pub stdout: String,
-    /// What it complained, at most 64 KiB.
+    /// What it wrote to its standard error, in the same way.
     pub stderr: String,
+    /// Whether more than 64 KiB were written to either, so that the end is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+impl Ran {
+    /// The standard output where all of it was kept; `EFBIG` where its end is missing.
+    pub fn whole_stdout(&self, program: &Path) -> HostResult<&str> {
+        if self.truncated {
+            return Err(HostError::new("read the whole output of", program, Errno::EFBIG));
+        }
+        Ok(&self.stdout)
+    }
 }
 
 /// The ids of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Effective user.
+    /// The effective user ID.
     pub euid: u32,
-    /// This process.
+    /// The process ID.
     pub pid: i32,
 }
 
-/// The machine this program was built for, and so this one (`e_machine` of elf(5)).
+/// `e_machine` (elf(5)) of the machine that this program is built for and runs on.
 pub const fn own_machine() -> u16 {
     if cfg!(target_arch = "aarch64") { 183 } else { 62 }
 }
 
-/// Looking at the machine. Nothing here changes it.
+/// Reads the machine. No method changes it.
 pub trait SystemReader {
-    /// The whole file, at most 4 MiB of it.
+    /// The whole file; `EFBIG` where it has more than 4 MiB.
     fn read(&self, path: &Path) -> HostResult<Vec<u8>>;
-    /// The first bytes of a file.
+    /// The first `most` bytes of a file, or fewer where it is shorter.
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
         let mut bytes = self.read(path)?;
         bytes.truncate(most);
@@ -182,27 +199,27 @@ pub trait SystemReader {
     fn read_link(&self, path: &Path) -> HostResult<PathBuf>;
     /// statfs(2).
     fn statfs(&self, path: &Path) -> HostResult<FsInfo>;
-    /// Who is asking.
+    /// The ids of this process.
     fn identity(&self) -> Identity;
     /// A variable of the environment; `None` where it is not set or not UTF-8.
     fn env(&self, name: &str) -> Option<String>;
-    /// Runs a program that only looks, and ends it at the deadline (`ETIMEDOUT`).
+    /// Runs a program that changes nothing, and kills it at the deadline (`ETIMEDOUT`).
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
-    /// What a program says of itself (`--version`). It is run once for a file: the answer is kept as long as
-    /// the file stays the same one, unlike that of [`SystemReader::run`].
+    /// Runs a program for something that depends only on its file (`--version`). Unlike with [`SystemReader::run`], the
+    /// result is kept until the file changes.
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
         self.run(program, args, ASK_DEADLINE)
     }
-    /// Begins to ask, so that the answer is there by the time it is needed. A door may leave it.
+    /// Starts [`SystemReader::ask`] in the background, so that the answer is ready when it is needed. It may do nothing.
     fn ask_ahead(&self, _program: &Path, _args: &[&str]) {}
-    /// Whether something accepts connections on a unix socket (`ECONNREFUSED`: nobody does).
+    /// Connects to a unix socket and closes the connection. `ECONNREFUSED` where nothing listens.
     fn connect(&self, socket: &Path) -> HostResult<()>;
-    /// Whether somebody holds a flock(2) on a file, in whatever namespace: a database in use.
+    /// Whether a process of any namespace holds a flock(2) on a file.
     fn is_locked(&self, path: &Path) -> HostResult<bool>;
-    /// What can only be learned by trying, tried in a child with namespaces of its own.
+    /// Performs a trial in a child process with namespaces of its own.
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport>;
-    /// Begins a trial that will be asked for soon; the next [`SystemReader::trial`] of it takes the result, once. Only
-    /// where nothing is changed in between. A door may leave it.
+    /// Starts a trial in the background; the next [`SystemReader::trial`] of the same kind takes its result, once. Nothing
+    /// may be changed in between. It may do nothing.
     fn trial_ahead(&self, _trial: &Trial) {}
 
     /// The file as text, with U+FFFD for what is not UTF-8.
@@ -215,7 +232,7 @@ pub trait SystemReader {
         Ok(self.read_text(path)?.lines().next().unwrap_or_default().trim().to_owned())
     }
 
-    /// `Some` where the file is there, `None` where it is not; any other error stays one.
+    /// The file as text; `None` where it does not exist. Any other error is returned.
     fn read_if_there(&self, path: &Path) -> HostResult<Option<String>> {
         match self.read_text(path) {
             Ok(text) => Ok(Some(text)),
@@ -224,7 +241,7 @@ pub trait SystemReader {
         }
     }
 
-    /// Whether a path is there; any error but its absence stays one.
+    /// Whether a path exists. Any error but its absence is returned.
     fn exists(&self, path: &Path) -> HostResult<bool> {
         match self.stat(path) {
             Ok(_) => Ok(true),
@@ -237,9 +254,9 @@ pub trait SystemReader {
 /// The arguments of one mount(2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountCall {
-    /// Device, directory to bind, or a word.
+    /// The device, the directory to bind, or any text.
     pub source: Option<String>,
-    /// Where.
+    /// The mount point.
     pub target: PathBuf,
     /// File system type; `None` for bind and remount.
     pub fstype: Option<String>,
@@ -249,17 +266,17 @@ pub struct MountCall {
     pub data: Option<String>,
 }
 
-/// Changing the machine. Each call is one system call.
+/// Changes the machine. Each method makes one system call.
 pub trait SystemWriter {
     /// mount(2).
     fn mount(&self, call: &MountCall) -> HostResult<()>;
-    /// umount2(2) with `MNT_DETACH`: gone from the tree at once, busy or not.
+    /// umount2(2) with `MNT_DETACH`, which succeeds on a busy mount.
     fn unmount(&self, path: &Path) -> HostResult<()>;
     /// mkdir(2), mode 0755.
     fn create_dir(&self, path: &Path) -> HostResult<()>;
     /// rmdir(2): only an empty directory (a cgroup: one without children and processes).
     fn remove_dir(&self, path: &Path) -> HostResult<()>;
-    /// One write(2) of the whole value, as kernel files want it; an existing ordinary file is truncated.
+    /// Writes the whole value by one write(2), as kernel files need it; an existing regular file is truncated.
     fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()>;
     /// unlink(2).
     fn remove_file(&self, path: &Path) -> HostResult<()>;
@@ -267,9 +284,9 @@ pub trait SystemWriter {
     fn symlink(&self, target: &Path, link: &Path) -> HostResult<()>;
     /// mknod(2) of a character device.
     fn make_char_device(&self, path: &Path, mode: u32, major: u32, minor: u32) -> HostResult<()>;
-    /// Asks for the index of an interface of that name, for which the kernel looks for a module (`SIOCGIFINDEX`).
-    /// Whether there was one only shows afterwards: that there is no such interface is no error.
+    /// Asks for the index of an interface of that name (`SIOCGIFINDEX`), for which the kernel requests a module. Succeeds
+    /// whether or not a module was loaded.
     fn request_module(&self, name: &str) -> HostResult<()>;
-    /// Runs a program that changes something (modprobe), and ends it at the deadline.
+    /// Runs a program that changes something (modprobe), and kills it at the deadline (`ETIMEDOUT`).
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
 }

@@ -1,7 +1,7 @@
-//! What is asked ahead of need, on threads of its own: what programs say of themselves, and trials.
+//! Runs programs and trials in the background before their results are needed.
 //!
-//! `dockerd --version` takes some 30 ms of CPU before `main`: time in which the first steps run. An answer
-//! belongs to a file and not to a path, so that a program which a repair replaced is asked anew.
+//! `dockerd --version` takes 30 ms of CPU before its `main`, during which the first steps run. An answer belongs to a file
+//! and not to a path, so that a program that a repair replaced is run again.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use super::{ASK_DEADLINE, HostResult, Ran, spawn};
 use crate::host::trial::{Trial, TrialReport};
 
-/// What is asked of which file.
+/// A program, its arguments, and the identity of its file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Question {
-    /// The path it is run by.
+pub(super) struct Query {
+    /// The path by which it is run.
     pub(super) program: PathBuf,
     /// Its arguments.
     pub(super) args: Vec<String>,
@@ -23,68 +23,68 @@ pub(super) struct Question {
     pub(super) file: (u64, u64, u64, i64),
 }
 
-/// Every question so far.
+/// The answers of programs so far.
 #[derive(Debug, Default)]
-pub(super) struct Asked(Mutex<HashMap<Question, Answer>>);
+pub(super) struct Answers(Mutex<HashMap<Query, Answer>>);
 
-/// What became of a question.
+/// The state of an answer.
 #[derive(Debug)]
 enum Answer {
-    Awaited(JoinHandle<HostResult<Ran>>),
+    Pending(JoinHandle<HostResult<Ran>>),
     Known(Ran),
 }
 
-impl Asked {
-    /// Starts the program, unless it was asked already.
-    pub(super) fn begin(&self, question: Question) {
+impl Answers {
+    /// Starts the program, unless it was started already.
+    pub(super) fn start(&self, query: Query) {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = question.clone();
-        if let Entry::Vacant(free) = answers.entry(question) {
-            // Where no thread can be started, the question waits until its answer is needed.
-            if let Ok(running) = std::thread::Builder::new().spawn(move || put(&asked)) {
-                free.insert(Answer::Awaited(running));
+        let query_copy = query.clone();
+        if let Entry::Vacant(free) = answers.entry(query) {
+            // Where no thread can be started, the program is run when its answer is needed.
+            if let Ok(running) = std::thread::Builder::new().spawn(move || run(&query_copy)) {
+                free.insert(Answer::Pending(running));
             }
         }
     }
 
-    /// The answer, waited for where it is not there yet.
-    pub(super) fn ask(&self, question: &Question) -> HostResult<Ran> {
-        self.begin(question.clone());
+    /// The answer; waits for it where it is pending.
+    pub(super) fn get(&self, query: &Query) -> HostResult<Ran> {
+        self.start(query.clone());
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = match answers.remove(question) {
-            // What failed ahead of need may have been repaired meanwhile.
-            Some(Answer::Awaited(running)) => running.join().ok().and_then(Result::ok),
+        let answer = match answers.remove(query) {
+            // A program that failed in the background may have been repaired meanwhile: it is run again.
+            Some(Answer::Pending(running)) => running.join().ok().and_then(Result::ok),
             Some(Answer::Known(answer)) => Some(answer),
             None => None,
         };
-        let answer = answer.map_or_else(|| put(question), Ok)?;
-        answers.insert(question.clone(), Answer::Known(answer.clone()));
+        let answer = answer.map_or_else(|| run(query), Ok)?;
+        answers.insert(query.clone(), Answer::Known(answer.clone()));
         Ok(answer)
     }
 }
 
-/// Trials that were begun.
+/// The trials that run in the background.
 #[derive(Debug, Default)]
-pub(super) struct Begun(Mutex<Vec<(Trial, JoinHandle<HostResult<TrialReport>>)>>);
+pub(super) struct RunningTrials(Mutex<Vec<(Trial, JoinHandle<HostResult<TrialReport>>)>>);
 
-impl Begun {
-    /// Keeps a trial that runs.
+impl RunningTrials {
+    /// Adds a trial that runs.
     pub(super) fn put(&self, trial: &Trial, running: JoinHandle<HostResult<TrialReport>>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((trial.clone(), running));
     }
 
-    /// The result of a trial that was begun and came to an end, waited for; the next one is tried anew.
+    /// Waits for a trial that was started and takes its result; `None` where there is none, or where it failed.
     pub(super) fn take(&self, trial: &Trial) -> Option<TrialReport> {
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = begun.iter().position(|(other, _)| other == trial)?;
-        let (_, running) = begun.swap_remove(at);
-        drop(begun);
+        let mut trials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = trials.iter().position(|(other, _)| other == trial)?;
+        let (_, running) = trials.swap_remove(at);
+        drop(trials);
         running.join().ok().and_then(Result::ok)
     }
 }
 
-/// Nothing that was started outlives the door, and what a trial leaves is removed by its thread.
-impl Drop for Begun {
+/// Waits for every trial, so that none outlives the program. The thread of a trial removes what it leaves.
+impl Drop for RunningTrials {
     fn drop(&mut self) {
         for (_, running) in self.0.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = running.join();
@@ -92,21 +92,21 @@ impl Drop for Begun {
     }
 }
 
-/// Nothing that was started outlives the door.
-impl Drop for Asked {
+/// Waits for every program, so that none outlives dindcheck.
+impl Drop for Answers {
     fn drop(&mut self) {
         let answers = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (_, answer) in answers.drain() {
-            if let Answer::Awaited(running) = answer {
+            if let Answer::Pending(running) = answer {
                 let _ = running.join();
             }
         }
     }
 }
 
-/// Runs the program. Engines are written in Go, whose collector only costs time in a process that ends at
-/// once (a quarter of it for `dockerd --version`).
-fn put(question: &Question) -> HostResult<Ran> {
-    let args: Vec<&str> = question.args.iter().map(String::as_str).collect();
-    spawn::run(&question.program, &args, &[("GOGC", "off")], ASK_DEADLINE)
+/// Runs the program. Engines are written in Go; in a process that ends at once its garbage collector only costs time, a
+/// quarter of it for `dockerd --version`.
+fn run(query: &Query) -> HostResult<Ran> {
+    let args: Vec<&str> = query.args.iter().map(String::as_str).collect();
+    spawn::run(&query.program, &args, &[("GOGC", "off")], ASK_DEADLINE)
 }

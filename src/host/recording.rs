@@ -1,8 +1,7 @@
-//! What did the checks of a run see? The file of `--record`: every question at the door, and its answers in order.
+//! The file of `--record`: every question of a run to [`SystemReader`](super::SystemReader), and its answers in order.
 //!
-//! A repair comes between two looks, so that a question has a sequence of answers. Secrets are left out before
-//! anything is kept: values of the environment other than a short list, passwords in addresses, keys and
-//! certificates, arguments of other programs.
+//! A question has a sequence of answers, since a repair may change them. Secrets are removed before an answer is stored:
+//! environment variables other than a short list, passwords in URLs, keys and certificates, arguments of other programs.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,10 +13,10 @@ use serde_json::Value;
 
 use super::Identity;
 
-/// The format of the file.
+/// The version of the file format.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What is kept of the environment: variables that dockerd or dindcheck obey, none of them a secret.
+/// The variables whose values are stored: those that dockerd or dindcheck obey and that hold no secrets.
 const KEPT_VARIABLES: &[&str] = &[
     "PATH",
     "HOME",
@@ -40,14 +39,14 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_RUNTIME_DIR",
     "container",
 ];
-/// What stands for a value that was left out.
+/// The text that replaces a secret.
 const WITHHELD: &str = "withheld";
 
-/// A run, as its checks saw the machine.
+/// The answers of the machine during a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
-    /// The format.
+    /// The version of the file format.
     pub schema_version: u32,
     /// The version of dindcheck.
     pub tool: String,
@@ -56,10 +55,10 @@ pub struct Recording {
     /// The ids of the environment steps of that dindcheck: a replay skips the steps that are newer.
     #[serde(default = "steps_of_0_1_0")]
     pub steps: Vec<String>,
-    /// What was typed, as the layer that plans wrote it down.
+    /// The command line, in the form of the layer that plans.
     #[serde(rename = "wishes")]
     pub request: Value,
-    /// Who asked.
+    /// The ids of the process that ran.
     pub identity: Identity,
     /// The answers to each question, in order; the last one stands for all that follow.
     pub answers: BTreeMap<String, Vec<Value>>,
@@ -83,7 +82,8 @@ fn steps_of_0_1_0() -> Vec<String> {
 }
 
 impl Recording {
-    /// One without answers yet.
+    /// A recording of these answers. Equal answers to one question are stored once, and passwords in the request are
+    /// covered.
     pub fn new(
         run: &str,
         steps: &[&str],
@@ -92,7 +92,7 @@ impl Recording {
         mut answers: BTreeMap<String, Vec<Value>>,
     ) -> Self {
         for sequence in answers.values_mut() {
-            // Most answers never change.
+            // Most answers do not change.
             if sequence.iter().all(|answer| Some(answer) == sequence.first()) {
                 sequence.truncate(1);
             }
@@ -111,16 +111,16 @@ impl Recording {
         }
     }
 
-    /// Reads the text of a file.
+    /// Parses the text of a file. An error where it is not a recording, or one of another format.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let json: Value = serde_json::from_str(text).context("it is no recording of dindcheck")?;
+        let json: Value = serde_json::from_str(text).context("it is not a recording of dindcheck")?;
         let version = json.get("schema_version").and_then(Value::as_u64);
         ensure!(
             version == Some(SCHEMA_VERSION.into()),
             "it is a recording of another kind (schema_version {}, and this dindcheck plays {SCHEMA_VERSION})",
             version.map_or_else(|| "missing".to_owned(), |version| version.to_string())
         );
-        serde_json::from_value(json).context("it is no recording of dindcheck")
+        serde_json::from_value(json).context("it is not a recording of dindcheck")
     }
 }
 
@@ -134,15 +134,15 @@ fn cover_passwords(value: &mut Value) {
     }
 }
 
-/// The value of a variable, as far as it is kept.
+/// The value of a variable without secrets.
 pub(super) fn variable(name: &str, value: String) -> String {
     if KEPT_VARIABLES.contains(&name) { value } else { WITHHELD.to_owned() }
 }
 
-/// The content of a file, as far as it is kept.
+/// The content of a file without secrets.
 pub(super) fn content(path: &str, bytes: &[u8]) -> Vec<u8> {
     if path.starts_with("/proc/") && path.ends_with("/cmdline") {
-        // The program is of use, its arguments are its own.
+        // The program is of use, and its arguments may hold secrets.
         return bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
     }
     if path.starts_with("/proc/") && path.ends_with("/environ") {
@@ -155,8 +155,7 @@ pub(super) fn content(path: &str, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A text in which the user and the password of every address are covered, letter by letter: a place in a file
-/// stays that place.
+/// Covers the user and the password of every URL, letter by letter, so that line and column numbers stay the same.
 pub(super) fn without_passwords(text: &str) -> String {
     static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^/\s"'@]+@"#).ok());
     let cover = |found: &regex::Captures<'_>| {
@@ -200,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_left_out_and_places_stay() {
+    fn secrets_are_covered_and_columns_stay() {
         let kept = |path: &str, text: &str| String::from_utf8(content(path, text.as_bytes())).unwrap();
         let json = r#"{"http-proxy": "http://sam:p%40ss@proxy:3128", "mtu": 1}"#;
         let covered = kept("/etc/docker/daemon.json", json);
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_variables_keep_their_values() {
+    fn unknown_variable_is_withheld() {
         assert_eq!(variable("DOCKER_DRIVER", "vfs".into()), "vfs");
         assert_eq!(variable("GITHUB_TOKEN", "ghp_1".into()), WITHHELD);
         assert_eq!(variable("HTTP_PROXY", "http://a:b@c".into()), WITHHELD);
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused() {
+    fn file_of_another_format_is_refused() {
         assert!(Recording::parse("{}").unwrap_err().to_string().contains("another kind"));
         assert!(Recording::parse("nothing").is_err());
         assert!(Recording::parse(r#"{"schema_version": 99}"#).unwrap_err().to_string().contains("99"));

@@ -1,4 +1,4 @@
-//! What a step asks to have tried, and what came of it; `crate::trial` performs it in a child process.
+//! Requests and reports of trials, which `crate::trial` performs in a child process.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -7,37 +7,36 @@ use serde::{Deserialize, Serialize};
 
 use super::HostError;
 
-/// Something to try. Paths are those of the asking process.
+/// A trial. Paths are those of the process that requests it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "try", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Trial {
-    /// Nothing but the namespaces themselves: may this process make them?
+    /// Whether this process may create namespaces.
     Namespaces,
-    /// The calls that runc makes for every container: do a system-call filter and a security module let them
-    /// through?
+    /// Whether seccomp and security modules permit the system calls that runc makes for every container.
     ContainerCalls,
-    /// Whether the kernel knows a file system, once it was asked for it: that may load its module.
+    /// Whether the kernel knows a file system. Asking may load its module.
     Filesystem {
-        /// Its type.
+        /// The type of the file system.
         name: String,
     },
     /// The interfaces and firewall rules of a Docker network.
     Network(NetworkRequest),
-    /// What this container itself reaches, for what an inner one does not. Nothing is changed by it.
+    /// What this container itself can connect to, to compare with an inner one. It changes nothing.
     Reach(ReachRequest),
     /// A file system below a directory: new files, and an overlay on them.
     Storage {
-        /// A directory that is not there yet. It is made for the trial and removed after it.
+        /// A directory that does not exist. It is created for the trial and removed afterwards.
         dir: PathBuf,
-        /// Whether overlay is tried, too.
+        /// Whether overlay is tried as well.
         overlay: bool,
-        /// With the mount option that overlay needs in a user namespace.
+        /// Whether overlay is mounted with `userxattr`, which it needs in a user namespace.
         userxattr: bool,
     },
 }
 
 impl Trial {
-    /// What outlives the namespaces of the child, and so is removed by the asking process.
+    /// The directory that outlives the namespaces of the child; the process that requested the trial removes it.
     pub fn cleanup_path(&self) -> Option<&Path> {
         match self {
             Self::Storage { dir, .. } => Some(dir),
@@ -46,26 +45,26 @@ impl Trial {
     }
 }
 
-/// What came of a trial: each attempt in order. The first failed one usually ends it.
+/// The attempts of a trial in order. The first failed one usually ends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrialReport {
-    /// What was tried, in order.
+    /// The attempts, in order.
     pub attempts: Vec<Attempt>,
 }
 
-/// One thing that was tried.
+/// One attempt of a trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// A short stable name that a step looks up: `mount`, `whiteout`, `veth`.
+    /// A short name by which a step finds it: `mount`, `whiteout`, `veth`.
     pub name: String,
-    /// What the kernel, or a program, said against it.
+    /// The error of the kernel or of a program; `None` where it succeeded.
     pub error: Option<HostError>,
-    /// The words of a program that was run, or a value that was read.
+    /// The message of a program that was run, or a value that was read.
     pub detail: Option<String>,
 }
 
 impl TrialReport {
-    /// Writes down what came of an attempt; true where it succeeded.
+    /// Adds the result of an attempt. Returns whether it succeeded.
     pub fn attempt(&mut self, name: &str, result: Result<(), HostError>) -> bool {
         let error = result.err();
         let good = error.is_none();
@@ -73,14 +72,14 @@ impl TrialReport {
         good
     }
 
-    /// Adds words to the latest attempt.
+    /// Sets the detail of the latest attempt.
     pub fn detail(&mut self, detail: impl Into<String>) {
         if let Some(last) = self.attempts.last_mut() {
             last.detail = Some(detail.into());
         }
     }
 
-    /// The attempt of this name, if the trial got there.
+    /// The first attempt of this name, if the trial made it.
     pub fn get(&self, name: &str) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.name == name)
     }
@@ -91,17 +90,17 @@ impl TrialReport {
     }
 }
 
-/// What dockerd will want of the network.
+/// What dockerd needs of the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRequest {
-    /// The firewall it will use; none with `--iptables=false`.
+    /// The firewall that it uses; `None` with `--iptables=false`.
     pub firewall: Option<Firewall>,
-    /// Whether it will need br_netfilter, which is not there.
+    /// Whether it needs br_netfilter, which is missing.
     #[serde(default)]
     pub br_netfilter: bool,
 }
 
-/// The firewall that dockerd will use.
+/// The firewall that dockerd uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Firewall {
@@ -109,34 +108,34 @@ pub enum Firewall {
     Iptables {
         /// The one in dockerd's PATH.
         program: PathBuf,
-        /// ip6tables, where dockerd will set up IPv6 chains.
+        /// ip6tables, where dockerd sets up IPv6 chains.
         six: Option<PathBuf>,
         /// Whether the raw table is used (Docker 28 and later).
         raw: bool,
         /// Programs of the other kind, tried only where this one fails.
         others: Vec<PathBuf>,
     },
-    /// By the nft program (Docker 29 and later, where asked for).
+    /// By the nft program (Docker 29 and later, where configured).
     Nft {
         /// The one in dockerd's PATH.
         program: PathBuf,
     },
 }
 
-/// What is to be reached.
+/// What to connect to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReachRequest {
-    /// The default gateway of the namespace that asks.
+    /// Whether to try the default gateway of the network namespace.
     pub gateway: bool,
     /// The default gateway of the outer container.
     pub outer: Option<Ipv4Addr>,
-    /// The resolvers of /etc/resolv.conf.
+    /// Whether to try the name servers of /etc/resolv.conf.
     pub resolvers: bool,
     /// Names that must resolve.
     pub names: Vec<String>,
     /// `host:port` that must accept a connection.
     pub endpoints: Vec<String>,
-    /// A probe that serves, by name and port.
+    /// The name and port of another probe.
     pub peer: Option<(String, u16)>,
 }

@@ -16,7 +16,7 @@ pub const OPAQUE_DIR: &str = "layers/opaque";
 
 /// What of the layers is to be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 pub struct Layers {
     /// A file of the lower layer shows through.
     pub lower_shows: bool,

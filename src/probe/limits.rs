@@ -4,7 +4,7 @@
 //! The memory is eaten by a child that offers itself to the kernel's killer; the processes are threads, which the
 //! pids controller counts as well (Documentation/admin-guide/cgroup-v1/pids.rst); the processor is spun for a
 //! window of a few periods.
-#![allow(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
+#![expect(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;

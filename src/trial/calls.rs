@@ -28,7 +28,7 @@ pub(super) fn filesystem(name: &str) -> TrialReport {
         return report;
     }
     let target = Path::new("/proc");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     let tried = nix::mount::mount(None::<&str>, target, Some(name), MsFlags::empty(), None::<&str>);
     let known = match tried {
         Err(Errno::ENODEV) => Err(HostError::new(format!("mount {name} on"), target, Errno::ENODEV)),
@@ -41,7 +41,7 @@ pub(super) fn filesystem(name: &str) -> TrialReport {
 /// A tmpfs, in this child's own mount namespace.
 fn mount() -> Result<(), HostError> {
     let target = Path::new("/proc");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     nix::mount::mount(Some("dindcheck"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>)
         .map_err(|errno| HostError::new("mount tmpfs on", target, errno))
 }

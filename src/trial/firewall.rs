@@ -87,7 +87,7 @@ pub(super) fn read_rules_of_other_kind(program: &Path, others: &[PathBuf], repor
     if let Ok(ran) = run(nft, &["-t", "nat", "-S"]) {
         let rules = ran.stdout.lines().filter(|line| line.starts_with("-A")).count();
         report.attempt("nft-rules", Ok(()));
-        report.detail(rules.to_string());
+        report.detail(if ran.truncated { format!("more than {rules}") } else { rules.to_string() });
     }
 }
 
@@ -185,7 +185,7 @@ fn nft(program: &Path, own_run: bool, report: &mut TrialReport) {
 /// A file for a program to read, in this child's own /run.
 fn write(text: &str) -> Option<PathBuf> {
     let path = Path::new(RUN).join("dindcheck.rules");
-    #[allow(clippy::disallowed_methods, reason = "a file in this child's own tmpfs")]
+    #[expect(clippy::disallowed_methods, reason = "a file in this child's own tmpfs")]
     std::fs::write(&path, text).ok()?;
     Some(path)
 }

@@ -38,7 +38,7 @@ fn namespaces() -> TrialReport {
 }
 
 /// Takes a mount namespace from which nothing propagates.
-#[allow(clippy::disallowed_methods, reason = "in the namespace of a child that exists for this")]
+#[expect(clippy::disallowed_methods, reason = "in the namespace of a child that exists for this")]
 pub(crate) fn own_mounts() -> Result<(), HostError> {
     use nix::mount::{MsFlags, mount};
     use nix::sched::{CloneFlags, unshare};

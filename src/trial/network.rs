@@ -85,7 +85,7 @@ fn br_netfilter() -> Result<(), HostError> {
 /// A tmpfs over /run, in this child's mount namespace.
 fn own_run() -> Result<(), HostError> {
     let run = Path::new(RUN);
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     nix::mount::mount(Some("dindcheck"), run, Some("tmpfs"), MsFlags::empty(), None::<&str>)
         .map_err(|errno| HostError::new("mount tmpfs on", run, errno))
 }

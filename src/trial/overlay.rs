@@ -52,7 +52,7 @@ fn on<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Ho
 fn prepare(dir: &Path) -> Tried {
     let below = ["lower1/dir", "lower2", "upper", "work", "merged"];
     for path in std::iter::once(dir.to_owned()).chain(below.iter().map(|name| dir.join(name))) {
-        #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+        #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
         fs::create_dir_all(&path).map_err(on("make the directory", &path))?;
     }
     Ok(())
@@ -60,7 +60,7 @@ fn prepare(dir: &Path) -> Tried {
 
 /// A small file, really given to the file system's allocation: a full one says so.
 fn write(path: &Path, bytes: &[u8]) -> Tried {
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     let mut file = File::create(path).map_err(on("make", path))?;
     file.write_all(bytes).map_err(on("write", path))?;
     file.write_all(&[b'.'; 8192]).map_err(on("write", path))
@@ -90,7 +90,7 @@ fn mount(dir: &Path, userxattr: bool) -> Tried {
         data.push_str(",userxattr");
     }
     let target = dir.join("merged");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     let mount = |data: &str| {
         nix::mount::mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(data))
             .map_err(|errno| HostError::new("mount overlay on", &target, errno))
@@ -104,7 +104,7 @@ fn mount(dir: &Path, userxattr: bool) -> Tried {
 /// The lower file is seen through the mount.
 fn read(merged: &Path) -> Tried {
     let path = merged.join("file");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     let bytes = fs::read(&path).map_err(on("read", &path))?;
     expect(bytes.starts_with(b"lower"), "read through", &path)
 }
@@ -120,9 +120,9 @@ fn copy_up(dir: &Path) -> Tried {
 /// Removing a lower file leaves a whiteout: a character device 0:0 in the upper directory.
 fn whiteout(dir: &Path) -> Tried {
     let path = dir.join("merged/file");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     fs::remove_file(&path).map_err(on("remove", &path))?;
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     let left = fs::symlink_metadata(dir.join("upper/file")).map_err(on("look for the whiteout of", &path))?;
     expect(left.file_type().is_char_device() && left.rdev() == 0 && !path.exists(), "white out", &path)
 }
@@ -132,10 +132,10 @@ fn whiteout(dir: &Path) -> Tried {
 fn rename(merged: &Path) -> Tried {
     let (new, renamed) = (merged.join("new"), merged.join("renamed"));
     write(&new, b"new")?;
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     fs::rename(&new, &renamed).map_err(on("rename", &new))?;
     let dir = merged.join("dir");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     match fs::rename(&dir, merged.join("dir2")) {
         Ok(()) => fs::rename(merged.join("dir2"), &dir).map_err(on("rename back to", &dir)),
         Err(error) if error.raw_os_error() == Some(Errno::EXDEV as i32) => Ok(()),
@@ -146,7 +146,7 @@ fn rename(merged: &Path) -> Tried {
 /// A directory that was removed and made anew hides the lower one's files (`trusted.overlay.opaque`).
 fn opaque(merged: &Path) -> Tried {
     let dir = merged.join("dir");
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     {
         fs::remove_file(dir.join("inside")).map_err(on("remove a file of", &dir))?;
         fs::remove_dir(&dir).map_err(on("remove the directory", &dir))?;
@@ -158,7 +158,7 @@ fn opaque(merged: &Path) -> Tried {
 
 /// A file's size; 0 where it cannot be told.
 fn size(path: &Path) -> u64 {
-    #[allow(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
     fs::metadata(path).map_or(0, |meta| meta.len())
 }
 

@@ -1,4 +1,4 @@
-//! What does daemon.json say? Read as dockerd reads it: strict about names and types, in a given version.
+//! daemon.json, validated as a given version of dockerd validates it: strict about names and types.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,21 +11,21 @@ use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
 use crate::finding::Finding;
 
-/// Every fault of the file itself.
+/// The cause of every problem of the file itself.
 const INVALID: CauseId = causes::DAEMON_JSON_INVALID;
-/// The first version that reads byte order marks (and refuses what is no UTF-8).
+/// The first version that reads byte order marks and refuses invalid UTF-8.
 const READS_MARKS: Version = Version::new(23, 0, 0);
 
 /// The options of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ConfigFile {
-    /// What each is set to; members of objects that only group options stand beside the others.
+    /// The values by option; options inside of a grouping object are at the top level as well.
     pub values: BTreeMap<String, Value>,
-    /// What dockerd refuses.
+    /// What dockerd refuses, and keys without effect.
     pub problems: Vec<Finding>,
 }
 
-/// Reads the bytes of a file.
+/// Parses and validates the bytes of the file at `path`.
 pub fn parse(path: &Path, bytes: &[u8], version: Version) -> ConfigFile {
     let refused = |problem: Finding| ConfigFile {
         problems: vec![problem.with("path", path.display())],
@@ -47,12 +47,12 @@ pub fn parse(path: &Path, bytes: &[u8], version: Version) -> ConfigFile {
             file
         }
         Ok(_) => {
-            refused(Finding::fail(INVALID, format!("{} is JSON, but no object {{...}}", path.display())))
+            refused(Finding::fail(INVALID, format!("{} is JSON, but not an object {{...}}", path.display())))
         }
     }
 }
 
-/// The JSON of the text. Until 23.0 what follows the first value was never looked at.
+/// Parses the JSON. Before 23.0 dockerd ignored everything after the first value.
 fn read(text: &str, version: Version) -> serde_json::Result<Value> {
     if version >= READS_MARKS {
         return serde_json::from_str(text);
@@ -61,7 +61,7 @@ fn read(text: &str, version: Version) -> serde_json::Result<Value> {
     values.next().unwrap_or(Ok(Value::Null))
 }
 
-/// An object where an option wants a plain value: its members pass the check of names, and then it fits no type.
+/// The findings for an object in place of a plain value: its members pass the check of names, and then the type is wrong.
 fn ungrouped(path: &Path, object: &serde_json::Map<String, Value>, version: Version) -> Vec<Finding> {
     let misfits =
         object.iter().filter(|(key, value)| value.is_object() && !options::WHOLE.contains(&key.as_str()));
@@ -70,31 +70,31 @@ fn ungrouped(path: &Path, object: &serde_json::Map<String, Value>, version: Vers
     misfits.collect()
 }
 
-/// A value of the wrong type.
+/// The finding for a value of the wrong type.
 fn misfit(path: &Path, key: &str, kind: Kind, value: &Value) -> Option<Finding> {
     let wanted = mistyped(kind, value)?;
     let what = format!("{}: \"{key}\" must be {wanted}, not {}", path.display(), describe(value));
     Some(Finding::fail(INVALID, what).with("path", path.display()).with("key", key))
 }
 
-/// Text of the bytes, by their byte order mark where the version knows that.
+/// Decodes the bytes, by their byte order mark where the version knows it.
 fn decode(bytes: &[u8], version: Version) -> Result<Cow<'_, str>, &'static str> {
     let wide = |bytes: &[u8], number: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| number([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).map(Cow::Owned).map_err(|_| "is no valid UTF-16")
+        String::from_utf16(&units).map(Cow::Owned).map_err(|_| "is not valid UTF-16")
     };
     match bytes {
         _ if version < READS_MARKS => Ok(String::from_utf8_lossy(bytes)),
         [0xef, 0xbb, 0xbf, rest @ ..] => {
-            std::str::from_utf8(rest).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8")
+            std::str::from_utf8(rest).map(Cow::Borrowed).map_err(|_| "is not valid UTF-8")
         }
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
-        _ => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| "is no valid UTF-8"),
+        _ => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| "is not valid UTF-8"),
     }
 }
 
-/// An empty file is no configuration since 23.0, and no JSON before.
+/// The result for an empty file: an empty configuration since 23.0, invalid JSON before.
 fn empty(path: &Path, version: Version) -> ConfigFile {
     let mut file = ConfigFile::default();
     if version < READS_MARKS {
@@ -108,7 +108,7 @@ fn empty(path: &Path, version: Version) -> ConfigFile {
     file
 }
 
-/// A syntax error with its place. The message of serde names them at its end; they are told once.
+/// The finding for a syntax error, with line and column, which the message of serde repeats at its end.
 fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
     let (line, column) = (error.line(), error.column());
     let why = error.to_string();
@@ -116,7 +116,7 @@ fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
     let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
     let finding = Finding::fail(
         INVALID,
-        format!("{} is no JSON at line {line}, column {column}: {why}", path.display()),
+        format!("{} is not valid JSON at line {line}, column {column}: {why}", path.display()),
     )
     .with("line", line)
     .with("column", column);
@@ -128,7 +128,7 @@ fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
     }
 }
 
-/// Objects that only group options are opened; dockerd looks at their members (`configValuesSet`).
+/// Replaces grouping objects by their members, as dockerd does (`configValuesSet`).
 pub(super) fn flatten(object: serde_json::Map<String, Value>) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
     for (key, value) in object {
@@ -142,7 +142,7 @@ pub(super) fn flatten(object: serde_json::Map<String, Value>) -> BTreeMap<String
     flat
 }
 
-/// Names and types.
+/// Checks names and types.
 fn judge(path: &Path, values: BTreeMap<String, Value>, version: Version) -> ConfigFile {
     let unknown = |key: &&String| !options::is_tolerated(key, version);
     let strangers: Vec<_> = values.keys().filter(unknown).cloned().collect();
@@ -159,12 +159,12 @@ fn judge(path: &Path, values: BTreeMap<String, Value>, version: Version) -> Conf
     ConfigFile { values, problems }
 }
 
-/// Keys that this version does not know.
+/// The finding for keys that this version does not know.
 fn stranger(path: &Path, keys: &[String], version: Version) -> Finding {
     let named = keys.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
     let what = format!("{}: dockerd {version} does not know {named}", path.display());
     let finding = if version > options::NEWEST {
-        // A newer dockerd may have learned it since.
+        // A dockerd that is newer than the table may know it.
         Finding::warn(INVALID, format!("{what} as far as dindcheck can tell"))
     } else {
         Finding::fail(INVALID, what)
@@ -188,18 +188,18 @@ fn stranger(path: &Path, keys: &[String], version: Version) -> Finding {
     }
 }
 
-/// A flag's name in the file passes dockerd's check and does nothing.
+/// The finding for the name of a flag in the file, which dockerd accepts and ignores.
 fn without_effect(path: &Path, key: &str, version: Version) -> Option<Finding> {
     let option = options::by_flag(key, version).filter(|option| option.key != key)?;
     let what = format!(
-        "{}: \"{key}\" has no effect there; the file's name of it is \"{}\"",
+        "{}: \"{key}\" has no effect in the file; its name there is \"{}\"",
         path.display(),
         option.key
     );
     Some(Finding::warn(INVALID, what).with("path", path.display()).with("key", key))
 }
 
-/// What a value would have to be, where it is not.
+/// The expected type of a value that has another one.
 fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
     let texts = |list: &[Value]| list.iter().all(|item| item.is_string() || item.is_null());
     let good = match (kind, value) {
@@ -222,25 +222,25 @@ fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
     let wanted = match kind {
         Kind::Bool | Kind::FlagOnly(_) => "true or false",
         Kind::Int => "a whole number",
-        Kind::Text => "a text",
+        Kind::Text => "a string",
         Kind::Size => "a size such as \"64m\"",
-        Kind::List => "a list of texts",
+        Kind::List => "a list of strings",
         Kind::Map(Member::Bool) => "an object whose members are true or false",
-        Kind::Map(Member::Text) => "an object whose members are texts",
+        Kind::Map(Member::Text) => "an object whose members are strings",
         Kind::Map(_) => "an object",
         Kind::Pools => "a list of {\"base\": ..., \"size\": ...}",
     };
     (!good).then_some(wanted)
 }
 
-/// A value by its type; the value itself may be a secret.
+/// The type of a value, since the value itself may be a secret.
 fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
         Value::Number(number) if number.is_f64() => "a broken number",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "this object",
     }
@@ -263,32 +263,32 @@ mod tests {
     }
 
     #[test]
-    fn syntax_errors_have_line_and_column() {
+    fn syntax_error_has_line_and_column() {
         let said = refusal("{\n  \"debug\": true,\n}", NEW).unwrap();
         assert!(said.contains("line 3, column 1"), "{said}");
-        assert!(refusal("{} x", NEW).is_some() && refusal("[]", NEW).unwrap().contains("no object"));
+        assert!(refusal("{} x", NEW).is_some() && refusal("[]", NEW).unwrap().contains("not an object"));
     }
 
     #[test]
-    fn names_and_types_are_those_of_the_version() {
+    fn names_and_types_are_checked_for_the_version() {
         assert_eq!(refusal(r#"{"debug": true, "mtu": 1400, "dns": ["1.1.1.1"]}"#, NEW), None);
         assert!(refusal(r#"{"graph": "/x"}"#, NEW).unwrap().contains("does not know \"graph\""));
         assert_eq!(refusal(r#"{"graph": "/x"}"#, OLD), None);
-        assert!(refusal(r#"{"mtu": "1400"}"#, NEW).unwrap().contains("a whole number, not a text"));
+        assert!(refusal(r#"{"mtu": "1400"}"#, NEW).unwrap().contains("a whole number, not a string"));
         assert!(refusal(r#"{"mtu": 1400.0}"#, NEW).is_some());
-        assert!(refusal(r#"{"hosts": "unix:///x"}"#, NEW).unwrap().contains("a list of texts"));
+        assert!(refusal(r#"{"hosts": "unix:///x"}"#, NEW).unwrap().contains("a list of strings"));
         assert_eq!(refusal(r#"{"mtu": null}"#, NEW), None);
     }
 
     #[test]
-    fn groups_are_opened_and_flag_names_do_nothing() {
+    fn grouping_object_is_flattened_and_flag_name_is_a_warning() {
         assert!(parsed(r#"{"anything": {"debug": true}}"#, NEW).values.contains_key("debug"));
         let ignored = parsed(r#"{"host": ["unix:///x"]}"#, NEW);
         assert!(ignored.problems.len() == 1 && ignored.problems[0].level == Level::Warn, "{ignored:?}");
     }
 
     #[test]
-    fn empty_files_and_marks_depend_on_the_version() {
+    fn empty_file_and_byte_order_mark_depend_on_the_version() {
         assert!(refusal("", OLD).is_some() && refusal(" \n", NEW).is_none());
         assert!(refusal("\u{feff}{}", OLD).is_some() && refusal("\u{feff}{}", NEW).is_none());
         let wide: Vec<u8> = "\u{feff}{\"debug\":true}".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_than_we_know_may_know_more() {
+    fn unknown_key_of_a_newer_version_is_a_warning() {
         let file = parsed(r#"{"brand-new": 1}"#, Version::new(31, 0, 0));
         assert!(file.problems.iter().all(|problem| problem.level == Level::Warn));
     }

@@ -1,4 +1,4 @@
-//! What is dockerd started with? Its arguments, read as its own flag parser (spf13/pflag) reads them.
+//! The arguments of dockerd, parsed as its own flag parser (spf13/pflag) parses them.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use crate::diagnosis::causes;
 use crate::facts::version::Version;
 use crate::finding::Finding;
 
-/// The flags that were given, by the name of the option in daemon.json.
+/// The flags that were given, under the names that their options have in daemon.json.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Flags {
-    /// What each was set to.
+    /// The value of each, in the type that daemon.json has.
     pub values: BTreeMap<&'static str, Value>,
-    /// What the parser refuses: dockerd ends with exit code 125.
+    /// What the parser refuses: dockerd exits with code 125.
     pub problems: Vec<Finding>,
 }
 
-/// Reads the arguments that follow the program.
+/// Parses the arguments after the program, up to the first error.
 pub fn parse(args: &[String], version: Version) -> Flags {
     let mut flags = Flags::default();
     let mut rest = args.iter().map(String::as_str);
@@ -28,13 +28,13 @@ pub fn parse(args: &[String], version: Version) -> Flags {
             Some(long) => flags.long(long, version, &mut rest),
             None => match arg.strip_prefix('-') {
                 Some(letters) if !letters.is_empty() => flags.short(letters, version, &mut rest),
-                _ => Err(format!("`{arg}` is no option, and dockerd takes no other arguments")),
+                _ => Err(format!("`{arg}` is not an option, and dockerd takes no other arguments")),
             },
         };
         if let Err(why) = read {
             let cause = causes::DAEMON_OPTION_INVALID;
             flags.problems.push(Finding::fail(cause, why).with("argument", arg));
-            break; // pflag ends at its first error
+            break; // pflag stops at its first error
         }
     }
     flags
@@ -68,21 +68,21 @@ impl Flags {
         for (at, letter) in letters.char_indices() {
             let option =
                 options::by_short(letter, version).ok_or_else(|| unknown(&format!("-{letter}"), version))?;
-            let behind = &letters[at + letter.len_utf8()..];
-            if let Some(value) = behind.strip_prefix('=') {
+            let attached = &letters[at + letter.len_utf8()..];
+            if let Some(value) = attached.strip_prefix('=') {
                 return self.set(option, value);
             }
             if option.is_switch() {
                 self.set(option, "true")?;
                 continue;
             }
-            let value = if behind.is_empty() { rest.next() } else { Some(behind) };
+            let value = if attached.is_empty() { rest.next() } else { Some(attached) };
             return self.set(option, value.ok_or_else(|| format!("-{letter} needs a value"))?);
         }
         Ok(())
     }
 
-    /// Keeps a value, in the type that daemon.json would have.
+    /// Stores a value in the type that daemon.json has.
     fn set(&mut self, option: &'static Opt, text: &str) -> Result<(), String> {
         let wrong = |what: &str| format!("--{} needs {what}, not `{text}`", option.flag);
         let value = match option.kind {
@@ -102,7 +102,7 @@ impl Flags {
         Ok(())
     }
 
-    /// One more of a list.
+    /// Appends to a list.
     fn add(&mut self, option: &'static Opt, text: &str) {
         if let Value::Array(list) = self.values.entry(option.key).or_insert_with(|| Value::Array(Vec::new()))
         {
@@ -110,7 +110,7 @@ impl Flags {
         }
     }
 
-    /// One more of a map. `--feature name` stands for `name=true`.
+    /// Adds to an object. `--feature name` stands for `name=true`.
     fn put(&mut self, option: &'static Opt, text: &str) -> Option<()> {
         let feature = option.key == "features";
         let (key, value) = match text.split_once('=') {
@@ -127,7 +127,7 @@ impl Flags {
     }
 }
 
-/// Go's strconv.ParseBool.
+/// Parses a boolean as Go's strconv.ParseBool does.
 fn switch(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -136,7 +136,7 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// Why a flag is unknown: to every version, or to this one.
+/// The message for a flag that this version, or any version, does not know.
 fn unknown(flag: &str, version: Version) -> String {
     let name = flag.trim_start_matches('-');
     match options::ALL.iter().find(|option| option.flag == name) {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_flags_in_every_spelling() {
+    fn flags_are_parsed_in_every_spelling() {
         let flags =
             parsed("-DH unix:///a --host=tcp://b -sbtrfs --iptables=false --mtu 1400 --storage-opt a=b", V28);
         assert_eq!(flags.problems, []);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_dockerd_refuses() {
+    fn flag_that_dockerd_refuses_is_a_problem() {
         for (line, said) in [
             ("--no-such-thing", "does not know"),
             ("--firewall-backend=nftables", "29.0.0 and later"),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feature_needs_no_value() {
+    fn feature_without_value_is_true() {
         let flags = parsed("--feature containerd-snapshotter --feature=cdi=false", V28);
         assert_eq!(
             flags.values["features"],

@@ -1,4 +1,4 @@
-//! Where will the daemon listen? Its `--host` values, read as moby's opts/hosts.go reads them.
+//! The addresses on which the daemon will listen: `--host` values, parsed as moby's opts/hosts.go parses them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,19 +8,20 @@ use super::values::Values;
 use crate::facts::endpoint::Endpoint;
 use crate::host::SystemReader;
 
-/// One address.
+/// One address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// A unix socket.
     Unix(PathBuf),
     /// TCP: the host as it was written (a name, an address, or empty for every address), and the port.
     Tcp(String, u16),
-    /// Sockets that systemd hands over.
+    /// Sockets that systemd passes.
     Fd(String),
 }
 
 impl Listen {
-    /// One value of `--host`. An empty one means the usual socket, or with TLS the usual port.
+    /// Parses one value of `--host`. An empty one is the default socket, or with TLS the default port. The error says what
+    /// is invalid.
     pub fn parse(text: &str, tls: bool) -> Result<Self, String> {
         let text = text.trim();
         let (scheme, rest) = match text.split_once("://") {
@@ -31,16 +32,16 @@ impl Listen {
         };
         match scheme {
             "unix" if rest.is_empty() => Ok(Self::Unix(crate::facts::endpoint::DEFAULT_SOCKET.into())),
-            "unix" if rest.contains("://") => Err(format!("`{text}` is no address of a unix socket")),
+            "unix" if rest.contains("://") => Err(format!("`{text}` is not a valid unix socket address")),
             "unix" => Ok(Self::Unix(rest.into())),
             "fd" => Ok(Self::Fd(rest.to_owned())),
-            "tcp" => tcp(rest, tls).ok_or_else(|| format!("`{text}` is no address to listen at")),
-            _ => Err(format!("`{text}`: dockerd listens at unix://, tcp:// and fd:// only")),
+            "tcp" => tcp(rest, tls).ok_or_else(|| format!("`{text}` is not a valid address to listen on")),
+            _ => Err(format!("`{text}`: dockerd listens on unix://, tcp:// and fd:// only")),
         }
     }
 
-    /// Whether only this network namespace reaches it. A name is taken for another machine's unless it is
-    /// `localhost`.
+    /// Whether the address is reachable only from this network namespace. A name other than `localhost` counts as one of
+    /// another machine.
     pub fn is_loopback(&self) -> bool {
         match self {
             Self::Unix(_) | Self::Fd(_) => true,
@@ -52,13 +53,13 @@ impl Listen {
     }
 }
 
-/// `host:port`, `:port`, `host`, `[v6]:port`; a path behind it is dropped. What is missing is `localhost` and
+/// Parses `host:port`, `:port`, `host` or `[v6]:port`; a path after it is ignored. The defaults are `localhost` and port
 /// 2375, or 2376 with TLS.
 fn tcp(rest: &str, tls: bool) -> Option<Listen> {
     let default = if tls { 2376 } else { 2375 };
     let address = rest.split('/').next().unwrap_or_default();
     let (host, port) = match address.rsplit_once(':') {
-        // The colons of a bare IPv6 address are none before a port.
+        // An IPv6 address without brackets: its colons do not separate a port.
         Some((host, _)) if host.contains(':') && !host.starts_with('[') => return None,
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (address, ""),
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fills_in_what_dockerd_fills_in() {
+    fn missing_parts_have_the_defaults_of_dockerd() {
         for (text, tls, meant) in [
             ("", false, "unix:///var/run/docker.sock"),
             ("", true, "tcp://localhost:2376"),
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_who_reaches_it() {
+    fn only_loopback_addresses_are_loopback() {
         let loopback = |text| Listen::parse(text, false).unwrap().is_loopback();
         assert!(loopback("tcp://127.0.0.1:1") && loopback("tcp://localhost:1") && loopback("tcp://[::1]:1"));
         assert!(!loopback("tcp://0.0.0.0:1") && !loopback("tcp://dind:1") && !loopback("tcp://[::]:1"));

@@ -1,7 +1,7 @@
-//! What will dockerd do, given its arguments, daemon.json, its environment and its version?
+//! The settings of a dockerd before it is started, from its arguments, daemon.json, its environment and its version.
 //!
-//! Everything that later steps need to know of it (where it stores, listens and logs, which firewall it uses)
-//! is worked out here as dockerd itself does it, before it is started.
+//! The steps ask here where it stores, listens and logs and which firewall it uses; the values are derived as dockerd
+//! itself derives them.
 
 use std::path::{Path, PathBuf};
 
@@ -33,40 +33,40 @@ pub use store::Store;
 pub use tls::Tls;
 pub use values::Values;
 
-/// How a dockerd is to be started.
+/// How dockerd will be started.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation<'a> {
-    /// The program: a name to be found in PATH, or a path.
+    /// The program: a name in PATH, or a path.
     pub command: &'a str,
-    /// Its arguments, after those that dindcheck adds.
+    /// Its arguments, which follow those that dindcheck adds.
     pub args: &'a [String],
-    /// `--data-root`, where it is not dockerd's own choice.
+    /// `--data-root`, where dindcheck sets it.
     pub data_root: Option<&'a Path>,
     /// Whether dindcheck adds `--debug`.
     pub debug: bool,
 }
 
-/// The daemon as it will be.
+/// A daemon before it is started.
 #[derive(Debug, Clone)]
 pub struct Daemon {
     /// Its version.
     pub version: Version,
     /// Its configuration file.
     pub config: PathBuf,
-    /// Whether that file is there.
+    /// Whether that file exists.
     pub config_found: bool,
-    /// What was given as a flag.
+    /// The flags.
     pub flags: flags::Flags,
-    /// What the file says.
+    /// The content of the file.
     pub file: file::ConfigFile,
-    /// Flags and file against each other and on their own: what dockerd refuses to start with.
+    /// What dockerd refuses to start with: invalid flags, an invalid file, an option in both.
     pub problems: Vec<Finding>,
-    /// What follows from all of it; where there are problems, as far as it can be read.
+    /// The resulting settings; where there are problems, those that could be derived.
     pub settings: Settings,
 }
 
 impl Daemon {
-    /// Reads it. An error where dockerd or its version is not known: nothing follows then.
+    /// Reads the settings. An error where the version of dockerd is unknown or its configuration file cannot be read.
     pub fn read(host: &dyn SystemReader, daemon: &Invocation<'_>) -> anyhow::Result<Self> {
         let version = version(&Dockerd::read(host, daemon.command)?)?;
         let args = command_line(host, daemon);
@@ -81,7 +81,7 @@ impl Daemon {
                 None
             }
             Err(error) => {
-                return Err(error).context("the daemon's configuration file decides, and cannot be read");
+                return Err(error).context("cannot read the daemon's configuration file");
             }
         };
         if bytes.is_none() && given && problems.len() == flags.problems.len() {
@@ -95,7 +95,7 @@ impl Daemon {
     }
 }
 
-/// The version of a dockerd that answers.
+/// The version of a dockerd that runs.
 fn version(dockerd: &Dockerd) -> anyhow::Result<Version> {
     match (&dockerd.place, &dockerd.said) {
         (_, Some(Said::Answered(Some(version), _))) => Ok(*version),
@@ -114,7 +114,7 @@ fn config_file(host: &dyn SystemReader, flags: &flags::Flags) -> (PathBuf, bool)
     }
 }
 
-/// Where the file is unless `--config-file` says it: beside the user's own files under rootlesskit.
+/// The default of `--config-file`: under rootlesskit it is below the user's configuration directory.
 pub fn default_config(host: &dyn SystemReader) -> PathBuf {
     let home = || host.env("HOME").map(|home| format!("{home}/.config"));
     match is_rootless(host).then(|| host.env("XDG_CONFIG_HOME").or_else(home)).flatten() {
@@ -123,23 +123,22 @@ pub fn default_config(host: &dyn SystemReader) -> PathBuf {
     }
 }
 
-/// A file that was named and is not there; without its name it would not be needed.
+/// The finding for a missing file that `--config-file` names; without the flag a missing file is no problem.
 fn missing(config: &Path) -> Finding {
-    let what =
-        format!("the configuration file {} is not there, and --config-file names it", config.display());
+    let what = format!("the configuration file {} of --config-file is missing", config.display());
     Finding::fail(causes::DAEMON_JSON_INVALID, what).with("path", config.display())
 }
 
-/// A bind mount of a file that was not there on the outer host makes a directory of it.
+/// The finding for a directory at that path: a bind mount of a file that is missing on the outer host creates one.
 fn directory(config: &Path) -> Finding {
-    let what = format!("{} is a directory, and dockerd reads it as a file", config.display());
+    let what = format!("{} is a directory, and dockerd needs a file", config.display());
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
         .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
 }
 
-/// What is given both as a flag and in the file, which dockerd refuses whatever the values.
+/// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.
 fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Option<Finding> {
     let merges = |key: &str| options::ALL.iter().any(|option| option.key == key && option.merges);
     let both: Vec<_> =
@@ -156,8 +155,7 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
 
 /// The command line of dockerd: what dindcheck adds, then the profile's arguments.
 ///
-/// dindcheck's own `--debug` is left out where daemon.json sets `debug`: dockerd refuses an option in both, and
-/// the failure would be of dindcheck's making.
+/// dindcheck's own `--debug` is left out where daemon.json sets `debug`: dockerd would refuse the option in both.
 pub fn command_line(host: &dyn SystemReader, daemon: &Invocation<'_>) -> Vec<String> {
     let given = |long: &str, short: &str| {
         daemon.args.iter().any(|arg| arg == long || arg.starts_with(&format!("{long}=")) || arg == short)
@@ -170,7 +168,7 @@ pub fn command_line(host: &dyn SystemReader, daemon: &Invocation<'_>) -> Vec<Str
     line
 }
 
-/// Whether the configuration file sets `debug`, in any version; a file that cannot be read sets nothing.
+/// Whether the configuration file sets `debug`, in any version. A file that cannot be read sets nothing.
 fn debug_in_file(host: &dyn SystemReader, args: &[String]) -> bool {
     let named = args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix("--config-file") {
         Some("") => args.get(index + 1).cloned(),
@@ -206,7 +204,7 @@ pub(crate) mod tests {
         read(host, args).unwrap()
     }
 
-    /// The same where it may not be readable.
+    /// The same with the error.
     fn read(host: &Fake, args: &[&str]) -> anyhow::Result<Daemon> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         Daemon::read(host, &Invocation { command: "dockerd", args: &args, data_root: None, debug: true })
@@ -219,7 +217,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_key_in_both_places_is_dockerds_own_failure() {
+    fn option_in_flags_and_file_is_a_conflict() {
         let host =
             machine("26.1.5").file("/etc/docker/daemon.json", r#"{"hosts": ["unix:///x"], "runtimes": {}}"#);
         let found = daemon(&host, &["-H", "tcp://x:1", "--add-runtime=a=b"]).problems;
@@ -229,26 +227,29 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn our_own_debug_flag_gives_way_to_the_file() {
+    fn own_debug_flag_is_left_out_where_the_file_sets_it() {
         let host = machine("26.1.5").file("/etc/docker/daemon.json", r#"{"debug": false}"#);
         assert_eq!(line(&host, &[]), ["dockerd"]);
         assert_eq!(daemon(&host, &[]).problems, []);
         assert_eq!(line(&machine("26.1.5"), &[]), ["dockerd", "--debug"]);
         let both = daemon(&host, &["--debug"]);
-        assert!(both.problems.iter().any(|problem| problem.level == Level::Fail), "that is the user's own");
+        assert!(
+            both.problems.iter().any(|problem| problem.level == Level::Fail),
+            "the user's own flag conflicts"
+        );
         let other = machine("28.5.2").file("/x.json", r#"{"debug": true}"#);
         assert_eq!(line(&other, &["--config-file", "/x.json"]).len(), 3);
     }
 
     #[test]
-    fn only_a_named_file_must_be_there() {
+    fn only_a_named_file_must_exist() {
         let host = machine("28.5.2");
         assert_eq!(daemon(&host, &[]).problems, []);
         assert!(daemon(&host, &["--config-file=/no.json"]).problems[0].what.contains("/no.json"));
     }
 
     #[test]
-    fn a_directory_in_place_of_the_file_is_dockerds_own_failure() {
+    fn directory_in_place_of_the_file_is_a_problem() {
         let path = "/etc/docker/daemon.json";
         let host = machine("28.5.2").dir(path).fails("read", path, Errno::EISDIR, None);
         let found = daemon(&host, &[]).problems;
@@ -258,7 +259,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_no_empty_one() {
+    fn unreadable_file_is_an_error() {
         let host = machine("28.5.2").file("/etc/docker/daemon.json", "{}").fails(
             "read",
             "/etc/docker/daemon.json",

@@ -1,40 +1,40 @@
-//! Which options does dockerd know, in which version, by which names, and of which type?
+//! The options of dockerd by version: names in daemon.json, flags, types.
 //!
-//! From moby's cmd/dockerd/{config,config_unix,options}.go (daemon/command/ from 29) and the JSON tags of
+//! The table is from moby's cmd/dockerd/{config,config_unix,options}.go (daemon/command/ from 29) and the JSON tags of
 //! daemon/config/*.go, compared over every minor version from 20.10.0 to 29.7.2.
 
 use crate::facts::version::Version;
 
-/// The newest version that was compared. A newer dockerd may know options that are not here.
+/// The newest version that was compared. A newer dockerd may know options that are missing here.
 pub const NEWEST: Version = Version::new(29, 7, 2);
 
-/// What a value must be.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `true` or `false`; as a flag it needs no value.
     Bool,
     /// A whole number.
     Int,
-    /// A text.
+    /// A string.
     Text,
-    /// A list of texts; the flag may be repeated.
+    /// A list of strings; the flag may be repeated.
     List,
-    /// An object with such members; the flag is repeated as `key=value`.
+    /// An object with members of this type; the flag is repeated as `key=value`.
     Map(Member),
-    /// A size: a number or a text such as `64m`.
+    /// A size: a number or a string such as `64m`.
     Size,
     /// A list of `{"base", "size"}`.
     Pools,
-    /// Only a flag: in the file it is known and has no effect.
+    /// Only a flag; in the file it is accepted and has no effect. The value is whether the flag is a boolean.
     FlagOnly(bool),
 }
 
-/// What the members of an object must be.
+/// The type of the members of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Member {
     /// `true` or `false`.
     Bool,
-    /// Texts.
+    /// Strings.
     Text,
     /// Objects.
     Object,
@@ -47,17 +47,17 @@ pub enum Member {
 pub struct Opt {
     /// Its name in daemon.json.
     pub key: &'static str,
-    /// Its name as a flag; empty where it has none.
+    /// The name of its flag; empty where it has none.
     pub flag: &'static str,
     /// Its one-letter flag.
     pub short: Option<char>,
-    /// What its value must be.
+    /// The type of its value.
     pub kind: Kind,
     /// The first version that knows it.
     pub since: Version,
-    /// The first version that does not know it any more.
+    /// The first version that does not know it anymore.
     pub until: Version,
-    /// The file may also set it where a flag does: dockerd merges the two.
+    /// The option may be in both the file and the flags: dockerd merges the two.
     pub merges: bool,
 }
 
@@ -81,7 +81,7 @@ const fn opt(name: &'static str, kind: Kind) -> Opt {
     Opt { key: name, flag: name, short: None, kind, since: ALWAYS, until: NEVER, merges: false }
 }
 
-/// The same with another name in the file.
+/// An option whose name in the file differs from its flag.
 const fn named(key: &'static str, flag: &'static str, kind: Kind) -> Opt {
     Opt { key, ..opt(flag, kind) }
 }
@@ -106,7 +106,7 @@ impl Opt {
 
 use Kind::{Bool, FlagOnly, Int, List, Map, Pools, Size, Text};
 
-/// Objects by their members.
+/// Objects by the type of their members.
 const SWITCHES: Kind = Map(Member::Bool);
 const TEXTS: Kind = Map(Member::Text);
 const OBJECTS: Kind = Map(Member::Object);
@@ -215,15 +215,15 @@ pub const ALL: &[Opt] = &[
     opt("userns-remap", Text),
     opt("validate", FlagOnly(true)).since(23, 0),
     opt("version", FlagOnly(true)).short('v'),
-    // Known to the file alone (`skipValidateOptions` of daemon/config/config.go).
+    // Known in the file only (`skipValidateOptions` of daemon/config/config.go).
     named("builder", "", Map(Member::Any)),
     named("deprecated-key-path", "", Text),
     named("min-api-version", "", Text).since(29, 0),
-    // Removed as a flag, and still tolerated in the file.
+    // Removed as a flag, and still accepted in the file.
     named("allow-nondistributable-artifacts", "", List).since(29, 0),
 ];
 
-/// Objects whose members are values of their own; any other object only groups options (`flatOptions`).
+/// The options whose value is an object (`flatOptions`). Any other object in the file only groups options.
 pub const WHOLE: &[&str] = &[
     "cluster-store-opts",
     "default-network-opts",
@@ -244,23 +244,23 @@ pub fn changes() -> Vec<Version> {
     versions
 }
 
-/// The option of that flag (`--NAME`) in this version.
+/// The option of a long flag (`--NAME`) in this version.
 pub fn by_flag(name: &str, version: Version) -> Option<&'static Opt> {
     ALL.iter().find(|option| !name.is_empty() && option.flag == name && option.is_known_to(version))
 }
 
-/// The option of that letter (`-N`).
+/// The option of a short flag (`-N`) in this version.
 pub fn by_short(letter: char, version: Version) -> Option<&'static Opt> {
     ALL.iter().find(|option| option.short == Some(letter) && option.is_known_to(version))
 }
 
-/// The option of that name in the file.
+/// The option with this name in the file, in this version.
 pub fn by_key(name: &str, version: Version) -> Option<&'static Opt> {
     ALL.iter().find(|option| option.key == name && option.is_known_to(version))
 }
 
-/// Whether dockerd takes the name in the file without a word: flags' names pass its check too, and then have no
-/// effect (`{"host": [...]}`).
+/// Whether dockerd accepts the name in the file. It accepts the names of flags as well, which then have no effect
+/// (`{"host": [...]}`).
 pub fn is_tolerated(name: &str, version: Version) -> bool {
     by_key(name, version).is_some() || by_flag(name, version).is_some()
 }
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_version_knows_a_name_twice() {
+    fn names_are_unique_in_every_version() {
         for major in [20, 23, 24, 25, 26, 27, 28, 29] {
             let version = Version::new(major, 9, 0);
             let known: Vec<_> = ALL.iter().filter(|option| option.is_known_to(version)).collect();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_differ() {
+    fn options_depend_on_the_version() {
         let (old, new) = (Version::new(20, 10, 24), Version::new(29, 7, 2));
         assert!(by_key("graph", old).is_some() && by_key("graph", new).is_none());
         assert!(by_key("firewall-backend", old).is_none() && by_key("firewall-backend", new).is_some());

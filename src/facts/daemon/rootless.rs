@@ -1,4 +1,4 @@
-//! Will dockerd run under rootlesskit, and where has it its files then?
+//! The directories of a dockerd that runs under rootlesskit.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn under_rootlesskit_everything_is_below_the_users_own_directories() {
+    fn paths_under_rootlesskit_are_below_the_directories_of_the_user() {
         let host = machine("28.5.2")
             .variable("ROOTLESSKIT_STATE_DIR", "/run/user/7/rk")
             .variable("XDG_RUNTIME_DIR", "/run/user/7")

@@ -1,4 +1,4 @@
-//! What follows from the options? The settings that other steps ask for, with dockerd's defaults filled in.
+//! The settings that follow from the options, with the defaults of dockerd.
 
 use std::path::{Path, PathBuf};
 
@@ -15,25 +15,25 @@ use super::values::Values;
 use crate::facts::version::Version;
 use crate::host::SystemReader;
 
-/// The socket of a containerd that is not dockerd's own; dockerd uses it where the path merely exists
+/// The socket of a containerd that dockerd did not start; dockerd uses it where the path exists
 /// (`systemContainerdRunning` in dockerd's daemon.go).
 pub const SYSTEM_CONTAINERD: &str = "/run/containerd/containerd.sock";
 
 /// The daemon's settings.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an option of dockerd")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of dockerd")]
 pub struct Settings {
-    /// The options, each as it was given; flags before the file.
+    /// The options as they were given.
     pub values: Values,
     /// `--data-root`.
     pub data_root: PathBuf,
     /// `--exec-root`: sockets and pid files of helpers.
     pub exec_root: PathBuf,
-    /// `--pidfile`; empty where there is none.
+    /// `--pidfile`; empty where none is written.
     pub pidfile: PathBuf,
-    /// Where it listens. What cannot be read is left out (it is a problem of its own).
+    /// The addresses on which it listens, without the invalid ones.
     pub hosts: Vec<Listen>,
-    /// Values of `--host` that cannot be read, and why.
+    /// The errors of invalid values of `--host`.
     pub bad_hosts: Vec<String>,
     /// TLS of its TCP addresses.
     pub tls: Tls,
@@ -41,15 +41,15 @@ pub struct Settings {
     pub containerd: Containerd,
     /// How it stores images and containers.
     pub store: Store,
-    /// The storage driver that is asked for; `DOCKER_DRIVER` wins over the option.
+    /// The configured storage driver; `DOCKER_DRIVER` overrides the option.
     pub driver: Option<String>,
     /// Whether it sets up IPv4 rules.
     pub iptables: bool,
     /// Whether it sets up IPv6 rules; the default since 27.0.
     pub ip6tables: bool,
-    /// By which means.
+    /// How it sets up rules.
     pub firewall: Firewall,
-    /// Whether it turns IPv4 forwarding on.
+    /// Whether it turns on IPv4 forwarding.
     pub ip_forward: bool,
     /// Whether its default bridge masquerades.
     pub ip_masq: bool,
@@ -59,11 +59,11 @@ pub struct Settings {
     pub ipv6: bool,
     /// The bridge: docker0, another one, or `none`.
     pub bridge: String,
-    /// MTU of the default bridge.
+    /// MTU of the default bridge, in bytes.
     pub mtu: i64,
     /// Whether a docker-proxy is started for each published port.
     pub userland_proxy: bool,
-    /// Whether containers outlive it.
+    /// Whether containers keep running without it (`--live-restore`).
     pub live_restore: bool,
     /// `--userns-remap`.
     pub userns_remap: Option<String>,
@@ -71,20 +71,20 @@ pub struct Settings {
     pub cgroup_parent: Option<String>,
     /// `native.cgroupdriver` of `--exec-opt`.
     pub cgroup_driver: Option<String>,
-    /// Address pools of `--default-address-pool`: base and size.
+    /// Address pools of `--default-address-pool`: base and prefix length.
     pub pools: Vec<(String, i64)>,
     /// Whether it runs under rootlesskit or with `--rootless`.
     pub rootless: bool,
 }
 
-/// Which containerd serves.
+/// The containerd that dockerd uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Containerd {
     /// dockerd starts one of its own.
     Managed,
-    /// dockerd connects to this socket, which was named.
+    /// dockerd connects to the socket of `--containerd`.
     Named(PathBuf),
-    /// dockerd connects to the system's socket, which is there.
+    /// dockerd connects to the socket of the system, which exists.
     System(PathBuf),
 }
 
@@ -98,17 +98,17 @@ impl Containerd {
     }
 }
 
-/// Who keeps the packet rules.
+/// The firewall backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Firewall {
     /// The iptables programs, of either kind.
     Iptables,
-    /// The nft program (29.0).
+    /// The nft program (Docker 29.0 and later).
     Nftables,
 }
 
 impl Settings {
-    /// Fills in the defaults of a version.
+    /// Derives the settings for a version. An error where a path that decides cannot be read.
     pub(super) fn read(
         host: &dyn SystemReader,
         version: Version,
@@ -155,7 +155,7 @@ impl Settings {
     }
 }
 
-/// Named, or the system's where its socket is there, or dockerd's own.
+/// The containerd of `--containerd`, or that of the system where its socket exists, or dockerd's own.
 fn containerd(
     host: &dyn SystemReader,
     values: &Values,
@@ -179,7 +179,8 @@ fn containerd(
     }
 }
 
-/// The option, from 29 on. The variable of 28 is no promise: Debian's 28.5.2 reads it and keeps to iptables.
+/// The backend of the option, which 29.0 introduced. The variable of 28 is ignored, since Debian's 28.5.2 reads it and uses
+/// iptables all the same.
 fn firewall(values: &Values) -> Firewall {
     match values.text("firewall-backend") {
         Some("nftables") => Firewall::Nftables,
@@ -194,7 +195,7 @@ fn exec_opt(values: &Values, name: &str) -> Option<String> {
     named.next_back().map(|(_, value)| value.trim().to_owned())
 }
 
-/// Pools, as JSON objects in the file or as `base=10.0.0.0/8,size=24` in a flag.
+/// The address pools, given as JSON objects in the file or as `base=10.0.0.0/8,size=24` in a flag.
 fn pools(values: &Values) -> Vec<(String, i64)> {
     let list = values.get("default-address-pools").and_then(Value::as_array);
     let read = |pool: &Value| match pool {
@@ -215,7 +216,7 @@ mod tests {
     use crate::host::FileKind;
 
     #[test]
-    fn fills_in_the_defaults_of_the_version() {
+    fn defaults_are_those_of_the_version() {
         let old = daemon(&machine("20.10.24"), &[]).settings;
         assert_eq!(old.data_root, Path::new("/var/lib/docker"));
         assert_eq!(old.hosts, [Listen::Unix("/var/run/docker.sock".into())]);
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn merges_flags_and_file() {
+    fn flags_and_file_are_merged() {
         let json = r#"{"data-root": "/d", "iptables": false, "exec-opts": ["native.cgroupdriver=systemd"],
             "default-address-pools": [{"base": "10.9.0.0/16", "size": 24}]}"#;
         let host = machine("28.5.2").file("/etc/docker/daemon.json", json);
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_containerd_is_used_where_its_socket_merely_exists() {
+    fn system_containerd_is_used_where_its_socket_exists() {
         let host = machine("26.1.5").node(SYSTEM_CONTAINERD, FileKind::Socket);
         assert_eq!(daemon(&host, &[]).settings.containerd, Containerd::System(SYSTEM_CONTAINERD.into()));
         let named = daemon(&host, &["--containerd=/x.sock"]).settings.containerd;
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_option_of_29_chooses_nftables() {
+    fn only_the_option_chooses_nftables() {
         let early = machine("28.5.2").variable("DOCKER_FIREWALL_BACKEND", "nftables");
         assert_eq!(daemon(&early, &[]).settings.firewall, Firewall::Iptables);
         let chosen = daemon(&machine("29.0.0"), &["--firewall-backend=nftables"]);

@@ -1,4 +1,4 @@
-//! How will the engine store images and containers: by a graphdriver, or by a snapshotter of containerd?
+//! The image store that dockerd will choose: a graphdriver, or a snapshotter of containerd.
 
 use std::path::{Path, PathBuf};
 
@@ -9,27 +9,27 @@ use crate::host::SystemReader;
 
 /// The first version whose default is the containerd image store.
 const CONTAINERD_BY_DEFAULT: Version = Version::new(29, 0, 0);
-/// The first version that has it, behind a feature flag.
+/// The first version that has the containerd image store, behind a feature flag.
 const CONTAINERD_AT_ALL: Version = Version::new(24, 0, 0);
-/// The first version that can be told where its own containerd keeps its data.
+/// The first version that reads `DOCKER_CONTAINERD_ROOT`.
 const CONTAINERD_ROOT_VARIABLE: Version = Version::new(29, 7, 0);
 
 /// The image store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Store {
-    /// A graphdriver: `None` lets dockerd try its list and take the first that works.
+    /// A graphdriver; with `None` dockerd takes the first of its list that works.
     Graph(Option<String>),
     /// A snapshotter of containerd.
     Snapshotter {
         /// Its name.
         name: String,
-        /// It was asked for, by name or by the feature flag; otherwise it is the default.
+        /// It was chosen by name or by the feature flag; otherwise it is the default.
         explicit: bool,
     },
 }
 
 /// The graphdrivers that a version has, in the order in which it tries them (`priority` in
-/// daemon/graphdriver/driver_linux.go). A distribution may have left some out.
+/// daemon/graphdriver/driver_linux.go). A distribution may build dockerd without some of them.
 pub const fn graphdrivers(version: Version) -> &'static [&'static str] {
     match version.major {
         0..=20 => &["btrfs", "zfs", "overlay2", "fuse-overlayfs", "aufs", "overlay", "devicemapper", "vfs"],
@@ -39,7 +39,7 @@ pub const fn graphdrivers(version: Version) -> &'static [&'static str] {
     }
 }
 
-/// The drivers whose directory in the data root holds anything (`scanPriorDrivers`: vfs does not count).
+/// The drivers whose directory in the data root is not empty (`scanPriorDrivers`: vfs does not count).
 pub fn prior_drivers(
     host: &dyn SystemReader,
     version: Version,
@@ -57,7 +57,7 @@ pub fn prior_drivers(
     Ok(prior)
 }
 
-/// As daemon/image_store_choice.go of 29.7.2 chooses, and daemon.go of the versions before.
+/// Chooses as daemon/image_store_choice.go of 29.7.2 does, and daemon.go of the versions before.
 pub(super) fn choose(
     host: &dyn SystemReader,
     version: Version,
@@ -85,7 +85,7 @@ pub(super) fn choose(
 }
 
 impl Store {
-    /// What `docker info` will call the driver, where that is known beforehand.
+    /// The name of the driver in `docker info`, where it is known before the start.
     pub fn driver(&self) -> Option<&str> {
         match self {
             Self::Graph(driver) => driver.as_deref(),
@@ -94,7 +94,7 @@ impl Store {
     }
 }
 
-/// The directory that will hold the layers.
+/// The directory of the layers.
 pub fn layers_dir(host: &dyn SystemReader, version: Version, settings: &Settings) -> PathBuf {
     match &settings.store {
         Store::Graph(driver) => settings.data_root.join(driver.as_deref().unwrap_or("overlay2")),
@@ -104,7 +104,7 @@ pub fn layers_dir(host: &dyn SystemReader, version: Version, settings: &Settings
     }
 }
 
-/// The root directory of the containerd that will be used.
+/// The root directory of the containerd that dockerd will use.
 pub fn containerd_root(host: &dyn SystemReader, version: Version, settings: &Settings) -> PathBuf {
     if settings.containerd != Containerd::Managed {
         return system_root(host);
@@ -119,7 +119,7 @@ pub fn containerd_root(host: &dyn SystemReader, version: Version, settings: &Set
 /// `root` of /etc/containerd/config.toml, else containerd's default.
 fn system_root(host: &dyn SystemReader) -> PathBuf {
     let config = host.read_text(Path::new("/etc/containerd/config.toml")).unwrap_or_default();
-    // Keys of the file itself stand before its first table.
+    // Top-level keys come before the first table.
     let own = config.lines().map(str::trim).take_while(|line| !line.starts_with('['));
     let mut roots = own.filter_map(|line| line.strip_prefix("root")?.trim_start().strip_prefix('='));
     let root = roots.next().map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_changed_with_29() {
+    fn default_store_is_containerd_since_29() {
         assert_eq!(store(&machine("28.5.2"), &[]), Store::Graph(None));
         assert_eq!(store(&machine("29.7.2"), &[]), snapshotter("overlayfs", false));
         assert_eq!(store(&machine("29.7.2"), &["-s", "native"]), snapshotter("native", true));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn data_of_a_graphdriver_keeps_29_with_it() {
+    fn existing_graphdriver_data_keeps_the_graphdriver() {
         let host = machine("29.7.2").dir("/var/lib/docker/overlay2/l");
         assert_eq!(store(&host, &[]), Store::Graph(None));
         assert_eq!(
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_feature_flag_decides_from_24_on() {
+    fn feature_flag_decides_since_24() {
         let json = r#"{"features": {"containerd-snapshotter": true}}"#;
         let with = |version| machine(version).file("/etc/docker/daemon.json", json);
         assert_eq!(store(&with("20.10.24"), &[]), Store::Graph(None));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_follows_from_store_and_containerd() {
+    fn layers_directory_follows_from_store_and_containerd() {
         let dir = |host: &Fake, args: &[&str]| {
             let daemon = daemon(host, args);
             layers_dir(host, daemon.version, &daemon.settings).display().to_string()

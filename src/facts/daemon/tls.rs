@@ -1,4 +1,4 @@
-//! Does the API ask for certificates, and where are its own?
+//! TLS of the daemon's API: whether it is on, and its certificates.
 
 use std::path::{Path, PathBuf};
 
@@ -8,22 +8,22 @@ use super::flags::Flags;
 use super::values::Values;
 use crate::host::SystemReader;
 
-/// TLS of the API.
+/// The TLS settings of the API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Served at all.
+    /// Whether the API is served with TLS.
     pub on: bool,
-    /// Clients must show a certificate.
+    /// Whether clients must present a certificate.
     pub verify: bool,
-    /// Switched off or on by name. Otherwise dockerd waits 16 s before it opens an unprotected address.
+    /// Whether TLS was turned on or off explicitly. Otherwise dockerd waits 16 s before it listens without TLS.
     pub chosen: bool,
     /// Certificate authority, certificate, key.
     pub files: [Option<PathBuf>; 3],
 }
 
 impl Tls {
-    /// As `loadDaemonCliConfig` and `setDefaultOptions` of dockerd work it out. The default files count only
-    /// where a flag turned TLS on.
+    /// Derives them as `loadDaemonCliConfig` and `setDefaultOptions` of dockerd do. The default files are used only where a
+    /// flag turned TLS on.
     pub(super) fn read(host: &dyn SystemReader, flags: &Flags, values: &Values) -> Self {
         let flag = |name: &str| flags.values.get(name).and_then(Value::as_bool);
         let verify = values.switch("tlsverify");
@@ -58,7 +58,7 @@ mod tests {
     use super::super::tests::{daemon, machine};
 
     #[test]
-    fn tls_by_flag_has_default_files_and_by_file_has_none() {
+    fn tls_by_flag_has_default_files_and_tls_by_file_has_none() {
         let host = machine("26.1.5").variable("DOCKER_CERT_PATH", "/certs");
         let by_flag = daemon(&host, &["--tlsverify"]).settings;
         assert!(by_flag.tls.on && by_flag.tls.verify);

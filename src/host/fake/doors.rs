@@ -1,4 +1,4 @@
-//! How does the machine in memory answer, and what does a change make of it?
+//! [`SystemReader`] and [`SystemWriter`] of the machine in memory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -85,9 +85,9 @@ impl SystemWriter for Fake {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
         self.fault("mount", &call.target)?;
         let source = call.source.as_deref().unwrap_or("-");
-        let kind = call.fstype.as_deref().unwrap_or("-");
+        let fstype = call.fstype.as_deref().unwrap_or("-");
         let data = call.data.as_deref().unwrap_or("-");
-        self.changed(format!("mount {} {source} {kind} {:#x} {data}", call.target.display(), call.flags));
+        self.changed(format!("mount {} {source} {fstype} {:#x} {data}", call.target.display(), call.flags));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
-//! What does a step do on a machine that is not this one? A machine in memory that fails on demand.
+//! A machine in memory for tests, whose operations fail on demand.
 //!
-//! Files, directories and links are a map; every operation can be told to fail N times per path, or always.
-//! Mount calls are written down and, where a test asks for it, change `/proc/self/mountinfo` by a closure.
+//! Files, directories and links are a map. Every operation can fail N times per path, or always. Changes are logged, and a
+//! closure can react to them, for example by changing `/proc/self/mountinfo` after a mount.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,7 +14,7 @@ use crate::host::trial::TrialReport;
 
 mod doors;
 
-/// What happens after a change, so that the next look sees it.
+/// Called after every change with its line of the log.
 type Reaction = Box<dyn Fn(&Fake, &str)>;
 
 /// A machine in memory.
@@ -31,7 +31,7 @@ pub struct Fake {
     reaction: Option<Reaction>,
 }
 
-/// One thing at a path.
+/// A file, directory, link or node at a path.
 #[derive(Debug, Clone)]
 struct Node {
     stat: Stat,
@@ -39,7 +39,7 @@ struct Node {
     target: PathBuf,
 }
 
-/// An operation that is told to fail.
+/// An operation that fails.
 struct Fault {
     op: &'static str,
     path: PathBuf,
@@ -67,40 +67,40 @@ impl Default for Fake {
 }
 
 impl Fake {
-    /// An empty machine, asked by root.
+    /// An empty machine, used by root.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asked by another user.
+    /// Sets the effective user.
     #[must_use]
     pub fn euid(mut self, euid: u32) -> Self {
         self.identity.euid = euid;
         self
     }
 
-    /// A file with this text; its directories come to be.
+    /// Adds a file with this text, and its directories.
     #[must_use]
     pub fn file(self, path: &str, text: &str) -> Self {
         self.set(path, text);
         self
     }
 
-    /// A directory.
+    /// Adds a directory.
     #[must_use]
     pub fn dir(self, path: &str) -> Self {
         self.put(path, FileKind::Dir, &[]);
         self
     }
 
-    /// Anything else at a path: a socket, a device node.
+    /// Adds an empty node of any type: a socket, a device.
     #[must_use]
     pub fn node(self, path: &str, kind: FileKind) -> Self {
         self.put(path, kind, &[]);
         self
     }
 
-    /// A symbolic link.
+    /// Adds a symbolic link.
     #[must_use]
     pub fn link(self, path: &str, target: &str) -> Self {
         self.put(path, FileKind::Link, &[]);
@@ -108,28 +108,28 @@ impl Fake {
         self
     }
 
-    /// What stat(2) says of a path that is there already.
+    /// Changes the stat(2) of a path that exists.
     #[must_use]
     pub fn stat_of(self, path: &str, change: impl FnOnce(&mut Stat)) -> Self {
-        change(&mut self.nodes.borrow_mut().get_mut(Path::new(path)).expect("a path that is there").stat);
+        change(&mut self.nodes.borrow_mut().get_mut(Path::new(path)).expect("the path exists").stat);
         self
     }
 
-    /// The file system at and below a path.
+    /// Sets the file system at and below a path.
     #[must_use]
     pub fn filesystem(self, path: &str, info: FsInfo) -> Self {
         self.filesystems.borrow_mut().insert(path.into(), info);
         self
     }
 
-    /// A variable of the environment.
+    /// Sets a variable of the environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// What a program answers: the key is the program and its arguments, joined by spaces.
+    /// Sets the result of a command: the program and its arguments, joined by spaces.
     #[must_use]
     pub fn program(self, command: &str, code: i32, stdout: &str) -> Self {
         let program = command.split(' ').next().unwrap_or(command);
@@ -137,12 +137,12 @@ impl Fake {
             self.put(program, FileKind::File, &[]);
             self.nodes.borrow_mut().get_mut(Path::new(program)).expect("just put").stat.mode = 0o755;
         }
-        let ran = Ran { code, stdout: stdout.into(), stderr: String::new() };
+        let ran = Ran { code, stdout: stdout.into(), stderr: String::new(), truncated: false };
         self.runs.borrow_mut().insert(command.into(), ran);
         self
     }
 
-    /// A program for this machine that is never run: its headers alone.
+    /// Adds a program for this machine that has nothing but an ELF header.
     #[must_use]
     pub fn binary(self, path: &str) -> Self {
         let mut headers = vec![0; 64];
@@ -152,7 +152,7 @@ impl Fake {
         self.stat_of(path, |stat| stat.mode = 0o755)
     }
 
-    /// A file on which somebody holds a lock.
+    /// Adds a file on which a lock is held.
     #[must_use]
     pub fn locked(mut self, path: &str) -> Self {
         self.set(path, "");
@@ -160,21 +160,21 @@ impl Fake {
         self
     }
 
-    /// What the next trial answers.
+    /// Adds the report of the next trial.
     #[must_use]
     pub fn answers_trial(self, report: TrialReport) -> Self {
         self.trials.borrow_mut().push_back(report);
         self
     }
 
-    /// `op` on `path` fails the next `times` times (`None`: always).
+    /// Lets `op` on `path` fail the next `times` times (`None`: always).
     #[must_use]
     pub fn fails(self, op: &'static str, path: &str, errno: Errno, times: Option<u32>) -> Self {
         self.faults.borrow_mut().push(Fault { op, path: path.into(), errno, left: times });
         self
     }
 
-    /// Called after every change with its line of the log.
+    /// Sets what is called after every change with its line of the log.
     #[must_use]
     pub fn reacts(mut self, reaction: impl Fn(&Self, &str) + 'static) -> Self {
         self.reaction = Some(Box::new(reaction));
@@ -186,12 +186,12 @@ impl Fake {
         self.put(path, FileKind::File, text.as_bytes());
     }
 
-    /// Every change that was made, in order, as `op path` lines.
+    /// The changes in order, as `op path` lines.
     pub fn changes(&self) -> Vec<String> {
         self.log.borrow().clone()
     }
 
-    /// Puts a node, and directories above it.
+    /// Adds a node and the directories above it.
     fn put(&self, path: &str, kind: FileKind, bytes: &[u8]) {
         let path = PathBuf::from(path);
         let mut nodes = self.nodes.borrow_mut();
@@ -201,7 +201,7 @@ impl Fake {
         nodes.insert(path, Node::new(kind, bytes));
     }
 
-    /// The fault that this operation meets, if any.
+    /// Returns the error that this operation was set to fail with, if any.
     fn fault(&self, op: &'static str, path: &Path) -> HostResult<()> {
         let mut faults = self.faults.borrow_mut();
         let met = faults.iter_mut().find(|f| f.op == op && f.path == path && f.left != Some(0));
@@ -214,7 +214,7 @@ impl Fake {
         }
     }
 
-    /// The node at a path; links are followed where asked.
+    /// The node at a path; the last component is followed where `follow` is set.
     fn find(&self, op: &'static str, path: &Path, follow: bool) -> HostResult<Node> {
         self.fault(op, path)?;
         let mut at = self.resolved(path, follow);
@@ -250,7 +250,7 @@ impl Fake {
         at
     }
 
-    /// Writes down a change and lets the reaction see it.
+    /// Logs a change and calls the reaction.
     fn changed(&self, line: String) {
         self.log.borrow_mut().push(line.clone());
         if let Some(reaction) = &self.reaction {

@@ -1,8 +1,7 @@
-//! How is a run saved, and how is its environment phase played back elsewhere? Both doors in one wrapper, and the
-//! same doors made of what was saved.
+//! Recording a run, and replaying its environment phase elsewhere.
 //!
-//! [`Recorder`] passes everything on and keeps the answers; [`Replay`] answers from a [`Recording`] and needs
-//! neither root nor the machine. What was never asked is not known there: `ENODATA`.
+//! [`Recorder`] passes every call on and stores the answer. [`Replay`] answers from a recording and needs neither root nor
+//! the machine; a question that was not recorded is `ENODATA`.
 
 use std::path::Path;
 
@@ -43,7 +42,7 @@ mod tests {
     use crate::host::recording::Recording;
     use crate::host::{SystemReader, SystemWriter};
 
-    /// Asks the same of both, with a change in between.
+    /// The answers to a fixed series of questions, with a change in between.
     fn answers<H: SystemReader + SystemWriter>(host: &H) -> Vec<String> {
         let path = Path::new("/a");
         vec![
@@ -61,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_answers_as_the_machine_did_before_and_after_a_change() {
+    fn replay_gives_the_answers_in_their_order() {
         let host = Fake::new().file("/a", "old").variable("DOCKER_DRIVER", "vfs").program(
             "/bin/x --version",
             0,
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_asked_is_not_known() {
+    fn question_without_answer_is_enodata() {
         let host = Fake::new().file("/a", "text");
         let replay = Replay::new(Recorder::new(&host, &host).recording("1", &[], &()));
         assert_eq!(replay.read(Path::new("/a")).unwrap_err().errno(), Errno::ENODATA);
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_passed_on_and_not_kept() {
+    fn secret_is_passed_on_and_not_stored() {
         let host = Fake::new().variable("TOKEN", "hush").file("/p", "http://u:hush@x");
         let recorder = Recorder::new(&host, &host);
         assert_eq!(recorder.env("TOKEN").as_deref(), Some("hush"));

@@ -1,4 +1,4 @@
-//! How is a run saved? Everything is passed on to the real doors, and the answers are kept.
+//! Records a run: passes every call on, and stores the answer without secrets.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::host::recording::{self, Content, Recording};
 use crate::host::trial::{Trial, TrialReport};
 use crate::host::{FsInfo, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter};
 
-/// Passes everything on, and keeps it.
+/// Passes every call on and stores the answer.
 pub struct Recorder<'h> {
     host: &'h dyn SystemReader,
     machine: &'h dyn SystemWriter,
@@ -21,56 +21,56 @@ pub struct Recorder<'h> {
 }
 
 impl<'h> Recorder<'h> {
-    /// A recorder of these doors.
+    /// A recorder of the answers of these two.
     pub fn new(host: &'h dyn SystemReader, machine: &'h dyn SystemWriter) -> Self {
         Self { host, machine, answers: RefCell::default() }
     }
 
-    /// What was kept so far.
+    /// The answers so far, as a recording.
     pub fn recording(&self, run: &str, steps: &[&str], request: &impl Serialize) -> Recording {
         Recording::new(run, steps, request, self.host.identity(), self.answers.borrow().clone())
     }
 
-    /// Keeps an answer, as it may be kept, and passes it on as it is.
-    fn keep<T, K: Serialize>(
+    /// Stores the answer in the form that `stored` gives it, and returns it unchanged.
+    fn record<T, K: Serialize>(
         &self,
         key: String,
         answer: HostResult<T>,
-        kept: impl Fn(&T) -> K,
+        stored: impl Fn(&T) -> K,
     ) -> HostResult<T> {
         let value = match &answer {
-            Ok(value) => json!({"ok": kept(value)}),
+            Ok(value) => json!({"ok": stored(value)}),
             Err(error) => json!({"error": error}),
         };
         self.answers.borrow_mut().entry(key).or_default().push(value);
         answer
     }
 
-    /// The same for what holds no secrets.
+    /// The same for an answer that holds no secrets.
     fn plain<T: Serialize + Clone>(&self, key: String, answer: HostResult<T>) -> HostResult<T> {
-        self.keep(key, answer, Clone::clone)
+        self.record(key, answer, Clone::clone)
     }
 }
 
-/// What is kept of a file.
+/// The stored form of the content of a file.
 fn content(path: &Path) -> impl Fn(&Vec<u8>) -> Content {
     let path = path.display().to_string();
     move |bytes| recording::content(&path, bytes).into()
 }
 
-/// What is kept of a program's words.
-fn words(ran: &Ran) -> Ran {
-    let keep = |words: &str| recording::without_passwords(words);
-    Ran { code: ran.code, stdout: keep(&ran.stdout), stderr: keep(&ran.stderr) }
+/// The stored form of the output of a program.
+fn output(ran: &Ran) -> Ran {
+    let covered = |text: &str| recording::without_passwords(text);
+    Ran { stdout: covered(&ran.stdout), stderr: covered(&ran.stderr), ..*ran }
 }
 
 impl SystemReader for Recorder<'_> {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
-        self.keep(on("read", path), self.host.read(path), content(path))
+        self.record(on("read", path), self.host.read(path), content(path))
     }
 
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
-        self.keep(on("read-head", path), self.host.read_head(path, most), content(path))
+        self.record(on("read-head", path), self.host.read_head(path, most), content(path))
     }
 
     fn list(&self, path: &Path) -> HostResult<Vec<String>> {
@@ -98,16 +98,16 @@ impl SystemReader for Recorder<'_> {
     }
 
     fn env(&self, name: &str) -> Option<String> {
-        let keep = |value: &Option<String>| value.clone().map(|value| recording::variable(name, value));
-        self.keep(format!("env {name}"), Ok(self.host.env(name)), keep).unwrap_or_default()
+        let stored = |value: &Option<String>| value.clone().map(|value| recording::variable(name, value));
+        self.record(format!("env {name}"), Ok(self.host.env(name)), stored).unwrap_or_default()
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        self.keep(to("run", program, args), self.host.run(program, args, within), words)
+        self.record(to("run", program, args), self.host.run(program, args, within), output)
     }
 
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
-        self.keep(to("ask", program, args), self.host.ask(program, args), words)
+        self.record(to("ask", program, args), self.host.ask(program, args), output)
     }
 
     fn ask_ahead(&self, program: &Path, args: &[&str]) {
@@ -165,7 +165,7 @@ impl SystemWriter for Recorder<'_> {
     }
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        self.keep(to("do execute", program, args), self.machine.execute(program, args, within), words)
+        self.record(to("do execute", program, args), self.machine.execute(program, args, within), output)
     }
 
     fn request_module(&self, name: &str) -> HostResult<()> {

@@ -1,4 +1,4 @@
-//! How is the environment phase of a run played back? From what was saved, without the machine.
+//! Replays a recording: answers as the recorded machine did.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::host::{
     FsInfo, HostError, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter,
 };
 
-/// Answers as the machine of a recording did; nothing is looked at, and nothing is changed.
+/// Answers as the machine of a recording did. It reads and changes nothing on this machine.
 pub struct Replay {
     recording: Recording,
     /// How often each question has been asked.
@@ -23,12 +23,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Plays a recording.
+    /// A replay of this recording.
     pub fn new(recording: Recording) -> Self {
         Self { recording, asked: RefCell::default() }
     }
 
-    /// What is played.
+    /// The recording.
     pub fn recording(&self) -> &Recording {
         &self.recording
     }

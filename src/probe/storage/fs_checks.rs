@@ -1,5 +1,5 @@
 //! What is done to a file system, one deed at a time, and what must be seen afterwards?
-#![allow(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
+#![expect(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

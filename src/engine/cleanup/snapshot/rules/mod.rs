@@ -114,7 +114,8 @@ impl Family {
     fn saved(&self, host: &dyn SystemReader) -> Option<Saved> {
         let args: Vec<&str> = self.save.as_deref().into_iter().collect();
         let ran = host.run(&self.program, &args, TIMEOUT).ok()?;
-        (ran.code == 0).then(|| Saved::parse(&ran.stdout))
+        let rules = ran.whole_stdout(&self.program).ok()?;
+        (ran.code == 0).then(|| Saved::parse(rules))
     }
 
     /// Runs the script, where there is one.
