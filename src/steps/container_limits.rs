@@ -190,7 +190,7 @@ fn mib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::limits::{Eaten, Spawned, Spun};
+    use crate::probe::limits::{MemoryResult, ThreadsResult, CpuResult};
     use crate::testing::problems;
 
     /// A container in which every limit holds.
@@ -203,9 +203,9 @@ mod tests {
             cpu_percent: Some(50),
         };
         document.limits = Some(Limits {
-            memory: Eaten { asked: 64 << 20, signal: Some(9), code: None, kills: Some(1), error: None },
-            pids: Spawned { asked: 128, got: 63, errno: Some(11) },
-            cpu: Spun { window_us: 60_000, used_us: 31_000, throttled: Some(3) },
+            memory: MemoryResult { asked: 64 << 20, signal: Some(9), code: None, kills: Some(1), error: None },
+            pids: ThreadsResult { asked: 128, got: 63, errno: Some(11) },
+            cpu: CpuResult { window_us: 60_000, used_us: 31_000, throttled: Some(3) },
         });
         document
     }
@@ -237,7 +237,7 @@ mod tests {
         // A busy machine gives less than is allowed, and throttles nobody.
         assert_eq!(
             seen(
-                |_, limits| limits.cpu = Spun { window_us: 60_000, used_us: 9_000, throttled: Some(0) },
+                |_, limits| limits.cpu = CpuResult { window_us: 60_000, used_us: 9_000, throttled: Some(0) },
                 &[]
             ),
             []
@@ -251,11 +251,11 @@ mod tests {
         };
         assert_eq!(seen(lived, &[]), [(Level::Fail, "memory-limit-not-enforced")]);
         let forks = |_: &mut Document, limits: &mut Limits| {
-            limits.pids = Spawned { asked: 128, got: 129, errno: None }
+            limits.pids = ThreadsResult { asked: 128, got: 129, errno: None }
         };
         assert_eq!(seen(forks, &[]), [(Level::Fail, "pids-limit-not-enforced")]);
         let spins = |_: &mut Document, limits: &mut Limits| {
-            limits.cpu = Spun { window_us: 60_000, used_us: 59_000, throttled: Some(0) };
+            limits.cpu = CpuResult { window_us: 60_000, used_us: 59_000, throttled: Some(0) };
         };
         assert_eq!(seen(spins, &[]), [(Level::Fail, "cpu-limit-not-enforced")]);
     }
@@ -264,13 +264,13 @@ mod tests {
     fn what_the_daemon_says_it_drops_is_no_silence() {
         let dropped = |document: &mut Document, limits: &mut Limits| {
             document.cgroup.pids = None;
-            limits.pids = Spawned { asked: 128, got: 129, errno: None };
+            limits.pids = ThreadsResult { asked: 128, got: 129, errno: None };
         };
         let warning = "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded.";
         assert_eq!(seen(dropped, &[warning]), [(Level::Warn, "cgroup-limit-controller-unavailable")]);
         let unlimited = |document: &mut Document, limits: &mut Limits| {
             document.cgroup.cpu_percent = None;
-            limits.cpu = Spun { window_us: 60_000, used_us: 9_000, throttled: None };
+            limits.cpu = CpuResult { window_us: 60_000, used_us: 9_000, throttled: None };
         };
         let scheduler = "Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.";
         assert_eq!(seen(unlimited, &[scheduler]), [(Level::Warn, "cgroup-limit-controller-unavailable")]);

@@ -84,7 +84,7 @@ pub fn container(
             Part::Network => connected(host, options, &mut body, &mut orders),
         }
     }
-    body["Cmd"] = json!([orders.word()]);
+    body["Cmd"] = json!([orders.argument()]);
     ContainerSpec { role, body, hold: true, visit: orders.serve, ..ContainerSpec::default() }
 }
 
@@ -128,7 +128,7 @@ fn neighbour(options: &RunOptions, role: &'static str, privileged: bool) -> Cont
         "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true, "Init": true },
     });
     stored(options, &mut body, &mut orders, true);
-    body["Cmd"] = json!([orders.word()]);
+    body["Cmd"] = json!([orders.argument()]);
     ContainerSpec { role, body, ..ContainerSpec::default() }
 }
 
@@ -138,7 +138,7 @@ pub fn privileged(options: &RunOptions) -> ContainerSpec {
     let body = json!({
         "Image": Archive::reference(&options.run),
         "HostConfig": { "Privileged": true },
-        "Cmd": [orders.word()],
+        "Cmd": [orders.argument()],
     });
     ContainerSpec { role: "privileged", body, ..ContainerSpec::default() }
 }
@@ -152,7 +152,7 @@ fn limited(body: &mut Value, orders: &mut ProbeRequest) {
     host["PidsLimit"] = json!(PIDS);
     host["CpuPeriod"] = json!(PERIOD);
     host["CpuQuota"] = json!(PERIOD * CPU_PERCENT / 100);
-    orders.limits = Some(limits::Wanted { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
+    orders.limits = Some(limits::LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
 }
 
 /// Gives it a volume, which is made on the way, and a tmpfs.
@@ -165,7 +165,7 @@ fn stored(options: &RunOptions, body: &mut Value, orders: &mut ProbeRequest, vis
         "VolumeOptions": { "Labels": labels },
     }]);
     body["HostConfig"]["Tmpfs"] = json!({ SCRATCH: "size=1m,mode=1777" });
-    orders.storage = Some(storage::Places { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
+    orders.storage = Some(storage::StorageRequest { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
 }
 
 /// Publishes its port at whichever is free, and says what it is to reach.
