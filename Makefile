@@ -1,8 +1,8 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
 .PHONY: help build dist deb demo test test-all unit snapshots worlds-test outer-test readers-test sandbox-test vm-test bench soak lint fmt stop
 
-# The modules of the ladder, which rustfmt does not find by itself.
-STEPS := --edition 2024 $(wildcard src/steps/*.rs src/steps/*/mod.rs)
+# The steps and the report formats, which a macro declares and rustfmt does not find by itself.
+IN_MACROS := --edition 2024 $(wildcard src/steps/*.rs src/steps/*/mod.rs src/report/formats/*.rs)
 BINARY := target/x86_64-unknown-linux-gnu/release/dindcheck
 
 help: ## what can be made
@@ -30,8 +30,8 @@ test-all: ## the same with the whole of each matrix
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
 
-snapshots: ## write anew what is generated: README's table of steps, and the findings of the recordings
-	UPDATE_SNAPSHOTS=1 cargo test --locked --test steps --test replays
+snapshots: ## write anew what is generated: README's tables, the schema, and the findings of the recordings
+	UPDATE_SNAPSHOTS=1 cargo test --locked --test steps --test reports --test cli --test replays
 
 worlds-test: build ## real worlds: a real outer engine, real inner ones
 	scripts/worlds.sh $(BINARY)
@@ -56,7 +56,7 @@ soak: build ## 300 runs in a row: nothing may grow
 
 lint: ## formatting, clippy, and dependencies where cargo-deny is installed
 	cargo fmt --all --check
-	rustfmt --check $(STEPS)
+	rustfmt --check $(IN_MACROS)
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo check --locked --no-default-features
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
@@ -64,7 +64,7 @@ lint: ## formatting, clippy, and dependencies where cargo-deny is installed
 
 fmt: ## format
 	cargo fmt --all
-	rustfmt $(STEPS)
+	rustfmt $(IN_MACROS)
 
 stop: ## end the test bed's engine
 	tests/bed/engine.sh stop

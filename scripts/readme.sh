@@ -58,9 +58,7 @@ socket=$("$engine" status | sed -n 's/^socket //p')
 put 'transcript: image' "$work/image"
 transcript diagnose 'dindcheck diagnose docker.log' "$empty dockerd >docker.log 2>&1; dindcheck diagnose docker.log"
 
-make snapshots # the table of steps
-"$binary" profile list | sed -E 's/^([a-z]+) +(.*)/* `\1`: \2/' >"$work/profiles"
-put profiles "$work/profiles"
+make snapshots # the tables of steps and formats, and the profiles
 scripts/bench-wait.sh "$binary" >"$work/wait"
 put 'bench: wait' "$work/wait"
 {

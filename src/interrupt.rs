@@ -1,16 +1,20 @@
-//! Was the program asked to end? SIGINT and SIGTERM as a flag that every wait reads.
+//! SIGINT, SIGTERM and SIGHUP as a flag that every wait polls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// The signal that asked for the end, if one did. Cheap to clone and to read.
+/// The last signal that asked the program to end, if any. Cheap to clone and to read.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// Listens to SIGINT, SIGTERM and SIGHUP from now on.
+    /// Catches SIGINT, SIGTERM and SIGHUP from now on.
+    ///
+    /// # Errors
+    ///
+    /// Where a handler cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
         let flag = Self::default();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -20,7 +24,7 @@ impl Interrupt {
         Ok(flag)
     }
 
-    /// The name of the signal that came, if one did.
+    /// The name of the signal, if one came.
     pub fn signal(&self) -> Option<&'static str> {
         match i32::try_from(self.0.load(Ordering::Relaxed)).unwrap_or_default() {
             0 => None,
@@ -30,7 +34,7 @@ impl Interrupt {
         }
     }
 
-    /// Acts as if that signal had come (for tests).
+    /// Sets the flag as that signal would (for tests).
     pub fn raise(&self, signal: i32) {
         self.0.store(usize::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What was asked for: the request as it was typed, and the options of a run that every layer below the plan may know.
+//! The request as it was typed, and the options of a run that every layer below the plan may know.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::facts::daemon::Invocation;
 use crate::facts::endpoint::Endpoint;
 use crate::profile::{Grant, Profile};
 
-/// What was typed, as far as it shapes a plan.
+/// The arguments that a plan is made from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -15,9 +15,9 @@ pub struct PlanRequest {
     pub profile: Option<String>,
     /// `--repair`.
     pub repair: Option<Grant>,
-    /// `--until`: the last step that runs.
+    /// `--until`: the last step to run.
     pub until: Option<String>,
-    /// `--only`: the steps that run.
+    /// `--only`: the steps to run.
     pub only: Vec<String>,
     /// `--keep-going`.
     pub keep_going: bool,
@@ -36,16 +36,16 @@ pub struct PlanRequest {
     pub recorded_steps: Option<Vec<String>>,
     /// Further arguments of dockerd.
     pub daemon_args: Vec<String>,
-    /// The daemon is to live long: without `--debug`, whatever the profile says.
+    /// Start the daemon without `--debug`, whatever the profile says, since it is to live long.
     pub quiet_daemon: bool,
 }
 
-/// Which image is run.
+/// The image that the workload runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageChoice {
     /// Made in memory from this binary: needs no registry.
     Builtin,
-    /// A reference: present, or to be pulled.
+    /// A reference; the image is pulled if it is not present.
     Reference(String),
 }
 
@@ -71,7 +71,7 @@ pub enum Need {
 pub struct RunOptions {
     /// A short id of this run; whatever dindcheck creates carries it.
     pub run: String,
-    /// The profile, with what was typed already in it.
+    /// The profile, overridden by the arguments.
     pub profile: Profile,
     /// A running daemon to use instead of starting one.
     pub attach: Option<Endpoint>,

@@ -1,14 +1,11 @@
-//! What does the command line accept, and what does it say to what it does not?
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "tests look at the machine and speak for themselves"
-)]
+//! The command line: what it accepts, what it prints, and how it refuses the rest.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read files and run programs")]
 
 use assert_cmd::Command;
 use serde_json::Value;
+
+mod readme;
+mod snapshot;
 
 fn dindcheck(args: &[&str]) -> Command {
     let mut command = Command::cargo_bin("dindcheck").unwrap();
@@ -16,14 +13,14 @@ fn dindcheck(args: &[&str]) -> Command {
     command
 }
 
-/// Refused with exit 64, one message on stderr that holds these words, and nothing on stdout.
-fn refused(args: &[&str], words: &[&str]) {
+/// Expects exit code 64, a message on stderr with each of these texts, and nothing on stdout.
+fn refused(args: &[&str], texts: &[&str]) {
     let output = dindcheck(args).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{args:?}: {stderr}");
     assert!(output.stdout.is_empty(), "{args:?}");
-    for word in words {
-        assert!(stderr.contains(word), "{args:?}: `{word}` is not in:\n{stderr}");
+    for text in texts {
+        assert!(stderr.contains(text), "{args:?}: `{text}` is not in:\n{stderr}");
     }
 }
 
@@ -41,8 +38,9 @@ fn profile(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-fn what_was_typed_wrong_is_refused_before_anything_is_touched() {
+fn invalid_arguments_are_refused() {
     refused(&["verify", "--no-such-flag"], &["--no-such-flag"]);
+    refused(&["--format", "word"], &["--format", "word", "human", "junit"]);
     refused(&["--until", "cgroups"], &["--until", "cgroups", "cgroup-mounts"]);
     refused(&["--only", "privileges,nonsense"], &["--only", "nonsense"]);
     refused(&["--image", "Not A Reference"], &["Not A Reference", "builtin"]);
@@ -57,10 +55,10 @@ fn what_was_typed_wrong_is_refused_before_anything_is_touched() {
 }
 
 #[test]
-fn profiles_are_refused_with_line_and_column() {
+fn invalid_profiles_are_refused_with_key_or_line() {
     refused(&["--profile", "nonsense"], &["nonsense", "default", "ci", "legacy"]);
     refused(&["--profile", "/no/such/file.yaml"], &["/no/such/file.yaml", "No such file"]);
-    for (text, words) in [
+    for (text, texts) in [
         ("repair: container\nsteps:\n  privilege: warn\n", vec!["privilege", "privileges"]),
         ("repair: container\nrepairs: host\n", vec!["line 2", "repairs"]),
         ("daemon:\n  start_timeout: soon\n", vec!["line 2", "soon", "60s"]),
@@ -68,9 +66,10 @@ fn profiles_are_refused_with_line_and_column() {
         ("steps: [\n", vec!["line"]),
         ("causes:\n  no-such-cause: fail\n", vec!["no-such-cause"]),
         ("image:\n  reference: 'A b'\n", vec!["A b"]),
+        ("format: word\n", vec!["format", "`word`", "human, brief, json"]),
     ] {
         let file = profile(text);
-        refused(&["--profile", file.path().to_str().unwrap()], &words);
+        refused(&["--profile", file.path().to_str().unwrap()], &texts);
     }
     let deep = profile(&"[".repeat(40_000));
     refused(&["--profile", deep.path().to_str().unwrap()], &["bytes"]);
@@ -81,7 +80,7 @@ fn profiles_are_refused_with_line_and_column() {
 }
 
 #[test]
-fn the_ladder_is_listed_in_order() {
+fn steps_are_listed_in_order() {
     let rows = stdout(&["list"]);
     let ids: Vec<_> = rows.lines().map(|row| row.split_whitespace().nth(1).unwrap()).collect();
     let ladder: Vec<_> = dindcheck::steps::ALL.iter().map(|step| step.id).collect();
@@ -92,7 +91,7 @@ fn the_ladder_is_listed_in_order() {
 }
 
 #[test]
-fn a_plan_shows_what_would_run_and_what_may_be_repaired() {
+fn plan_shows_skipped_steps_and_granted_repairs() {
     let plan: Value = serde_json::from_str(&stdout(&[
         "plan", "--format", "json", "--until", "storage", "--repair", "none",
     ]))
@@ -105,7 +104,7 @@ fn a_plan_shows_what_would_run_and_what_may_be_repaired() {
 }
 
 #[test]
-fn profiles_extend_each_other() {
+fn profile_has_the_values_of_those_it_extends() {
     let file = profile("extends: ci\ncontainer:\n  exit_code: 3\nsteps:\n  kernel: skip\n");
     let shown = stdout(&["profile", "show", file.path().to_str().unwrap()]);
     for line in ["exit_code: 3", "kernel: skip", "format: json", "start_timeout: 1m"] {
@@ -119,7 +118,7 @@ fn profiles_extend_each_other() {
 }
 
 #[test]
-fn steps_and_causes_explain_themselves() {
+fn explain_knows_steps_and_causes() {
     assert!(stdout(&["explain", "cgroup-mounts"]).contains("reach: container"));
     assert!(stdout(&["explain", "cgroup-v1-devices-not-mounted"]).contains("mount"));
     let all = stdout(&["explain", "--list"]);
@@ -127,28 +126,32 @@ fn steps_and_causes_explain_themselves() {
 }
 
 #[test]
-fn a_log_on_standard_input_is_diagnosed() {
+fn log_on_standard_input_is_diagnosed() {
     let log = "time=\"2026-01-01T00:00:00Z\" level=info msg=\"Starting up\"\nfailed to start daemon: Devices cgroup isn't mounted\n";
     let output = dindcheck(&["diagnose", "--format", "json"]).write_stdin(log).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(said["cause"]["id"], "cgroup-v1-devices-not-mounted");
-    assert_eq!(said["first_error"]["line"], 2);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["cause"]["id"], "cgroup-v1-devices-not-mounted");
+    assert_eq!(answer["first_error"]["line"], 2);
 }
 
 #[test]
-fn the_readme_has_every_profile_and_every_exit_code() {
+fn readme_lists_every_profile() {
+    let profiles = dindcheck::profile::built_in().into_iter();
+    let lines = profiles.map(|(name, description)| format!("* `{name}`: {description}\n"));
+    readme::check("profiles", &lines.collect::<String>());
+}
+
+#[test]
+fn readme_has_every_exit_code() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    for (name, _) in dindcheck::profile::built_in() {
-        assert!(readme.contains(&format!("* `{name}`: ")), "{name}");
-    }
     for code in ["| 0 |", "| 1 |", "| 2 |", "| 64 |"] {
         assert!(readme.contains(code));
     }
 }
 
 #[test]
-fn shells_and_readers_get_every_command_and_nothing_of_ours() {
+fn completions_and_manual_have_every_command_but_hidden_ones() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = stdout(&["completions", shell]);
         assert!(
@@ -170,7 +173,7 @@ fn shells_and_readers_get_every_command_and_nothing_of_ours() {
 }
 
 #[test]
-fn a_wait_says_at_once_what_cannot_come() {
+fn wait_fails_at_once_without_a_daemon_process_and_in_time_elsewhere() {
     let output =
         dindcheck(&["wait", "--attach", "unix:///no/such/socket", "--grace", "0s"]).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -179,8 +182,8 @@ fn a_wait_says_at_once_what_cannot_come() {
     let late = ["wait", "--attach", "unix:///no", "--elsewhere", "--timeout", "30ms", "--format", "json"];
     let output = dindcheck(&late).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&said["serves"], &said["cause"]), (&false.into(), &"daemon-start-timeout".into()));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["serves"], &answer["cause"]), (&false.into(), &"daemon-start-timeout".into()));
     refused(&["wait", "--timeout", "soon"], &["soon"]);
     refused(&["entrypoint", "--until", "mounts", "--", "true"], &["daemon-start"]);
 }

@@ -1,11 +1,5 @@
-//! Are the files of deploy/ whole, and does every dindcheck command in them exist? What runs them is in tests/worlds/deploy.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "tests look at the machine and speak for themselves"
-)]
+//! The files of deploy/: valid YAML and shell, with dindcheck commands that exist. tests/worlds/deploy runs them.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read files and run programs")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +8,7 @@ use clap::Parser as _;
 use dindcheck::cli::Cli;
 use serde_json::Value;
 
-/// Everything below deploy/.
+/// Every file below deploy/.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")];
@@ -33,19 +27,20 @@ fn yaml(path: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The files with this extension.
 fn of_kind(extension: &str) -> Vec<PathBuf> {
     files().into_iter().filter(|path| path.extension().is_some_and(|known| known == extension)).collect()
 }
 
-/// Every list of words that begins with dindcheck, and every command of a shell that does.
+/// Collects every argument vector that begins with dindcheck, and every shell command that does.
 fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
     match value {
         Value::Array(items) => {
-            let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            let words: Vec<_> =
-                words.unwrap_or_default().into_iter().skip_while(|word| *word == "CMD").collect();
-            if words.first() == Some(&"dindcheck") {
-                found.push(words.iter().map(ToString::to_string).collect());
+            let argv: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            let argv: Vec<_> =
+                argv.unwrap_or_default().into_iter().skip_while(|item| *item == "CMD").collect();
+            if argv.first() == Some(&"dindcheck") {
+                found.push(argv.iter().map(ToString::to_string).collect());
             }
             for item in items {
                 commands(item, found);
@@ -66,21 +61,21 @@ fn commands(value: &Value, found: &mut Vec<Vec<String>>) {
 }
 
 #[test]
-fn every_dindcheck_command_is_one_that_exists() {
+fn every_dindcheck_command_is_valid() {
     let mut found = Vec::new();
     for path in [of_kind("yaml"), of_kind("yml")].concat() {
         commands(&yaml(&path), &mut found);
     }
     assert!(found.len() >= 7, "{found:?}");
-    for words in found {
-        if let Err(error) = Cli::try_parse_from(&words) {
-            panic!("{words:?}: {error}");
+    for argv in found {
+        if let Err(error) = Cli::try_parse_from(&argv) {
+            panic!("{argv:?}: {error}");
         }
     }
 }
 
 #[test]
-fn shell_scripts_are_plain_shell() {
+fn shell_scripts_parse() {
     for path in of_kind("sh") {
         let checked = Command::new("sh").arg("-n").arg(&path).output().unwrap();
         assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&checked.stderr));
@@ -88,7 +83,7 @@ fn shell_scripts_are_plain_shell() {
 }
 
 #[test]
-fn the_readme_names_every_file() {
+fn readme_links_every_file() {
     let readme =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/README.md")).unwrap();
     for path in files() {
@@ -102,10 +97,10 @@ fn the_readme_names_every_file() {
 
 #[test]
 #[ignore = "needs kubernetes-validate (PyPI), which brings the schemas"]
-fn manifests_follow_the_schemas_of_kubernetes() {
+fn manifests_match_the_schemas_of_kubernetes() {
     for path in of_kind("yaml").iter().filter(|path| path.parent().unwrap().ends_with("kubernetes")) {
         let checked = Command::new("kubernetes-validate").arg("--strict").arg(path).output().unwrap();
-        let said = [checked.stdout, checked.stderr].concat();
-        assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&said));
+        let output = [checked.stdout, checked.stderr].concat();
+        assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output));
     }
 }

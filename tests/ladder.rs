@@ -152,7 +152,7 @@ fn how_far_a_container_came_gives_its_cause() {
 #[test]
 fn no_common_api_version_is_told_before_anything_is_made() {
     let versions = Versions { engine: "99".into(), max: "1.99".into(), min: "1.90".into(), used: None };
-    let report = run(&FakeEngine::new().speaks(versions));
+    let report = run(&FakeEngine::new().with_versions(versions));
     assert_eq!(failed(&report), ("daemon-info", "api-version-mismatch"));
     assert_eq!(outcome(&report, "image"), "skipped");
 }
@@ -160,7 +160,7 @@ fn no_common_api_version_is_told_before_anything_is_made() {
 #[test]
 fn leftovers_fail_the_teardown_and_stand_in_the_report() {
     let torn = TornDown { left: vec!["network x".into()], daemon: DaemonEnd::None, ..TornDown::default() };
-    let report = run(&FakeEngine::new().has_image("test:1").leaves(torn));
+    let report = run(&FakeEngine::new().has_image("test:1").with_teardown(torn));
     assert_eq!(failed(&report), ("teardown", "leftovers-remain"));
     assert_eq!(report.leftovers, ["network x"]);
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
@@ -28,6 +28,7 @@ use dindcheck::runner::{self, Doors};
 use dindcheck::step::{Cx, Phase, Repair, Step};
 use quick_junit::TestCaseStatus;
 
+mod readme;
 mod snapshot;
 
 const CAUSE: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
@@ -104,31 +105,20 @@ fn text(report: &Report, format: &str) -> String {
 #[test]
 fn published_schema_is_the_schema_of_the_report() {
     let schema = serde_json::to_string_pretty(&document::schema()).unwrap() + "\n";
-    snapshot::check(&package().join("schema/report-v1.json"), &schema);
+    snapshot::check(Path::new("schema/report-v1.json"), &schema);
 }
 
 #[test]
 fn readme_table_lists_every_format() {
-    let path = package().join("README.md");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) =
-        text.split_once("<!-- formats -->\n").expect("the start of the table of formats in README.md");
-    let (_, after) =
-        rest.split_once("<!-- /formats -->").expect("the end of the table of formats in README.md");
     let head = "| format | what it holds | read by | `dindcheck image` |\n|---|---|---|---|\n";
     let table = formats::ALL.iter().fold(head.to_owned(), |table, format| table + &row(format));
-    snapshot::check(&path, &format!("{before}<!-- formats -->\n{table}<!-- /formats -->{after}"));
+    readme::check("formats", &table);
 }
 
 /// A row of the README's table of formats.
 fn row(format: &Format) -> String {
     let images = if format.render_images.is_some() { "yes" } else { "" };
     format!("| `{}` | {} | {} | {images} |\n", format.name, format.about, format.readers)
-}
-
-/// The directory of the package.
-fn package() -> PathBuf {
-    env!("CARGO_MANIFEST_DIR").into()
 }
 
 #[test]
@@ -173,14 +163,14 @@ fn github_has_one_error_and_markup_begins_no_command() {
 fn html_and_markdown_escape_markup() {
     let [all, sound, _] = runs();
     let page = text(&all, "html");
-    for words in [
+    for piece in [
         "broken",
         "a &#60;b&#62; &#38; &#34;c&#34;",
         "cgroup-mounted-read-only",
         "make the mark",
         "rmdir /mark",
     ] {
-        assert!(page.contains(words), "`{words}` is not in\n{page}");
+        assert!(page.contains(piece), "`{piece}` is not in\n{page}");
     }
     assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("http"), "{page}");
     assert!(text(&sound, "html").contains("class=\"sound\">sound"));
@@ -200,7 +190,7 @@ fn human_has_the_first_failure_before_the_steps_in_80_columns() {
     }
     let [all, ..] = runs();
     let page = text(&all, "human");
-    let at = |words: &str| page.find(words).unwrap_or_else(|| panic!("`{words}` is not in\n{page}"));
+    let at = |piece: &str| page.find(piece).unwrap_or_else(|| panic!("`{piece}` is not in\n{page}"));
     assert!(page.starts_with("dindcheck: broken at fails ("));
     assert!(at("what") < at("cause") && at("cause") < at("evidence") && at("evidence") < at("remedy"));
     assert!(at("remedy") < at("\nenvironment\n"));

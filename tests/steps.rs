@@ -9,19 +9,12 @@ use dindcheck::step::{Phase, Step};
 use dindcheck::{diagnosis, steps};
 use regex::Regex;
 
+mod readme;
 mod snapshot;
-
-/// Where the table stands in the README.
-const BEGIN: &str = "<!-- steps -->\n";
-const END: &str = "<!-- /steps -->";
 
 #[test]
 fn readme_table_lists_every_step() {
-    let path = package().join("README.md");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("the beginning of the table of steps in README.md");
-    let (_, after) = rest.split_once(END).expect("the end of the table of steps in README.md");
-    snapshot::check(&path, &format!("{before}{BEGIN}{}{END}{after}", table()));
+    readme::check("steps", &table());
 }
 
 /// The ladder in Markdown.

@@ -8,7 +8,7 @@ use super::verify::{self, SummaryStyle};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
-use crate::entrypoint::{self, CheckRequest, Request, say, tls};
+use crate::entrypoint::{self, CheckRequest, EntrypointRequest, say, tls};
 use crate::host::SystemReader;
 use crate::host::live::Live;
 use crate::options::PlanRequest;
@@ -20,13 +20,13 @@ const CHOSEN: &str = "DINDCHECK_IPTABLES_CHOSEN";
 /// Runs the entrypoint. Every mistake in the arguments is found before anything starts.
 pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     let task = Task::read(host, &args.argv, &args.dockerd_arg);
-    let wishes = PlanRequest {
+    let request = PlanRequest {
         keep_daemon: true,
         quiet_daemon: true,
         daemon_args: task.daemon_args.clone(),
         ..verify::checks_request(&args.checks)
     };
-    let plan = Plan::new(host, &wishes)?;
+    let plan = Plan::new(host, &request)?;
     ensure!(
         plan.options.runs("daemon-start"),
         "an entrypoint keeps a daemon, and these options leave daemon-start out"
@@ -34,17 +34,14 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     if let Some(notice) = &task.notice {
         say(notice);
     }
-    let check =
-        CheckRequest { wishes, outputs: args.checks.output.clone(), certificates: task.certificates.clone() };
-    let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
-    let request = Request {
-        task,
-        errand: check,
-        on_failure: args.on_failure,
-        on_death,
-        stop_timeout: args.stop_timeout,
+    let check = CheckRequest {
+        plan: request,
+        outputs: args.checks.output.clone(),
+        certificates: task.certificates.clone(),
     };
-    entrypoint::run(host, request)
+    let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
+    let (on_failure, stop_timeout) = (args.on_failure, args.stop_timeout);
+    entrypoint::run(host, EntrypointRequest { task, check, on_failure, on_death, stop_timeout })
 }
 
 /// `__check`: the child of an entrypoint.
@@ -58,7 +55,7 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
             return Err(restart_with_legacy(host, why));
         }
     }
-    verify::check(host, &request.wishes, &request.outputs, SummaryStyle::BriefWhereSound)
+    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.

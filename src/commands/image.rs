@@ -4,8 +4,8 @@ use anyhow::Context;
 use futures_util::{StreamExt, stream};
 
 use crate::host::live::Live;
-use crate::image_check::request::Request;
-use crate::image_check::{Outer, Tried, exit_code};
+use crate::image_check::request::ImageRequest;
+use crate::image_check::{ImageResult, OuterDaemon, exit_code};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::{self, Plan};
@@ -25,26 +25,34 @@ pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
     let interrupt = Interrupt::listen()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let results = runtime.block_on(async {
-        let outer = Outer::reach(endpoint, run, &interrupt).await.context("the outer daemon")?;
+        let outer = OuterDaemon::connect(endpoint, run, &interrupt).await.context("the outer daemon")?;
         check_images(&outer, args, outputs).await
     })?;
-    match args.format.render_images {
-        _ if prints_each(args.format) && results.len() > 1 => anstream::print!("\n{}", table(&results)),
-        _ if prints_each(args.format) => {}
-        Some(render) => render(&results, &mut anstream::stdout().lock())?,
-        None => anyhow::bail!("{} has no room for several images", args.format.name),
-    }
+    print(args.format, &results)?;
     Ok(if interrupt.signal().is_some() { exit::UNKNOWN } else { exit_code(&results) })
+}
+
+/// Prints the results on stdout; for people, what is still missing after each has been printed.
+fn print(format: &Format, results: &[ImageResult]) -> anyhow::Result<()> {
+    if !prints_each(format) {
+        let render = format
+            .render_images
+            .with_context(|| format!("{} has no room for several images", format.name))?;
+        render(results, &mut anstream::stdout().lock())?;
+    } else if results.len() > 1 {
+        anstream::print!("\n{}", table(results));
+    }
+    Ok(())
 }
 
 /// Checks each image, so many at once, and reports on each as soon as those before it are done.
 async fn check_images(
-    outer: &Outer<'_>,
+    outer: &OuterDaemon<'_>,
     args: &cli::Image,
     mut outputs: Outputs,
-) -> anyhow::Result<Vec<Tried>> {
+) -> anyhow::Result<Vec<ImageResult>> {
     let request = request(args);
-    let checks = args.images.iter().map(|image| outer.attempt(image, &request));
+    let checks = args.images.iter().map(|image| outer.check(image, &request));
     let mut checks = stream::iter(checks).buffered(args.parallel.max(1));
     let mut results = Vec::new();
     while let Some(result) = checks.next().await {
@@ -65,7 +73,7 @@ fn prints_each(format: &Format) -> bool {
 }
 
 /// The request that was typed.
-fn request(args: &cli::Image) -> Request {
+fn request(args: &cli::Image) -> ImageRequest {
     let mut check = Vec::new();
     if let Some(profile) = &args.profile {
         check.extend(["--profile".to_owned(), profile.clone()]);
@@ -73,7 +81,7 @@ fn request(args: &cli::Image) -> Request {
     if let Some(repair) = args.repair {
         check.extend(["--repair".to_owned(), format!("{repair:?}").to_lowercase()]);
     }
-    Request {
+    ImageRequest {
         args: args.args.clone(),
         replace_entrypoint: args.replace_entrypoint,
         volumes: args.volume.clone(),

@@ -15,7 +15,7 @@ pub mod wait;
 
 use crate::cli::{Cli, Command};
 use crate::engine::dockerd::become_program;
-use crate::entrypoint::init::becomes;
+use crate::entrypoint::init::exec_program;
 use crate::exit;
 use crate::host::live::Live;
 use crate::report::document;
@@ -40,7 +40,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Probe { args }) => Ok(crate::probe::main(&args)),
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Check { request }) => entrypoint::check(&host, &request),
-        Some(Command::Become { foreground, argv }) => Ok(becomes(foreground, &argv)),
+        Some(Command::Become { foreground, argv }) => Ok(exec_program(foreground, &argv)),
         Some(Command::Exec { parent, argv }) => Err(become_program(parent, &argv)),
     };
     code.unwrap_or_else(|error| {

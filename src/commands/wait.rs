@@ -5,7 +5,7 @@ use serde_json::json;
 use super::verify::{self, SummaryStyle};
 use crate::cli::{self, Plain, Until};
 use crate::diagnosis::CauseId;
-use crate::engine::dockerd::readiness::{Arrival, Wanted, arrival};
+use crate::engine::dockerd::readiness::{Readiness, WaitRequest, wait_for_daemon};
 use crate::exit;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
@@ -23,14 +23,16 @@ const CONTAINER: [&str; 2] = ["image", "container-run"];
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
     let endpoint = plan::endpoint(host, args.attach.as_deref().unwrap_or_default())?;
     let interrupt = Interrupt::listen()?;
-    let wanted = Wanted {
+    let request = WaitRequest {
         endpoint: endpoint.clone(),
         timeout: args.timeout,
         grace: args.grace,
         elsewhere: args.elsewhere,
     };
-    match arrival(host, &interrupt, &wanted) {
-        Ok(Arrival::Serving { .. }) if args.until == Until::Container => run_container(host, args, &endpoint),
+    match wait_for_daemon(host, &interrupt, &request) {
+        Ok(Readiness::Serving { .. }) if args.until == Until::Container => {
+            run_container(host, args, &endpoint)
+        }
         Ok(readiness) => Ok(report(&readiness, &endpoint, args.format)),
         Err(error) => {
             anstream::eprintln!("dindcheck: {error:#}");
@@ -55,18 +57,18 @@ fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::
 }
 
 /// Prints what the wait came to; returns the exit code.
-fn report(readiness: &Arrival, endpoint: &Endpoint, format: Plain) -> u8 {
+fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> u8 {
     let code = match readiness {
-        Arrival::Serving { .. } => exit::SOUND,
-        Arrival::Never(_) => exit::BROKEN,
-        Arrival::Late(_) => exit::UNKNOWN,
+        Readiness::Serving { .. } => exit::SOUND,
+        Readiness::Never(_) => exit::BROKEN,
+        Readiness::Late(_) => exit::UNKNOWN,
     };
     match (format, readiness) {
         (Plain::Json, _) => anstream::println!("{}", document(readiness, endpoint, code)),
-        (Plain::Human, Arrival::Serving { waited, .. }) => {
+        (Plain::Human, Readiness::Serving { waited, .. }) => {
             anstream::println!("the daemon at {endpoint} serves (waited {})", seconds(*waited));
         }
-        (Plain::Human, Arrival::Never(finding) | Arrival::Late(finding)) => print_failure(finding),
+        (Plain::Human, Readiness::Never(finding) | Readiness::Late(finding)) => print_failure(finding),
     }
     code
 }
@@ -85,14 +87,14 @@ fn print_failure(finding: &Finding) {
 }
 
 /// The same as JSON.
-fn document(readiness: &Arrival, endpoint: &Endpoint, code: u8) -> serde_json::Value {
+fn document(readiness: &Readiness, endpoint: &Endpoint, code: u8) -> serde_json::Value {
     let endpoint = endpoint.to_string();
     match readiness {
-        Arrival::Serving { pid, waited } => json!({
+        Readiness::Serving { pid, waited } => json!({
             "schema_version": 1, "serves": true, "exit_code": code, "endpoint": endpoint, "pid": pid,
             "waited_ms": waited.as_secs_f64() * 1000.0,
         }),
-        Arrival::Never(finding) | Arrival::Late(finding) => json!({
+        Readiness::Never(finding) | Readiness::Late(finding) => json!({
             "schema_version": 1, "serves": false, "exit_code": code, "endpoint": endpoint,
             "cause": finding.cause, "what": finding.what, "remedy": finding.remedy(),
         }),

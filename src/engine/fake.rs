@@ -1,7 +1,7 @@
-//! What do steps and the runner do when Docker fails? An engine in memory that fails on demand.
+//! An engine in memory for tests of steps and the runner; no production code uses it.
 //!
-//! Without anything said it is a healthy one: it starts, agrees on a version, loads, runs and goes away. Every
-//! operation can be told to fail, some times or always; what was called is written down.
+//! Without further settings it is a healthy one: it starts, agrees on a version, loads, runs and stops. Every operation can
+//! be made to fail, some times or always, and calls are recorded.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -23,13 +23,13 @@ pub struct FakeEngine {
     info: Value,
     images: RefCell<BTreeSet<String>>,
     runs: RefCell<VecDeque<ContainerRun>>,
-    torn: RefCell<TornDown>,
+    teardown: RefCell<TornDown>,
     faults: RefCell<Vec<Fault>>,
     calls: RefCell<Vec<String>>,
     used: Cell<bool>,
 }
 
-/// An operation that is told to fail.
+/// An operation that fails.
 struct Fault {
     op: &'static str,
     error: Box<dyn Fn() -> EngineError>,
@@ -50,7 +50,7 @@ impl Default for FakeEngine {
             info: json!({"Driver": "overlay2", "DockerRootDir": "/var/lib/docker", "CgroupDriver": "cgroupfs"}),
             images: RefCell::default(),
             runs: RefCell::default(),
-            torn: RefCell::new(TornDown {
+            teardown: RefCell::new(TornDown {
                 daemon: DaemonEnd::Stopped(Duration::from_millis(10)),
                 ..TornDown::default()
             }),
@@ -62,12 +62,12 @@ impl Default for FakeEngine {
 }
 
 impl FakeEngine {
-    /// A healthy one.
+    /// A healthy engine.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `op` (the name of a method of [`Engine`]) fails so the next `times` times (`None`: always).
+    /// `op` (the name of a method of [`Engine`]) fails with this error the next `times` times (`None`: always).
     #[must_use]
     pub fn fails(
         self,
@@ -79,21 +79,21 @@ impl FakeEngine {
         self
     }
 
-    /// What the daemon says of its versions.
+    /// The daemon's versions.
     #[must_use]
-    pub fn speaks(mut self, versions: Versions) -> Self {
+    pub fn with_versions(mut self, versions: Versions) -> Self {
         self.versions = versions;
         self
     }
 
-    /// What `GET /info` says.
+    /// The answer to `GET /info`.
     #[must_use]
-    pub fn tells(mut self, info: Value) -> Self {
+    pub fn with_info(mut self, info: Value) -> Self {
         self.info = info;
         self
     }
 
-    /// An image that is there.
+    /// An image that the daemon has.
     #[must_use]
     pub fn has_image(self, reference: &str) -> Self {
         self.images.borrow_mut().insert(reference.to_owned());
@@ -107,19 +107,19 @@ impl FakeEngine {
         self
     }
 
-    /// What comes of the teardown.
+    /// The result of the teardown.
     #[must_use]
-    pub fn leaves(self, torn: TornDown) -> Self {
-        *self.torn.borrow_mut() = torn;
+    pub fn with_teardown(self, result: TornDown) -> Self {
+        *self.teardown.borrow_mut() = result;
         self
     }
 
-    /// What was called, in order.
+    /// The calls, in order.
     pub fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()
     }
 
-    /// Writes a call down, and fails where that is wanted.
+    /// Records a call, and fails where that was set.
     fn call(&self, op: &'static str, on: &str) -> EngineResult<()> {
         self.calls.borrow_mut().push(format!("{op} {on}").trim_end().to_owned());
         let mut faults = self.faults.borrow_mut();
@@ -140,7 +140,7 @@ impl Engine for FakeEngine {
 
     fn leftovers(&self) -> Vec<String> {
         if self.calls.borrow().iter().any(|call| call.starts_with("tear_down")) {
-            self.torn.borrow().left.clone()
+            self.teardown.borrow().left.clone()
         } else {
             Vec::new()
         }
@@ -181,9 +181,9 @@ impl Engine for FakeEngine {
         Ok(known.then(|| json!({"Id": "sha256:00", "Architecture": architecture()})))
     }
 
-    fn pull(&self, reference: &str, _within: Duration, say: &dyn Fn(&str)) -> EngineResult<()> {
+    fn pull(&self, reference: &str, _within: Duration, progress: &dyn Fn(&str)) -> EngineResult<()> {
         self.call("pull", reference)?;
-        say("Downloading");
+        progress("Downloading");
         self.images.borrow_mut().insert(reference.to_owned());
         Ok(())
     }
@@ -210,6 +210,6 @@ impl Engine for FakeEngine {
 
     fn tear_down(&self, _options: &RunOptions, keep_daemon: bool) -> TornDown {
         let _ = self.call("tear_down", if keep_daemon { "keep" } else { "stop" });
-        self.torn.borrow().clone()
+        self.teardown.borrow().clone()
     }
 }

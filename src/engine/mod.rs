@@ -1,12 +1,12 @@
-//! How is Docker reached? Through this door alone; the only place that waits asynchronously.
+//! The interface to Docker, [`Engine`]: an inner daemon that is started or attached to, and what runs under it.
 //!
-//! [`Engine`] is the door: an inner daemon that we start or attach to, and what runs under it. Its methods are
-//! plain calls with a deadline each; an interrupt, or the death of the daemon, ends every one of them early.
+//! Its methods are plain calls with a deadline each; the user's signals and the death of the daemon end every one of them
+//! early. Only the engine waits asynchronously.
 
-use crate::facts::endpoint::Endpoint;
 use std::time::Duration;
 
 use crate::diagnosis::Diagnosis;
+use crate::facts::endpoint::Endpoint;
 use crate::options::RunOptions;
 
 pub mod cleanup;
@@ -25,46 +25,46 @@ pub use docker::error::{Death, EngineError, EngineResult};
 pub use image::build::Built;
 pub use no_engine::NoEngine;
 
-/// What everything that dindcheck makes carries, with the run's id as its value.
+/// The label of everything that dindcheck creates; its value is the run's id.
 pub const LABEL: &str = "dindcheck.run";
 
-/// The door to Docker.
+/// Operations on Docker.
 pub trait Engine {
-    /// Whether anything was started, attached to or made, so that there is something to tear down.
+    /// Whether a daemon was started or attached to, so that there is something to tear down.
     fn is_used(&self) -> bool;
-    /// What is ours and could not be removed.
+    /// What of ours could not be removed, for people.
     fn leftovers(&self) -> Vec<String>;
-    /// The daemon's log, read from its first error, where the daemon or a container failed.
+    /// The diagnosis of the daemon's log, after the first failure that may be the daemon's.
     fn diagnosis(&self) -> Option<Diagnosis>;
 
     /// Starts dockerd and waits until it answers, or attaches to the daemon of the options.
     fn start(&self, options: &RunOptions) -> EngineResult<Started>;
-    /// What the daemon says of its versions; from then on every request carries the version agreed on.
+    /// Asks for the daemon's versions; from then on every request carries the version agreed on.
     fn negotiate(&self, within: Duration) -> EngineResult<Versions>;
-    /// `GET /info`, as it came.
+    /// The answer to `GET /info`, unchanged.
     fn info(&self, within: Duration) -> EngineResult<serde_json::Value>;
-    /// Loads the image made of this program; its reference.
+    /// Loads the built-in image; its reference.
     fn load_builtin(&self, options: &RunOptions) -> EngineResult<String>;
-    /// What the daemon knows of an image, as it came; `None` where it has none of this name.
+    /// Inspects an image; `None` where the daemon has none of this name.
     fn find_image(&self, reference: &str, within: Duration) -> EngineResult<Option<serde_json::Value>>;
-    /// Pulls an image; `say` is told how it goes.
-    fn pull(&self, reference: &str, within: Duration, say: &dyn Fn(&str)) -> EngineResult<()>;
-    /// Runs a container to its end and removes it. An error is in the result, with how far it came.
+    /// Pulls an image; `progress` is called with a line now and then.
+    fn pull(&self, reference: &str, within: Duration, progress: &dyn Fn(&str)) -> EngineResult<()>;
+    /// Runs a container to its end and removes it. Errors are in the result, with the stage that was reached.
     fn run(&self, options: &RunOptions, spec: &ContainerSpec, within: Duration) -> ContainerRun;
-    /// Starts a container again that was kept, and others beside it; then removes them all.
+    /// Restarts a container that was kept, runs others beside it, and removes them all.
     fn run_together(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together;
-    /// Builds an image on top of the built-in one.
+    /// Builds an image from the built-in one.
     fn build(&self, options: &RunOptions, within: Duration) -> EngineResult<Built>;
-    /// Removes what is ours; stops the daemon that we started unless it is to be kept.
+    /// Removes what is ours, and stops the daemon that we started unless `keep_daemon`.
     fn tear_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown;
 }
 
 /// A daemon that answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Started {
-    /// Where.
+    /// Where it answers.
     pub endpoint: Endpoint,
-    /// From its start to its answer.
+    /// The time from its start to its first answer.
     pub took: Duration,
     /// The process that we started; `None` where we attached.
     pub pid: Option<i32>,
@@ -72,55 +72,55 @@ pub struct Started {
     pub command: Vec<String>,
     /// Its log, where it is kept with the daemon.
     pub log: Option<String>,
-    /// What of earlier runs, killed before they could clean up, was removed first.
+    /// What was removed of earlier runs that were killed before they could clean up.
     pub recovered: Vec<String>,
 }
 
-/// What `GET /version` says.
+/// The versions of `GET /version`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Versions {
     /// The engine's own version.
     pub engine: String,
-    /// The newest API version it speaks.
+    /// Its newest API version.
     pub max: String,
-    /// The oldest.
+    /// Its oldest API version; empty where it reports none.
     pub min: String,
-    /// The one that is used; `None` where there is none in common.
+    /// The API version that is used; `None` where there is none in common.
     pub used: Option<String>,
 }
 
-/// What came of a teardown.
+/// The result of a teardown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TornDown {
-    /// What was removed, in words.
+    /// What was removed, for people.
     pub removed: Vec<String>,
-    /// What is ours and is still there, in words.
+    /// What of ours is left, for people.
     pub left: Vec<String>,
-    /// What became of the daemon.
+    /// How the daemon ended.
     pub daemon: DaemonEnd,
 }
 
-/// What became of the daemon.
+/// How a daemon ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum DaemonEnd {
     /// There was none.
     #[default]
     None,
-    /// It was not ours to stop.
+    /// It was not ours, so it runs on.
     Attached(Endpoint),
-    /// It was kept, as asked.
+    /// It was kept, as requested.
     Kept {
         /// Where it answers.
         endpoint: Endpoint,
         /// Its process.
         pid: i32,
     },
-    /// It had ended by itself.
+    /// It had died before.
     Dead(Death),
-    /// It ended when told to.
+    /// It stopped after SIGTERM, within this time.
     Stopped(Duration),
-    /// It had to be killed.
+    /// It had to be killed, after this time.
     Killed(Duration),
-    /// It is still there.
+    /// It does not end even by SIGKILL; its pid.
     StillThere(i32),
 }

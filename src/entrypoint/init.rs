@@ -1,8 +1,7 @@
-//! How is one process the parent of everything that falls to it? It takes every signal as data, reaps what ends, and
-//! sends on what is meant for its command.
+//! An init: takes every signal as data, reaps every process that ends, and forwards signals to its command.
 //!
-//! docker-init does the reaping and forwarding as well, but ends with its one child: here there are two to be looked
-//! after, and one of them is to end after the other.
+//! docker-init reaps and forwards as well, but ends with its one child. Here are two, the command and the daemon, and the
+//! daemon has to be stopped after the command.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -18,30 +17,34 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, getpid, getsid, setpgid, tcsetpgrp};
 
-/// What came.
+/// An event that the init waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// A signal, by its number: real-time ones have no name.
+pub enum Event {
+    /// A signal, by its number: real-time signals have no name.
     Signal(i32),
     /// A process ended, with the code that a shell would give it.
     Ended(Pid, u8),
     /// A process was stopped, as by Ctrl-Z.
     Stopped(Pid),
-    /// Nothing, for as long as was waited.
-    Nothing,
+    /// The time to wait is over.
+    Timeout,
 }
 
-/// The parent of everything that falls to it.
+/// The init: the parent of every orphan.
 pub struct Init {
     signals: SignalFd,
-    news: VecDeque<News>,
+    events: VecDeque<Event>,
 }
 
 impl Init {
-    /// Takes every signal from now on, and every orphan. What is started must give its signals back: [`becomes`].
+    /// Takes every signal and every orphan from now on. Children must unblock the signals: [`exec_program`].
+    ///
+    /// # Errors
+    ///
+    /// Where a system call fails.
     pub fn new() -> nix::Result<Self> {
         let mut all = SigSet::all();
-        // These are our own faults.
+        // These report faults of this program.
         for fault in [
             Signal::SIGSEGV,
             Signal::SIGBUS,
@@ -57,13 +60,13 @@ impl Init {
         if getpid().as_raw() != 1 {
             set_child_subreaper(true)?;
         }
-        Ok(Self { signals, news: VecDeque::new() })
+        Ok(Self { signals, events: VecDeque::new() })
     }
 
-    /// The next thing that comes, waited for at most so long.
-    pub fn next(&mut self, within: Duration) -> nix::Result<News> {
-        if let Some(news) = self.news.pop_front() {
-            return Ok(news);
+    /// Waits for the next event, at most `within`.
+    pub fn next(&mut self, within: Duration) -> nix::Result<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Ok(event);
         }
         let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
         let mut ready = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
@@ -74,93 +77,100 @@ impl Init {
         while let Some(signal) = self.signals.read_signal()? {
             let number = i32::try_from(signal.ssi_signo).unwrap_or_default();
             if number != Signal::SIGCHLD as i32 {
-                self.news.push_back(News::Signal(number));
+                self.events.push_back(Event::Signal(number));
             }
         }
         self.reap()?;
-        Ok(self.news.pop_front().unwrap_or(News::Nothing))
+        Ok(self.events.pop_front().unwrap_or(Event::Timeout))
     }
 
-    /// Takes leave of everything that ended; signals of the same kind come once for several.
+    /// Reaps every process that has ended: one SIGCHLD may stand for several.
     fn reap(&mut self) -> nix::Result<()> {
         loop {
-            let news = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
+            let event = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))
+            {
                 Ok(WaitStatus::Exited(pid, code)) => {
-                    News::Ended(pid, u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+                    Event::Ended(pid, u8::try_from(code & 0xff).unwrap_or(u8::MAX))
                 }
-                Ok(WaitStatus::Signaled(pid, signal, _)) => News::Ended(pid, by_signal(signal as i32)),
-                Ok(WaitStatus::Stopped(pid, _)) => News::Stopped(pid),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                    Event::Ended(pid, exit_code_of_signal(signal as i32))
+                }
+                Ok(WaitStatus::Stopped(pid, _)) => Event::Stopped(pid),
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
                 Ok(_) | Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
             };
-            self.news.push_back(news);
+            self.events.push_back(event);
         }
     }
 }
 
-/// The code of a process that a signal ended.
-pub fn by_signal(number: i32) -> u8 {
+/// The exit code that a shell gives to a process that a signal ended.
+pub fn exit_code_of_signal(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(u8::MAX)
 }
 
-/// Sends a signal to a process; one that has ended needs none.
+/// Sends a signal to a process; one that has ended is ignored.
 pub fn send(pid: Pid, number: i32) {
     if let Ok(signal) = Signal::try_from(number) {
         let _ = kill(pid, signal);
     } else {
-        // A real-time signal, which no safe call sends.
-        let words = ["kill".to_owned(), format!("-{number}"), pid.to_string()];
-        let _ = start(&words, Place::Here, Stdio::null());
+        // A real-time signal, which nix cannot send.
+        let argv = ["kill".to_owned(), format!("-{number}"), pid.to_string()];
+        let _ = start(&argv, ProcessGroup::Shared, Stdio::null());
     }
 }
 
-/// How a child is started.
+/// The process group of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Among us: what a terminal sends comes to us too.
-    Here,
-    /// In a process group of its own, which has the terminal if there is one.
+pub enum ProcessGroup {
+    /// Ours: signals from a terminal reach both.
+    Shared,
+    /// One of its own, which gets the terminal if there is one.
     Foreground,
 }
 
-/// Starts a program through the trampoline that gives it its signals and its place.
-#[allow(clippy::disallowed_methods, reason = "an init starts what it is told to")]
-pub fn start(words: &[String], place: Place, said: Stdio) -> std::io::Result<Pid> {
+/// Starts a program through the trampoline, which unblocks its signals and sets its process group.
+///
+/// # Errors
+///
+/// Where the trampoline cannot be started.
+#[expect(clippy::disallowed_methods, reason = "an init starts any command")]
+pub fn start(argv: &[String], group: ProcessGroup, stdout: Stdio) -> std::io::Result<Pid> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("__become");
-    if place == Place::Foreground {
+    if group == ProcessGroup::Foreground {
         command.arg("--foreground");
     }
-    command.arg("--").args(words).stdout(said);
+    command.arg("--").args(argv).stdout(stdout);
     let child = command.spawn()?;
     Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or_default()))
 }
 
-/// Takes the terminal back, where there is one.
+/// Takes the terminal back, if there is one.
 pub fn take_terminal() {
     let _ = tcsetpgrp(std::io::stdin(), getpgrp());
 }
 
-/// Whether nobody but us could wake up what was stopped: we lead the session.
+/// Whether we lead the session, so that nobody else can continue a stopped process.
 pub fn leads_session() -> bool {
     getsid(None) == Ok(getpid())
 }
 
-/// What the trampoline does: takes its place, gives back the signals, and becomes the program. Returns only with the
-/// code of a shell for why it did not.
-#[allow(clippy::disallowed_methods, reason = "a command is run as it was typed")]
-pub fn becomes(foreground: bool, words: &[String]) -> u8 {
+/// The trampoline: sets the process group, unblocks the signals, and becomes the program. Returns only on failure, with
+/// the exit code of a shell for it.
+#[expect(clippy::disallowed_methods, reason = "a command is run as it was typed")]
+pub fn exec_program(foreground: bool, argv: &[String]) -> u8 {
     if foreground {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-        // SIGTTOU is still blocked, so that the terminal is given and does not stop us. Without a terminal: ENOTTY.
+        // SIGTTOU is still blocked, so this does not stop us. Without a terminal it fails with ENOTTY.
         let _ = tcsetpgrp(std::io::stdin(), getpgrp());
     }
     let _ = SigSet::empty().thread_set_mask();
-    let Some((program, args)) = words.split_first() else {
+    let Some((program, args)) = argv.split_first() else {
         return 127;
     };
     let error = Command::new(program).args(args).exec();
-    anstream::eprintln!("dindcheck: {program} cannot be run: {error}");
+    anstream::eprintln!("dindcheck: cannot run {program}: {error}");
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }

@@ -1,8 +1,8 @@
-//! What does dindcheck do as the entrypoint of an outer container? It checks, keeps the inner daemon, and is the init
-//! of the command; when the command ends, it stops the daemon.
+//! dindcheck as the entrypoint of an outer container: it checks, keeps the inner daemon, is the init of the command, and
+//! stops the daemon when the command ends.
 //!
-//! The check runs in a child, which hands over a dockerd of its own: so this process has no thread and no runtime, and
-//! stays small for as long as the container lives. Everything that falls to it ([`init`]) is reaped.
+//! The check runs in a child, which hands over its dockerd. So this process has no thread and no runtime, and stays small
+//! for as long as the container lives. It reaps every orphan ([`init`]).
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::live::{LiveEngine, kept_by};
+use crate::engine::live::{LiveEngine, daemon_kept_by};
 use crate::exit;
 use crate::host::SystemReader;
 use crate::host::live::Live;
@@ -24,7 +24,7 @@ use crate::profile::DaemonDeath;
 use crate::text::seconds;
 
 use daemon::Daemon;
-use init::{Init, News, Place, by_signal, send};
+use init::{Event, Init, ProcessGroup, exit_code_of_signal, send};
 use task::Task;
 
 pub mod daemon;
@@ -33,54 +33,54 @@ pub mod init;
 pub mod task;
 pub mod tls;
 
-/// The steps of a daemon that is started once more.
+/// The steps of a daemon's restart.
 const RESTART: [&str; 2] = ["daemon-start", "teardown"];
-/// A daemon that dies more often is not started any more.
-const RESTARTS: u32 = 5;
-/// From SIGKILL to the end.
-const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// How often a daemon is restarted.
+const MAX_RESTARTS: u32 = 5;
+/// How long a killed daemon may take to end.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What happens where the check fails.
+/// What happens when the check fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum OnFailure {
     /// The report is printed, and the exit code is the verdict's.
     Stop,
-    /// The command runs all the same, without a daemon.
+    /// The command runs anyway, without a daemon.
     Continue,
     /// A shell runs instead of the command, to look around.
     Shell,
 }
 
-/// What the child is to do.
+/// The request to the child that checks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CheckRequest {
-    /// The check.
-    pub wishes: PlanRequest,
-    /// Where its report goes besides stderr: the name of a format, and a file.
+    /// The plan of the check.
+    pub plan: PlanRequest,
+    /// The files of its report, besides stderr: the name of a format, and a path.
     pub outputs: Vec<(String, PathBuf)>,
-    /// Where certificates are to be.
+    /// The directory of the certificates to create, if any.
     pub certificates: Option<PathBuf>,
 }
 
-/// What was asked for.
-pub struct Request {
-    /// What is to be run.
+/// The request to the entrypoint.
+pub struct EntrypointRequest {
+    /// What is run.
     pub task: Task,
     /// The check.
-    pub errand: CheckRequest,
-    /// Where the check fails.
+    pub check: CheckRequest,
+    /// What happens when the check fails.
     pub on_failure: OnFailure,
-    /// Where the daemon dies before the command.
+    /// What happens when the daemon dies before the command.
     pub on_death: DaemonDeath,
-    /// From SIGTERM to SIGKILL for the daemon.
+    /// The time from SIGTERM to SIGKILL for the daemon.
     pub stop_timeout: Duration,
 }
 
-/// An entrypoint at work.
+/// A running entrypoint.
 struct Entrypoint<'h> {
     host: &'h Live,
     init: Init,
-    request: Request,
+    request: EntrypointRequest,
     daemon: Option<Daemon>,
     restarting: Option<Pid>,
     restarts: u32,
@@ -88,26 +88,30 @@ struct Entrypoint<'h> {
 }
 
 /// Runs it to its end; the exit code is the command's once it ran.
-pub fn run(host: &Live, request: Request) -> anyhow::Result<u8> {
-    let init = Init::new().context("take the signals")?;
+///
+/// # Errors
+///
+/// Where a system call of the init fails, or a process cannot be started.
+pub fn run(host: &Live, request: EntrypointRequest) -> anyhow::Result<u8> {
+    let init = Init::new().context("block the signals")?;
     Entrypoint { host, init, request, daemon: None, restarting: None, restarts: 0, given_up: false }.run()
 }
 
 impl Entrypoint<'_> {
     fn run(mut self) -> anyhow::Result<u8> {
-        let check = start_check(&self.request.errand)?;
+        let check = start_check(&self.request.check)?;
         let verdict = match self.follow_check(check)? {
             Ok(code) => code,
-            Err(signal) => return Ok(by_signal(signal)),
+            Err(signal) => return Ok(exit_code_of_signal(signal)),
         };
-        self.daemon = kept_by(check.as_raw()).map(Daemon::new);
+        self.daemon = daemon_kept_by(check.as_raw()).map(Daemon::new);
         let code = match (verdict, self.request.on_failure) {
             (exit::SOUND, _) => self.command(),
             (_, OnFailure::Stop) => Ok(verdict),
             (_, OnFailure::Shell) => self.shell().map(|_| verdict),
             (_, OnFailure::Continue) if self.request.task.command.is_empty() => Ok(verdict),
             (_, OnFailure::Continue) => {
-                say("the command runs all the same, without a daemon (--on-failure continue)");
+                say("the command runs anyway, without a daemon (--on-failure continue)");
                 self.command()
             }
         };
@@ -115,84 +119,85 @@ impl Entrypoint<'_> {
         code.map(|code| if self.given_up { exit::BROKEN } else { code })
     }
 
-    /// The verdict of the check; or the signal that ended it early.
+    /// Waits for the check: its exit code, or the signal that ended it early.
     fn follow_check(&mut self, check: Pid) -> anyhow::Result<Result<u8, i32>> {
-        let mut asked = None;
+        let mut signal = None;
         loop {
             match self.init.next(Duration::from_secs(3600))? {
-                News::Signal(number) => {
-                    asked = asked.or(ends(number).then_some(number));
+                Event::Signal(number) => {
+                    signal = signal.or(asks_to_end(number).then_some(number));
                     send(check, number);
                 }
-                News::Ended(pid, code) if pid == check => return Ok(asked.map_or(Ok(code), Err)),
+                Event::Ended(pid, code) if pid == check => return Ok(signal.map_or(Ok(code), Err)),
                 _ => {}
             }
         }
     }
 
-    /// Runs the command to its end; it may be the daemon itself.
+    /// Runs the command to its end; without one, the daemon is what runs.
     fn command(&mut self) -> anyhow::Result<u8> {
         match (&mut self.daemon, self.request.task.command.clone()) {
             (Some(daemon), command) if command.is_empty() => {
-                daemon.speaks = true;
+                daemon.tee_to_stderr = true;
                 let pid = daemon.pid();
                 let code = self.attend(pid)?;
                 self.daemon = None;
                 Ok(code)
             }
-            (_, command) => self.beside(&command),
+            (_, command) => self.run_in_foreground(&command),
         }
     }
 
-    /// Runs a shell to look around in.
+    /// Runs a shell instead of the command.
     fn shell(&mut self) -> anyhow::Result<u8> {
         let shell = self.host.env("SHELL").filter(|shell| !shell.is_empty());
         let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
         say(&format!(
-            "{shell} runs instead of the command; `dindcheck` checks again, and the end is the end of this container"
+            "{shell} runs instead of the command; `dindcheck` checks again; this container ends with the shell"
         ));
-        self.beside(&[shell])
+        self.run_in_foreground(&[shell])
     }
 
     /// Runs a program in the foreground.
-    fn beside(&mut self, words: &[String]) -> anyhow::Result<u8> {
-        let child = init::start(words, Place::Foreground, Stdio::inherit()).context("start the command")?;
+    fn run_in_foreground(&mut self, argv: &[String]) -> anyhow::Result<u8> {
+        let child =
+            init::start(argv, ProcessGroup::Foreground, Stdio::inherit()).context("start the command")?;
         let code = self.attend(child);
         init::take_terminal();
         code
     }
 
-    /// Looks after everything until this process ends; its code.
+    /// Handles every event until the process `main` ends; its exit code.
     fn attend(&mut self, main: Pid) -> anyhow::Result<u8> {
         loop {
             let tick = self.daemon.as_ref().map_or(Duration::from_secs(3600), Daemon::tick);
             match self.init.next(tick)? {
-                News::Ended(pid, code) if pid == main => {
-                    self.daemon.iter_mut().for_each(Daemon::look_after_log);
+                Event::Ended(pid, code) if pid == main => {
+                    self.daemon.iter_mut().for_each(Daemon::tend_log);
                     return Ok(code);
                 }
-                News::Ended(pid, code) => self.other(pid, code, main)?,
-                // A terminal says these to us alone, for what we do in the background.
-                News::Signal(number)
+                Event::Ended(pid, code) => self.other_ended(pid, code, main)?,
+                // A terminal sends these to us alone, because we are in the background.
+                Event::Signal(number)
                     if number == Signal::SIGTTIN as i32 || number == Signal::SIGTTOU as i32 => {}
-                News::Signal(number) => send(main, number),
-                // Nobody else could ever wake it up.
-                News::Stopped(pid) if pid == main && init::leads_session() => {
+                Event::Signal(number) => send(main, number),
+                // Nobody else could continue it.
+                Event::Stopped(pid) if pid == main && init::leads_session() => {
                     send(main, Signal::SIGCONT as i32);
                 }
-                News::Stopped(_) | News::Nothing => {}
+                Event::Stopped(_) | Event::Timeout => {}
             }
             if let Some(daemon) = &mut self.daemon {
-                daemon.look_after_log();
+                daemon.tend_log();
             }
         }
     }
 
-    /// Something else than the command ended: an orphan, the daemon, or the check that starts one anew.
-    fn other(&mut self, pid: Pid, code: u8, main: Pid) -> anyhow::Result<()> {
+    /// Handles the end of another process than the command: an orphan, the daemon, or the check that restarts it.
+    fn other_ended(&mut self, pid: Pid, code: u8, main: Pid) -> anyhow::Result<()> {
         if self.restarting == Some(pid) {
             self.restarting = None;
-            self.daemon = kept_by(pid.as_raw()).map(Daemon::new);
+            self.daemon = daemon_kept_by(pid.as_raw()).map(Daemon::new);
             say(if self.daemon.is_some() {
                 "dockerd serves again"
             } else {
@@ -200,21 +205,21 @@ impl Entrypoint<'_> {
             });
         } else if self.daemon.as_ref().is_some_and(|daemon| daemon.pid() == pid) {
             let dead = self.daemon.take();
-            say(&dead.map(|mut dead| dead.obituary(code)).unwrap_or_default());
+            say(&dead.map(|mut dead| dead.death_message(code)).unwrap_or_default());
             match self.request.on_death {
                 DaemonDeath::Report => {}
-                DaemonDeath::Restart if self.restarts >= RESTARTS => {
-                    say("it died too often, and is not started again");
+                DaemonDeath::Restart if self.restarts >= MAX_RESTARTS => {
+                    say("it died too often and is not restarted");
                 }
                 DaemonDeath::Restart => {
                     self.restarts += 1;
-                    let mut errand = CheckRequest { outputs: Vec::new(), ..self.request.errand.clone() };
-                    errand.wishes.only = RESTART.iter().map(ToString::to_string).collect();
-                    self.restarting = Some(start_check(&errand)?);
+                    let mut check = CheckRequest { outputs: Vec::new(), ..self.request.check.clone() };
+                    check.plan.only = RESTART.iter().map(ToString::to_string).collect();
+                    self.restarting = Some(start_check(&check)?);
                 }
                 DaemonDeath::Stop => {
                     self.given_up = true;
-                    say("the command is told to end, since the daemon died (--on-daemon-death stop)");
+                    say("the daemon died, so the command gets SIGTERM (--on-daemon-death stop)");
                     send(main, Signal::SIGTERM as i32);
                 }
             }
@@ -222,26 +227,27 @@ impl Entrypoint<'_> {
         Ok(())
     }
 
-    /// Stops the daemon, and takes away what is left of it.
+    /// Stops the daemon, and removes what it left.
     fn stop(&mut self) -> anyhow::Result<()> {
         if let Some(check) = self.restarting.take() {
             send(check, Signal::SIGTERM as i32);
             self.ended_within(check, self.request.stop_timeout)?;
-            self.daemon = kept_by(check.as_raw()).map(Daemon::new);
+            self.daemon = daemon_kept_by(check.as_raw()).map(Daemon::new);
         }
         if let Some(mut daemon) = self.daemon.take() {
             let began = Instant::now();
             send(daemon.pid(), Signal::SIGTERM as i32);
             if self.ended_within(daemon.pid(), self.request.stop_timeout)? {
-                daemon.look_after_log();
+                daemon.tend_log();
                 say(&format!("dockerd stopped within {}", seconds(began.elapsed())));
             } else {
                 say(&format!("dockerd did not stop within {} and is killed", seconds(began.elapsed())));
                 let _ = nix::sys::signal::killpg(daemon.pid(), Signal::SIGKILL);
-                self.ended_within(daemon.pid(), LAST_MOMENT)?;
+                self.ended_within(daemon.pid(), KILL_TIMEOUT)?;
             }
         }
-        let engine = LiveEngine::new(self.host.clone(), Interrupt::default()).context("make the runtime")?;
+        let engine =
+            LiveEngine::new(self.host.clone(), Interrupt::default()).context("create the runtime")?;
         engine.recover();
         for left in crate::engine::Engine::leftovers(&engine) {
             say(&format!("left over: {left}"));
@@ -250,36 +256,36 @@ impl Entrypoint<'_> {
         Ok(())
     }
 
-    /// Whether a process ends in this time; signals change nothing about it.
-    fn ended_within(&mut self, wanted: Pid, patience: Duration) -> anyhow::Result<bool> {
-        let end = Instant::now() + patience;
+    /// Whether a process ends within this time; signals are ignored meanwhile.
+    fn ended_within(&mut self, process: Pid, timeout: Duration) -> anyhow::Result<bool> {
+        let end = Instant::now() + timeout;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.init.next(left)? {
-                News::Ended(pid, _) if pid == wanted => return Ok(true),
-                News::Nothing if left.is_zero() => return Ok(false),
+                Event::Ended(pid, _) if pid == process => return Ok(true),
+                Event::Timeout if left.is_zero() => return Ok(false),
                 _ => {}
             }
         }
     }
 }
 
-/// Starts the child that checks, and hands over its daemon.
-fn start_check(errand: &CheckRequest) -> anyhow::Result<Pid> {
-    let words = ["/proc/self/exe".to_owned(), "__check".to_owned(), serde_json::to_string(errand)?];
-    // stdout is the command's alone.
-    let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("use stderr")?;
-    init::start(&words, Place::Here, Stdio::from(stderr)).context("start the check")
+/// Starts the child that checks and hands over its daemon.
+fn start_check(request: &CheckRequest) -> anyhow::Result<Pid> {
+    let argv = ["/proc/self/exe".to_owned(), "__check".to_owned(), serde_json::to_string(request)?];
+    // stdout belongs to the command.
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("duplicate stderr")?;
+    init::start(&argv, ProcessGroup::Shared, Stdio::from(stderr)).context("start the check")
 }
 
 /// Whether a signal asks for the end.
-fn ends(number: i32) -> bool {
+fn asks_to_end(number: i32) -> bool {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
         .iter()
         .any(|signal| *signal as i32 == number)
 }
 
-/// A word to the user: stdout is the command's.
+/// Prints a message to stderr: stdout belongs to the command.
 pub(crate) fn say(text: &str) {
     anstream::eprintln!("dindcheck: {text}");
 }

@@ -1,7 +1,7 @@
-//! What is to be run? The words behind `--`, read as docker-library's dockerd-entrypoint.sh reads its own.
+//! What the entrypoint runs: the arguments behind `--`, read as docker-library's dockerd-entrypoint.sh reads its own.
 //!
-//! Nothing, or options alone: dockerd itself, at the addresses at which that script has it listen (its `--host`, and
-//! TLS by DOCKER_TLS_CERTDIR). `dockerd ...`: dockerd as it stands. Anything else is a command beside the daemon.
+//! None, or options alone: dockerd itself, at the addresses that the script gives it (its `--host`, and TLS by
+//! DOCKER_TLS_CERTDIR). `dockerd ...`: dockerd with these arguments. Anything else is a command beside the daemon.
 
 use std::path::{Path, PathBuf};
 
@@ -11,35 +11,35 @@ use crate::host::SystemReader;
 /// The port with TLS, and the one without.
 const PORTS: (u16, u16) = (2376, 2375);
 
-/// What is to be run.
+/// What is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// The command and its arguments; none where the daemon itself is what was asked for.
+    /// The command and its arguments; empty where the daemon itself is what runs.
     pub command: Vec<String>,
     /// dockerd's arguments.
     pub daemon_args: Vec<String>,
-    /// Where certificates are wanted, if they are.
+    /// The directory of the certificates to create, if any.
     pub certificates: Option<PathBuf>,
-    /// What a user should know.
+    /// A notice for the user.
     pub notice: Option<String>,
 }
 
 impl Task {
-    /// Reads the words; `further` are arguments of dockerd that were given as such.
-    pub fn read(host: &dyn SystemReader, words: &[String], further: &[String]) -> Self {
+    /// Reads the arguments; `further` are arguments of dockerd (`--dockerd-arg`).
+    pub fn read(host: &dyn SystemReader, argv: &[String], further: &[String]) -> Self {
         let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
         let address = set("DOCKER_HOST");
-        let mut task = match words.first().map(String::as_str) {
+        let mut task = match argv.first().map(String::as_str) {
             Some(first) if first == "dockerd" || first.ends_with("/dockerd") => {
-                Self::daemon(words[1..].to_vec())
+                Self::daemon(argv[1..].to_vec())
             }
             Some(first) if !first.starts_with('-') => {
-                Self { command: words.to_vec(), ..Self::daemon(Vec::new()) }
+                Self { command: argv.to_vec(), ..Self::daemon(Vec::new()) }
             }
             _ => {
                 let certificates = set("DOCKER_TLS_CERTDIR").map(PathBuf::from);
                 let mut args = addresses(address.as_deref(), certificates.as_deref());
-                args.extend(words.iter().cloned());
+                args.extend(argv.iter().cloned());
                 Self { certificates, ..Self::daemon(args) }
             }
         };
@@ -54,7 +54,7 @@ impl Task {
         Self { command: Vec::new(), daemon_args, certificates: None, notice: None }
     }
 
-    /// The command will speak to DOCKER_HOST, so a socket named there is the daemon's.
+    /// The command will connect to DOCKER_HOST, so the daemon listens at a socket that is named there.
     fn serve_at(&mut self, address: Option<&str>) {
         let named = |arg: &String| arg == "-H" || arg.starts_with("--host") || arg.starts_with("-H");
         match address.map(|address| (address, Endpoint::parse(address))) {
@@ -63,7 +63,7 @@ impl Task {
             }
             Some((address, Ok(Endpoint::Tcp(_)))) if !self.daemon_args.iter().any(named) => {
                 self.notice = Some(format!(
-                    "DOCKER_HOST is {address}, so the command speaks to that daemon and not to the one of this container"
+                    "DOCKER_HOST is {address}, so the command uses that daemon and not the one of this container"
                 ));
             }
             _ => {}
@@ -71,7 +71,7 @@ impl Task {
     }
 }
 
-/// The addresses of dockerd where nobody named any.
+/// dockerd's default addresses.
 fn addresses(docker_host: Option<&str>, certificates: Option<&Path>) -> Vec<String> {
     let default = format!("unix://{DEFAULT_SOCKET}");
     let socket = docker_host.filter(|address| address.starts_with("unix://")).unwrap_or(&default);
@@ -98,13 +98,13 @@ mod tests {
     use super::*;
     use crate::host::fake::Fake;
 
-    fn read(host: &Fake, words: &str) -> Task {
-        let words: Vec<_> = words.split_whitespace().map(ToOwned::to_owned).collect();
-        Task::read(host, &words, &["--debug".to_owned()])
+    fn read(host: &Fake, line: &str) -> Task {
+        let argv: Vec<_> = line.split_whitespace().map(ToOwned::to_owned).collect();
+        Task::read(host, &argv, &["--debug".to_owned()])
     }
 
     #[test]
-    fn options_alone_are_dockerds_at_the_usual_addresses() {
+    fn options_alone_run_dockerd_at_its_default_addresses() {
         let task = read(&Fake::new(), "--storage-driver=vfs");
         assert_eq!(
             task.daemon_args.join(" "),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn dockerd_by_name_gets_its_arguments_as_they_stand() {
+    fn dockerd_by_name_gets_its_arguments_unchanged() {
         let host = Fake::new().variable("DOCKER_TLS_CERTDIR", "/certs");
         let task = read(&host, "dockerd -H unix:///y");
         assert_eq!(
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_has_the_daemon_where_its_docker_host_says() {
+    fn a_command_has_the_daemon_at_its_docker_host() {
         let task = read(&Fake::new().variable("DOCKER_HOST", "unix:///x.sock"), "sh -c true");
         assert_eq!(task.command, ["sh", "-c", "true"]);
         assert_eq!(task.daemon_args, ["--host=unix:///x.sock", "--debug"]);

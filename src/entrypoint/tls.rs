@@ -1,5 +1,5 @@
-//! Are there certificates for a daemon that speaks TLS? Made with openssl where there are none, in the layout of
-//! docker-library's images (`ca`, `server`, `client` below DOCKER_TLS_CERTDIR).
+//! The certificates of a daemon with TLS: created with openssl where they are missing, in the layout of docker-library's
+//! images (`ca`, `server`, `client` below DOCKER_TLS_CERTDIR).
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,39 +9,43 @@ use anyhow::ensure;
 use crate::facts::programs::locate;
 use crate::host::{SystemReader, SystemWriter};
 
-/// What makes them.
+/// The script that creates them.
 const SCRIPT: &str = include_str!("tls.sh");
-/// Three keys of 4096 bits take seconds, and many on a busy machine.
-const WITHIN: Duration = Duration::from_secs(120);
+/// The script's deadline: three keys of 4096 bits take seconds, and many on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Makes what is missing.
+/// Creates the missing certificates.
+///
+/// # Errors
+///
+/// Where certificates are missing and openssl is not there, or the script fails.
 pub fn provide(host: &dyn SystemReader, machine: &dyn SystemWriter, dir: &Path) -> anyhow::Result<()> {
     let has = |name: &str| host.stat(&dir.join("server").join(name)).is_ok_and(|stat| stat.size > 0);
     let complete = ["ca.pem", "cert.pem", "key.pem"].iter().all(|name| has(name));
     if locate(host, "openssl").is_none() {
         ensure!(
             complete,
-            "DOCKER_TLS_CERTDIR is {0}, where server/ca.pem, cert.pem and key.pem are not all there, and there is no \
-             openssl to make them: install openssl, bring certificates, or say `-e DOCKER_TLS_CERTDIR=` for no TLS",
+            "DOCKER_TLS_CERTDIR is {0}, but server/ca.pem, cert.pem or key.pem is missing there, and openssl to \
+             create them as well: install openssl, mount certificates, or pass `-e DOCKER_TLS_CERTDIR=` for no TLS",
             dir.display()
         );
         return Ok(());
     }
     let dir = dir.display().to_string();
-    let ran = machine.execute(Path::new("/bin/sh"), &["-c", SCRIPT, "sh", &dir], WITHIN)?;
-    ensure!(ran.code == 0, "the certificates in {dir} could not be made: {}", ran.stderr.trim());
+    let ran = machine.execute(Path::new("/bin/sh"), &["-c", SCRIPT, "sh", &dir], TIMEOUT)?;
+    ensure!(ran.code == 0, "cannot create the certificates in {dir}: {}", ran.stderr.trim());
     Ok(())
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "certificates of the test's own")]
+#[expect(clippy::disallowed_methods, reason = "certificates of the test's own")]
 mod tests {
     use super::*;
     use crate::host::live::Live;
 
     #[test]
     #[ignore = "needs openssl, and takes seconds"]
-    fn certificates_are_made_once_and_hold() {
+    fn certificates_are_created_once_and_are_valid() {
         let (dir, host) = (tempfile::tempdir().unwrap(), Live::default());
         provide(&host, &host, dir.path()).unwrap();
         let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
@@ -54,7 +58,7 @@ mod tests {
         let ca = dir.path().join("ca/cert.pem").display().to_string();
         let cert = dir.path().join("client/cert.pem").display().to_string();
         let ran =
-            host.run(Path::new("/usr/bin/openssl"), &["verify", "-CAfile", &ca, &cert], WITHIN).unwrap();
+            host.run(Path::new("/usr/bin/openssl"), &["verify", "-CAfile", &ca, &cert], TIMEOUT).unwrap();
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
 }

@@ -1,9 +1,8 @@
-//! Does Docker-in-Docker work in an image? Asked from the outer daemon's side, and through its API alone: the daemon may
-//! be on another machine.
+//! Checks images as outer containers, through the API of the outer daemon alone, which may be on another machine.
 //!
-//! The image is started as it is shipped; this binary is copied into the container and run there beside whatever the
-//! image started. A daemon that does not come is looked for in the environment, in a second container if the first one
-//! has ended, and in the words of the container's log.
+//! The image is started as it is shipped; this binary is copied into the container, and run there beside what the image
+//! started. Where its daemon does not become ready, the reason is looked for in the environment, in a second container if
+//! the first one has ended, and in the container's log.
 
 use std::time::Instant;
 
@@ -11,60 +10,64 @@ use bollard::Docker;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::diagnosis::{Diagnosis, causes, diagnose, log::read};
+use crate::diagnosis::log::read;
+use crate::diagnosis::{Diagnosis, causes, diagnose};
 use crate::engine::{EngineError, EngineResult, docker};
-use crate::exit;
-use crate::exit::Verdict;
+use crate::exit::{self, Verdict};
 use crate::facts::endpoint::Endpoint;
 use crate::interrupt::Interrupt;
 
-use door::SHORT;
-use request::Request;
+use outer_daemon::SHORT;
+use request::ImageRequest;
 
-mod door;
+mod outer_daemon;
 pub mod page;
 pub mod request;
 
-/// How long nobody in an image may be there who starts a daemon.
+/// How long an image may go without a process that starts a daemon.
 const GRACE: &str = "5s";
-/// Where the image's daemon is expected.
+/// The socket of the image's daemon.
 const SOCKET: &str = "--attach=unix:///var/run/docker.sock";
-/// The check inside: for this program, and for people.
+/// The check inside, with a report for this program and one for people.
 const VERIFY: [&str; 5] = ["verify", "--format", "json", "--output", "human=/dev/stderr"];
 
-/// What came of an image.
+/// The result of an image.
 #[derive(Debug, Serialize)]
-pub struct Tried {
+pub struct ImageResult {
     /// The image.
     pub image: String,
-    /// In one word.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Step, cause, what and remedy; null where all is well.
+    /// Step, cause, what and remedy; null where nothing failed.
     pub first_failure: Option<Value>,
-    /// The first error of the container's log, where it has one.
+    /// The diagnosis of the container's log, where it has an error.
     pub log: Option<Diagnosis>,
-    /// What a user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// The report from inside.
     pub report: Option<Value>,
     /// The same for people.
     #[serde(skip)]
     pub text: String,
-    /// From its begin to its end.
+    /// The duration of its check, in milliseconds.
     pub duration_ms: u64,
 }
 
 /// The outer daemon.
-pub struct Outer<'o> {
+pub struct OuterDaemon<'o> {
     docker: Docker,
     endpoint: Endpoint,
     run: String,
     interrupt: &'o Interrupt,
 }
 
-impl<'o> Outer<'o> {
-    /// Agrees with the daemon on a version.
-    pub async fn reach(endpoint: Endpoint, run: String, interrupt: &'o Interrupt) -> EngineResult<Self> {
+impl<'o> OuterDaemon<'o> {
+    /// Agrees with the daemon on an API version.
+    ///
+    /// # Errors
+    ///
+    /// As [`docker::ask_json`]; `Junk` where there is no API version in common.
+    pub async fn connect(endpoint: Endpoint, run: String, interrupt: &'o Interrupt) -> EngineResult<Self> {
         let doing = "ask for the outer daemon's version";
         let json = docker::ask_json(&endpoint, doing, "/version").await?;
         let version = docker::versions(&json).used.ok_or_else(|| EngineError::Junk {
@@ -74,136 +77,154 @@ impl<'o> Outer<'o> {
         Ok(Self { docker: docker::client(&endpoint, &version)?, endpoint, run, interrupt })
     }
 
-    /// Tries an image, and removes the container.
-    pub async fn attempt(&self, image: &str, request: &Request) -> Tried {
+    /// Checks an image, and removes its containers.
+    pub async fn check(&self, image: &str, request: &ImageRequest) -> ImageResult {
         let began = Instant::now();
-        let mut tried = Tried::new(image);
-        if let Err(error) = self.look(image, request, &mut tried).await {
-            tried.notes.push(error.to_string());
+        let mut result = ImageResult::new(image);
+        if let Err(error) = self.check_into(image, request, &mut result).await {
+            result.notes.push(error.to_string());
         }
-        tried.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tried
+        result.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        result
     }
 
-    async fn look(&self, image: &str, request: &Request, tried: &mut Tried) -> EngineResult<()> {
-        self.within("get the image", request.timeout, self.provide(image, request)).await?;
-        let id = self.create(image, request, tried).await?;
-        let looked = self.within("check the image", request.timeout, self.inside(&id, request, tried)).await;
-        if !matches!(looked, Ok(true))
+    /// Does it; what is known when an error ends it is in `result`.
+    async fn check_into(
+        &self,
+        image: &str,
+        request: &ImageRequest,
+        result: &mut ImageResult,
+    ) -> EngineResult<()> {
+        self.within("get the image", request.timeout, self.provide_image(image, request)).await?;
+        let id = self.create(image, request, result).await?;
+        let checked =
+            self.within("check the image", request.timeout, self.check_inside(&id, request, result)).await;
+        if !matches!(checked, Ok(true))
             && !request.replace_entrypoint
             && let Ok(text) = self.within("read the container's log", SHORT, self.log(&id)).await
         {
-            tried.take_log(&text);
+            result.add_log(&text);
         }
         let removed = self.remove(&id).await;
-        if matches!(looked, Ok(false)) && tried.report.is_none() {
-            self.environment(image, request, tried).await?;
+        if matches!(checked, Ok(false)) && result.report.is_none() {
+            self.environment(image, request, result).await?;
         }
-        tried.take_words_of_log();
-        looked.map(drop).and(removed)
+        result.apply_log();
+        checked.map(drop).and(removed)
     }
 
-    /// Starts the container, and checks in it; whether the check came to its end there.
-    async fn inside(&self, id: &str, request: &Request, tried: &mut Tried) -> EngineResult<bool> {
+    /// Starts the container, and checks in it; whether the check was finished there.
+    async fn check_inside(
+        &self,
+        id: &str,
+        request: &ImageRequest,
+        result: &mut ImageResult,
+    ) -> EngineResult<bool> {
         self.start(id).await?;
         if request.replace_entrypoint {
-            return self.verify(id, &[], request, tried).await.map(|()| true);
+            return self.verify(id, &[], request, result).await.map(|()| true);
         }
-        let mut doing = "its daemon was waited for";
+        let mut doing = "dindcheck waited for its daemon";
         let done = match self.wait(id, request).await {
             Ok(None) => {
-                doing = "it was checked";
-                self.verify(id, &[SOCKET], request, tried).await
+                doing = "dindcheck checked it";
+                self.verify(id, &[SOCKET], request, result).await
             }
             Ok(Some(failure)) => {
-                (tried.verdict, tried.first_failure) = (Verdict::Broken, Some(failure));
+                (result.verdict, result.first_failure) = (Verdict::Broken, Some(failure));
                 return Ok(false);
             }
             Err(error) => Err(error),
         };
         let Err(error) = done else { return Ok(true) };
-        // A container that ends meanwhile shows in as many ways as there are moments for it.
-        let code = self.ended(id).await.ok_or(error)?;
-        tried.verdict = Verdict::Broken;
-        tried.first_failure = Some(serde_json::json!({
+        // The end of the container fails whatever is being done at that moment.
+        let code = self.exit_code(id).await.ok_or(error)?;
+        result.verdict = Verdict::Broken;
+        result.first_failure = Some(serde_json::json!({
             "step": "daemon-start", "cause": causes::DAEMON_EXITED,
             "what": format!("the container ended with exit code {code} while {doing}"), "remedy": null,
         }));
         Ok(false)
     }
 
-    /// Waits for the daemon in the container; what is wrong where it does not come.
-    async fn wait(&self, id: &str, request: &Request) -> EngineResult<Option<Value>> {
+    /// Waits for the daemon in the container; the failure, where it does not become ready.
+    async fn wait(&self, id: &str, request: &ImageRequest) -> EngineResult<Option<Value>> {
         let timeout = format!("{}s", request.timeout.as_secs().max(1));
-        let words = ["wait", "--format", "json", SOCKET, "--grace", GRACE, "--timeout", &timeout];
-        let waited = self.exec(id, &words.map(ToOwned::to_owned)).await?;
+        let args = ["wait", "--format", "json", SOCKET, "--grace", GRACE, "--timeout", &timeout];
+        let waited = self.exec(id, &args.map(ToOwned::to_owned)).await?;
         if waited.code == 0 {
             return Ok(None);
         }
-        let said: Value = serde_json::from_slice(&waited.stdout).map_err(|_| waited.junk())?;
+        let answer: Value = serde_json::from_slice(&waited.stdout).map_err(|_| waited.invalid())?;
         Ok(Some(serde_json::json!({
-            "step": "daemon-start", "cause": said["cause"], "what": said["what"], "remedy": said["remedy"],
+            "step": "daemon-start", "cause": answer["cause"], "what": answer["what"], "remedy": answer["remedy"],
         })))
     }
 
-    /// The environment phase in a container of its own: what the image's daemon had to live with.
-    async fn environment(&self, image: &str, request: &Request, tried: &mut Tried) -> EngineResult<()> {
-        let request = Request { replace_entrypoint: true, ..request.clone() };
-        let id = self.create(image, &request, tried).await?;
+    /// Runs the environment phase in a second container: what the image's daemon may have failed at.
+    async fn environment(
+        &self,
+        image: &str,
+        request: &ImageRequest,
+        result: &mut ImageResult,
+    ) -> EngineResult<()> {
+        let request = ImageRequest { replace_entrypoint: true, ..request.clone() };
+        let id = self.create(image, &request, result).await?;
         let check = ["--until", "daemon-state", "--repair", "none"];
-        let mut seen = Tried::new(&tried.image);
-        let looked = async {
+        let mut environment = ImageResult::new(&result.image);
+        let checked = async {
             self.start(&id).await?;
-            self.verify(&id, &check, &Request { check: Vec::new(), ..request.clone() }, &mut seen).await
+            self.verify(&id, &check, &ImageRequest { check: Vec::new(), ..request.clone() }, &mut environment)
+                .await
         };
-        let looked = self.within("check the environment", request.timeout, looked).await;
+        let checked = self.within("check the environment", request.timeout, checked).await;
         let removed = self.remove(&id).await;
-        if seen.first_failure.is_some() {
-            tried.first_failure = seen.first_failure;
+        if environment.first_failure.is_some() {
+            result.first_failure = environment.first_failure;
         }
-        (tried.report, tried.text) = (seen.report, seen.text);
-        looked.and(removed)
+        (result.report, result.text) = (environment.report, environment.text);
+        checked.and(removed)
     }
 
-    /// Runs the check, and takes its report over.
+    /// Runs the check, and takes over its report.
     async fn verify(
         &self,
         id: &str,
-        words: &[&str],
-        request: &Request,
-        tried: &mut Tried,
+        args: &[&str],
+        request: &ImageRequest,
+        result: &mut ImageResult,
     ) -> EngineResult<()> {
-        let words = VERIFY.iter().chain(words).map(ToString::to_string);
-        let words: Vec<_> = words.chain(request.check.iter().cloned()).collect();
-        let said = self.exec(id, &words).await?;
-        let report: Value = serde_json::from_slice(&said.stdout).map_err(|_| said.junk())?;
-        tried.verdict = match report["exit_code"].as_u64() {
+        let args = VERIFY.iter().chain(args).map(ToString::to_string);
+        let args: Vec<_> = args.chain(request.check.iter().cloned()).collect();
+        let done = self.exec(id, &args).await?;
+        let report: Value = serde_json::from_slice(&done.stdout).map_err(|_| done.invalid())?;
+        result.verdict = match report["exit_code"].as_u64() {
             Some(0) => Verdict::Sound,
             Some(1) => Verdict::Broken,
             _ => Verdict::Unknown,
         };
-        tried.first_failure = Some(report["first_failure"].clone()).filter(|failure| !failure.is_null());
-        // Before it stands how it went.
-        let stderr = String::from_utf8_lossy(&said.stderr);
-        tried.text = stderr.find("dindcheck: ").map_or(String::new(), |at| stderr[at..].to_owned());
-        tried.report = Some(report);
+        result.first_failure = Some(report["first_failure"].clone()).filter(|failure| !failure.is_null());
+        // The report follows the progress.
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        result.text = stderr.find("dindcheck: ").map_or(String::new(), |at| stderr[at..].to_owned());
+        result.report = Some(report);
         Ok(())
     }
 }
 
-impl Tried {
-    /// The first error of the container's log; its last words where none of them is known to be one.
-    fn take_log(&mut self, text: &[u8]) {
+impl ImageResult {
+    /// Adds the diagnosis of the container's log; its last line as a note where it has no error.
+    fn add_log(&mut self, text: &[u8]) {
         self.log = diagnose(text).ok().filter(Diagnosis::is_failure);
         let last = text.rsplit(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
         if let (None, Some(last)) = (&self.log, last) {
-            let words = read(&String::from_utf8_lossy(last)).text;
-            self.notes.push(format!("the container's last words: {}", words.trim()));
+            let message = read(&String::from_utf8_lossy(last)).text;
+            self.notes.push(format!("the container's last words: {}", message.trim()));
         }
     }
 
-    /// A daemon that did not come is told by the first error of the log, and by its cause where that is known.
-    fn take_words_of_log(&mut self) {
+    /// Explains a daemon that did not become ready by the first error of the log, and by its cause where that is known.
+    fn apply_log(&mut self) {
         let Some(failure) = self.first_failure.as_mut().filter(|failure| failure["step"] == "daemon-start")
         else {
             return;
@@ -220,7 +241,7 @@ impl Tried {
         }
     }
 
-    /// One of an image of which nothing is known.
+    /// The result of an image before its check.
     fn new(image: &str) -> Self {
         Self {
             image: image.to_owned(),
@@ -235,9 +256,9 @@ impl Tried {
     }
 }
 
-/// The exit code of several: what is broken counts before what is not known.
-pub fn exit_code(all: &[Tried]) -> u8 {
-    let any = |verdict| all.iter().any(|tried| tried.verdict == verdict);
+/// The exit code of several: broken before unknown.
+pub fn exit_code(all: &[ImageResult]) -> u8 {
+    let any = |verdict| all.iter().any(|result| result.verdict == verdict);
     match (any(Verdict::Broken), any(Verdict::Unknown)) {
         (true, _) => exit::BROKEN,
         (false, true) => exit::UNKNOWN,

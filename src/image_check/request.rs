@@ -1,4 +1,4 @@
-//! What is asked of the outer daemon? The container that an image is tried in.
+//! The container in which an image is checked: the request to the outer daemon, and the archive of this binary.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use crate::engine::LABEL;
 
-/// Where the binary is put: beside everything that an image may bring.
+/// The path of the binary in the container, which no image is known to use.
 pub const PROGRAM: &str = "/.dindcheck";
-/// What `--privileged` gives, as far as a list can say it.
+/// The capabilities instead of `--privileged`.
 const CAPABILITIES: &str = "ALL";
 
 /// When an image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Pull {
-    /// Where the outer daemon has none.
+    /// Where the outer daemon has no such image.
     Missing,
     /// Always.
     Always,
@@ -23,16 +23,16 @@ pub enum Pull {
     Never,
 }
 
-/// How an image is started.
+/// How an image is started and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Arguments of the image's entrypoint; none: its own.
+pub struct ImageRequest {
+    /// Arguments of the image's entrypoint; where empty, the image's own.
     pub args: Vec<String>,
-    /// dindcheck is started instead of the image's entrypoint, and starts dockerd itself.
+    /// Start dindcheck instead of the image's entrypoint, which then starts dockerd itself.
     pub replace_entrypoint: bool,
     /// `SOURCE:TARGET[:ro]`, or a path for a volume without a name.
     pub volumes: Vec<String>,
-    /// The network; none: the outer daemon's default.
+    /// The network; where `None`, the outer daemon's default.
     pub network: Option<String>,
     /// `private` or `host`.
     pub cgroupns: Option<String>,
@@ -44,13 +44,13 @@ pub struct Request {
     pub platform: Option<String>,
     /// When it is pulled.
     pub pull: Pull,
-    /// From its creation to the end of the check.
+    /// The deadline from the creation of the container to the end of the check.
     pub timeout: Duration,
     /// Options of `dindcheck verify` inside.
     pub check: Vec<String>,
 }
 
-impl Request {
+impl ImageRequest {
     /// The body of `POST /containers/create`.
     pub fn body(&self, reference: &str, run: &str, privileged: bool) -> Value {
         let (plain, binds): (Vec<_>, Vec<_>) = self.volumes.iter().partition(|volume| !volume.contains(':'));
@@ -74,7 +74,7 @@ impl Request {
             "Image": reference, "Env": self.env, "Labels": { LABEL: run }, "Volumes": volumes, "HostConfig": host,
         });
         if self.replace_entrypoint {
-            // It only has to be there: the check is a program of its own.
+            // It only keeps the container running: the check is an exec.
             body["Entrypoint"] =
                 json!([PROGRAM, "wait", "--elsewhere", "--attach", "unix:///none", "--timeout", "1day"]);
             body["Cmd"] = json!([]);
@@ -85,7 +85,7 @@ impl Request {
     }
 }
 
-/// The binary as the archive that the daemon unpacks: its head; the program and [`tail`] follow.
+/// The head of the archive that the daemon unpacks; the program and [`tail`] follow.
 pub fn head(size: u64) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     let _ = header.set_path(PathBuf::from(PROGRAM.trim_start_matches('/')));
@@ -96,7 +96,7 @@ pub fn head(size: u64) -> Vec<u8> {
     header.as_bytes().to_vec()
 }
 
-/// What follows the program: up to the end of its block, and two empty ones.
+/// The end of the archive: the rest of the program's last block, and two zero blocks.
 pub fn tail(size: u64) -> Vec<u8> {
     let open = usize::try_from(size.next_multiple_of(512) - size).unwrap_or_default();
     vec![0; open + 1024]
@@ -106,8 +106,8 @@ pub fn tail(size: u64) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn request() -> Request {
-        Request {
+    fn request() -> ImageRequest {
+        ImageRequest {
             args: Vec::new(),
             replace_entrypoint: false,
             volumes: vec!["/var/lib/docker".into(), "/a:/b:ro".into()],
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_started_as_it_is_shipped() {
+    fn an_image_is_started_with_its_own_entrypoint() {
         let body = request().body("x", "cafe", true);
         assert_eq!((body.get("Entrypoint"), body.get("Cmd")), (None, None));
         assert_eq!(
@@ -134,18 +134,18 @@ mod tests {
             (&body["Volumes"], &body["Labels"][LABEL]),
             (&json!({"/var/lib/docker": {}}), &json!("cafe"))
         );
-        let with_args = Request { args: vec!["sh".into()], ..request() };
+        let with_args = ImageRequest { args: vec!["sh".into()], ..request() };
         assert_eq!(with_args.body("x", "cafe", true)["Cmd"], json!(["sh"]));
     }
 
     #[test]
-    fn without_privileged_its_parts_are_asked_for() {
+    fn without_privileged_all_capabilities_are_added() {
         let body = request().body("x", "cafe", false);
         assert_eq!(body["HostConfig"]["CapAdd"], json!(["ALL"]));
     }
 
     #[test]
-    fn the_binary_travels_as_a_whole_archive() {
+    fn the_archive_has_the_binary_as_its_one_entry() {
         let bytes = [head(3), b"abc".to_vec(), tail(3)].concat();
         let mut archive = tar::Archive::new(&bytes[..]);
         let entry = archive.entries().unwrap().next().unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Where is a daemon that runs already: as it was typed, or as the docker CLI's variables say?
+//! The endpoint of a running daemon, from what was typed or from the docker CLI's environment variables.
 
 use anyhow::{Context, ensure};
 
@@ -6,8 +6,8 @@ use crate::engine::docker::tls;
 use crate::facts::endpoint::{Endpoint, TlsEndpoint};
 use crate::host::SystemReader;
 
-/// Where a running daemon is; an empty text means `DOCKER_HOST`, else the usual socket. With `DOCKER_TLS_VERIFY` a TCP
-/// address is one of TLS, with the files in `DOCKER_CERT_PATH`; a program that speaks none refuses it.
+/// The endpoint of a URL; if that is empty, of `DOCKER_HOST`, else the usual socket. With `DOCKER_TLS_VERIFY`, TCP means TLS
+/// with the certificates in `DOCKER_CERT_PATH`; a program without TLS refuses it.
 pub fn endpoint(host: &dyn SystemReader, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
     let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
@@ -19,12 +19,12 @@ pub fn endpoint(host: &dyn SystemReader, url: &str) -> anyhow::Result<Endpoint> 
     }
 }
 
-/// A TCP address that is meant for TLS.
+/// The TLS endpoint of a TCP address, with the certificates that the docker CLI would use.
 fn with_tls(host: &dyn SystemReader, address: String) -> anyhow::Result<Endpoint> {
     ensure!(
-        tls::SPOKEN,
-        "DOCKER_TLS_VERIFY is set, and this dindcheck, built without the feature `tls`, speaks no TLS to \
-         tcp://{address}: name the daemon's unix socket (unix:///PATH) instead"
+        tls::SUPPORTED,
+        "DOCKER_TLS_VERIFY is set, but this dindcheck was built without the feature `tls` and cannot connect to \
+         tcp://{address}: use the daemon's unix socket (unix:///PATH) instead"
     );
     let set = |name| host.env(name).filter(|value| !value.is_empty());
     let home = || set("HOME").map(|home| format!("{home}/.docker"));
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use crate::host::fake::Fake;
 
-    fn meant_for_tls() -> Fake {
+    fn tls_by_variable() -> Fake {
         let host = Fake::new().variable("DOCKER_HOST", "tcp://h:2376").variable("HOME", "/home/me");
         assert_eq!(endpoint(&host, "").unwrap(), Endpoint::Tcp("h:2376".into()));
         let host = host.variable("DOCKER_TLS_VERIFY", "1");
@@ -48,20 +48,20 @@ mod tests {
 
     #[test]
     #[cfg(feature = "tls")]
-    fn an_address_that_is_meant_for_tls_has_the_clis_certificates() {
+    fn tls_endpoint_has_the_certificates_of_the_docker_cli() {
         let keys = |host: &Fake| match endpoint(host, "").unwrap() {
             Endpoint::Tls(to) if to.address == "h:2376" => to.keys.display().to_string(),
             other => panic!("{other:?}"),
         };
-        let host = meant_for_tls();
+        let host = tls_by_variable();
         assert_eq!(keys(&host), "/home/me/.docker");
         assert_eq!(keys(&host.variable("DOCKER_CERT_PATH", "/certs")), "/certs");
     }
 
     #[test]
     #[cfg(not(feature = "tls"))]
-    fn an_address_that_is_meant_for_tls_is_refused() {
-        let refused = endpoint(&meant_for_tls(), "").unwrap_err().to_string();
-        assert!(refused.contains("speaks no TLS to tcp://h:2376"), "{refused}");
+    fn tls_endpoint_is_refused_without_the_feature() {
+        let refused = endpoint(&tls_by_variable(), "").unwrap_err().to_string();
+        assert!(refused.contains("cannot connect to tcp://h:2376"), "{refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! How do the layers of a profile become one? The nearest layer that answers a question wins.
+//! Merges a profile and those that it extends: each value comes from the nearest profile that sets it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use super::raw::{Raw, Span};
 use super::{Container, Controllers, Daemon, DaemonDeath, Grant, Image, Network, Profile, Storage};
 
-/// The first layer that answers a question.
+/// The value of the nearest layer that sets it.
 fn first<T: Clone>(layers: &[Raw], pick: impl Fn(&Raw) -> Option<T>) -> Option<T> {
     layers.iter().find_map(pick)
 }
 
-/// The maps of all layers in one; nearer layers win.
+/// The maps of all layers in one; the nearer value of a key wins.
 fn merged<V: Clone>(layers: &[Raw], pick: impl Fn(&Raw) -> &BTreeMap<String, V>) -> BTreeMap<String, V> {
     layers.iter().rev().flat_map(|raw| pick(raw).clone()).collect()
 }
 
 impl Profile {
-    /// Answers every question from the nearest layer that does, else as `default` would.
+    /// The profile of these layers, the nearest first; what no layer sets has its default.
     pub(super) fn from_layers(name: &str, layers: &[Raw]) -> anyhow::Result<Self> {
         let l = layers;
-        let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let profile = Self {
             name: name.to_owned(),
             description: first(l, |r| r.description.clone()).unwrap_or_default(),
@@ -28,8 +28,8 @@ impl Profile {
             causes: merged(l, |r| &r.causes),
             repair: first(l, |r| r.repair).unwrap_or(Grant::Container),
             controllers: Controllers {
-                required: first(l, |r| r.controllers.required.clone()).unwrap_or_else(|| words(&["devices"])),
-                wanted: first(l, |r| r.controllers.wanted.clone()).unwrap_or_else(|| words(WANTED)),
+                required: first(l, |r| r.controllers.required.clone()).unwrap_or_else(|| names(&["devices"])),
+                wanted: first(l, |r| r.controllers.wanted.clone()).unwrap_or_else(|| names(WANTED)),
             },
             storage: Storage {
                 min_free_mib: first(l, |r| r.storage.min_free_mib).unwrap_or(256),
@@ -58,10 +58,10 @@ impl Profile {
     }
 }
 
-/// Controllers whose limits people use.
+/// Controllers that are wanted by default: those of the limits that people use.
 const WANTED: &[&str] = &["memory", "cpu", "cpuacct", "cpuset", "pids", "blkio", "freezer"];
 
-/// A duration of a layer, or so many seconds.
+/// The duration that a layer sets, or this number of seconds.
 fn span(given: Option<Span>, seconds: u64) -> Duration {
     given.map_or(Duration::from_secs(seconds), |span| span.0)
 }

@@ -1,8 +1,7 @@
-//! What does a profile say, and how do profiles build on each other?
+//! Profiles: what a run requires of the environment, how it starts the daemon, and what the test container does.
 //!
-//! A profile is a YAML file: what is wanted of the environment, how the daemon is started, what the test
-//! container does. Every key may be left out; `extends` names the profile that fills the gaps. Unknown keys
-//! are refused with line and column.
+//! A profile is a YAML file. Every key is optional; `extends` names the profile that the other values come from. Unknown
+//! keys are refused with line and column.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,27 +18,27 @@ mod layers;
 mod raw;
 mod sources;
 
-/// How a step counts.
+/// How the failure of a step counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It must pass.
+    /// As a failure.
     Require,
-    /// Its failures are reported as warnings, and the run goes on.
+    /// As a warning; the run goes on.
     Warn,
-    /// It does not run.
+    /// The step does not run.
     Skip,
 }
 
-/// What the machine may be changed for.
+/// Which repairs may be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Grant {
-    /// Nothing is changed.
+    /// None: nothing is changed.
     None,
-    /// Repairs that this container alone feels.
+    /// Repairs that affect this container alone.
     Container,
-    /// Also repairs that the host feels.
+    /// Also repairs that affect the host.
     Host,
 }
 
@@ -54,11 +53,11 @@ impl Grant {
     }
 }
 
-/// How a finding of a cause counts, whatever the step thinks of it.
+/// How the findings of a cause count, instead of the level that the step gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// Not as a problem.
+    /// As no problem.
     Pass,
     /// As a warning.
     Warn,
@@ -76,34 +75,34 @@ impl From<Weight> for Level {
     }
 }
 
-/// What an entrypoint does where the daemon dies before its command.
+/// What an entrypoint does if the daemon dies before its command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DaemonDeath {
-    /// It says so, and the command goes on.
+    /// Report it; the command goes on.
     Report,
-    /// It starts the daemon again, a few times.
+    /// Restart the daemon, a few times.
     Restart,
-    /// It ends the command, and itself with 1.
+    /// Stop the command, and exit with 1.
     Stop,
 }
 
-/// A profile with every question answered.
+/// A profile with the values of all keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
-    /// Its name, or the file it was read from.
+    /// The name, or the file that it was read from.
     pub name: String,
-    /// What it is for.
+    /// What the profile is for.
     pub description: String,
-    /// How each step counts; a step that is not named is required.
+    /// How each step counts; other steps are required.
     pub steps: BTreeMap<String, Mode>,
-    /// How findings of a cause count, where the profile disagrees with the step.
+    /// How the findings of a cause count; for other causes the step decides.
     pub causes: BTreeMap<String, Weight>,
-    /// What may be repaired.
+    /// Which repairs may be applied.
     pub repair: Grant,
-    /// Controllers.
+    /// The cgroup controllers.
     pub controllers: Controllers,
-    /// The data root's needs.
+    /// The room that the data root must have.
     pub storage: Storage,
     /// What must be reachable from an inner container.
     pub network: Network,
@@ -117,26 +116,25 @@ pub struct Profile {
     pub format: String,
 }
 
-/// Which cgroup controllers are wanted.
+/// The cgroup controllers that must or should exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Controllers {
-    /// Their absence is a failure. `devices` is always among what the engine needs on cgroup v1.
+    /// A missing one is a failure. On cgroup v1 the engine always needs `devices`.
     pub required: Vec<String>,
-    /// Their absence is a warning.
+    /// A missing one is a warning.
     pub wanted: Vec<String>,
 }
 
-/// What the data root must have.
+/// The room that the data root must have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Storage {
-    /// Free space in MiB.
+    /// Free space, in MiB.
     pub min_free_mib: u64,
-    /// Free inodes, where the file system counts them.
+    /// Free inodes, if the file system counts them.
     pub min_free_inodes: u64,
 }
 
-/// What must be reachable from an inner container; empty unless a profile says so, since dindcheck works
-/// without any internet.
+/// What must be reachable from an inner container; empty by default, since dindcheck needs no internet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
     /// Names that must resolve.
@@ -145,66 +143,66 @@ pub struct Network {
     pub endpoints: Vec<String>,
 }
 
-/// How the inner daemon is started.
+/// How the inner daemon is started and stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Daemon {
-    /// The program: a name to be found in PATH, or a path.
+    /// The program: a name to find in PATH, or a path.
     pub command: String,
-    /// Its arguments, after those that dindcheck adds.
+    /// Its arguments; they follow those that dindcheck adds.
     pub args: Vec<String>,
-    /// `--data-root`, where it is not dockerd's own choice.
+    /// `--data-root`; by default dockerd's own.
     pub data_root: Option<PathBuf>,
-    /// Whether it is started with `--debug`.
+    /// Whether to start it with `--debug`.
     pub debug: bool,
-    /// From its start to its first answer.
+    /// How long it may take from its start to its first answer.
     #[serde(serialize_with = "as_human")]
     pub start_timeout: Duration,
-    /// From SIGTERM to its end; SIGKILL follows.
+    /// How long it may take to end after SIGTERM; SIGKILL follows.
     #[serde(serialize_with = "as_human")]
     pub stop_timeout: Duration,
-    /// Where it dies before the command of an entrypoint.
+    /// What an entrypoint does if the daemon dies before the command ends.
     pub on_death: DaemonDeath,
 }
 
-/// The image that is run.
+/// The test image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
     /// `builtin`, or an image reference.
     pub reference: String,
-    /// For the pull or load.
+    /// How long the pull or the load may take.
     #[serde(serialize_with = "as_human")]
     pub timeout: Duration,
 }
 
-/// What the test container does.
+/// The test container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Container {
-    /// Its command; empty: the image's own (the probe, in the built-in image).
+    /// The command; if empty, the image's own (the probe, in the built-in image).
     pub command: Vec<String>,
     /// The exit code that is expected.
     pub exit_code: i64,
-    /// A text that its output must contain.
+    /// A text that the output must contain.
     pub output: Option<String>,
-    /// From its creation to its end.
+    /// How long it may take from its creation to its end.
     #[serde(serialize_with = "as_human")]
     pub timeout: Duration,
-    /// Whether an inner privileged container must be able to run a dockerd, and a container under it.
+    /// Whether an inner privileged container must be able to run a dockerd with a container of its own.
     pub third_level: bool,
 }
 
-/// Durations as people write them.
+/// Writes a duration as people do: `1m 30s`.
 fn as_human<S: serde::Serializer>(duration: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(&humantime::format_duration(*duration))
 }
 
 impl Profile {
-    /// Refuses what the types cannot.
+    /// Refuses invalid values that the types accept.
     fn validate(&self) -> anyhow::Result<()> {
         let name = &self.name;
         for id in self.causes.keys() {
             ensure!(
                 crate::diagnosis::find(id).is_some(),
-                "profile {name}: causes: there is no cause {id}; `dindcheck explain --list` names them"
+                "profile {name}: causes: `{id}` is not a valid cause; `dindcheck explain --list` lists them"
             );
         }
         ensure!(!self.daemon.command.is_empty(), "profile {name}: daemon.command is empty");

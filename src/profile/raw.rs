@@ -1,4 +1,4 @@
-//! What may stand in a profile's file? The types that refuse the rest.
+//! The YAML of a profile: the types that refuse unknown keys and invalid values.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,12 +16,14 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
         humantime::parse_duration(&text).map(Self).map_err(|error| {
-            serde::de::Error::custom(format!("`{text}` is no duration such as `60s` or `1m 30s`: {error}"))
+            serde::de::Error::custom(format!(
+                "`{text}` is not a valid duration, such as `60s` or `1m 30s`: {error}"
+            ))
         })
     }
 }
 
-/// A profile as it is written: everything may be left out.
+/// A profile as it is written; every key is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {

@@ -1,4 +1,4 @@
-//! Where does the text of a profile come from? From a file, from the image's own directory, or from this binary.
+//! Finds the text of a profile: in a file, in a directory of the image, or in this binary.
 
 use std::path::Path;
 
@@ -20,13 +20,13 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("legacy", include_str!("../../profiles/legacy.yaml")),
 ];
 
-/// Where an image may keep profiles of its own; a file there is preferred to a built-in one of that name.
+/// Where an image may have its own profiles; they take precedence over built-in ones of the same name.
 const PROFILE_DIR: &str = "/etc/dindcheck/profiles";
 
-/// More `extends` in a row than this is taken for a circle.
+/// The longest chain of `extends`; a longer one is taken for a circle.
 const MAX_EXTENDS: usize = 8;
 
-/// The names of the built-in profiles, with what each is for.
+/// The names and descriptions of the built-in profiles.
 pub fn built_in() -> Vec<(&'static str, String)> {
     let describe = |text| {
         yaml::from_str::<Raw>(text, Limits::HAND_WRITTEN)
@@ -42,7 +42,7 @@ pub fn built_in_text(name: &str) -> Option<&'static str> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
-/// Reads the profile of that name, or in that file, with all that it extends.
+/// Reads the profile of that name or file, and those that it extends.
 pub fn load(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profile> {
     let mut layers = Vec::new();
     let mut next = Some(name.to_owned());
@@ -63,7 +63,7 @@ fn parse(name: &str, text: &str) -> anyhow::Result<Raw> {
     yaml::from_str(text, Limits::HAND_WRITTEN).with_context(|| format!("profile {name}"))
 }
 
-/// The text of a profile: a file where the name is a path, else one of the image's own, else a built-in one.
+/// The text of a profile: of a file if the name is a path, else of the image's own profile, else of the built-in one.
 fn text_of(host: &dyn SystemReader, name: &str) -> anyhow::Result<String> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if is_path {
@@ -74,7 +74,7 @@ fn text_of(host: &dyn SystemReader, name: &str) -> anyhow::Result<String> {
     }
     match built_in_text(name) {
         Some(text) => Ok(text.to_owned()),
-        None => bail!("there is no profile {name}; built in are {}", names().join(", ")),
+        None => bail!("`{name}` is not a valid profile: use a file, or one of {}", names().join(", ")),
     }
 }
 

@@ -3,20 +3,20 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::image_check::Tried;
+use crate::image_check::ImageResult;
 use crate::text::seconds;
 
 /// Writes the results of all images.
-pub(super) fn write(all: &[Tried], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(all: &[ImageResult], out: &mut dyn Write) -> io::Result<()> {
     all.iter().try_for_each(|result| write_one(result, out))?;
     write!(out, "\n{}", table(all))
 }
 
 /// Writes the result of one image: its first failure, what its log says, and the report from inside.
-pub fn write_one(result: &Tried, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_one(result: &ImageResult, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", line(result))?;
     for key in ["what", "cause", "remedy"] {
-        let text = result.failing(key);
+        let text = result.failure(key);
         if !text.is_empty() {
             writeln!(out, "  {key:<9} {text}")?;
         }
@@ -34,23 +34,23 @@ pub fn write_one(result: &Tried, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// `my-image: broken at cgroup-mounts (3.1 s)`.
-fn line(result: &Tried) -> String {
-    let step = result.failing("step");
+fn line(result: &ImageResult) -> String {
+    let step = result.failure("step");
     let at = if step.is_empty() { String::new() } else { format!(" at {step}") };
     let took = seconds(Duration::from_millis(result.duration_ms));
     format!("{}: {}{at} ({took})", result.image, result.verdict.name())
 }
 
 /// A table with a row for each image: verdict, step and cause of the first failure.
-pub fn table(all: &[Tried]) -> String {
+pub fn table(all: &[ImageResult]) -> String {
     let wide = all.iter().map(|result| result.image.chars().count()).max().unwrap_or_default();
-    let row = |result: &Tried| {
+    let row = |result: &ImageResult| {
         let text = format!(
             "{:<wide$}  {:<8} {:<20} {}",
             result.image,
             result.verdict.name(),
-            result.failing("step"),
-            result.failing("cause")
+            result.failure("step"),
+            result.failure("cause")
         );
         format!("{}\n", text.trim_end())
     };

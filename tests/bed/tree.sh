@@ -62,7 +62,7 @@ bootstrap() {
     local script=$suite
     # An older debootstrap does not know a newer suite; the script of sid serves them all.
     [[ -e /usr/share/debootstrap/scripts/$suite ]] || script=sid
-    # Its wget knows nothing of the proxy that apt is told to use.
+    # Its wget does not read the proxy from the configuration of apt.
     eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
     export http_proxy https_proxy
     unshare --mount --pid --fork --kill-child --mount-proc \

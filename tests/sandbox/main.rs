@@ -16,6 +16,7 @@ mod registry;
 mod replay;
 mod rootless;
 mod seccomp;
+mod selection;
 #[path = "../harness/mod.rs"]
 mod shared;
 mod snapshot;
@@ -23,13 +24,13 @@ mod world;
 
 #[test]
 fn what_make_test_samples_is_documented() {
-    shared::matrix::documented("sandbox", &matrix::matrices(&faults::all()));
+    shared::matrix::documented("sandbox", &selection::matrices(&faults::all()));
 }
 
 #[test]
 #[ignore = "needs root and the bed"]
 fn fault_is_found_first_by_its_step() {
-    matrix::run(&matrix::rows(&faults::all()));
+    matrix::run(&selection::rows(&faults::all()));
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::fault::{Fault, Level, Real, Repair};
-use crate::shared::matrix::{self, Matrix};
 use crate::shared::report;
 use crate::snapshot::Snapshot;
 use crate::world::{Line, Played, Suite, World};
@@ -273,54 +272,6 @@ fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
 /// The report on stdout.
 pub(crate) fn json(played: &Played) -> Option<Value> {
     serde_json::from_str(&played.stdout).ok()
-}
-
-/// The rows that are played: of each kind of fault one, with one of its engines; in `make test-all` every fault with each.
-/// `DINDCHECK_FAULT` picks every fault whose name contains it, or of a step of that name.
-pub(crate) fn rows<'f>(faults: &[&'f Fault]) -> Vec<(&'f Fault, Suite)> {
-    let picked: Vec<&Fault> = match std::env::var("DINDCHECK_FAULT") {
-        Ok(wanted) => {
-            let named = |fault: &Fault, part: &str| fault.name.contains(part) || fault.step == part;
-            faults.iter().copied().filter(|fault| wanted.split(',').any(|part| named(fault, part))).collect()
-        }
-        Err(_) if matrix::full() => faults.to_vec(),
-        Err(_) => kinds(faults).into_iter().map(|kind| kind[0]).collect(),
-    };
-    picked.into_iter().flat_map(|fault| engines(fault).into_iter().map(move |suite| (fault, suite))).collect()
-}
-
-/// Faults by kind: the step that finds them, the cause, how that counts, and whether a repair helps.
-fn kinds<'f>(faults: &[&'f Fault]) -> Vec<Vec<&'f Fault>> {
-    let mut kinds: Vec<Vec<&Fault>> = Vec::new();
-    let key = |fault: &Fault| (fault.step, fault.cause, fault.level, fault.repair);
-    for fault in faults {
-        match kinds.iter_mut().find(|kind| key(kind[0]) == key(fault)) {
-            Some(kind) => kind.push(fault),
-            None => kinds.push(vec![fault]),
-        }
-    }
-    kinds
-}
-
-/// The engines that a fault is played with.
-fn engines(fault: &Fault) -> Vec<Suite> {
-    matrix::chosen(&[matrix::sample_engine(fault.name, fault.suites)], fault.suites)
-}
-
-/// What `make test` samples of the faults.
-pub(crate) fn matrices(faults: &[&Fault]) -> Vec<Matrix> {
-    let row = |fault: &Fault, suite: &Suite| format!("{} {}", fault.name, suite.engine());
-    let matrix = |kind: Vec<&Fault>| {
-        let (first, sample) = (kind[0], matrix::sample_engine(kind[0].name, kind[0].suites));
-        let rows = kind.iter().flat_map(|fault| fault.suites.iter().map(|suite| row(fault, suite)));
-        let (sample, rest) = rows.partition(|name| *name == row(first, &sample));
-        Matrix {
-            kind: format!("{} `{}`, {:?}", first.step, first.cause, first.level).to_lowercase(),
-            sample,
-            rest,
-        }
-    };
-    kinds(faults).into_iter().map(matrix).collect()
 }
 
 /// A healthy world to the end of the ladder.

@@ -47,7 +47,7 @@ fn report_word(report: &Value) -> String {
             let first = &report["first_failure"];
             format!("{}: {}", text(&first["step"]), text(&first["cause"]))
         }
-        _ => format!("could not look: {}", with("errored")),
+        _ => format!("cannot check: {}", with("errored")),
     }
 }
 

@@ -37,7 +37,7 @@ const V2: Expected = &[("first.json", "sound after cgroup-delegation with memory
 /// And once more, in the world that the repair left.
 const V2_TWICE: Expected =
     &[("first.json", "sound after cgroup-delegation with memory pids cpu"), ("second.json", "sound")];
-/// A kernel that was told to have no memory controller.
+/// A kernel that was booted without its memory controller.
 const V2_NO_MEMORY: Expected = &[(
     "first.json",
     "sound after cgroup-delegation with pids cpu warned by cgroup-mounts daemon-info container-limits",

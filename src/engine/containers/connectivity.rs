@@ -1,5 +1,4 @@
-//! Is a container reached from here? Its port is visited at its own address and wherever it is published, all at
-//! once, while the probe in it greets.
+//! Connects to a container's port from here: at the container's own address, and wherever the port is published.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -15,53 +14,53 @@ use crate::host::{HostError, HostResult, SystemReader};
 use crate::probe::net::addresses;
 use crate::probe::serve::GREETING;
 
-/// No visit takes longer: everything is on this machine.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The deadline of a visit: everything is on this machine.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where a port is visited.
+/// The kinds of addresses that a port has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
     /// The container's own address on its bridge.
     Container,
     /// A loopback address of this machine: the userland proxy, or a rule of the nat table with hairpin.
     Loopback,
-    /// This machine's own address to the outside: a rule of the nat table.
+    /// The address of this machine's default interface: a rule of the nat table.
     Own,
 }
 
-/// A visit.
+/// One connection to the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
-    /// Which way.
+    /// The kind of the address.
     pub way: Way,
-    /// Where.
+    /// The address.
     pub to: SocketAddr,
-    /// How long it took, or what was in the way.
+    /// The time to the greeting, or the error.
     pub end: HostResult<Duration>,
 }
 
-/// Where the container's port is to be found.
-pub fn places(network: &NetworkSettings, port: u16, own: Option<Ipv4Addr>) -> Vec<(Way, SocketAddr)> {
-    let mut places = Vec::new();
+/// The addresses of the container's port. `own` is this machine's address.
+pub fn addresses_of(network: &NetworkSettings, port: u16, own: Option<Ipv4Addr>) -> Vec<(Way, SocketAddr)> {
+    let mut found = Vec::new();
     let endpoints = network.networks.iter().flatten().map(|(_, endpoint)| endpoint);
     let addresses = endpoints.filter_map(|endpoint| endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok());
-    places.extend(addresses.map(|address| (Way::Container, SocketAddr::new(address, port))));
+    found.extend(addresses.map(|address| (Way::Container, SocketAddr::new(address, port))));
     let bindings = network.ports.iter().flatten().filter(|(name, _)| **name == format!("{port}/tcp"));
     for binding in bindings.filter_map(|(_, bindings)| bindings.as_ref()).flatten() {
         let Some(port) = binding.host_port.as_deref().and_then(|port| port.parse().ok()) else { continue };
         let host: Option<IpAddr> = binding.host_ip.as_deref().and_then(|ip| ip.parse().ok());
         match host {
             Some(IpAddr::V6(ip)) if ip.is_unspecified() => {
-                places.push((Way::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
+                found.push((Way::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
             }
-            Some(ip) if !ip.is_unspecified() => places.push((Way::Own, SocketAddr::new(ip, port))),
+            Some(ip) if !ip.is_unspecified() => found.push((Way::Own, SocketAddr::new(ip, port))),
             _ => {
-                places.push((Way::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
-                places.extend(own.map(|own| (Way::Own, SocketAddr::from((own, port)))));
+                found.push((Way::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+                found.extend(own.map(|own| (Way::Own, SocketAddr::from((own, port)))));
             }
         }
     }
-    places
+    found
 }
 
 /// This machine's address on the interface of its default route.
@@ -71,12 +70,12 @@ pub fn own_address(host: &dyn SystemReader) -> Option<Ipv4Addr> {
     addresses(device).iter().find_map(|address| address.parse().ok())
 }
 
-/// Visits them all at once.
-pub async fn all(places: Vec<(Way, SocketAddr)>) -> Vec<Visit> {
-    join_all(places.into_iter().map(|(way, to)| visit(way, to))).await
+/// Visits all addresses at once.
+pub async fn visit_all(addresses: Vec<(Way, SocketAddr)>) -> Vec<Visit> {
+    join_all(addresses.into_iter().map(|(way, to)| visit(way, to))).await
 }
 
-/// Visits one, and waits for the greeting.
+/// Connects to one address, and waits for the greeting of the probe.
 async fn visit(way: Way, to: SocketAddr) -> Visit {
     let start = Instant::now();
     let error = |op: &'static str, errno: Errno| HostError::new(op, to.to_string(), errno);
@@ -87,14 +86,14 @@ async fn visit(way: Way, to: SocketAddr) -> Visit {
         match stream.read_exact(&mut said).await {
             Ok(_) if said == GREETING => Ok(start.elapsed()),
             Ok(_) => Err(error("be greeted by", Errno::EPROTO)),
-            // A proxy that reaches nobody accepts and hangs up.
+            // A proxy that cannot reach the container accepts and closes the connection.
             Err(early) if early.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(error("be greeted by", Errno::ECONNRESET))
             }
             Err(other) => Err(failed("be greeted by")(other)),
         }
     };
-    let end = tokio::time::timeout(PATIENCE, greeted).await;
+    let end = tokio::time::timeout(TIMEOUT, greeted).await;
     Visit { way, to, end: end.unwrap_or_else(|_| Err(error("reach", Errno::ETIMEDOUT))) }
 }
 
@@ -113,12 +112,12 @@ mod tests {
     }
 
     fn ways(bindings: &serde_json::Value, own: Option<Ipv4Addr>) -> Vec<String> {
-        let found = places(&settings(bindings), 7009, own);
+        let found = addresses_of(&settings(bindings), 7009, own);
         found.into_iter().map(|(way, to)| format!("{way:?} {to}")).collect()
     }
 
     #[test]
-    fn a_port_is_visited_wherever_it_is_published() {
+    fn a_port_has_the_containers_address_and_each_published_one() {
         let both = json!([{"HostIp": "0.0.0.0", "HostPort": "32768"}, {"HostIp": "::", "HostPort": "32769"}]);
         assert_eq!(
             ways(&both, Some(Ipv4Addr::new(10, 0, 0, 2))),
@@ -135,12 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_is_waited_for() {
+    fn a_connection_without_a_greeting_is_an_error() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let rude = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let to = rude.local_addr().unwrap();
-        let hangs_up = std::thread::spawn(move || drop(rude.accept()));
-        let visits = runtime.block_on(all(vec![(Way::Own, to)]));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let hangs_up = std::thread::spawn(move || drop(listener.accept()));
+        let visits = runtime.block_on(visit_all(vec![(Way::Own, to)]));
         assert_eq!(visits[0].end.as_ref().unwrap_err().errno(), Errno::ECONNRESET);
         hangs_up.join().unwrap();
     }

@@ -1,7 +1,7 @@
-//! How is a container run to its end? Created, attached to, started, visited, waited for.
+//! Runs a container to its end: create, attach, start, look into it, wait.
 //!
-//! The attachment comes before the start, so that the output depends on no log driver and misses no byte. A
-//! code other than 0 is a result, and no error.
+//! The attachment comes before the start, so that the output depends on no log driver and misses no byte. An exit code
+//! other than 0 is a result, not an error.
 
 use std::path::Path;
 use std::time::Instant;
@@ -31,105 +31,109 @@ mod spec;
 
 pub use spec::{ContainerRun, ContainerSpec, Stage};
 
-/// The exit code of what was killed: 128 and the number of SIGKILL.
+/// The exit code of a killed process: 128 and the number of SIGKILL.
 pub const KILLED: i64 = 137;
-/// The most that is kept of each stream of a container.
+/// The most bytes that are kept of each stream of a container.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// What it takes to run one.
-pub struct Door<'d> {
+/// What running a container needs.
+pub struct ContainerClient<'d> {
     /// The API.
     pub docker: &'d Docker,
-    /// Where it is, for errors.
+    /// Its endpoint, for errors.
     pub endpoint: &'d Endpoint,
-    /// For the look from outside.
+    /// The machine, for what is read of the container from outside.
     pub host: &'d dyn SystemReader,
 }
 
-/// Runs a container; `run` is written to on the way, so that a caller whose patience ends knows how far it came.
+/// Runs a container; its exit code. `run` is filled on the way, so that a caller whose deadline passes knows how far it came.
 pub async fn run(
-    door: &Door<'_>,
+    client: &ContainerClient<'_>,
     id: &str,
     spec: &ContainerSpec,
     run: &mut ContainerRun,
 ) -> EngineResult<i64> {
-    let network = OptionFuture::from(spec.network.as_ref().map(|network| door.make_network(id, network)));
-    let refused = OptionFuture::from(spec.refused.as_ref().map(|spec| run_and_forget(door, id, spec)));
-    let (end, network, refused) = join3(run_alone(door, id, spec, run), network, refused).await;
+    let network = OptionFuture::from(spec.network.as_ref().map(|network| client.create_network(id, network)));
+    let refused = OptionFuture::from(spec.refused.as_ref().map(|spec| run_and_remove(client, id, spec)));
+    let (end, network, refused) = join3(run_alone(client, id, spec, run), network, refused).await;
     run.network = network;
     run.refused = refused.map(Box::new);
     end
 }
 
-/// Runs one that is not held, and removes it.
-async fn run_and_forget(door: &Door<'_>, id: &str, spec: &ContainerSpec) -> ContainerRun {
+/// Runs a container that is not held, and removes it.
+async fn run_and_remove(client: &ContainerClient<'_>, id: &str, spec: &ContainerSpec) -> ContainerRun {
     let mut run = ContainerRun::new();
-    run.end = match until_it_told_all(door, id, spec, &mut run).await {
-        Ok(name) => door.exit_code(&name).await,
+    run.end = match run_to_end_of_output(client, id, spec, &mut run).await {
+        Ok(name) => client.exit_code(&name).await,
         Err(error) => Err(error),
     };
-    door.forget(id, spec).await;
+    client.remove(id, spec).await;
     run
 }
 
-/// Runs it, and nothing besides.
+/// Runs the container itself.
 async fn run_alone(
-    door: &Door<'_>,
+    client: &ContainerClient<'_>,
     id: &str,
     spec: &ContainerSpec,
     run: &mut ContainerRun,
 ) -> EngineResult<i64> {
     let start = Instant::now();
-    let name = door.create(id, spec, run).await?;
-    let mut alive = door.begin(&name, spec, run).await?;
+    let name = client.create(id, spec, run).await?;
+    let mut running = client.attach_and_start(&name, spec, run).await?;
     if spec.hold {
-        alive.until_it_told(door, run).await?;
-        door.look_from_outside(&name, spec, run).await;
+        running.read_first_line(client, run).await?;
+        client.inspect_from_outside(&name, spec, run).await;
     }
-    alive.end(door, &name, run).await?;
-    let code = door.exit_code(&name).await?;
+    running.finish(client, &name, run).await?;
+    let code = client.exit_code(&name).await?;
     run.took = start.elapsed();
-    run.oom_killed = code == KILLED && door.was_short_of_memory(&name).await;
+    run.oom_killed = code == KILLED && client.was_oom_killed(&name).await;
     if spec.hold {
-        run.logged = Some(door.logs(&name).await);
+        run.logged = Some(client.logs(&name).await);
     }
     Ok(code)
 }
 
-/// Runs one that is not held, up to the end of its output; its name.
-pub async fn until_it_told_all(
-    door: &Door<'_>,
+/// Runs a container that is not held, up to the end of its output; its name.
+pub async fn run_to_end_of_output(
+    client: &ContainerClient<'_>,
     id: &str,
     spec: &ContainerSpec,
     run: &mut ContainerRun,
 ) -> EngineResult<String> {
     let start = Instant::now();
-    let name = door.create(id, spec, run).await?;
-    let alive = door.begin(&name, spec, run).await?;
-    alive.end(door, &name, run).await?;
+    let name = client.create(id, spec, run).await?;
+    let running = client.attach_and_start(&name, spec, run).await?;
+    running.finish(client, &name, run).await?;
     run.took = start.elapsed();
     Ok(name)
 }
 
 /// A container that was started.
-pub struct Alive {
+pub struct RunningContainer {
     attached: AttachContainerResults,
     held: bool,
     signal: Option<&'static str>,
 }
 
-impl Alive {
+impl RunningContainer {
     /// Reads until it has printed a line, or ended.
-    pub async fn until_it_told(&mut self, door: &Door<'_>, run: &mut ContainerRun) -> EngineResult<()> {
-        while !run.stdout.contains(&b'\n') && self.read(door, run).await? {}
+    pub async fn read_first_line(
+        &mut self,
+        client: &ContainerClient<'_>,
+        run: &mut ContainerRun,
+    ) -> EngineResult<()> {
+        while !run.stdout.contains(&b'\n') && self.read(client, run).await? {}
         Ok(())
     }
 
-    /// Takes in a piece of its output; false at the end.
-    async fn read(&mut self, door: &Door<'_>, run: &mut ContainerRun) -> EngineResult<bool> {
+    /// Reads a piece of its output; false at the end.
+    async fn read(&mut self, client: &ContainerClient<'_>, run: &mut ContainerRun) -> EngineResult<bool> {
         let Some(piece) = self.attached.output.next().await else { return Ok(false) };
-        let doing = "read what the container prints";
-        match piece.map_err(|error| of_bollard(door.endpoint, doing, &error))? {
+        let doing = "read the container's output";
+        match piece.map_err(|error| of_bollard(client.endpoint, doing, &error))? {
             LogOutput::StdErr { message } => keep(&mut run.stderr, &message),
             LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut run.stdout, &message),
             LogOutput::StdIn { .. } => {}
@@ -137,28 +141,33 @@ impl Alive {
         Ok(true)
     }
 
-    /// Lets it go, and reads the rest.
-    pub async fn end(mut self, door: &Door<'_>, name: &str, run: &mut ContainerRun) -> EngineResult<()> {
+    /// Ends a held container, by its signal or by a line, and reads the rest of its output.
+    pub async fn finish(
+        mut self,
+        client: &ContainerClient<'_>,
+        name: &str,
+        run: &mut ContainerRun,
+    ) -> EngineResult<()> {
         if let Some(signal) = self.signal {
-            door.signal(name, signal).await?;
+            client.signal(name, signal).await?;
         } else if self.held {
-            // A container that ended meanwhile does not read it.
+            // A container that has ended meanwhile does not read it.
             let _ = self.attached.input.write_all(b"\n").await;
             let _ = self.attached.input.flush().await;
         }
-        while self.read(door, run).await? {}
+        while self.read(client, run).await? {}
         Ok(())
     }
 }
 
-impl Door<'_> {
-    /// Attaches to a container that is there, and starts it.
-    pub async fn begin(
+impl ContainerClient<'_> {
+    /// Attaches to a created container, and starts it.
+    pub async fn attach_and_start(
         &self,
         name: &str,
         spec: &ContainerSpec,
         run: &mut ContainerRun,
-    ) -> EngineResult<Alive> {
+    ) -> EngineResult<RunningContainer> {
         run.stage = Stage::Start;
         let options = AttachContainerOptionsBuilder::default()
             .stream(true)
@@ -172,20 +181,20 @@ impl Door<'_> {
         let started = self.docker.start_container(name, None).await;
         started.map_err(|error| of_bollard(self.endpoint, "start the container", &error))?;
         run.stage = Stage::Run;
-        Ok(Alive { attached, held: spec.hold, signal: spec.signal })
+        Ok(RunningContainer { attached, held: spec.hold, signal: spec.signal })
     }
 
     /// Sends it a signal.
     async fn signal(&self, name: &str, signal: &str) -> EngineResult<()> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
         match self.docker.kill_container(name, Some(options)).await {
-            // It has ended before.
+            // It has ended already.
             Ok(()) | Err(Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
             Err(error) => Err(of_bollard(self.endpoint, "send the container a signal", &error)),
         }
     }
 
-    /// Creates it.
+    /// Creates it; its name.
     async fn create(&self, id: &str, spec: &ContainerSpec, run: &mut ContainerRun) -> EngineResult<String> {
         let doing = "create the container";
         let mut body = spec.body.clone();
@@ -205,39 +214,42 @@ impl Door<'_> {
         Ok(name)
     }
 
-    /// The cgroups of its first process, where that is in our process namespace; what its port answers; and what
-    /// other programs do in it.
-    async fn look_from_outside(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
+    /// Looks into a held container: the cgroups of its first process, where that is in our process namespace; its port;
+    /// and other programs that are run in it.
+    async fn inspect_from_outside(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
         let execs = join_all(spec.execs.iter().map(|command| self.execute(name, command)));
-        let (execs, ()) = join(execs, self.visit(name, spec, run)).await;
+        let (execs, ()) = join(execs, self.inspect_and_visit(name, spec, run)).await;
         run.execs = execs;
     }
 
-    async fn visit(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
-        let Ok(seen) = self.docker.inspect_container(name, None).await else { return };
-        let pid = seen.state.as_ref().and_then(|state| state.pid).filter(|pid| *pid > 0);
+    async fn inspect_and_visit(&self, name: &str, spec: &ContainerSpec, run: &mut ContainerRun) {
+        let Ok(inspected) = self.docker.inspect_container(name, None).await else { return };
+        let pid = inspected.state.as_ref().and_then(|state| state.pid).filter(|pid| *pid > 0);
         let cgroup = |pid: i64| self.host.read_text(Path::new(&format!("/proc/{pid}/cgroup"))).ok();
         run.outside = pid.and_then(cgroup);
-        if let (Some(port), Some(network)) = (spec.visit, seen.network_settings) {
-            run.visits =
-                connectivity::all(connectivity::places(&network, port, connectivity::own_address(self.host)))
-                    .await;
+        if let (Some(port), Some(network)) = (spec.visit, inspected.network_settings) {
+            run.visits = connectivity::visit_all(connectivity::addresses_of(
+                &network,
+                port,
+                connectivity::own_address(self.host),
+            ))
+            .await;
         }
     }
 
-    /// Removes one, as it is.
-    pub async fn forget(&self, id: &str, spec: &ContainerSpec) {
+    /// Removes it by force, with its anonymous volumes.
+    pub async fn remove(&self, id: &str, spec: &ContainerSpec) {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let _ = self.docker.remove_container(&name(id, spec.role), Some(options)).await;
     }
 
-    /// Whether the kernel killed something in it for memory, which the daemon keeps of a container.
-    async fn was_short_of_memory(&self, name: &str) -> bool {
-        let seen = self.docker.inspect_container(name, None).await;
-        seen.is_ok_and(|seen| seen.state.and_then(|state| state.oom_killed).unwrap_or(false))
+    /// Whether something in it was OOM-killed, by the daemon's own account.
+    async fn was_oom_killed(&self, name: &str) -> bool {
+        let inspected = self.docker.inspect_container(name, None).await;
+        inspected.is_ok_and(|container| container.state.and_then(|state| state.oom_killed).unwrap_or(false))
     }
 
-    /// Waits for its end.
+    /// Waits for its end; its exit code.
     pub async fn exit_code(&self, name: &str) -> EngineResult<i64> {
         let doing = "wait for the container's end";
         let mut waiting = std::pin::pin!(self.docker.wait_container(name, None::<WaitContainerOptions>));
@@ -255,7 +267,7 @@ pub fn name(run: &str, role: &str) -> String {
     format!("dindcheck-{run}-{role}")
 }
 
-/// Keeps what a container prints, up to a limit.
+/// Keeps a piece of an output, up to a limit.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
     crate::text::append_up_to(kept, piece, MAX_OUTPUT);
 }

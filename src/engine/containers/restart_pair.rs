@@ -1,5 +1,5 @@
-//! What becomes of a container that is started again, beside others? It finds what it wrote, they find it by name on
-//! a network of their own, and the volume that they share outlives them all.
+//! Restarts a container that was kept, beside others: it finds what it wrote, they find it by name on a network of their
+//! own, and the volume that they share outlives them all.
 
 use std::time::Instant;
 
@@ -9,71 +9,74 @@ use serde_json::json;
 
 use crate::engine::LABEL;
 use crate::engine::cleanup::objects;
-use crate::engine::containers::{self, Alive, ContainerRun, ContainerSpec, Door};
+use crate::engine::containers::{self, ContainerClient, ContainerRun, ContainerSpec, RunningContainer};
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::of_bollard;
 
 /// The network of a container that asked for none (moby `daemon/network/settings.go`, `DefaultNetwork`).
 const DEFAULT: &str = "bridge";
 
-/// What is to be done.
+/// The containers, their network and their volume.
 #[derive(Debug, Clone, Default)]
 pub struct Pair {
-    /// The container that was kept: it is held this time.
+    /// The container that was kept; it is held this time.
     pub first: ContainerSpec,
-    /// Tried in turn beside it until one comes to its end.
+    /// Tried beside it, one after the other, until one ends with an output.
     pub others: Vec<ContainerSpec>,
     /// The user network that they share.
     pub network: String,
-    /// What came of making it, where that was tried before.
+    /// The result of its creation, where that was tried before.
     pub made: Option<EngineResult<()>>,
     /// The volume that they share.
     pub volume: String,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub struct Together {
-    /// What was in the way of the network, if it was reached at all.
+    /// The result of the network; `None` where the run did not get that far.
     pub network: Option<EngineResult<()>>,
-    /// The first container's second life.
+    /// The second run of the first container.
     pub first: ContainerRun,
     /// Those of the others that were tried.
     pub others: Vec<ContainerRun>,
-    /// Whether the volume is still there without any of them.
+    /// Whether the volume still exists after their removal.
     pub volume: Option<EngineResult<bool>>,
 }
 
-/// Does it, up to the removal. What is in the way of one thing is kept from the others as far as can be. All are
-/// started at once: the others wait for the first one's word in the volume.
-pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
+/// Runs them, without the removal. A failure of one part is kept from the others as far as possible. All are started at
+/// once: the others wait for what the first one writes to the volume.
+pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &Pair, done: &mut Together) {
     let name = containers::name(id, pair.first.role);
     let mut network = match &pair.made {
         Some(made) => made.clone(),
-        None => door.make_network(id, &pair.network).await,
+        None => client.create_network(id, &pair.network).await,
     };
     if network.is_ok() {
-        network = door.move_to(&pair.network, DEFAULT, &name).await;
+        network = client.move_to(&pair.network, DEFAULT, &name).await;
     }
     let start = Instant::now();
     let joined = network.is_ok().then_some(&*pair.network);
-    let (mut begun, mut last) =
-        join(again(door, &name, pair, &mut done.first), beside(door, id, pair, joined, &mut done.others))
-            .await;
-    if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &begun) {
-        // Is it the network that is in the way?
-        network = begun.map(drop);
-        let _ = door.move_to(DEFAULT, &pair.network, &name).await;
+    let (mut restarted, mut last) = join(
+        restart(client, &name, pair, &mut done.first),
+        run_others(client, id, pair, joined, &mut done.others),
+    )
+    .await;
+    if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &restarted) {
+        // The network may be the reason: once more without it.
+        network = restarted.map(drop);
+        let _ = client.move_to(DEFAULT, &pair.network, &name).await;
         for spec in &pair.others {
-            door.forget(id, spec).await;
+            client.remove(id, spec).await;
         }
         done.others.clear();
-        begun = again(door, &name, pair, &mut done.first).await;
-        last = beside(door, id, pair, None, &mut done.others).await;
+        restarted = restart(client, &name, pair, &mut done.first).await;
+        last = run_others(client, id, pair, None, &mut done.others).await;
     }
     done.network = Some(network);
-    // The daemon takes both down at once.
-    let (other, first) = join(door.code_of(last), leave(door, &name, begun, &mut done.first)).await;
+    // The daemon takes both down at the same time.
+    let (other, first) =
+        join(client.exit_code_of(last), finish(client, &name, restarted, &mut done.first)).await;
     if let (Some(end), Some(run)) = (other, done.others.last_mut()) {
         run.end = end;
     }
@@ -81,48 +84,51 @@ pub async fn run(door: &Door<'_>, id: &str, pair: &Pair, done: &mut Together) {
     done.first.took = start.elapsed();
 }
 
-/// Starts the first container again, until it has told.
-async fn again(door: &Door<'_>, name: &str, pair: &Pair, run: &mut ContainerRun) -> EngineResult<Alive> {
-    let mut alive = door.begin(name, &pair.first, run).await?;
-    alive.until_it_told(door, run).await?;
-    Ok(alive)
+/// Starts the first container again, and reads its first line.
+async fn restart(
+    client: &ContainerClient<'_>,
+    name: &str,
+    pair: &Pair,
+    run: &mut ContainerRun,
+) -> EngineResult<RunningContainer> {
+    let mut running = client.attach_and_start(name, &pair.first, run).await?;
+    running.read_first_line(client, run).await?;
+    Ok(running)
 }
 
-/// Ends it, where it came so far; its exit code.
-async fn leave(
-    door: &Door<'_>,
+/// Ends the first container, where it runs; its exit code.
+async fn finish(
+    client: &ContainerClient<'_>,
     name: &str,
-    begun: EngineResult<Alive>,
+    restarted: EngineResult<RunningContainer>,
     run: &mut ContainerRun,
 ) -> EngineResult<i64> {
-    begun?.end(door, name, run).await?;
-    door.exit_code(name).await
+    restarted?.finish(client, name, run).await?;
+    client.exit_code(name).await
 }
 
-/// Runs the others until one has told what it saw; the name of that one, whose exit code is still to come. It is the last
-/// of those that were tried.
-async fn beside(
-    door: &Door<'_>,
+/// Runs the others until one has printed a line; the name of that one, whose exit code is still open. It is the last of
+/// those that were tried.
+async fn run_others(
+    client: &ContainerClient<'_>,
     id: &str,
     pair: &Pair,
     network: Option<&str>,
     done: &mut Vec<ContainerRun>,
 ) -> Option<String> {
-    let mut told = None;
     for spec in &pair.others {
-        let (run, name) = one_beside(door, id, spec, network).await;
+        let (run, name) = run_other(client, id, spec, network).await;
         done.push(run);
-        told = name;
-        if told.is_some() {
-            break;
+        if name.is_some() {
+            return name;
         }
     }
-    told
+    None
 }
 
-/// Runs one of them; its name, where it has told.
-async fn one_beside(
-    door: &Door<'_>,
+/// Runs one of them; its name, where it has printed a line.
+async fn run_other(
+    client: &ContainerClient<'_>,
     id: &str,
     spec: &ContainerSpec,
     network: Option<&str>,
@@ -132,35 +138,35 @@ async fn one_beside(
         spec.body["HostConfig"]["NetworkMode"] = json!(network);
     }
     let mut run = ContainerRun::new();
-    let mut told = containers::until_it_told_all(door, id, &spec, &mut run).await;
-    if let Some(refusal) = told.as_ref().err().filter(|error| is_of_init(error)).cloned() {
+    let mut ran = containers::run_to_end_of_output(client, id, &spec, &mut run).await;
+    if let Some(refusal) = ran.as_ref().err().filter(|error| is_missing_init(error)).cloned() {
         spec.body["HostConfig"]["Init"] = json!(false);
-        door.forget(id, &spec).await;
+        client.remove(id, &spec).await;
         run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
-        told = containers::until_it_told_all(door, id, &spec, &mut run).await;
+        ran = containers::run_to_end_of_output(client, id, &spec, &mut run).await;
     }
-    let has_told = told.is_ok() && run.stdout.contains(&b'\n');
-    run.end = match &told {
-        Ok(name) if !has_told => door.exit_code(name).await,
+    let has_output = ran.is_ok() && run.stdout.contains(&b'\n');
+    run.end = match &ran {
+        Ok(name) if !has_output => client.exit_code(name).await,
         Ok(_) => Ok(0),
         Err(error) => Err(error.clone()),
     };
-    (run, told.ok().filter(|_| has_told))
+    (run, ran.ok().filter(|_| has_output))
 }
 
-/// Whether it is the init that the daemon does not find (moby `daemon/oci_linux.go`, `DefaultInitBinary`).
-fn is_of_init(error: &EngineError) -> bool {
+/// Whether the daemon's init is missing (moby `daemon/oci_linux.go`, `DefaultInitBinary`).
+fn is_missing_init(error: &EngineError) -> bool {
     matches!(error, EngineError::Refused { message, .. } if message.contains("docker-init"))
 }
 
-impl Door<'_> {
-    /// The exit code of a container, if there is one.
-    async fn code_of(&self, name: Option<String>) -> Option<EngineResult<i64>> {
+impl ContainerClient<'_> {
+    /// The exit code of a container, if one is named.
+    async fn exit_code_of(&self, name: Option<String>) -> Option<EngineResult<i64>> {
         Some(self.exit_code(&name?).await)
     }
 
-    /// Makes a network of ours.
-    pub async fn make_network(&self, id: &str, network: &str) -> EngineResult<()> {
+    /// Creates a network of ours.
+    pub async fn create_network(&self, id: &str, network: &str) -> EngineResult<()> {
         let request = NetworkCreateRequest {
             name: network.to_owned(),
             labels: Some([(LABEL.to_owned(), id.to_owned())].into()),
@@ -168,17 +174,17 @@ impl Door<'_> {
             ..NetworkCreateRequest::default()
         };
         let made = self.docker.create_network(request).await;
-        made.map(drop).map_err(|error| of_bollard(self.endpoint, "make a network", &error))
+        made.map(drop).map_err(|error| of_bollard(self.endpoint, "create a network", &error))
     }
 
-    /// Has a container that does not run be on one network when it is started, and not on the other.
+    /// Moves a stopped container from one network to another.
     async fn move_to(&self, network: &str, from: &str, container: &str) -> EngineResult<()> {
         let request =
             NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
         let connected = self.docker.connect_network(network, request).await;
         connected
             .map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))?;
-        // It may not have been there: then it is where it should be.
+        // It fails where the container was not on that network, which is just as good.
         let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
         let _ = self.docker.disconnect_network(from, request).await;
         Ok(())

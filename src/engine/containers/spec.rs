@@ -1,4 +1,4 @@
-//! What is wanted of a container, and what is known of it afterwards?
+//! The specification of a container, and the result of its run.
 
 use std::time::Duration;
 
@@ -8,48 +8,48 @@ use crate::engine::containers::connectivity::Visit;
 use crate::engine::containers::exec::Executed;
 use crate::engine::docker::error::{EngineError, EngineResult};
 
-/// A container that is wanted.
+/// A container to run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerSpec {
     /// What follows `dindcheck-<run>-` in its name.
     pub role: &'static str,
     /// The body of `POST /containers/create`; the label is added.
     pub body: Value,
-    /// It prints a line and waits for one (the probe's `hold`): meanwhile it is looked at from outside.
+    /// It prints a line and waits for one (the probe's `hold`); meanwhile it is inspected from outside.
     pub hold: bool,
-    /// Its TCP port that is visited meanwhile, at its own address and wherever it is published.
+    /// Its TCP port that is visited meanwhile, at the container's address and wherever it is published.
     pub visit: Option<u16>,
     /// It is not removed at its end, so that it can be started again.
     pub keep: bool,
-    /// The programs that are run in it meanwhile.
+    /// The command lines that are run in it meanwhile (docker exec).
     pub execs: Vec<Vec<String>>,
-    /// The network that is made meanwhile, for what comes next.
+    /// A network that is created meanwhile, for the next run.
     pub network: Option<String>,
-    /// A container that will be refused, as far as is known: it is tried meanwhile.
+    /// A container that the daemon is expected to refuse; it is tried meanwhile.
     pub refused: Option<Box<ContainerSpec>>,
-    /// The signal that is its end; without one a held container is let go by a line.
+    /// The signal that ends a held container; without one a line on its standard input does.
     pub signal: Option<&'static str>,
 }
 
 /// How far a container came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// It was to be created.
+    /// The creation.
     Create,
-    /// It was to be attached to and started.
+    /// The attachment and the start.
     Start,
-    /// It was to end.
+    /// From the start to the end.
     Run,
 }
 
-/// What is known of a container that ran, or did not get that far.
+/// The result of a container's run, however far it came.
 #[derive(Debug)]
 pub struct ContainerRun {
     /// Its id, once it was created.
     pub id: Option<String>,
     /// How far it came.
     pub stage: Stage,
-    /// Its exit code, or what was in the way at that stage.
+    /// Its exit code, or the error of that stage.
     pub end: EngineResult<i64>,
     /// Its standard output, at most 1 MiB.
     pub stdout: Vec<u8>,
@@ -57,28 +57,28 @@ pub struct ContainerRun {
     pub stderr: Vec<u8>,
     /// /proc/PID/cgroup of its first process as seen from here, where it was held.
     pub outside: Option<String>,
-    /// What came of visiting it, where it was held.
+    /// The results of visiting its port, where it was held.
     pub visits: Vec<Visit>,
-    /// What came of the programs that were run in it.
+    /// The programs that were run in it.
     pub execs: Vec<Executed>,
-    /// What the daemon logged of it, where it was held.
+    /// Its standard output in the daemon's log, where it was held.
     pub logged: Option<EngineResult<Vec<u8>>>,
-    /// Why it did not start with an init, where it was started without one then.
+    /// Why it was started without an init, where the first start with one failed.
     pub init: Option<EngineError>,
-    /// What came of the network that was made meanwhile.
+    /// The result of creating the network.
     pub network: Option<EngineResult<()>>,
-    /// What came of the container that was tried meanwhile.
+    /// The result of the container that was expected to be refused.
     pub refused: Option<Box<ContainerRun>>,
-    /// What the daemon said against the request while it carried it out (limits that it drops).
+    /// The daemon's warnings about the request (limits that it drops).
     pub warnings: Vec<String>,
-    /// It was killed, and the kernel killed something in it for memory.
+    /// It was killed, and something in it was OOM-killed.
     pub oom_killed: bool,
     /// From its creation to its end.
     pub took: Duration,
 }
 
 impl ContainerRun {
-    /// One that has not begun.
+    /// A run that has not begun.
     pub fn new() -> Self {
         Self {
             id: None,

@@ -1,6 +1,5 @@
-//! How can the door to Docker fail, and what does a step make of it?
+//! Errors of operations on Docker, and the findings that they become.
 
-use crate::text::seconds;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use crate::engine::docker::tls::Fault;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::HostError;
+use crate::text::seconds;
 
 /// The result of an operation on Docker.
 pub type EngineResult<T> = Result<T, EngineError>;
@@ -20,80 +20,80 @@ pub struct LogError {
     pub line: u64,
     /// The message.
     pub text: String,
-    /// What it means, where the vocabulary knows it.
+    /// Its cause, where the vocabulary has one.
     pub cause: Option<CauseId>,
 }
 
-/// An operation on Docker that did not come to its end. `doing` is a phrase such as `load the image`.
+/// Why an operation on Docker failed. `doing` names the operation, such as `load the image`.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
-    /// The user asked for the end.
+    /// The user's signal, by its name.
     #[error("interrupted by {0}")]
     Interrupted(&'static str),
-    /// It took longer than it may.
+    /// The deadline passed.
     #[error("{doing}: not done within {}", seconds(*waited))]
     Deadline {
-        /// What was waited for.
+        /// The operation.
         doing: String,
-        /// How long.
+        /// The deadline.
         waited: Duration,
     },
-    /// The daemon that we started ended meanwhile.
+    /// The daemon that we started ended.
     #[error("{0}")]
     Died(Box<Death>),
-    /// The daemon lives, and did not come to serve.
+    /// The daemon runs, and did not become ready.
     #[error("{}", not_serving(endpoint, *waited, *listening))]
     NotServing {
-        /// Where it was expected.
+        /// Where it was to listen.
         endpoint: Endpoint,
         /// How long it was given.
         waited: Duration,
-        /// It accepted a connection and did not answer.
+        /// Whether it accepted a connection.
         listening: bool,
         /// The first real error of its log.
         first_error: Option<LogError>,
-        /// The last words of its log.
+        /// The last lines of its log.
         last_words: Option<String>,
     },
-    /// The daemon understood and said no.
+    /// The daemon refused the request.
     #[error("{doing}: the daemon answered {status}: {message}")]
     Refused {
-        /// What was asked.
+        /// The operation.
         doing: String,
-        /// HTTP status; 0 where the refusal came in the middle of an accepted request.
+        /// HTTP status; 0 where the refusal came within the body of an accepted request.
         status: u16,
-        /// The daemon's words.
+        /// The daemon's message.
         message: String,
     },
-    /// Nobody answers at the address.
+    /// Nothing answers at the address.
     #[error("{doing}: {endpoint} does not answer: {reason}")]
     Unreachable {
-        /// What was asked.
+        /// The operation.
         doing: String,
         /// Where.
         endpoint: Endpoint,
-        /// The words of the system.
+        /// The system's reason.
         reason: String,
     },
-    /// Somebody is there, and we do not come together over TLS.
+    /// TLS failed.
     #[error("{doing}: {endpoint}: {fault}")]
     Tls {
-        /// What was asked.
+        /// The operation.
         doing: String,
         /// Where.
         endpoint: Endpoint,
-        /// What is wrong.
+        /// The failure.
         fault: Box<Fault>,
     },
-    /// The answer makes no sense.
+    /// The answer is invalid.
     #[error("{doing}: the answer is not understood: {reason}")]
     Junk {
-        /// What was asked.
+        /// The operation.
         doing: String,
-        /// What is wrong with the answer.
+        /// Why it is invalid.
         reason: String,
     },
-    /// The daemon's program is not there.
+    /// The daemon's program is missing.
     #[error("{program} is not found in PATH ({path})")]
     NotFound {
         /// The program.
@@ -107,7 +107,7 @@ pub enum EngineError {
         /// The operation.
         doing: String,
     },
-    /// Our own preparations failed: nothing is known about the daemon.
+    /// A system call of our own failed; that says nothing about the daemon.
     #[error("{0}")]
     System(#[from] HostError),
 }
@@ -115,15 +115,15 @@ pub enum EngineError {
 /// How a daemon ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
-    /// `exit code 1`, `killed by SIGKILL`.
+    /// `exit code 1`, `signal SIGKILL`.
     pub status: String,
-    /// From its start.
+    /// The time from its start to its end.
     pub after: Duration,
-    /// Its exit code, where it was not killed.
+    /// Its exit code; `None` where a signal ended it.
     pub code: Option<i32>,
     /// The first real error of its log.
     pub first_error: Option<LogError>,
-    /// The last words of its log.
+    /// The last lines of its log.
     pub last_words: Option<String>,
     /// Whether it had answered before.
     pub served: bool,
@@ -140,7 +140,7 @@ impl fmt::Display for Death {
     }
 }
 
-/// The words for a daemon that does not serve.
+/// The message about a daemon that does not become ready.
 fn not_serving(endpoint: &Endpoint, waited: Duration, listening: bool) -> String {
     let waited = seconds(waited);
     if listening {
@@ -151,8 +151,12 @@ fn not_serving(endpoint: &Endpoint, waited: Duration, listening: bool) -> String
 }
 
 impl EngineError {
-    /// The finding that this error is. `refused` is the cause where the daemon said no, or said nonsense;
-    /// `late` where it took too long. What says nothing about the daemon stays an error.
+    /// Turns it into a finding. `refused` is the cause where the daemon refused or gave an invalid answer, `late` where the
+    /// deadline passed.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, where it says nothing about the daemon: interrupted, not available, or a system call of our own.
     pub fn into_finding(self, refused: CauseId, late: CauseId) -> anyhow::Result<Finding> {
         let what = self.to_string();
         Ok(match self {
@@ -161,7 +165,7 @@ impl EngineError {
             Self::NotServing { endpoint, listening, first_error, last_words, .. } => {
                 let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };
                 let finding = Finding::fail(cause_of(first_error.as_ref(), plain), what);
-                with_words(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref())
+                with_log(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref())
             }
             Self::Deadline { .. } => Finding::fail(late, what),
             Self::Refused { status, ref message, .. } => {
@@ -180,22 +184,22 @@ impl EngineError {
 }
 
 impl Death {
-    /// The finding that a dead daemon is: by the first error of its log, else by when it died.
+    /// The finding about the dead daemon: by the first error of its log, else by whether it had served.
     pub fn finding(&self) -> Finding {
         let plain = if self.served { causes::DAEMON_DIED_LATER } else { causes::DAEMON_EXITED };
         let finding = Finding::fail(cause_of(self.first_error.as_ref(), plain), self.to_string())
             .with("status", &self.status);
-        with_words(finding, self.first_error.as_ref(), self.last_words.as_ref())
+        with_log(finding, self.first_error.as_ref(), self.last_words.as_ref())
     }
 }
 
-/// The cause that the log's first error gives, else the plain one.
+/// The cause of the log's first error, else the plain one.
 fn cause_of(error: Option<&LogError>, plain: CauseId) -> CauseId {
     error.and_then(|error| error.cause).unwrap_or(plain)
 }
 
-/// The log's own words as evidence.
-fn with_words(mut finding: Finding, first: Option<&LogError>, last: Option<&String>) -> Finding {
+/// Adds the log's first error and last lines as evidence.
+fn with_log(mut finding: Finding, first: Option<&LogError>, last: Option<&String>) -> Finding {
     if let Some(error) = first {
         finding = finding.with("first_error", &error.text).with("line", error.line);
     }

@@ -101,7 +101,7 @@ fn of_hyper(error: hyper::Error) -> io::Error {
     if error.is_parse() {
         return invalid(&format!("the answer is not HTTP: {error}"));
     }
-    // The number of a system call's error says more than hyper's words; an error of TLS is found behind them.
+    // The number of a system call's error says more than hyper's message; an error of TLS is kept as the source.
     let behind = std::error::Error::source(&error).and_then(|inner| inner.downcast_ref::<io::Error>());
     if error.is_incomplete_message() || behind.is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof) {
         return invalid("the connection closed before the end of an HTTP answer");
@@ -125,8 +125,8 @@ impl Answer {
     /// The reason of a refusal: `message` of the daemon's JSON, else the body itself.
     pub fn message(&self) -> String {
         let json = serde_json::from_slice::<serde_json::Value>(&self.body).ok();
-        let said = json.as_ref().and_then(|json| json.get("message")?.as_str());
-        said.map_or_else(|| String::from_utf8_lossy(&self.body).trim().to_owned(), ToOwned::to_owned)
+        let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
+        message.map_or_else(|| String::from_utf8_lossy(&self.body).trim().to_owned(), ToOwned::to_owned)
     }
 }
 
@@ -215,12 +215,12 @@ mod tests {
         runtime().block_on(async {
             let (stream, peer) = connect(&endpoint).await.unwrap();
             assert_eq!(peer, i32::try_from(std::process::id()).ok());
-            let asked = tokio::time::timeout(Duration::from_millis(50), send(stream, "GET", "/_ping"));
-            assert!(asked.await.is_err(), "nobody answered");
+            let sent = tokio::time::timeout(Duration::from_millis(50), send(stream, "GET", "/_ping"));
+            assert!(sent.await.is_err(), "the server did not answer");
         });
         let (mut accepted, _) = listener.accept().unwrap();
         let mut request = String::new();
         accepted.read_to_string(&mut request).unwrap();
-        assert!(request.starts_with("GET /_ping HTTP/1.1\r\n"), "and then its end: {request}");
+        assert!(request.starts_with("GET /_ping HTTP/1.1\r\n"), "{request}");
     }
 }

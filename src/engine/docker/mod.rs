@@ -1,8 +1,7 @@
-//! How is the API spoken? At one version that both sides know, over a unix socket or TCP.
+//! The Docker API: a connection, the version agreed on, and plain requests.
 //!
-//! bollard 0.21.1 never puts a version into the path, and a daemon answers an unversioned path at its newest
-//! version. So the version is agreed on here (`GET /version`, itself unversioned) and then pinned into every
-//! path.
+//! bollard 0.21.1 never puts a version into the path, and a daemon answers an unversioned path at its newest version. So
+//! the version is agreed on here (`GET /version`, itself unversioned), and put into every path.
 
 use bollard::{ClientVersion, Docker};
 
@@ -16,14 +15,18 @@ pub mod error;
 pub mod http;
 pub mod tls;
 
-/// The newest API version whose every request made here was tried.
+/// The newest API version that was tested with every request made here.
 const OUR_MAX: (u32, u32) = (1, 52);
-/// The oldest (Docker 1.12): what came later is not asked for.
+/// The oldest API version (Docker 1.12): requests need nothing newer.
 const OUR_MIN: (u32, u32) = (1, 24);
-/// bollard's own limit for response heads, in seconds; ours are shorter.
+/// bollard's own timeout for response heads, in seconds; the callers' deadlines are shorter.
 const HEAD_TIMEOUT: u64 = 3600;
 
-/// A plain question; any status is an answer.
+/// Sends `GET path`; any status is an answer.
+///
+/// # Errors
+///
+/// `Unreachable`, `Tls`, or `Junk` where the answer is not HTTP.
 pub async fn ask(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<Answer> {
     let answer =
         http::request(endpoint, "GET", path).await.map_err(|error| of_io(endpoint, doing, &error))?;
@@ -33,7 +36,7 @@ pub async fn ask(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<A
     Ok(answer)
 }
 
-/// What an error of a connection is.
+/// Classifies an error of a connection.
 fn of_io(endpoint: &Endpoint, doing: &str, error: &std::io::Error) -> EngineError {
     if let Some(fault) = Fault::behind(error) {
         return of_tls(endpoint, doing, fault);
@@ -45,12 +48,16 @@ fn of_io(endpoint: &Endpoint, doing: &str, error: &std::io::Error) -> EngineErro
     }
 }
 
-/// A fault of TLS.
+/// A failure of TLS.
 fn of_tls(endpoint: &Endpoint, doing: &str, fault: Fault) -> EngineError {
     EngineError::Tls { doing: doing.to_owned(), endpoint: endpoint.clone(), fault: Box::new(fault) }
 }
 
-/// A plain question whose answer is JSON.
+/// Sends `GET path` and parses the answer as JSON.
+///
+/// # Errors
+///
+/// As [`ask`]; `Refused` for any status but 200, `Junk` where it is not JSON.
 pub async fn ask_json(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<serde_json::Value> {
     let answer = ask(endpoint, doing, path).await?;
     let doing = doing.to_owned();
@@ -61,7 +68,7 @@ pub async fn ask_json(endpoint: &Endpoint, doing: &str, path: &str) -> EngineRes
     }
 }
 
-/// Reads `/version`, and chooses.
+/// Reads the answer to `/version`, and chooses the version to use.
 pub fn versions(json: &serde_json::Value) -> Versions {
     let text = |key: &str| json.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let (max, min) = (text("ApiVersion"), text("MinAPIVersion"));
@@ -69,7 +76,7 @@ pub fn versions(json: &serde_json::Value) -> Versions {
     Versions { engine: text("Version"), max, min, used }
 }
 
-/// The newest version that both sides know. A daemon that tells no oldest version (before 1.24) has none.
+/// The newest version that both sides know. A daemon before 1.24 reports no oldest version.
 fn choose(max: Option<(u32, u32)>, min: Option<(u32, u32)>) -> Option<(u32, u32)> {
     let used = OUR_MAX.min(max?);
     (used >= OUR_MIN && min.is_none_or(|min| used >= min)).then_some(used)
@@ -81,7 +88,7 @@ fn parse(version: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// The API at this version.
+/// bollard's client, at this version of the API.
 pub fn client(endpoint: &Endpoint, version: &str) -> EngineResult<Docker> {
     let unused = ClientVersion { major_version: 1, minor_version: 41 };
     let docker = match endpoint {
@@ -108,7 +115,7 @@ pub fn client(endpoint: &Endpoint, version: &str) -> EngineResult<Docker> {
     }))
 }
 
-/// What an error of bollard is.
+/// Classifies an error of bollard.
 pub fn of_bollard(endpoint: &Endpoint, doing: &str, error: &bollard::errors::Error) -> EngineError {
     use bollard::errors::Error;
     let doing = doing.to_owned();
@@ -122,13 +129,15 @@ pub fn of_bollard(endpoint: &Endpoint, doing: &str, error: &bollard::errors::Err
         Error::JsonDataError { message, .. } => EngineError::Junk { doing, reason: message.clone() },
         other => match Fault::behind(other) {
             Some(fault) => EngineError::Tls { doing, endpoint: endpoint.clone(), fault: Box::new(fault) },
-            None => EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason: chain(other) },
+            None => {
+                EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason: with_sources(other) }
+            }
         },
     }
 }
 
-/// An error with what is behind it: hyper's own words alone say nothing.
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its sources: hyper's own message alone says too little.
+fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut inner = error.source();
     while let Some(error) = inner {
@@ -146,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_common_version_is_used() {
+    fn the_newest_common_version_is_chosen() {
         let used = |max: &str, min: &str| {
             versions(&serde_json::json!({"Version": "x", "ApiVersion": max, "MinAPIVersion": min})).used
         };

@@ -1,7 +1,7 @@
-//! What has dockerd said so far? Its log, read while it grows.
+//! dockerd's log, read while it grows.
 //!
-//! dockerd writes straight into a file, so that its words survive us and a full pipe never blocks it; we read
-//! along at every look. At its death nothing but the last few lines is left to be read.
+//! dockerd writes straight into a file, so that its log survives us and a full pipe never blocks it. It is read at every
+//! poll: at dockerd's death only the last few lines are still unread.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use crate::diagnosis::{self, Diagnoser, Diagnosis, causes};
 use crate::engine::docker::error::LogError;
 
-/// Lines that are kept.
+/// The number of lines that are kept.
 const KEPT: usize = 200;
-/// A log of so many lines is said as a whole.
-const A_FEW: usize = 4;
-/// The most that is kept of one line.
+/// A log of at most so many lines is one message.
+const SHORT_LOG: usize = 4;
+/// The most bytes that are kept of one line.
 const MAX_LINE: usize = 16 << 10;
 
 /// A log that is being written.
@@ -29,17 +29,17 @@ pub struct LogTail {
 }
 
 impl LogTail {
-    /// Reads along from the file's present position.
+    /// Follows a log from the file's present position; `path` is its name, if it has one.
     pub fn new(file: File, path: Option<PathBuf>) -> Self {
         Self { file, path, partial: Vec::new(), ring: VecDeque::new(), diagnoser: Diagnoser::new() }
     }
 
-    /// Where it is, where it has a name.
+    /// Its path, if it has one.
     pub fn path(&self) -> Option<&PathBuf> {
         self.path.as_ref()
     }
 
-    /// Takes in what has come since the last look.
+    /// Reads what was written since the last call.
     pub fn read_on(&mut self) {
         let mut chunk = [0; 16 << 10];
         while let Ok(length @ 1..) = self.file.read(&mut chunk) {
@@ -61,7 +61,7 @@ impl LogTail {
         }
     }
 
-    /// Ends the line that is being read.
+    /// Ends the current line.
     fn end_line(&mut self) {
         let line = String::from_utf8_lossy(&std::mem::take(&mut self.partial)).trim_end().to_owned();
         if line.is_empty() {
@@ -73,16 +73,16 @@ impl LogTail {
         self.ring.push_back(line);
     }
 
-    /// Ends with what is there, a last line without its end included.
+    /// Reads the rest, a last line without a line feed included.
     pub fn finish(&mut self) {
         self.read_on();
         self.end_line();
     }
 
-    /// The last message; a log of a few lines as a whole, since such a one is a complaint over several lines.
+    /// The last message. A log of a few lines is one message over several lines.
     pub fn last_words(&self) -> Option<String> {
         let message = |line: &String| diagnosis::log::read(line).text;
-        if self.ring.len() > A_FEW {
+        if self.ring.len() > SHORT_LOG {
             return self.ring.back().map(message);
         }
         let whole = self.ring.iter().map(message).collect::<Vec<_>>().join(" ");
@@ -94,7 +94,7 @@ impl LogTail {
         first_error(&self.diagnosis())
     }
 
-    /// What it says so far.
+    /// The diagnosis of what was read so far.
     pub fn diagnosis(&mut self) -> Diagnosis {
         self.diagnoser.finish()
     }
@@ -112,7 +112,6 @@ pub(in crate::engine) fn first_error(diagnosis: &Diagnosis) -> Option<LogError> 
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a log of the test's own")]
 mod tests {
     use std::io::{Seek, Write};
 
@@ -120,7 +119,7 @@ mod tests {
     use crate::diagnosis::causes;
 
     #[test]
-    fn a_growing_log_is_read_on_and_its_first_error_kept() {
+    fn a_growing_log_is_followed_and_its_first_error_kept() {
         let mut writer = tempfile::NamedTempFile::new().unwrap();
         let mut log = LogTail::new(writer.reopen().unwrap(), None);
         write!(writer, "time=\"2026-01-01T00:00:00Z\" level=info msg=\"Starting up\"\nfailed to sta")

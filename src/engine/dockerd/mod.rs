@@ -1,5 +1,7 @@
-//! How does a dockerd of ours live and die? Spawned in its own process group, watched, and stopped for good.
-#![allow(clippy::disallowed_methods, reason = "the daemon is started here and nowhere else")]
+//! The dockerd that we start: spawned in a process group of its own, watched, and stopped.
+//!
+//! It is spawned through a trampoline, this program again, so that it does not outlive a dindcheck that was killed.
+#![expect(clippy::disallowed_methods, reason = "the daemon is started here and nowhere else")]
 
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -22,10 +24,10 @@ pub mod log;
 pub mod readiness;
 pub mod wait;
 
-/// How long a killed process may take to be gone; longer only in state D.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a killed process may take to end; only one in state D takes longer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a daemon reads from.
+/// The standard input of a daemon.
 pub const NULL: &str = "/dev/null";
 
 /// A dockerd that we started.
@@ -35,35 +37,39 @@ pub struct Dockerd {
     started: Instant,
     log: LogTail,
     ended: Option<ExitStatus>,
-    /// It has answered.
+    /// Whether it has answered.
     pub served: bool,
 }
 
-/// How a dockerd came to its end.
+/// How a dockerd ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// By itself, after SIGTERM; or it was dead already.
+    /// By itself, after SIGTERM or before it.
     InTime,
-    /// It had to be killed.
+    /// By SIGKILL.
     Killed,
-    /// It is still there.
+    /// Not at all: it is still there.
     Never,
 }
 
 impl Dockerd {
-    /// Starts it: `line` is its program and arguments. With `bound` it is told to end when we are killed.
-    pub fn spawn(host: &dyn SystemReader, line: &[String], dir: &RunDir, bound: bool) -> EngineResult<Self> {
-        let (name, args) = line.split_first().map_or(("dockerd", line), |(name, args)| (name.as_str(), args));
+    /// Starts it. `argv` is its program and arguments; with `bound` the kernel sends it SIGTERM at our death.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` where the program is not in PATH; `System` where its log or process cannot be created.
+    pub fn spawn(host: &dyn SystemReader, argv: &[String], dir: &RunDir, bound: bool) -> EngineResult<Self> {
+        let (name, args) = argv.split_first().map_or(("dockerd", argv), |(name, args)| (name.as_str(), args));
         let program = locate(host, name)?;
         let writer = dir.create_log()?;
         let log = LogTail::new(dir.open_log()?, Some(dir.log_path()));
-        // Opened here, so that an error says that it is this which lacks, and not the program.
-        let nothing = File::open(NULL).map_err(|error| HostError::io("open", NULL, &error))?;
+        // Opened here, so that an error names this file and not the program.
+        let null = File::open(NULL).map_err(|error| HostError::io("open", NULL, &error))?;
         let failed = |error: std::io::Error| HostError::io("start", &program, &error);
         let mut command = if bound { trampoline(&program) } else { Command::new(&program) };
         let child = command
             .args(args)
-            .stdin(nothing)
+            .stdin(null)
             .stdout(writer.try_clone().map_err(failed)?)
             .stderr(writer)
             .process_group(0)
@@ -82,14 +88,14 @@ impl Dockerd {
         self.started.elapsed()
     }
 
-    /// Its log.
+    /// Its log, read up to its present end.
     pub fn log(&mut self) -> &mut LogTail {
         self.log.read_on();
         &mut self.log
     }
 
-    /// Takes in its log, and tells its death.
-    pub fn look(&mut self) -> Option<Death> {
+    /// Reads on in its log; its death, if it has ended.
+    pub fn poll_death(&mut self) -> Option<Death> {
         self.log.read_on();
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
@@ -107,27 +113,27 @@ impl Dockerd {
         })
     }
 
-    /// SIGTERM, a bounded wait, SIGKILL to its whole group.
-    pub async fn stop(&mut self, patience: Duration) -> Stopped {
+    /// Stops it: SIGTERM, at most `timeout`, SIGKILL to its whole group.
+    pub async fn stop(&mut self, timeout: Duration) -> Stopped {
         if self.ended_within(Duration::ZERO).await {
             return Stopped::InTime;
         }
         let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
-        let in_time = self.ended_within(patience).await;
-        // What else is in its group never had a reason to outlive it.
+        let in_time = self.ended_within(timeout).await;
+        // Nothing in its group is meant to outlive it.
         let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
         match in_time {
             true => Stopped::InTime,
-            false if self.ended_within(KILL_PATIENCE).await => Stopped::Killed,
+            false if self.ended_within(KILL_TIMEOUT).await => Stopped::Killed,
             false => Stopped::Never,
         }
     }
 
-    /// Whether it ends in this time.
-    async fn ended_within(&mut self, patience: Duration) -> bool {
-        let end = Instant::now() + patience;
+    /// Whether it ends within this time.
+    async fn ended_within(&mut self, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
         loop {
-            if self.look().is_some() {
+            if self.poll_death().is_some() {
                 return true;
             }
             if Instant::now() >= end {
@@ -138,18 +144,17 @@ impl Dockerd {
     }
 }
 
-/// This program again, which asks for SIGTERM at our death and then becomes dockerd: the daemon never outlives
-/// a dindcheck that was killed.
+/// The command of the trampoline: it asks for SIGTERM at our death, and then becomes dockerd.
 fn trampoline(program: &Path) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("__exec").arg(std::process::id().to_string()).arg(program);
     command
 }
 
-/// What the trampoline does. Returns only with the reason why it did not become the program.
-pub fn become_program(parent: i32, words: &[String]) -> anyhow::Error {
-    let Some((program, args)) = words.split_first() else {
-        return anyhow::anyhow!("there is no program to become");
+/// The trampoline: becomes the program. Returns only an error.
+pub fn become_program(parent: i32, argv: &[String]) -> anyhow::Error {
+    let Some((program, args)) = argv.split_first() else {
+        return anyhow::anyhow!("the trampoline needs a program");
     };
     if let Err(errno) = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM) {
         return anyhow::anyhow!("the signal at the parent's death cannot be set: {errno}");
@@ -159,13 +164,13 @@ pub fn become_program(parent: i32, words: &[String]) -> anyhow::Error {
     }
     let name = Path::new(program).file_name().unwrap_or_default();
     let error = Command::new(program).arg0(name).args(args).exec();
-    // execve(2): a program that is there and is not found lacks the interpreter that it names.
-    let there = error.raw_os_error() == Some(Errno::ENOENT as i32) && Path::new(program).exists();
-    let doing = if there { "find the interpreter or loader of" } else { "start" };
+    // execve(2): ENOENT for a program that exists means that its interpreter is missing.
+    let exists = error.raw_os_error() == Some(Errno::ENOENT as i32) && Path::new(program).exists();
+    let doing = if exists { "find the interpreter or loader of" } else { "start" };
     HostError::io(doing, program, &error).into()
 }
 
-/// `exit code 1`, `SIGKILL`.
+/// `exit code 1`, `signal SIGKILL`.
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
@@ -177,7 +182,11 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// The program of that name in PATH, or at a path.
+/// Finds a program by its name in PATH, or by its path.
+///
+/// # Errors
+///
+/// `NotFound`, with the directories that were searched.
 pub fn locate(host: &dyn SystemReader, name: &str) -> EngineResult<PathBuf> {
     programs::locate(host, name).ok_or_else(|| {
         let path = match Path::new(name).parent().filter(|_| name.contains('/')) {
@@ -194,7 +203,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn programs_are_found_as_the_shell_finds_them() {
+    fn a_program_is_found_as_the_shell_finds_it() {
         let host = Fake::new()
             .variable("PATH", "/a::/usr/bin:/b")
             .file("/a/dockerd", "not executable")
@@ -208,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_have_words() {
+    fn an_exit_status_is_described() {
         assert_eq!(describe(ExitStatus::from_raw(0x100)), "exit code 1");
         assert_eq!(describe(ExitStatus::from_raw(9)), "signal SIGKILL");
     }

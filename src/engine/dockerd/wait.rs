@@ -1,4 +1,4 @@
-//! How is anything waited for? With a deadline, and with an eye on the daemon's life and on the user's signals.
+//! Waits with a deadline, which the daemon's death and the user's signals end early.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -8,22 +8,26 @@ use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::dockerd::Dockerd;
 use crate::interrupt::Interrupt;
 
-/// How often a wait looks up: a dead daemon and a signal are noticed within this time.
+/// How often a wait polls: a dead daemon and a signal are noticed within this time.
 pub const TICK: Duration = Duration::from_millis(5);
-/// How long a broken connection may be explained by a daemon that is just dying.
-const LAST_BREATH: Duration = Duration::from_millis(150);
+/// How long after a broken connection the daemon's death may still explain it.
+const DEATH_GRACE: Duration = Duration::from_millis(150);
 
-/// What a wait keeps an eye on.
+/// What ends a wait early.
 #[derive(Clone, Copy)]
 pub struct Watch<'w> {
-    /// The user's signals; nobody interrupts a clean-up.
+    /// The user's signals; `None` during a cleanup, which is not interrupted.
     pub interrupt: Option<&'w Interrupt>,
     /// The daemon that we started.
     pub daemon: Option<&'w RefCell<Dockerd>>,
 }
 
 impl Watch<'_> {
-    /// Waits for `work`, at most `within`. `doing` says what, for the error.
+    /// Waits for `work`, at most `within`. `doing` names it in the error.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted`, `Died`, `Deadline`, or the error of `work`.
     pub async fn until<T>(
         &self,
         doing: &str,
@@ -39,7 +43,7 @@ impl Watch<'_> {
                     Err(error) => Err(self.explain(error).await),
                     good => good,
                 },
-                () = tokio::time::sleep(TICK) => self.look_up()?,
+                () = tokio::time::sleep(TICK) => self.check()?,
             }
             if start.elapsed() >= within {
                 return Err(EngineError::Deadline { doing: doing.to_owned(), waited: within });
@@ -47,26 +51,26 @@ impl Watch<'_> {
         }
     }
 
-    /// A look at what ends every wait.
-    fn look_up(&self) -> EngineResult<()> {
+    /// The signal or the death that ends every wait.
+    fn check(&self) -> EngineResult<()> {
         if let Some(signal) = self.interrupt.and_then(Interrupt::signal) {
             return Err(EngineError::Interrupted(signal));
         }
-        match self.daemon.and_then(|daemon| daemon.borrow_mut().look()) {
+        match self.daemon.and_then(|daemon| daemon.borrow_mut().poll_death()) {
             Some(death) => Err(EngineError::Died(Box::new(death))),
             None => Ok(()),
         }
     }
 
-    /// A connection that broke because the daemon died is told as its death.
+    /// Reports a connection that broke because the daemon died as that death.
     async fn explain(&self, error: EngineError) -> EngineError {
         let broke = matches!(error, EngineError::Unreachable { .. } | EngineError::Junk { .. });
         if !broke || self.daemon.is_none() {
             return error;
         }
-        let end = Instant::now() + LAST_BREATH;
+        let end = Instant::now() + DEATH_GRACE;
         while Instant::now() < end {
-            if let Err(why) = self.look_up() {
+            if let Err(why) = self.check() {
                 return why;
             }
             tokio::time::sleep(TICK).await;

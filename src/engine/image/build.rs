@@ -1,4 +1,4 @@
-//! What is built inside? A Dockerfile of two lines, sent as a context of one file.
+//! The image that is built as a test: a Dockerfile of two lines, as a context of one file.
 
 use crate::engine::image::Archive;
 use crate::fixture::PROGRAM;
@@ -11,16 +11,16 @@ const NAME: &str = "dindcheck-built";
 pub struct Built {
     /// Its reference.
     pub reference: String,
-    /// What the builder said.
+    /// The builder's output, at most 16 KiB.
     pub said: String,
 }
 
-/// The reference of what a run builds.
+/// The reference of the image that a run builds.
 pub fn reference(run: &str) -> String {
     format!("{NAME}:{run}")
 }
 
-/// The context: a tar archive with the Dockerfile. The label comes down from the built-in image.
+/// The context: a tar archive with the Dockerfile. The image inherits the label of the built-in one.
 pub fn context(run: &str) -> std::io::Result<Vec<u8>> {
     let dockerfile = format!("FROM {}\nRUN [\"{PROGRAM}\", \"probe\"]\n", Archive::reference(run));
     let mut header = tar::Header::new_ustar();
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_context_has_a_dockerfile_on_top_of_the_built_in_image() {
+    fn the_context_has_a_dockerfile_from_the_built_in_image() {
         let context = context("cafe").unwrap();
         let mut archive = tar::Archive::new(context.as_slice());
         let mut file = archive.entries().unwrap().next().unwrap().unwrap();

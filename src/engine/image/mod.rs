@@ -1,9 +1,8 @@
-//! Which image needs no registry? This program itself, as the only program of an image made on the way to the
-//! daemon.
+//! The built-in test image: this program itself, as an archive that needs no registry.
 //!
-//! The image is an archive as `docker save` makes it (manifest.json, a config, layers), which every daemon
-//! loads. It is streamed: the layer's digest is taken while it goes by, and the config that names the digest
-//! follows it, so the binary is never in memory as a whole.
+//! The archive is in the format of `docker save` (manifest.json, a config, layers), which every daemon loads. It is
+//! streamed: the layer's digest is computed on the way, and the config that names the digest follows, so the program is
+//! never in memory as a whole.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,18 +21,18 @@ pub mod build;
 pub const NAME: &str = "dindcheck-probe";
 /// The program in the image.
 pub const PROGRAM: &str = "/dindcheck";
-/// A file that the first layer brings and the second one replaces.
+/// A file of the first layer that the second one replaces.
 pub const REPLACED: &str = "layers/replaced";
-/// A file that the first layer brings and the second one removes.
+/// A file of the first layer that the second one removes.
 pub const REMOVED: &str = "layers/removed";
-/// A file that only the first layer has.
+/// A file of the first layer only.
 pub const LOWER: &str = "layers/lower";
-/// What [`LOWER`] holds.
+/// The content of [`LOWER`].
 pub const LOWER_TEXT: &[u8] = b"from the lower layer\n";
 
-/// Bytes that go at once.
+/// The size of a chunk in bytes.
 const CHUNK: usize = 64 << 10;
-/// Blocks of a tar archive.
+/// The block size of a tar archive in bytes.
 const BLOCK: u64 = 512;
 
 /// The archive of the built-in image, chunk by chunk.
@@ -47,7 +46,7 @@ pub struct Archive {
     buffer: Vec<u8>,
 }
 
-/// What comes next.
+/// The next part of the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Head,
@@ -56,7 +55,7 @@ enum Part {
 }
 
 impl Archive {
-    /// The image of a run, whose program is read from this file.
+    /// The image of a run, with this file as its program.
     pub fn new(run: &str, program: File) -> io::Result<Self> {
         let size = program.metadata()?.len();
         let digest = Sha256::new();
@@ -76,7 +75,7 @@ impl Archive {
         format!("{NAME}:{run}")
     }
 
-    /// The size of the first layer: small files, the program, two empty blocks.
+    /// The size of the first layer: small files, the program, two zero blocks.
     fn layer_size(&self, small: &[u8]) -> u64 {
         small.len() as u64 + BLOCK + self.size.next_multiple_of(BLOCK) + 2 * BLOCK
     }
@@ -92,7 +91,7 @@ impl Archive {
         Ok(bytes)
     }
 
-    /// The next bytes of the program; a file that became shorter is an error, since the header has gone.
+    /// The next bytes of the program. A file that became shorter is an error: its header has been sent.
     fn program(&mut self) -> io::Result<Vec<u8>> {
         let wanted = usize::try_from(self.left.min(CHUNK as u64)).unwrap_or(CHUNK);
         self.program.read_exact(&mut self.buffer[..wanted])?;
@@ -154,7 +153,7 @@ fn small_files() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The second layer: it replaces a file of the first, removes one, and hides a directory's content (image-spec
+/// The second layer: replaces a file of the first, removes one, and hides a directory's content (image-spec
 /// `layer.md`, whiteouts and opaque whiteouts).
 fn second_layer() -> io::Result<Vec<u8>> {
     let mut bytes = entry(REPLACED, b"new\n", 0o644)?;
@@ -218,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    /// The archive of a program with this content, taken apart.
+    /// The entries of the archive of a program with this content.
     fn unpacked(program: &[u8]) -> BTreeMap<String, Vec<u8>> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(program).unwrap();
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_sizes_hold_for_every_size_of_the_program() {
+    fn digests_and_sizes_are_right_for_every_size_of_the_program() {
         for size in [0, 1, 511, 512, 513, CHUNK, CHUNK + 1, 3 * CHUNK + 700] {
             let program: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let image = unpacked(&program);

@@ -1,10 +1,10 @@
-//! How does the live door come to a daemon? It starts one, or attaches to one.
+//! Starts a daemon, or attaches to a running one.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::state::State;
-use super::{LiveEngine, Ours};
+use super::{LiveEngine, RunFiles};
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::cleanup::snapshot::Snapshot;
 use crate::engine::docker::error::{EngineError, EngineResult};
@@ -18,15 +18,15 @@ use crate::facts::process::ProcessId;
 use crate::host::SystemReader;
 use crate::options::RunOptions;
 
-/// How long a daemon that is started once more for the clean-up may take.
-const REVIVAL: Duration = Duration::from_secs(15);
+/// The start timeout of a daemon that is restarted for the cleanup.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl LiveEngine {
-    /// Uses a daemon that runs already.
+    /// Uses a running daemon.
     pub(super) fn attach(&self, options: &RunOptions, endpoint: &Endpoint) -> EngineResult<Started> {
         let within = options.profile.daemon.start_timeout;
         let start = Instant::now();
-        let doing = "ask the running daemon for a sign of life";
+        let doing = "ping the running daemon";
         let answer = self.wait(doing, within, docker::ask(endpoint, doing, "/_ping"))?;
         if answer.status != 200 {
             let message = answer.message();
@@ -35,16 +35,16 @@ impl LiveEngine {
         let mut state = self.new_state(Layout::read(&self.host, &[]));
         state.attached = Some(endpoint.clone());
         let dir = RunDir::make(&options.run, &state)?;
-        let _ = self.ours.set(Ours { dir, state: RefCell::new(state) });
+        let _ = self.run_files.set(RunFiles { dir, state: RefCell::new(state) });
         let _ = self.endpoint.set(endpoint.clone());
         Ok(Started { endpoint: endpoint.clone(), took: start.elapsed(), ..Started::default() })
     }
 
-    /// Starts a dockerd of our own and waits until it answers.
+    /// Starts a dockerd of ours, and waits until it answers.
     pub(super) fn launch(&self, options: &RunOptions) -> EngineResult<Started> {
         let within = options.profile.daemon.start_timeout;
         let (pid, endpoint) = self.spawn(options)?;
-        self.serving(&endpoint, pid, within)?;
+        self.wait_until_serving(&endpoint, pid, within)?;
         let _ = self.endpoint.set(endpoint.clone());
         let command = command_line(&self.host, &options.daemon());
         let recovered = self.recovered.borrow().clone();
@@ -59,48 +59,48 @@ impl LiveEngine {
         Ok(started)
     }
 
-    /// Starts it, and writes down what the next run must know: how the machine was, and whom to stop.
+    /// Starts it, and stores what the next run must know: how the machine was, and the process to stop.
     fn spawn(&self, options: &RunOptions) -> EngineResult<(i32, Endpoint)> {
-        let line = command_line(&self.host, &options.daemon());
-        dockerd::locate(&self.host, &line[0])?;
-        let mut state = self.new_state(Layout::read(&self.host, &line[1..]));
+        let argv = command_line(&self.host, &options.daemon());
+        dockerd::locate(&self.host, &argv[0])?;
+        let mut state = self.new_state(Layout::read(&self.host, &argv[1..]));
         let dir = RunDir::make(&options.run, &state)?;
         state.snapshot = Some(Snapshot::take(&self.host, &state.layout, &options.run));
-        let ours = self.ours.get_or_init(|| Ours { dir, state: RefCell::new(state) });
-        ours.save()?;
-        let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, !options.keep_daemon)?;
+        let files = self.run_files.get_or_init(|| RunFiles { dir, state: RefCell::new(state) });
+        files.save()?;
+        let daemon = Dockerd::spawn(&self.host, &argv, &files.dir, !options.keep_daemon)?;
         let pid = daemon.pid();
         let _ = self.daemon.set(RefCell::new(daemon));
-        ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
-        ours.save()?;
-        let endpoint = ours.state.borrow().layout.endpoint.clone();
+        files.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
+        files.save()?;
+        let endpoint = files.state.borrow().layout.endpoint.clone();
         Ok((pid, endpoint))
     }
 
-    /// Starts the daemon once more where it died with things of ours in it, so that they can be removed. What
-    /// killed it may kill it again: then they stay, and are told.
-    pub(super) fn revive(&self, options: &RunOptions) -> EngineResult<()> {
-        let (Some(dead), Some(ours)) = (self.daemon.get(), self.ours.get()) else {
+    /// Restarts a daemon that died with objects of ours in it, so that they can be removed. What killed it may kill it
+    /// again: then they stay, and are reported.
+    pub(super) fn restart_daemon(&self, options: &RunOptions) -> EngineResult<()> {
+        let (Some(dead), Some(files)) = (self.daemon.get(), self.run_files.get()) else {
             return Ok(());
         };
-        let line = command_line(&self.host, &options.daemon());
-        let daemon = Dockerd::spawn(&self.host, &line, &ours.dir, true)?;
+        let argv = command_line(&self.host, &options.daemon());
+        let daemon = Dockerd::spawn(&self.host, &argv, &files.dir, true)?;
         let pid = daemon.pid();
         *dead.borrow_mut() = daemon;
-        ours.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
-        ours.save()?;
-        let within = options.profile.daemon.start_timeout.min(REVIVAL);
-        self.wait("start dockerd once more", within, answered(&self.endpoint(), pid, &Cell::new(false)))
+        files.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
+        files.save()?;
+        let within = options.profile.daemon.start_timeout.min(RESTART_TIMEOUT);
+        self.wait("restart dockerd", within, answered(&self.endpoint(), pid, &Cell::new(false)))
     }
 
-    /// The state of this run before anything was done.
+    /// The state of this run before it does anything.
     fn new_state(&self, layout: Layout) -> State {
         let owner = ProcessId::of(&self.host, self.host.identity().pid);
         State { owner, daemon: None, layout, snapshot: None, attached: None, kept: false }
     }
 
-    /// Waits until the dockerd of this process id answers.
-    fn serving(&self, endpoint: &Endpoint, pid: i32, within: Duration) -> EngineResult<()> {
+    /// Waits until the dockerd with this pid answers.
+    fn wait_until_serving(&self, endpoint: &Endpoint, pid: i32, within: Duration) -> EngineResult<()> {
         let listening = Cell::new(false);
         self.wait("wait for dockerd", within, answered(endpoint, pid, &listening)).map_err(
             |error| match error {
@@ -110,7 +110,7 @@ impl LiveEngine {
         )
     }
 
-    /// A daemon that lives and does not serve, with what its log says about it.
+    /// The error about a daemon that runs and does not serve, with the errors of its log.
     fn not_serving(&self, endpoint: &Endpoint, waited: Duration, listening: bool) -> EngineError {
         let log = self.daemon.get().map(|daemon| {
             let mut daemon = daemon.borrow_mut();
@@ -123,13 +123,13 @@ impl LiveEngine {
     }
 }
 
-/// Asks for a sign of life until the dockerd of this process id gives one. A request waits with the daemon, so
-/// mostly one is enough.
+/// Sends `GET /_ping` until the dockerd with this pid answers. The daemon answers a request when it is ready, so mostly one
+/// is enough.
 async fn answered(endpoint: &Endpoint, pid: i32, listening: &Cell<bool>) -> EngineResult<()> {
     loop {
-        // Not there yet, nobody behind it, or somebody else: ours will take its place, or end.
+        // No socket yet, nobody behind it, or another process: ours will replace it, or end.
         let connected = http::connect(endpoint).await.ok();
-        if let Some((stream, _)) = connected.filter(|(_, peer)| is_of(*peer, pid)) {
+        if let Some((stream, _)) = connected.filter(|(_, peer)| is_process(*peer, pid)) {
             listening.set(true);
             let answer = http::send(stream, "GET", "/_ping").await;
             if answer.is_ok_and(|answer| answer.status == 200) {
@@ -140,8 +140,8 @@ async fn answered(endpoint: &Endpoint, pid: i32, listening: &Cell<bool>) -> Engi
     }
 }
 
-/// Whether the process at the other end is ours: the system does not know it for TCP (and says 0 where it is
-/// outside our process namespace).
-fn is_of(peer: Option<i32>, pid: i32) -> bool {
+/// Whether the process at the other end is this one, or unknown: as for TCP, and 0 where it is outside our process
+/// namespace.
+fn is_process(peer: Option<i32>, pid: i32) -> bool {
     peer.is_none_or(|peer| peer == 0 || peer == pid)
 }

@@ -1,4 +1,4 @@
-//! How is a real daemon used? The live door: it owns the runtime, the daemon, the connection and the run's files.
+//! The engine of a real daemon: it owns the runtime, the daemon, the connection and the run's files.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
@@ -26,10 +26,10 @@ mod state;
 mod teardown;
 mod workload;
 
-pub use state::{Kept, kept_by};
+pub use state::{KeptDaemon, daemon_kept_by};
 use state::{StaleRun, State};
 
-/// The real door.
+/// The engine of a real daemon.
 pub struct LiveEngine {
     host: Live,
     interrupt: Interrupt,
@@ -37,37 +37,37 @@ pub struct LiveEngine {
     daemon: OnceCell<RefCell<Dockerd>>,
     endpoint: OnceCell<Endpoint>,
     api: OnceCell<Api>,
-    ours: OnceCell<Ours>,
-    made: RefCell<Vec<Made>>,
-    leaving: Cell<bool>,
+    run_files: OnceCell<RunFiles>,
+    created: RefCell<Vec<Created>>,
+    tearing_down: Cell<bool>,
     diagnosis: RefCell<Option<Diagnosis>>,
-    ghosts: RefCell<Vec<StaleRun>>,
+    stale_runs: RefCell<Vec<StaleRun>>,
     recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
 }
 
-/// The run's own files.
-struct Ours {
+/// The run directory, and the state in it.
+struct RunFiles {
     dir: RunDir,
     state: RefCell<State>,
 }
 
-impl Ours {
-    /// Writes the state down.
+impl RunFiles {
+    /// Writes the state to the directory.
     fn save(&self) -> HostResult<()> {
         self.dir.save(&*self.state.borrow())
     }
 }
 
-/// The API at the version agreed on.
+/// The client at the version agreed on.
 struct Api {
     version: String,
     client: bollard::Docker,
 }
 
-/// Something of ours in the daemon, for when the daemon cannot be asked any more.
+/// An object of ours in the daemon, remembered in case the daemon does not answer any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Made {
+enum Created {
     /// A container, by name.
     Container(String),
     /// The built-in image, by reference.
@@ -76,12 +76,12 @@ enum Made {
     Network(String),
     /// A volume, by name.
     Volume(String),
-    /// An image that was not there before and that we pulled; it carries no label.
+    /// A pulled image that was missing before; it carries no label.
     Pulled(String),
 }
 
 impl LiveEngine {
-    /// A door through which nothing has gone yet.
+    /// An engine without a daemon yet.
     pub fn new(host: Live, interrupt: Interrupt) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         Ok(Self {
@@ -91,35 +91,35 @@ impl LiveEngine {
             daemon: OnceCell::new(),
             endpoint: OnceCell::new(),
             api: OnceCell::new(),
-            ours: OnceCell::new(),
-            made: RefCell::default(),
-            leaving: Cell::new(false),
+            run_files: OnceCell::new(),
+            created: RefCell::default(),
+            tearing_down: Cell::new(false),
             diagnosis: RefCell::default(),
-            ghosts: RefCell::default(),
+            stale_runs: RefCell::default(),
             recovered: RefCell::default(),
             leftovers: RefCell::default(),
         })
     }
 
-    /// Waits for something, with an eye on the daemon and on the user's signals.
+    /// Waits for `work`, which the daemon's death and the user's signals end early.
     fn wait<T>(
         &self,
         doing: &str,
         within: Duration,
         work: impl Future<Output = EngineResult<T>>,
     ) -> EngineResult<T> {
-        // A clean-up is not to be interrupted.
-        let interrupt = Some(&self.interrupt).filter(|_| !self.leaving.get());
+        // A cleanup is not interrupted.
+        let interrupt = Some(&self.interrupt).filter(|_| !self.tearing_down.get());
         let watch = Watch { interrupt, daemon: self.daemon.get() };
         self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error))
     }
 
-    /// Keeps what the daemon's log says at the first failure that may be the daemon's.
+    /// Keeps the diagnosis of the daemon's log at the first failure that may be the daemon's.
     fn diagnose(&self, error: &EngineError) {
-        let is_ours = matches!(error, EngineError::Interrupted(_) | EngineError::System(_));
+        let is_own_failure = matches!(error, EngineError::Interrupted(_) | EngineError::System(_));
         let is_answer = matches!(error, EngineError::Refused { status: 404, .. });
         let known = self.diagnosis.borrow().is_some();
-        if is_ours || is_answer || known || self.leaving.get() {
+        if is_own_failure || is_answer || known || self.tearing_down.get() {
             return;
         }
         if let Some(daemon) = self.daemon.get() {
@@ -127,12 +127,12 @@ impl LiveEngine {
         }
     }
 
-    /// Where the daemon is.
+    /// The daemon's endpoint.
     fn endpoint(&self) -> Endpoint {
         self.endpoint.get().cloned().unwrap_or_default()
     }
 
-    /// The API; agreed on first, where no step did.
+    /// The client; negotiated first, where no step did.
     fn api(&self, within: Duration) -> EngineResult<&Api> {
         if self.api.get().is_none() {
             self.negotiate(within)?;
@@ -146,7 +146,7 @@ impl LiveEngine {
 
 impl Engine for LiveEngine {
     fn is_used(&self) -> bool {
-        self.endpoint.get().is_some() || self.ours.get().is_some()
+        self.endpoint.get().is_some() || self.run_files.get().is_some()
     }
 
     fn leftovers(&self) -> Vec<String> {
@@ -177,7 +177,7 @@ impl Engine for LiveEngine {
 
     fn info(&self, within: Duration) -> EngineResult<serde_json::Value> {
         let path = format!("/v{}/info", self.api(within)?.version);
-        let (endpoint, doing) = (self.endpoint(), "ask what the daemon says of itself");
+        let (endpoint, doing) = (self.endpoint(), "ask for daemon information");
         self.wait(doing, within, docker::ask_json(&endpoint, doing, &path))
     }
 
@@ -189,8 +189,8 @@ impl Engine for LiveEngine {
         self.inspect_image(reference, within)
     }
 
-    fn pull(&self, reference: &str, within: Duration, say: &dyn Fn(&str)) -> EngineResult<()> {
-        self.pull_image(reference, within, say)
+    fn pull(&self, reference: &str, within: Duration, progress: &dyn Fn(&str)) -> EngineResult<()> {
+        self.pull_image(reference, within, progress)
     }
 
     fn run(&self, options: &RunOptions, spec: &ContainerSpec, within: Duration) -> ContainerRun {
@@ -206,7 +206,7 @@ impl Engine for LiveEngine {
     }
 
     fn tear_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown {
-        self.leaving.set(true);
+        self.tearing_down.set(true);
         self.take_down(options, keep_daemon)
     }
 }

@@ -1,16 +1,16 @@
-//! How does the live door run containers beside each other? With one deadline for all of it, and nothing of it left.
+//! Runs containers beside each other, with one deadline for all of them, and removes them.
 
 use std::time::Duration;
 
 use super::workload::SHORT;
-use super::{LiveEngine, Made};
+use super::{Created, LiveEngine};
 use crate::engine::containers::restart_pair::{self, Pair, Together};
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::{containers, docker};
 use crate::options::RunOptions;
 
 impl LiveEngine {
-    /// Runs them, removes them, and looks for the volume that must outlive them.
+    /// Runs them, removes them, and checks that the volume outlives them.
     pub(super) fn run_pair(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together {
         let mut done = Together::default();
         let api = match self.api(SHORT) {
@@ -25,23 +25,24 @@ impl LiveEngine {
             .chain(&pair.others)
             .map(|spec| containers::name(&options.run, spec.role))
             .collect();
-        self.note(Made::Network(pair.network.clone()));
+        self.note(Created::Network(pair.network.clone()));
         for name in &names {
-            self.note(Made::Container(name.clone()));
+            self.note(Created::Container(name.clone()));
         }
-        let door = containers::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
+        let client =
+            containers::ContainerClient { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
         let ran = self.wait("run containers beside each other", within, async {
-            restart_pair::run(&door, &options.run, pair, &mut done).await;
+            restart_pair::run(&client, &options.run, pair, &mut done).await;
             Ok(())
         });
-        match ran.and_then(|()| self.broken(&done)) {
+        match ran.and_then(|()| self.explain_broken_connection(&done)) {
             Err(error @ (EngineError::Interrupted(_) | EngineError::Died(_))) => done.first.end = Err(error),
             ended => {
                 if let Err(error) = ended {
                     done.first.end = Err(error);
                 }
                 let objects: Vec<_> =
-                    names.into_iter().map(|name| Made::Container(name).object(&options.run)).collect();
+                    names.into_iter().map(|name| Created::Container(name).object(&options.run)).collect();
                 let _ = self.remove_all(&objects);
                 done.volume = Some(self.has_volume(&pair.volume));
             }
@@ -49,8 +50,8 @@ impl LiveEngine {
         done
     }
 
-    /// A connection that broke because the daemon died.
-    fn broken(&self, done: &Together) -> EngineResult<()> {
+    /// Reports a connection that broke because the daemon died as that death.
+    fn explain_broken_connection(&self, done: &Together) -> EngineResult<()> {
         let mut ends = [&done.first].into_iter().chain(&done.others).filter_map(|run| run.end.as_ref().err());
         let broke = |error: &&EngineError| {
             matches!(error, EngineError::Unreachable { .. } | EngineError::Junk { .. })
@@ -61,7 +62,7 @@ impl LiveEngine {
         })
     }
 
-    /// Whether a volume is there.
+    /// Whether a volume exists.
     fn has_volume(&self, name: &str) -> EngineResult<bool> {
         let path = format!("/v{}/volumes/{name}", self.api(SHORT)?.version);
         let (endpoint, doing) = (self.endpoint(), "look for the volume");

@@ -1,4 +1,4 @@
-//! How does the live door bring images in and run containers?
+//! Brings images into the daemon and runs containers.
 
 use std::time::Duration;
 
@@ -9,23 +9,21 @@ use bollard::{body_full, body_try_stream};
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 
-use super::{LiveEngine, Made};
+use super::{Created, LiveEngine};
 use crate::engine::cleanup::objects::{self, Kind, Object};
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::{self, of_bollard};
-use crate::engine::image::Archive;
-
-use crate::engine::image::build;
+use crate::engine::image::{Archive, build};
 use crate::engine::{Built, ContainerRun, ContainerSpec, containers};
 use crate::host::HostError;
 use crate::options::RunOptions;
 
-/// For a small question or the removal of one thing.
+/// The deadline of a small request, and of the removal of one object.
 pub(super) const SHORT: Duration = Duration::from_secs(20);
-/// For a sign of life of a daemon that has answered before.
-const AWAKE: Duration = Duration::from_secs(2);
-/// Bytes of what a builder says that are kept.
-const MOST_SAID: usize = 16 << 10;
+/// The deadline of a ping to a daemon that has answered before.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most bytes that are kept of a builder's output.
+const MAX_BUILD_OUTPUT: usize = 16 << 10;
 /// The program that the built-in image is made of.
 const SELF: &str = "/proc/self/exe";
 
@@ -39,7 +37,7 @@ impl LiveEngine {
         let archive =
             Archive::new(&options.run, program).map_err(|error| HostError::io("read", SELF, &error))?;
         let reference = Archive::reference(&options.run);
-        self.made.borrow_mut().push(Made::Builtin(reference.clone()));
+        self.created.borrow_mut().push(Created::Builtin(reference.clone()));
         let quiet = ImportImageOptionsBuilder::default().quiet(true).build();
         let progress = api.client.import_image(quiet, body_try_stream(stream::iter(archive)), None);
         let loaded = drain(progress, |error| of_bollard(&endpoint, doing, &error), |_| {});
@@ -47,7 +45,7 @@ impl LiveEngine {
         Ok(reference)
     }
 
-    /// Builds an image on top of the built-in one, by the builder that is in every daemon.
+    /// Builds an image from the built-in one, by the classic builder, which every daemon has.
     pub(super) fn build_image(&self, options: &RunOptions, within: Duration) -> EngineResult<Built> {
         let doing = "build an image";
         let api = self.api(SHORT)?;
@@ -55,24 +53,24 @@ impl LiveEngine {
         let reference = build::reference(&options.run);
         let context =
             build::context(&options.run).map_err(|error| HostError::io("pack", "Dockerfile", &error))?;
-        self.note(Made::Builtin(reference.clone()));
+        self.note(Created::Builtin(reference.clone()));
         let options = BuildImageOptionsBuilder::default().t(&reference).rm(true).forcerm(true).build();
         let progress = api.client.build_image(options, None, Some(body_full(context.into())));
-        let mut said = String::new();
+        let mut output = String::new();
         let built = drain(
             progress,
             |error| of_bollard(&endpoint, doing, &error),
             |info: bollard::models::BuildInfo| {
-                if said.len() < MOST_SAID {
-                    said.push_str(info.stream.as_deref().unwrap_or_default());
+                if output.len() < MAX_BUILD_OUTPUT {
+                    output.push_str(info.stream.as_deref().unwrap_or_default());
                 }
             },
         );
         self.wait(doing, within, built)?;
-        Ok(Built { reference, said })
+        Ok(Built { reference, said: output })
     }
 
-    /// Looks an image up by its name.
+    /// Inspects an image; `None` where the daemon has none of this name.
     pub(super) fn inspect_image(
         &self,
         reference: &str,
@@ -92,12 +90,12 @@ impl LiveEngine {
         &self,
         reference: &str,
         within: Duration,
-        say: &dyn Fn(&str),
+        show: &dyn Fn(&str),
     ) -> EngineResult<()> {
         let doing = format!("pull {reference}");
         let api = self.api(SHORT)?;
         let endpoint = self.endpoint();
-        self.made.borrow_mut().push(Made::Pulled(reference.to_owned()));
+        self.created.borrow_mut().push(Created::Pulled(reference.to_owned()));
         let (name, tag) = split_tag(reference);
         let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
         let progress = api.client.create_image(Some(options), None, None);
@@ -108,7 +106,7 @@ impl LiveEngine {
             |info: bollard::models::CreateImageInfo| {
                 if last.elapsed() > Duration::from_millis(500) {
                     last = std::time::Instant::now();
-                    say(&words(&info));
+                    show(&progress_line(&info));
                 }
             },
         );
@@ -131,24 +129,25 @@ impl LiveEngine {
             }
         };
         let name = containers::name(&options.run, spec.role);
-        self.note(Made::Container(name.clone()));
+        self.note(Created::Container(name.clone()));
         if let Some(other) = &spec.refused {
-            self.note(Made::Container(containers::name(&options.run, other.role)));
+            self.note(Created::Container(containers::name(&options.run, other.role)));
         }
         if let Some(network) = &spec.network {
-            self.note(Made::Network(network.clone()));
+            self.note(Created::Network(network.clone()));
         }
         let mounts = spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten();
         for volume in mounts.filter(|mount| mount["Type"] == "volume") {
             if let Some(name) = volume["Source"].as_str() {
-                self.note(Made::Volume(name.to_owned()));
+                self.note(Created::Volume(name.to_owned()));
             }
         }
-        let door = containers::Door { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
+        let client =
+            containers::ContainerClient { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
         run.end =
-            self.wait("run the container", within, containers::run(&door, &options.run, spec, &mut run));
+            self.wait("run the container", within, containers::run(&client, &options.run, spec, &mut run));
         if let Err(EngineError::Deadline { waited, .. }) = run.end
-            && !self.is_awake()
+            && !self.answers_ping()
         {
             let endpoint = self.endpoint();
             run.end = Err(EngineError::NotServing {
@@ -161,9 +160,9 @@ impl LiveEngine {
         }
         if let (Some(other), Some(_)) = (&spec.refused, &run.refused) {
             let gone = containers::name(&options.run, other.role);
-            self.made.borrow_mut().retain(|made| made.name() != gone);
+            self.created.borrow_mut().retain(|object| object.name() != gone);
         }
-        // A daemon that did not come to an end with it would be waited for in vain: the teardown tries once more.
+        // A daemon that did not finish the run would not finish the removal either: the teardown tries again.
         let interrupted = matches!(
             run.end,
             Err(EngineError::Interrupted(_)
@@ -173,29 +172,29 @@ impl LiveEngine {
         );
         let kept = spec.keep && matches!(run.end, Ok(0));
         if run.id.is_some() && !interrupted && !kept {
-            let _ = self.remove_all(&[Made::Container(name).object(&options.run)]);
+            let _ = self.remove_all(&[Created::Container(name).object(&options.run)]);
         }
         run
     }
 
-    /// Whether the daemon still answers: what it was asked took too long.
-    fn is_awake(&self) -> bool {
-        let (endpoint, doing) = (self.endpoint(), "ask the daemon for a sign of life");
+    /// Whether the daemon still answers after a request that passed its deadline.
+    fn answers_ping(&self) -> bool {
+        let (endpoint, doing) = (self.endpoint(), "ping the daemon");
         !matches!(
-            self.wait(doing, AWAKE, docker::ask(&endpoint, doing, "/_ping")),
+            self.wait(doing, PING_TIMEOUT, docker::ask(&endpoint, doing, "/_ping")),
             Err(EngineError::Deadline { .. })
         )
     }
 
-    /// Writes down what is about to be made.
-    pub(super) fn note(&self, made: Made) {
-        let mut all = self.made.borrow_mut();
-        if !all.contains(&made) {
-            all.push(made);
+    /// Remembers an object that is about to be created.
+    pub(super) fn note(&self, object: Created) {
+        let mut all = self.created.borrow_mut();
+        if !all.contains(&object) {
+            all.push(object);
         }
     }
 
-    /// Removes things of ours, all at once.
+    /// Removes objects of ours, all at once; the results in the same order.
     pub(super) fn remove_all(&self, objects: &[Object]) -> Vec<EngineResult<()>> {
         let endpoint = self.endpoint();
         let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
@@ -206,13 +205,13 @@ impl LiveEngine {
         });
         let ends = removed.unwrap_or_else(|error| objects.iter().map(|_| Err(error.clone())).collect());
         for (object, _) in objects.iter().zip(&ends).filter(|(_, end)| end.is_ok()) {
-            self.made.borrow_mut().retain(|made| made.name() != object.name);
+            self.created.borrow_mut().retain(|created| created.name() != object.name);
         }
         ends
     }
 }
 
-impl Made {
+impl Created {
     /// Its name in the daemon.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -224,7 +223,7 @@ impl Made {
         }
     }
 
-    /// As the daemon addresses it.
+    /// The object as the API addresses it.
     pub(super) fn object(&self, run: &str) -> Object {
         let kind = match self {
             Self::Container(_) => Kind::Container,
@@ -236,13 +235,13 @@ impl Made {
     }
 }
 
-/// The program that runs.
-#[allow(clippy::disallowed_methods, reason = "the content of the built-in image")]
+/// Opens this program.
+#[expect(clippy::disallowed_methods, reason = "the content of the built-in image")]
 fn open_self() -> EngineResult<std::fs::File> {
     Ok(std::fs::File::open(SELF).map_err(|error| HostError::io("open", SELF, &error))?)
 }
 
-/// Reads a stream of progress to its end; an error in it ends it.
+/// Reads a stream of progress messages to its end, or to the first error.
 async fn drain<T>(
     progress: impl Stream<Item = Result<T, bollard::errors::Error>>,
     refused: impl Fn(bollard::errors::Error) -> EngineError,
@@ -255,7 +254,7 @@ async fn drain<T>(
     Ok(())
 }
 
-/// A reference as the pull wants it: without a tag every tag would be pulled.
+/// Splits a reference into name and tag. Without a tag every tag would be pulled, so `latest` is the default.
 fn split_tag(reference: &str) -> (&str, &str) {
     match reference.rsplit_once(':') {
         _ if reference.contains('@') => (reference, ""),
@@ -264,8 +263,8 @@ fn split_tag(reference: &str) -> (&str, &str) {
     }
 }
 
-/// A line of progress.
-fn words(info: &bollard::models::CreateImageInfo) -> String {
+/// A progress message as a line.
+fn progress_line(info: &bollard::models::CreateImageInfo) -> String {
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     let detail = info.progress_detail.as_ref();
     let mib = |bytes: Option<i64>| bytes.unwrap_or(0) / (1 << 20);
@@ -280,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_split_for_the_pull() {
+    fn a_reference_is_split_into_name_and_tag() {
         assert_eq!(split_tag("centos:7"), ("centos", "7"));
         assert_eq!(split_tag("localhost:5000/x/y"), ("localhost:5000/x/y", "latest"));
         assert_eq!(split_tag("localhost:5000/x:1"), ("localhost:5000/x", "1"));

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::Report;
-use crate::image_check::Tried;
+use crate::image_check::ImageResult;
 
 mod page;
 
@@ -54,7 +54,7 @@ pub struct Format {
 }
 
 /// Writes the results of several images.
-pub type RenderImages = fn(&[Tried], &mut dyn Write) -> io::Result<()>;
+pub type RenderImages = fn(&[ImageResult], &mut dyn Write) -> io::Result<()>;
 
 /// So that a format is a value of the command line.
 impl ValueEnum for &'static Format {

@@ -165,7 +165,7 @@ impl World {
         seen
     }
 
-    /// All of what happens in the container. Its parts are told apart by lines of their own.
+    /// All of what happens in the container. Lines of their own separate its parts.
     fn script(&self) -> String {
         let Self { before, attach, profile, steps, options, then, .. } = self;
         let (options, daemon) = options

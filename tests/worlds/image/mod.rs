@@ -183,7 +183,7 @@ fn container_that_ends_while_its_daemon_is_waited_for_is_broken() {
         "FROM dindcheck-base:trixie\nENTRYPOINT [\"sh\", \"-c\", \"sleep 1; echo good bye; exit 3\"]\n";
     std::fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
     bed::build("image-ends", dir.path());
-    let ended = "the container ended with exit code 3 while its daemon was waited for";
+    let ended = "the container ended with exit code 3 while dindcheck waited for its daemon";
     // At once, and between the daemon's promise to run something in it and the order to do it.
     for later in [Duration::ZERO, Duration::from_secs(2)] {
         let played = image_at(&over_tcp(later), &["--format", "json", "image-ends"]);

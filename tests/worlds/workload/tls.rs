@@ -101,7 +101,7 @@ const FAULTS: &[Fault] = &[
     ("", "ours/client", PORT, "answers without TLS"),
     ("over", "ours/client", MISMATCH, "xpired"),
     ("ours/server", "nobody", MISMATCH, "does not accept this client's certificate"),
-    ("ours/server", "", PORT, "speaks TLS, and was asked without"),
+    ("ours/server", "", PORT, "expects TLS, and the request came without"),
 ];
 const SAMPLE: usize = 4;
 

@@ -1,8 +1,9 @@
-//! How is TLS spoken to a daemon? With the files that the docker CLI uses, by rustls.
+//! The TLS client, by rustls, with the files that the docker CLI uses.
 //!
-//! ca.pem is the only authority that is trusted. cert.pem and key.pem show who we are; without either of them nothing
-//! is shown, which a daemon with `--tls` alone accepts (docker/cli `cli/flags/options.go`, `SetDefaultOptions`).
-#![allow(clippy::disallowed_methods, reason = "the client's own certificates, behind the engine's door")]
+//! ca.pem is the only authority that is trusted. cert.pem and key.pem are the client's certificate; without either of them
+//! the client has none, which a daemon with `--tls` alone accepts (docker/cli `cli/flags/options.go`,
+//! `SetDefaultOptions`).
+#![expect(clippy::disallowed_methods, reason = "the client's own certificates")]
 
 use std::error::Error;
 use std::io;
@@ -25,29 +26,33 @@ use super::Fault;
 use crate::facts::endpoint::TlsEndpoint;
 use crate::host::HostError;
 
-/// Everything that a connection needs.
+/// Where to connect, and with which certificates.
 #[derive(Clone)]
-struct Way {
+struct TlsDialer {
     address: String,
     name: ServerName<'static>,
     connector: TlsConnector,
 }
 
-/// Connects, with the certificates of that directory.
+/// Connects with the certificates of the endpoint's directory.
+///
+/// # Errors
+///
+/// An `io::Error` around a [`Fault`] or an error of rustls.
 pub async fn connect(to: &TlsEndpoint) -> io::Result<TlsStream<TcpStream>> {
-    Way::new(to).map_err(io::Error::other)?.connect().await
+    TlsDialer::new(to).map_err(io::Error::other)?.connect().await
 }
 
-/// bollard's client over such connections, one for each request.
+/// bollard's client, with a TLS connection of its own for each request.
 pub fn client(
     to: &TlsEndpoint,
     timeout: u64,
     version: &ClientVersion,
 ) -> Result<Docker, bollard::errors::Error> {
-    let way = Way::new(to).map_err(|fault| bollard::errors::Error::from(io::Error::other(fault)))?;
+    let dialer = TlsDialer::new(to).map_err(|fault| bollard::errors::Error::from(io::Error::other(fault)))?;
     let transport = move |request: BollardRequest| {
-        let way = way.clone();
-        async move { way.request(request).await }
+        let dialer = dialer.clone();
+        async move { dialer.request(request).await }
     };
     Docker::connect_with_custom_transport(
         transport,
@@ -57,13 +62,13 @@ pub fn client(
     )
 }
 
-impl Way {
+impl TlsDialer {
     fn new(to: &TlsEndpoint) -> Result<Self, Fault> {
         let TlsEndpoint { address, keys } = to;
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host)
-            .map_err(|error| Fault::Other(format!("{address} names no host: {error}")))?;
+            .map_err(|error| Fault::Other(format!("{address} has no valid host name: {error}")))?;
         let connector = TlsConnector::from(Arc::new(config(keys)?));
         Ok(Self { address: address.clone(), name, connector })
     }
@@ -73,7 +78,7 @@ impl Way {
         self.connector.connect(self.name.clone(), stream).await
     }
 
-    /// One request over a connection of its own, which may be turned into a stream (attach, exec).
+    /// Sends one request over a connection of its own, which may be upgraded to a stream (attach, exec).
     async fn request(
         self,
         mut request: BollardRequest,
@@ -91,7 +96,7 @@ impl Way {
     }
 }
 
-/// What is trusted, and who we are.
+/// The trusted authority and the client's certificate.
 fn config(keys: &Path) -> Result<ClientConfig, Fault> {
     let mut roots = RootCertStore::empty();
     let ca = keys.join("ca.pem");
@@ -110,13 +115,13 @@ fn config(keys: &Path) -> Result<ClientConfig, Fault> {
     builder.with_client_auth_cert(certificates(&cert)?, key_der).map_err(|error| unusable(&key, &error))
 }
 
-/// The certificates in a file; there must be one.
+/// The certificates in a file; none is an error.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let bytes = read(path)?;
     let all = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
     let all = all.map_err(|error| unusable(path, &error))?;
     if all.is_empty() {
-        return Err(Fault::Content(format!("{} holds no certificate", path.display())));
+        return Err(Fault::Content(format!("{} contains no certificate", path.display())));
     }
     Ok(all)
 }
@@ -133,8 +138,8 @@ fn unusable(path: &Path, error: &dyn Error) -> Fault {
     Fault::Content(format!("{} cannot be used: {error}", path.display()))
 }
 
-/// What an error of rustls means.
-pub(super) fn told(error: &(dyn Error + Send + Sync + 'static)) -> Option<Fault> {
+/// Classifies an error of rustls; `None` for any other error.
+pub(super) fn classify_error(error: &(dyn Error + Send + Sync + 'static)) -> Option<Fault> {
     use rustls::Error as Tls;
     let error = error.downcast_ref::<Tls>()?;
     let text = error.to_string();

@@ -1,6 +1,6 @@
-//! What can be wrong between a client and a daemon that are to speak TLS?
+//! TLS failures between client and daemon, and what to do about them.
 //!
-//! The speaking itself is in [`speak`], where this program was built with the feature `tls`.
+//! The TLS client itself is in `client`, in a build with the feature `tls`.
 
 use std::error::Error;
 
@@ -12,56 +12,56 @@ use crate::host::HostError;
 #[cfg(feature = "tls")]
 pub mod client;
 
-/// Whether TLS is spoken at all.
-pub const SPOKEN: bool = cfg!(feature = "tls");
+/// Whether this build has the TLS client.
+pub const SUPPORTED: bool = cfg!(feature = "tls");
 
-/// What is wrong.
+/// A failure of TLS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A file of the client's own is not there, or cannot be read.
+    /// A file of the client's is missing or cannot be read.
     #[error("{0}")]
     File(HostError),
-    /// A file of the client's own holds nothing that can be used.
+    /// A file of the client's has invalid content.
     #[error("{0}")]
     Content(String),
-    /// The daemon's certificate is not accepted.
+    /// The client does not accept the daemon's certificate.
     #[error("the daemon's certificate is not accepted: {0}")]
     Server(String),
-    /// The daemon does not accept the client's.
+    /// The daemon does not accept the client's certificate.
     #[error("the daemon does not accept this client's certificate: {0}")]
     Client(String),
     /// The daemon speaks plain HTTP.
     #[error("the daemon answers without TLS: {0}")]
     Plain(String),
-    /// The daemon speaks TLS, and was asked without.
-    #[error("the daemon speaks TLS, and was asked without")]
+    /// The daemon expects TLS, and the request came without.
+    #[error("the daemon expects TLS, and the request came without")]
     Wanted,
-    /// They do not come together.
+    /// Any other failure.
     #[error("TLS: {0}")]
     Other(String),
 }
 
 impl Fault {
-    /// The fault behind an error, if it is one of TLS.
+    /// The TLS failure among an error and its sources, if there is one.
     pub fn behind(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            // What an io::Error was made of is not among its sources.
+            // The error inside an io::Error is not among its sources.
             let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
             let known = error.downcast_ref::<Self>().or_else(|| inner?.downcast_ref::<Self>());
             if let Some(fault) = known {
                 return Some(fault.clone());
             }
             #[cfg(feature = "tls")]
-            if let Some(told) = inner.and_then(client::told) {
-                return Some(told);
+            if let Some(fault) = inner.and_then(client::classify_error) {
+                return Some(fault);
             }
             next = error.source();
         }
         None
     }
 
-    /// Whether time may heal it: certificates that somebody is about to make.
+    /// Whether waiting may help: certificates may still be being created.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::File(error) => error.is_absent(),
@@ -70,7 +70,11 @@ impl Fault {
         }
     }
 
-    /// What it means, and what to do. An error where nothing can be said of the daemon: a file may not be read.
+    /// The finding, with what to do.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, which says nothing about the daemon.
     pub fn finding(&self, what: String, endpoint: &Endpoint) -> anyhow::Result<Finding> {
         let cause = match self {
             Self::File(error) if !error.is_absent() => return Err(error.clone().into()),
@@ -88,7 +92,7 @@ impl Fault {
         })
     }
 
-    /// What to do, where the cause's own remedy is not exact enough.
+    /// What to do, where it is more exact than the cause's remedy.
     fn hint(&self, endpoint: &Endpoint) -> Option<String> {
         let dir = match endpoint {
             Endpoint::Tls(secured) => secured.keys.display().to_string(),
@@ -96,22 +100,22 @@ impl Fault {
         };
         match self {
             Self::File(_) | Self::Content(_) => Some(format!(
-                "put ca.pem, cert.pem and key.pem into {dir}, or name their directory by DOCKER_CERT_PATH"
+                "put ca.pem, cert.pem and key.pem into {dir}, or set DOCKER_CERT_PATH to their directory"
             )),
             Self::Server(why) if why.contains("xpired") => Some(
-                "have the daemon's certificate made anew, or set this machine's clock right (`date -u`)".to_owned(),
+                "renew the daemon's certificate, or correct this machine's clock (`date -u`)".to_owned(),
             ),
             Self::Server(_) => Some(format!(
-                "{dir}/ca.pem must be the certificate authority that signed the daemon's certificate, and that one must name the host of {endpoint}"
+                "{dir}/ca.pem must be the certificate authority that signed the daemon's certificate, and that certificate must name the host of {endpoint}"
             )),
             Self::Client(_) => Some(format!(
-                "{dir}/cert.pem and key.pem must be signed by the daemon's --tlscacert, for clients (extendedKeyUsage = clientAuth), and not be over"
+                "{dir}/cert.pem and key.pem must be signed by the daemon's --tlscacert, for clients (extendedKeyUsage = clientAuth), and must not have expired"
             )),
             Self::Wanted => Some(
                 "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem".to_owned(),
             ),
             Self::Plain(_) => Some(format!(
-                "unset DOCKER_TLS_VERIFY for {endpoint}, or ask the port where the daemon speaks TLS (2376 as a rule)"
+                "unset DOCKER_TLS_VERIFY for {endpoint}, or use the port where the daemon serves TLS (usually 2376)"
             )),
             Self::Other(_) => None,
         }
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_a_finding_and_one_that_may_not_be_read_is_none() {
+    fn a_missing_file_is_a_finding_and_an_unreadable_one_an_error() {
         let fault = |errno| Fault::File(HostError::new("open", "/certs/ca.pem", errno));
         let finding = fault(Errno::ENOENT).finding("x".into(), &endpoint()).unwrap();
         assert_eq!(finding.cause, Some(causes::CLIENT_TLS_CERTIFICATE_MISMATCH));
@@ -149,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_speaks_tls_alone_has_the_wrong_port() {
+    fn tls_on_one_side_only_is_a_port_mismatch() {
         for fault in [Fault::Wanted, Fault::Plain("x".into())] {
             let finding = fault.finding("x".into(), &endpoint()).unwrap();
             assert_eq!(finding.cause, Some(causes::CLIENT_TLS_PORT_MISMATCH));

@@ -1,4 +1,4 @@
-//! What did a daemon say that somebody else started, and that is dead now?
+//! The log of a daemon that somebody else started, read for its first error once the daemon is dead.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,30 +10,30 @@ use std::time::Duration;
 use crate::diagnosis::{CauseId, Diagnoser, causes};
 use crate::engine::dockerd::log::first_error;
 
-/// How often a log is read on.
+/// How often a log is polled.
 const EVERY: Duration = Duration::from_millis(25);
-/// So much of a log's end is read that was there before.
+/// How many bytes of the log's earlier end are read.
 const LOG_END: u64 = 1 << 20;
-/// So much is read at a time.
+/// How many bytes are read at a time.
 const CHUNK: usize = 64 << 10;
 
-/// A log that is read along by a thread of its own, so that little is left to be read when the daemon dies, and a wait
-/// is never late for it.
+/// A log that a thread of its own follows, so that little is left to be read when the daemon dies, and the wait is never
+/// delayed by it.
 pub(super) struct Log {
     pub(super) path: PathBuf,
     end: Sender<()>,
     reader: JoinHandle<Option<(CauseId, String)>>,
 }
 
-/// What that thread has.
+/// The state of that thread.
 struct Reader {
     file: File,
     diagnoser: Diagnoser,
 }
 
 impl Log {
-    /// The end of a log that is a plain file.
-    #[allow(clippy::disallowed_methods, reason = "a daemon's log, behind the engine's door")]
+    /// Follows a log from near its end; `None` where it is not a plain file.
+    #[expect(clippy::disallowed_methods, reason = "a daemon's log")]
     pub(super) fn open(path: PathBuf) -> Option<Self> {
         let plain =
             |file: &File| file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
@@ -45,7 +45,7 @@ impl Log {
         Some(Self { path, end, reader: std::thread::spawn(move || reader.run(&ended)) })
     }
 
-    /// The first error, in its own words, and what it means.
+    /// Stops following; the first error's cause and text.
     pub(super) fn first_error(self) -> Option<(CauseId, String)> {
         drop(self.end);
         self.reader.join().ok().flatten()
@@ -53,7 +53,7 @@ impl Log {
 }
 
 impl Reader {
-    /// Reads until nobody wants to know more.
+    /// Follows the log until the other end is dropped.
     fn run(mut self, ended: &Receiver<()>) -> Option<(CauseId, String)> {
         while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
             self.read_on();
@@ -63,7 +63,7 @@ impl Reader {
         Some((error.cause.unwrap_or(causes::UNKNOWN), error.text))
     }
 
-    /// Takes in what came. What stands before a start belongs to another daemon.
+    /// Reads what was written since. What stands before a start belongs to another daemon.
     fn read_on(&mut self) {
         let mut chunk = vec![0; CHUNK];
         while let Ok(length @ 1..) = self.file.read(&mut chunk) {

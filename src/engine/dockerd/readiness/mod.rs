@@ -1,8 +1,9 @@
-//! Does a daemon come that somebody else starts? Waited for until it answers, and no longer than it can still come.
+//! Waits for a daemon that somebody else starts, until it answers or can no longer become ready.
 //!
-//! That it listens proves nothing, so one `GET /_ping` is asked and waits with the daemon. Meanwhile its process is
-//! watched: the one at the other end of the socket, else every `dockerd` here. A script that starts one (its words
-//! name dockerd), or dindcheck itself, is a hope; where there is neither, nothing comes.
+//! A daemon that listens may still be starting, so one `GET /_ping` is sent, and the daemon answers it when it is ready.
+//! Meanwhile its process is watched: the one at the other end of the socket, else every `dockerd` here. As long as there is
+//! none, a process that may start one is looked for: a script with dockerd in its command line, or dindcheck itself.
+//! Without either, the wait ends.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
@@ -25,201 +26,214 @@ mod log;
 mod messages;
 mod starters;
 
-/// How often processes are looked for; less often where there are so many that it takes long.
+/// How often processes are listed; less often where there are so many that it takes long.
 const SCAN: Duration = Duration::from_millis(25);
 
-/// What is waited for.
+/// The daemon to wait for.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Where it is to answer.
+pub struct WaitRequest {
+    /// Where it will answer.
     pub endpoint: Endpoint,
     /// How long at most.
     pub timeout: Duration,
-    /// How long nobody at all may be there who could start it.
+    /// How long the wait goes on without any process that is a dockerd or may start one.
     pub grace: Duration,
-    /// It is started out of sight: in another container, on another machine.
+    /// It is started where its processes cannot be seen: in another container, on another machine.
     pub elsewhere: bool,
 }
 
-/// What came of it.
+/// The result of the wait.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Arrival {
-    /// It serves.
+pub enum Readiness {
+    /// The daemon serves.
     Serving {
         /// Its process, where it is known.
         pid: Option<i32>,
-        /// From the begin of the wait.
+        /// From the start of the wait.
         waited: Duration,
     },
-    /// It ended, or nothing can come: why.
+    /// It cannot become ready: it ended, or nothing starts it.
     Never(Box<Finding>),
-    /// The time is over; whether it may still come is not known.
+    /// The timeout is over; it may still become ready.
     Late(Box<Finding>),
 }
 
-/// Waits. An error where it could not be waited at all.
-pub fn arrival(host: &dyn SystemReader, interrupt: &Interrupt, wanted: &Wanted) -> anyhow::Result<Arrival> {
+/// Waits for the daemon.
+///
+/// # Errors
+///
+/// Where the wait was interrupted, or the runtime cannot be created.
+pub fn wait_for_daemon(
+    host: &dyn SystemReader,
+    interrupt: &Interrupt,
+    request: &WaitRequest,
+) -> anyhow::Result<Readiness> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(Wait::new(host, interrupt, wanted).run())
+    runtime.block_on(Wait::new(host, interrupt, request).run())
 }
 
-/// A wait that goes on.
+/// A wait in progress.
 struct Wait<'w> {
     host: &'w dyn SystemReader,
     interrupt: &'w Interrupt,
-    wanted: &'w Wanted,
+    request: &'w WaitRequest,
     began: Instant,
     /// Daemons that were seen alive.
-    daemons: Vec<Seen>,
-    /// When somebody was last there who could make it come.
-    hope: Instant,
-    scanned: Option<Instant>,
+    daemons: Vec<WatchedDaemon>,
+    /// When a process that may start a daemon was last seen.
+    last_starter: Instant,
+    last_scan: Option<Instant>,
     scan_every: Duration,
 }
 
-/// A daemon's process, and the log it writes to, whose name is not to be found once it is dead.
-struct Seen {
+/// A daemon's process, and its log, which cannot be found any more once it is dead.
+struct WatchedDaemon {
     id: ProcessId,
     log: Option<Log>,
 }
 
-/// How far the last attempt came.
+/// What is known of the last attempt.
 #[derive(Default)]
-struct Reach {
+struct Attempt {
+    /// The connection was accepted.
     listening: Cell<bool>,
+    /// The connection was refused: nobody listens at the socket.
     refused: Cell<bool>,
+    /// The process at the other end, until it is watched.
     peer: Cell<Option<i32>>,
+    /// The failure of TLS.
     fault: RefCell<Option<Fault>>,
 }
 
 impl<'w> Wait<'w> {
-    fn new(host: &'w dyn SystemReader, interrupt: &'w Interrupt, wanted: &'w Wanted) -> Self {
+    fn new(host: &'w dyn SystemReader, interrupt: &'w Interrupt, request: &'w WaitRequest) -> Self {
         let began = Instant::now();
         Self {
             host,
             interrupt,
-            wanted,
+            request,
             began,
             daemons: Vec::new(),
-            hope: began,
-            scanned: None,
+            last_starter: began,
+            last_scan: None,
             scan_every: SCAN,
         }
     }
 
-    async fn run(mut self) -> anyhow::Result<Arrival> {
-        let reach = Reach::default();
-        let mut answer = Some(ask(&self.wanted.endpoint, &reach));
+    async fn run(mut self) -> anyhow::Result<Readiness> {
+        let attempt = Attempt::default();
+        let mut answer = Some(ping(&self.request.endpoint, &attempt));
         loop {
-            let said = tokio::select! {
+            let ended = tokio::select! {
                 biased;
-                said = async { match &mut answer { Some(answer) => answer.await, None => pending().await } } => Some(said),
+                ended = async { match &mut answer { Some(answer) => answer.await, None => pending().await } } => Some(ended),
                 () = tokio::time::sleep(TICK) => None,
             };
-            match said {
-                Some(Ok(said)) if said.status == 200 => {
-                    return Ok(Arrival::Serving { pid: self.pid(&reach), waited: self.began.elapsed() });
+            match ended {
+                Some(Ok(answer)) if answer.status == 200 => {
+                    return Ok(Readiness::Serving { pid: self.pid(&attempt), waited: self.began.elapsed() });
                 }
-                Some(Ok(said)) => return Ok(Arrival::Never(Box::new(self.refusal(&said)?))),
+                Some(Ok(answer)) => return Ok(Readiness::Never(Box::new(self.refusal(&answer)?))),
                 Some(Err(error)) => {
                     answer = None;
                     let fault = Fault::behind(&error);
                     if let Some(fault) = fault.as_ref().filter(|fault| !fault.may_pass()) {
-                        return Ok(Arrival::Never(Box::new(self.no_tls(fault)?)));
+                        return Ok(Readiness::Never(Box::new(self.tls_failure(fault)?)));
                     }
-                    reach.fault.replace(fault);
+                    attempt.fault.replace(fault);
                 }
-                None if answer.is_none() => answer = Some(ask(&self.wanted.endpoint, &reach)),
+                None if answer.is_none() => answer = Some(ping(&self.request.endpoint, &attempt)),
                 None => {}
             }
-            if let Some(end) = self.look(&reach)? {
+            if let Some(end) = self.end_without_answer(&attempt)? {
                 return Ok(end);
             }
         }
     }
 
-    /// What ends the wait without an answer.
-    fn look(&mut self, reach: &Reach) -> anyhow::Result<Option<Arrival>> {
+    /// What ends the wait without an answer, if anything does.
+    fn end_without_answer(&mut self, attempt: &Attempt) -> anyhow::Result<Option<Readiness>> {
         if let Some(signal) = self.interrupt.signal() {
             anyhow::bail!("interrupted by {signal}");
         }
-        if let Some(pid) = reach.peer.take() {
-            self.meet(pid);
+        if let Some(pid) = attempt.peer.take() {
+            self.watch(pid);
         }
-        if let Some(dead) = self.daemons.iter().position(|seen| !seen.id.is_alive(self.host)) {
+        if let Some(dead) = self.daemons.iter().position(|daemon| !daemon.id.is_alive(self.host)) {
             let dead = self.daemons.remove(dead);
             if self.daemons.is_empty() {
-                return Ok(Some(Arrival::Never(Box::new(self.death(dead)))));
+                return Ok(Some(Readiness::Never(Box::new(self.death(dead)))));
             }
         }
-        if !self.out_of_sight() && self.daemons.is_empty() {
+        if !self.is_out_of_sight() && self.daemons.is_empty() {
             self.scan();
-            if !reach.listening.get() && self.hope.elapsed() >= self.wanted.grace {
-                return Ok(Some(Arrival::Never(Box::new(self.nobody(reach)))));
+            if !attempt.listening.get() && self.last_starter.elapsed() >= self.request.grace {
+                return Ok(Some(Readiness::Never(Box::new(self.no_starter(attempt)))));
             }
         }
-        if self.began.elapsed() < self.wanted.timeout {
+        if self.began.elapsed() < self.request.timeout {
             return Ok(None);
         }
-        let fault = reach.fault.borrow();
-        let late = fault.as_ref().map_or_else(|| Ok(self.late(reach)), |fault| self.no_tls(fault))?;
-        Ok(Some(Arrival::Late(Box::new(late))))
+        let fault = attempt.fault.borrow();
+        let late =
+            fault.as_ref().map_or_else(|| Ok(self.timed_out(attempt)), |fault| self.tls_failure(fault))?;
+        Ok(Some(Readiness::Late(Box::new(late))))
     }
 
-    /// Whether its process cannot be seen: where it is said so, and behind TCP.
-    fn out_of_sight(&self) -> bool {
-        self.wanted.elsewhere || !matches!(self.wanted.endpoint, Endpoint::Unix(_))
+    /// Whether its process cannot be seen: by the request, or behind TCP.
+    fn is_out_of_sight(&self) -> bool {
+        self.request.elsewhere || !matches!(self.request.endpoint, Endpoint::Unix(_))
     }
 
-    /// Looks for daemons, and for those who may start one.
+    /// Looks for daemons, and for processes that may start one.
     fn scan(&mut self) {
-        if self.scanned.is_some_and(|last| last.elapsed() < self.scan_every) {
+        if self.last_scan.is_some_and(|last| last.elapsed() < self.scan_every) {
             return;
         }
         let began = Instant::now();
         let all = process::all(self.host);
         for daemon in all.iter().filter(|process| is_daemon(process)) {
-            self.meet(daemon.id.pid);
+            self.watch(daemon.id.pid);
         }
         let own = self.host.identity().pid;
-        let ours = ancestors(&all, own);
-        if all.iter().any(|process| may_start_one(process) && !ours.contains(&process.id.pid)) {
-            self.hope = Instant::now();
+        let waiting = ancestors(&all, own);
+        if all.iter().any(|process| may_start_one(process) && !waiting.contains(&process.id.pid)) {
+            self.last_starter = Instant::now();
         }
-        self.scanned = Some(Instant::now());
+        self.last_scan = Some(Instant::now());
         self.scan_every = SCAN.max(began.elapsed() * 10);
     }
 
-    /// Keeps an eye on a process, if there is one of this number.
-    fn meet(&mut self, pid: i32) {
+    /// Watches a process, if one has this pid.
+    fn watch(&mut self, pid: i32) {
         let id = process::find(self.host, pid).filter(|process| !process.zombie).map(|process| process.id);
-        let Some(id) = id.filter(|id| self.daemons.iter().all(|seen| seen.id != *id)) else {
+        let Some(id) = id.filter(|id| self.daemons.iter().all(|daemon| daemon.id != *id)) else {
             return;
         };
         let log = self.host.read_link(Path::new(&format!("/proc/{pid}/fd/2"))).ok().and_then(Log::open);
-        self.daemons.push(Seen { id, log });
+        self.daemons.push(WatchedDaemon { id, log });
     }
 
-    /// The process that serves.
-    fn pid(&mut self, reach: &Reach) -> Option<i32> {
-        let peer = reach.peer.take().filter(|pid| *pid != 0);
-        peer.or_else(|| self.daemons.first().map(|seen| seen.id.pid))
+    /// The process that serves, where it is known.
+    fn pid(&mut self, attempt: &Attempt) -> Option<i32> {
+        let peer = attempt.peer.take().filter(|pid| *pid != 0);
+        peer.or_else(|| self.daemons.first().map(|daemon| daemon.id.pid))
     }
 }
 
-/// One attempt.
-fn ask<'r>(
+/// One attempt: connects, sends `GET /_ping` and waits for the answer.
+fn ping<'r>(
     endpoint: &'r Endpoint,
-    reach: &'r Reach,
+    attempt: &'r Attempt,
 ) -> Pin<Box<dyn Future<Output = std::io::Result<Answer>> + 'r>> {
     Box::pin(async move {
         let connected = http::connect(endpoint).await;
-        reach.listening.set(connected.is_ok());
-        reach
+        attempt.listening.set(connected.is_ok());
+        attempt
             .refused
             .set(connected.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused));
         let (stream, peer) = connected?;
-        reach.peer.set(peer);
+        attempt.peer.set(peer);
         http::send(stream, "GET", "/_ping").await
     })
 }
@@ -231,38 +245,39 @@ mod tests {
     use super::*;
     use crate::host::fake::Fake;
 
-    fn wait(endpoint: Endpoint, elsewhere: bool) -> Arrival {
-        let wanted = Wanted {
+    fn wait(endpoint: Endpoint, elsewhere: bool) -> Readiness {
+        let request = WaitRequest {
             endpoint,
             timeout: Duration::from_millis(120),
             grace: Duration::from_millis(40),
             elsewhere,
         };
-        arrival(&Fake::new(), &Interrupt::default(), &wanted).unwrap()
+        wait_for_daemon(&Fake::new(), &Interrupt::default(), &request).unwrap()
     }
 
-    fn told(arrival: Arrival) -> (bool, &'static str) {
-        match arrival {
-            Arrival::Never(finding) => (true, finding.cause.unwrap().as_str()),
-            Arrival::Late(finding) => (false, finding.cause.unwrap().as_str()),
-            Arrival::Serving { .. } => panic!("nobody serves"),
+    /// Whether it can no longer become ready, and the cause.
+    fn failure(readiness: Readiness) -> (bool, &'static str) {
+        match readiness {
+            Readiness::Never(finding) => (true, finding.cause.unwrap().as_str()),
+            Readiness::Late(finding) => (false, finding.cause.unwrap().as_str()),
+            Readiness::Serving { .. } => panic!("nobody serves"),
         }
     }
 
     #[test]
-    fn what_cannot_come_is_not_waited_for() {
+    fn a_daemon_that_nothing_starts_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sock");
-        assert_eq!(told(wait(Endpoint::Unix(path.clone()), false)), (true, "daemon-not-reachable"));
-        assert_eq!(told(wait(Endpoint::Unix(path.clone()), true)), (false, "daemon-start-timeout"));
+        assert_eq!(failure(wait(Endpoint::Unix(path.clone()), false)), (true, "daemon-not-reachable"));
+        assert_eq!(failure(wait(Endpoint::Unix(path.clone()), true)), (false, "daemon-start-timeout"));
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(told(wait(Endpoint::Unix(path.clone()), false)), (false, "daemon-hangs"));
+        assert_eq!(failure(wait(Endpoint::Unix(path.clone()), false)), (false, "daemon-hangs"));
         drop(listener);
-        assert_eq!(told(wait(Endpoint::Unix(path), false)), (true, "stale-socket"));
+        assert_eq!(failure(wait(Endpoint::Unix(path), false)), (true, "stale-socket"));
     }
 
     #[test]
-    fn an_answer_ends_the_wait_and_another_service_is_told() {
+    fn an_answer_ends_the_wait_and_another_service_is_a_failure() {
         for (status, served) in [("200 OK", true), ("400 Bad Request", false)] {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap().to_string();
@@ -272,8 +287,8 @@ mod tests {
                 std::io::Write::write_all(&mut stream, format!("HTTP/1.0 {status}\r\n\r\nx").as_bytes())
                     .unwrap();
             });
-            let arrival = wait(Endpoint::Tcp(address), false);
-            assert_eq!(matches!(arrival, Arrival::Serving { .. }), served, "{arrival:?}");
+            let readiness = wait(Endpoint::Tcp(address), false);
+            assert_eq!(matches!(readiness, Readiness::Serving { .. }), served, "{readiness:?}");
             server.join().unwrap();
         }
     }

@@ -1,30 +1,31 @@
-//! Which process is a daemon, and which may still start one?
+//! Which process is a dockerd that is to serve, and which may still start one.
 
 use crate::facts::process::Process;
 
-/// Whether a process is a dockerd that is to serve, and not one that only says its version.
+/// Whether a process is a dockerd that is to serve, and not one that only prints its version.
 pub(super) fn is_daemon(process: &Process) -> bool {
-    let mut words = process.command.split(' ');
-    let answers = |word: &str| ["--version", "-v", "--help", "-h", "--validate"].contains(&word);
-    !process.zombie && words.next().is_some_and(|word| name(word) == "dockerd") && !words.any(answers)
+    let mut args = process.command.split(' ');
+    let only_prints = |arg: &str| ["--version", "-v", "--help", "-h", "--validate"].contains(&arg);
+    !process.zombie && args.next().is_some_and(|arg| name(arg) == "dockerd") && !args.any(only_prints)
 }
 
-/// Whether a process may become one, or start one: a script with dockerd in a name, an init of such, dindcheck.
+/// Whether a process may become one, or start one: a script whose name begins like dockerd's, an init of such a script,
+/// dindcheck.
 pub(super) fn may_start_one(process: &Process) -> bool {
-    let mut words = process.command.split(' ').map(name);
-    let starts = |word: &str| word.starts_with("dockerd") || word.starts_with("start-docker");
-    let own = |words: &mut dyn Iterator<Item = &str>| {
-        words.next() == Some("dindcheck") && !matches!(words.next(), Some("wait" | "diagnose" | "probe"))
+    let mut args = process.command.split(' ').map(name);
+    let starts = |arg: &str| arg.starts_with("dockerd") || arg.starts_with("start-docker");
+    let is_dindcheck = |args: &mut dyn Iterator<Item = &str>| {
+        args.next() == Some("dindcheck") && !matches!(args.next(), Some("wait" | "diagnose" | "probe"))
     };
-    !process.zombie && (process.command.split(' ').map(name).any(starts) || own(&mut words))
+    !process.zombie && (process.command.split(' ').map(name).any(starts) || is_dindcheck(&mut args))
 }
 
 /// The last part of a path.
-fn name(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A process and everything it descends from: what waits is no hope for what it waits for.
+/// A process and its ancestors: those that wait for a daemon do not count as its starters.
 pub(super) fn ancestors(all: &[Process], pid: i32) -> Vec<i32> {
     let mut found = vec![pid];
     while let Some(parent) =
@@ -49,8 +50,8 @@ mod tests {
     }
 
     #[test]
-    fn hopes_are_told_from_daemons_and_from_the_rest() {
-        for (command, daemon, hope) in [
+    fn a_command_line_shows_a_daemon_a_starter_or_neither() {
+        for (command, daemon, starter) in [
             ("dockerd --debug", true, true),
             ("/usr/bin/dockerd", true, true),
             ("/usr/bin/dockerd --version", false, true),
@@ -62,14 +63,14 @@ mod tests {
             ("bash /usr/bin/run-tests", false, false),
         ] {
             let process = process(7, 1, command);
-            assert_eq!((is_daemon(&process), may_start_one(&process)), (daemon, hope), "{command}");
+            assert_eq!((is_daemon(&process), may_start_one(&process)), (daemon, starter), "{command}");
         }
         let zombie = Process { zombie: true, ..process(7, 1, "dockerd") };
         assert!(!is_daemon(&zombie) && !may_start_one(&zombie));
     }
 
     #[test]
-    fn who_waits_is_no_hope() {
+    fn the_ancestors_of_a_process_end_at_the_first_one() {
         let all =
             [process(1, 0, "init"), process(5, 1, "sh -c 'dockerd & dindcheck wait'"), process(9, 5, "x")];
         assert_eq!(ancestors(&all, 9), [9, 5, 1, 0]);

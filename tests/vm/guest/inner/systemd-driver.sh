@@ -1,4 +1,4 @@
-# An engine that is told to leave cgroups to a systemd that is not there.
+# An engine that leaves cgroups to a systemd that is not there.
 . /vm/inner/lib.sh
 verify all -- --exec-opt native.cgroupdriver=systemd
 start_inner --exec-opt native.cgroupdriver=systemd

@@ -1,5 +1,5 @@
-//! What is asked of the outer daemon for one container? Made, given the binary, asked, and removed.
-#![allow(clippy::disallowed_methods, reason = "this program itself, to be copied")]
+//! The requests to the outer daemon: pull, create, copy dindcheck into the container, exec, log, remove.
+#![expect(clippy::disallowed_methods, reason = "this program itself, to be copied")]
 
 use std::io::Read;
 use std::time::Duration;
@@ -13,46 +13,46 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::request::{self, PROGRAM, Pull, Request};
-use super::{Outer, Tried};
+use super::request::{self, ImageRequest, PROGRAM, Pull};
+use super::{ImageResult, OuterDaemon};
 use crate::engine::docker::of_bollard;
 use crate::engine::dockerd::wait::Watch;
 use crate::engine::{EngineError, EngineResult};
 
-/// For everything that takes no time.
+/// The deadline of a small request.
 pub(super) const SHORT: Duration = Duration::from_secs(30);
-/// For the removal of a container with all that runs in it.
-const REMOVAL: Duration = Duration::from_secs(60);
-/// How long the daemon may take to notice that a container has ended in which nothing can be run any more.
-const NOTICED: Duration = Duration::from_secs(2);
-/// The most that is kept of a stream.
-const MOST: usize = 8 << 20;
+/// The deadline of the removal of a container and its processes.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the daemon may take to report the end of a container in which nothing can be run any more.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
+/// The most bytes that are kept of a stream.
+const MAX_OUTPUT: usize = 8 << 20;
 
-/// What a program in the container said.
-pub(super) struct Said {
+/// The output and exit code of a program in the container.
+pub(super) struct ExecOutput {
     pub(super) code: i64,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
 }
 
-impl Said {
-    /// It was no answer of dindcheck: it could not be run, or was ended.
-    pub(super) fn junk(&self) -> EngineError {
-        let words = [&self.stderr[..], &self.stdout[..]].concat();
-        let reason = format!("exit code {}: {}", self.code, String::from_utf8_lossy(&words).trim());
+impl ExecOutput {
+    /// The error for an output that is not dindcheck's: it could not be run, or was killed.
+    pub(super) fn invalid(&self) -> EngineError {
+        let output = [&self.stderr[..], &self.stdout[..]].concat();
+        let reason = format!("exit code {}: {}", self.code, String::from_utf8_lossy(&output).trim());
         EngineError::Junk { doing: "check inside the container".to_owned(), reason }
     }
 }
 
-impl Outer<'_> {
-    /// Pulls the image where that is wanted.
-    pub(super) async fn provide(&self, image: &str, request: &Request) -> EngineResult<()> {
-        let there = match request.pull {
+impl OuterDaemon<'_> {
+    /// Pulls the image, as the request says.
+    pub(super) async fn provide_image(&self, image: &str, request: &ImageRequest) -> EngineResult<()> {
+        let exists = match request.pull {
             Pull::Never => return Ok(()),
             Pull::Always => false,
             Pull::Missing => self.docker.inspect_image(image).await.is_ok(),
         };
-        if there {
+        if exists {
             return Ok(());
         }
         let platform = request.platform.clone().unwrap_or_default();
@@ -64,17 +64,17 @@ impl Outer<'_> {
         Ok(())
     }
 
-    /// Creates the container; where `--privileged` is refused, one with its parts.
+    /// Creates the container; where `--privileged` is refused, with all capabilities instead.
     pub(super) async fn create(
         &self,
         image: &str,
-        request: &Request,
-        tried: &mut Tried,
+        request: &ImageRequest,
+        result: &mut ImageResult,
     ) -> EngineResult<String> {
         match self.create_with(image, request, true).await {
             Err(EngineError::Refused { status: 403, message, .. }) => {
-                tried.notes.push(format!(
-                    "the outer daemon gives no --privileged ({message}): a list of capabilities is used instead"
+                result.notes.push(format!(
+                    "the outer daemon refuses --privileged ({message}): all capabilities are added instead"
                 ));
                 self.create_with(image, request, false).await
             }
@@ -82,10 +82,10 @@ impl Outer<'_> {
         }
     }
 
-    pub(super) async fn create_with(
+    async fn create_with(
         &self,
         image: &str,
-        request: &Request,
+        request: &ImageRequest,
         privileged: bool,
     ) -> EngineResult<String> {
         let body = serde_json::from_value(request.body(image, &self.run, privileged));
@@ -104,8 +104,8 @@ impl Outer<'_> {
         }
     }
 
-    /// Copies this program into the container, piece by piece.
-    pub(super) async fn upload(&self, id: &str) -> EngineResult<()> {
+    /// Copies this program into the container, chunk by chunk.
+    async fn upload(&self, id: &str) -> EngineResult<()> {
         let doing = "copy dindcheck into the container";
         let own = |error: std::io::Error| crate::host::HostError::io("read", "/proc/self/exe", &error);
         let mut program = std::fs::File::open("/proc/self/exe").map_err(own)?;
@@ -128,49 +128,49 @@ impl Outer<'_> {
         self.docker.start_container(id, None).await.map_err(self.failed("start the container"))
     }
 
-    /// Runs dindcheck in the container.
-    pub(super) async fn exec(&self, id: &str, words: &[String]) -> EngineResult<Said> {
+    /// Runs dindcheck in the container, with these arguments.
+    pub(super) async fn exec(&self, id: &str, args: &[String]) -> EngineResult<ExecOutput> {
         let doing = "run dindcheck in the container";
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             user: Some("0".to_owned()),
             privileged: Some(true),
-            cmd: Some(std::iter::once(PROGRAM.to_owned()).chain(words.iter().cloned()).collect()),
+            cmd: Some(std::iter::once(PROGRAM.to_owned()).chain(args.iter().cloned()).collect()),
             ..CreateExecOptions::default()
         };
-        let mut said = Said { code: -1, stdout: Vec::new(), stderr: Vec::new() };
+        let mut done = ExecOutput { code: -1, stdout: Vec::new(), stderr: Vec::new() };
         let made = self.docker.create_exec(id, options).await.map_err(self.failed(doing))?;
         if let StartExecResults::Attached { mut output, .. } =
             self.docker.start_exec(&made.id, None).await.map_err(self.failed(doing))?
         {
             while let Some(Ok(piece)) = output.next().await {
                 match piece {
-                    LogOutput::StdErr { message } => keep(&mut said.stderr, &message),
+                    LogOutput::StdErr { message } => keep(&mut done.stderr, &message),
                     LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                        keep(&mut said.stdout, &message);
+                        keep(&mut done.stdout, &message);
                     }
                     LogOutput::StdIn { .. } => {}
                 }
             }
         }
         let ended = self.docker.inspect_exec(&made.id).await.map_err(self.failed(doing))?;
-        said.code = ended.exit_code.unwrap_or(-1);
-        Ok(said)
+        done.code = ended.exit_code.unwrap_or(-1);
+        Ok(done)
     }
 
-    /// The exit code of a container that has ended, or is about to: none of one that runs.
-    pub(super) async fn ended(&self, id: &str) -> Option<i64> {
+    /// The exit code of a container that has ended or is about to; `None` where it runs.
+    pub(super) async fn exit_code(&self, id: &str) -> Option<i64> {
         use bollard::errors::Error::DockerContainerWaitError;
         let mut waiting = std::pin::pin!(self.docker.wait_container(id, None::<WaitContainerOptions>));
-        match tokio::time::timeout(NOTICED, waiting.next()).await.ok()?? {
+        match tokio::time::timeout(EXIT_GRACE, waiting.next()).await.ok()?? {
             Ok(end) => Some(end.status_code),
             Err(DockerContainerWaitError { code, .. }) => Some(code),
             Err(_) => None,
         }
     }
 
-    /// What the container said.
+    /// The container's log, standard output and standard error.
     pub(super) async fn log(&self, id: &str) -> EngineResult<Vec<u8>> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
         let (mut lines, mut text) = (self.docker.logs(id, Some(options)), Vec::new());
@@ -180,16 +180,17 @@ impl Outer<'_> {
         Ok(text)
     }
 
+    /// Removes the container by force; the user's signals do not interrupt it.
     pub(super) async fn remove(&self, id: &str) -> EngineResult<()> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let watch = Watch { interrupt: None, daemon: None };
         let removed = async {
             self.docker.remove_container(id, Some(options)).await.map_err(self.failed("remove the container"))
         };
-        watch.until("remove the container", REMOVAL, removed).await
+        watch.until("remove the container", REMOVE_TIMEOUT, removed).await
     }
 
-    /// Waits with a deadline, and with an eye on the user's signals.
+    /// Waits with a deadline, which the user's signals end early.
     pub(super) async fn within<T>(
         &self,
         doing: &str,
@@ -199,15 +200,13 @@ impl Outer<'_> {
         Watch { interrupt: Some(self.interrupt), daemon: None }.until(doing, limit, work).await
     }
 
-    pub(super) fn failed<'f>(
-        &'f self,
-        doing: &'f str,
-    ) -> impl Fn(bollard::errors::Error) -> EngineError + 'f {
+    /// Classifies an error of bollard.
+    fn failed<'f>(&'f self, doing: &'f str) -> impl Fn(bollard::errors::Error) -> EngineError + 'f {
         move |error| of_bollard(&self.endpoint, doing, &error)
     }
 }
 
-/// Keeps a piece of a stream, up to a bound.
+/// Keeps a piece of a stream, up to a limit.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
-    crate::text::append_up_to(kept, piece, MOST);
+    crate::text::append_up_to(kept, piece, MAX_OUTPUT);
 }
