@@ -19,6 +19,7 @@ pub mod file;
 pub mod flags;
 pub mod hosts;
 pub mod layout;
+mod mismatch;
 pub mod options;
 pub mod rootless;
 pub mod settings;
