@@ -110,10 +110,10 @@ mod tests {
     #[test]
     fn addresses_and_code_of_an_answer_are_parsed() {
         let head = [0xd1, 0xc4, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
-        let asked = b"\x01a\0\0\x01\0\x01";
+        let question = b"\x01a\0\0\x01\0\x01";
         let alias = b"\xc0\x0c\0\x05\0\x01\0\0\0\x05\0\x02\xc0\x0c";
         let address = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\0\0\x07";
-        let bytes = [&head[..], asked, alias, address].concat();
+        let bytes = [&head[..], question, alias, address].concat();
         assert_eq!(parse(&bytes), Some(Answer { code: 0, addresses: vec![Ipv4Addr::new(10, 0, 0, 7)] }));
         assert_eq!(parse(&[0xd1, 0xc4, 0x81, 0x83, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().code, 3);
         assert_eq!(parse(&bytes[..20]), None);

@@ -96,10 +96,10 @@ pub struct CpuResult {
 }
 
 /// Exceeds each limit; the memory last, since the OOM killer may end the probe as well.
-pub fn exceed(host: &dyn SystemReader, wanted: &LimitsRequest) -> Limits {
+pub fn exceed(host: &dyn SystemReader, limits: &LimitsRequest) -> Limits {
     let cpu = spin(host);
-    let pids = spawn(2 * wanted.pids);
-    Limits { memory: exceed_memory(host, wanted.memory + BEYOND), pids, cpu }
+    let pids = spawn(2 * limits.pids);
+    Limits { memory: exceed_memory(host, limits.memory + BEYOND), pids, cpu }
 }
 
 /// Runs the busy loop.
@@ -155,10 +155,10 @@ fn spawn(most: u64) -> ThreadsResult {
 /// Lets a child allocate memory, and sleeps until it ended. A process that needs a page meanwhile may be OOM-killed beside
 /// the child: the OOM killer skips a victim whose memory is being released but is not free yet (mm/mmap.c, `exit_mmap`
 /// sets `MMF_OOM_SKIP` before it frees the pages). Reading back an evicted page of this program's own text is enough.
-fn exceed_memory(host: &dyn SystemReader, asked: u64) -> MemoryResult {
-    let mut result = MemoryResult { asked, signal: None, code: None, kills: None, error: None };
+fn exceed_memory(host: &dyn SystemReader, bytes: u64) -> MemoryResult {
+    let mut result = MemoryResult { asked: bytes, signal: None, code: None, kills: None, error: None };
     let child = Command::new("/proc/self/exe")
-        .args(["probe", ALLOCATE, &asked.to_string()])
+        .args(["probe", ALLOCATE, &bytes.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn();

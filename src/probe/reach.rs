@@ -121,11 +121,11 @@ impl Reached {
 type Job = (Kind, String, Box<dyn Fn() -> HostResult<String> + Send>);
 
 /// Makes all attempts at once, so that they take no longer than the slowest.
-pub fn reach(host: &dyn SystemReader, wanted: &ReachRequest) -> Reached {
-    let jobs = jobs(host, wanted);
+pub fn reach(host: &dyn SystemReader, request: &ReachRequest) -> Reached {
+    let jobs = jobs(host, request);
     let own = mtu_of_default(host);
     let path_mtu =
-        wanted.outer.zip(own).map(|(outer, own)| thread::spawn(move || probe_path_mtu(outer, own)));
+        request.outer.zip(own).map(|(outer, own)| thread::spawn(move || probe_path_mtu(outer, own)));
     let threads: Vec<_> = jobs.into_iter().map(|job| thread::spawn(move || attempt(job))).collect();
     let attempts = threads.into_iter().filter_map(|thread| thread.join().ok()).flatten();
     let mut attempts: Vec<_> = attempts.collect();
@@ -137,30 +137,30 @@ pub fn reach(host: &dyn SystemReader, wanted: &ReachRequest) -> Reached {
 }
 
 /// The attempts of a request.
-fn jobs(host: &dyn SystemReader, wanted: &ReachRequest) -> Vec<Job> {
+fn jobs(host: &dyn SystemReader, request: &ReachRequest) -> Vec<Job> {
     let resolv = host.read_text(Path::new("/etc/resolv.conf")).unwrap_or_default();
     let mut jobs: Vec<Job> = Vec::new();
     let routes = Routes::read(host).unwrap_or_default();
-    let gateway = routes.defaults().first().and_then(|route| route.gateway).filter(|_| wanted.gateway);
-    for (kind, address) in [(Kind::Gateway, gateway), (Kind::Outer, wanted.outer)] {
+    let gateway = routes.defaults().first().and_then(|route| route.gateway).filter(|_| request.gateway);
+    for (kind, address) in [(Kind::Gateway, gateway), (Kind::Outer, request.outer)] {
         jobs.extend(
             address.map(|address| job(kind, address.to_string(), move || connect_or_be_refused(address))),
         );
     }
-    for server in nameservers(&resolv).into_iter().filter(|_| wanted.resolvers) {
+    for server in nameservers(&resolv).into_iter().filter(|_| request.resolvers) {
         let query = move || dns::ask(server, "", RESOLVER).map(|answer| format!("code {}", answer.code));
         jobs.push(job(Kind::Resolver, server.to_string(), query));
     }
     let resolver = Resolver::new(&resolv, host.read_text(Path::new("/etc/hosts")).unwrap_or_default());
-    for name in &wanted.names {
-        let (resolver, wanted) = (resolver.clone(), name.clone());
-        jobs.push(job(Kind::Name, name.clone(), move || Ok(resolver.resolve(&wanted)?.to_string())));
+    for name in &request.names {
+        let (resolver, own_name) = (resolver.clone(), name.clone());
+        jobs.push(job(Kind::Name, name.clone(), move || Ok(resolver.resolve(&own_name)?.to_string())));
     }
-    for endpoint in &wanted.endpoints {
-        let (resolver, wanted) = (resolver.clone(), endpoint.clone());
-        jobs.push(job(Kind::Endpoint, endpoint.clone(), move || resolver.connect(&wanted)));
+    for endpoint in &request.endpoints {
+        let (resolver, address) = (resolver.clone(), endpoint.clone());
+        jobs.push(job(Kind::Endpoint, endpoint.clone(), move || resolver.connect(&address)));
     }
-    if let Some((name, port)) = wanted.peer.clone() {
+    if let Some((name, port)) = request.peer.clone() {
         let to = format!("{name}:{port}");
         jobs.push(job(Kind::Peer, to, move || resolver.greet_peer(&name, port)));
     }

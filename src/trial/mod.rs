@@ -21,9 +21,9 @@ pub fn perform(trial: &Trial) -> TrialReport {
         Trial::Namespaces => namespaces(),
         Trial::ContainerCalls => calls::perform(),
         Trial::Filesystem { name } => calls::filesystem(name),
-        Trial::Network(wanted) => network::perform(wanted),
-        Trial::Reach(wanted) => {
-            crate::probe::reach::reach(&crate::host::live::Live::default(), wanted).into_report()
+        Trial::Network(request) => network::perform(request),
+        Trial::Reach(request) => {
+            crate::probe::reach::reach(&crate::host::live::Live::default(), request).into_report()
         }
         Trial::Storage { dir, overlay, userxattr } => overlay::perform(dir, *overlay, *userxattr),
     }

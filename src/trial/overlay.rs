@@ -18,7 +18,7 @@ use nix::sys::stat::Mode;
 use super::own_mounts;
 use crate::host::{HostError, HostResult};
 
-/// Attempts `directory`, `write`, `d-type` and, where overlay is wanted, `mount-namespace`, `mount`, `read`,
+/// Attempts `directory`, `write`, `d-type` and, where `overlay` is set, `mount-namespace`, `mount`, `read`,
 /// `copy-up`, `whiteout`, `rename` and `opaque`. `dir` is created; the process that requested the trial removes it.
 pub(super) fn perform(dir: &Path, overlay: bool, userxattr: bool) -> TrialReport {
     let mut report = TrialReport::default();

@@ -73,8 +73,8 @@ fn ungrouped(path: &Path, object: &serde_json::Map<String, Value>, version: Vers
 
 /// The finding for a value of the wrong type.
 fn misfit(path: &Path, key: &str, kind: Kind, value: &Value) -> Option<Finding> {
-    let wanted = mistyped(kind, value)?;
-    let what = format!("{}: \"{key}\" must be {wanted}, not {}", path.display(), describe(value));
+    let expected = mistyped(kind, value)?;
+    let what = format!("{}: \"{key}\" must be {expected}, not {}", path.display(), describe(value));
     Some(Finding::fail(INVALID, what).with("path", path.display()).with("key", key))
 }
 

@@ -24,7 +24,7 @@ pub(super) fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
         (Kind::Pools, Value::Array(list)) => list.iter().all(Value::is_object),
         _ => false,
     };
-    let wanted = match kind {
+    let expected = match kind {
         Kind::Bool | Kind::FlagOnly(_) => "true or false",
         Kind::Int => "a whole number",
         Kind::Text => "a string",
@@ -35,7 +35,7 @@ pub(super) fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
         Kind::Map(_) => "an object",
         Kind::Pools => "a list of {\"base\": ..., \"size\": ...}",
     };
-    (!good).then_some(wanted)
+    (!good).then_some(expected)
 }
 
 /// The type of a value, since the value itself may be a secret.
