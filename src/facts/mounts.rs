@@ -128,7 +128,7 @@ impl Mounts {
 
 impl From<procfs::process::MountInfo> for Mount {
     fn from(info: procfs::process::MountInfo) -> Self {
-        let words = |map: std::collections::HashMap<String, Option<String>>| {
+        let as_text = |map: std::collections::HashMap<String, Option<String>>| {
             map.into_iter().map(|(key, value)| match value {
                 Some(value) => unescape(Path::new(&format!("{key}={value}"))).to_string_lossy().into_owned(),
                 None => key,
@@ -142,8 +142,8 @@ impl From<procfs::process::MountInfo> for Mount {
             target: unescape(&info.mount_point),
             fstype: info.fs_type,
             source: info.mount_source.unwrap_or_default(),
-            options: words(info.mount_options).collect(),
-            super_options: words(info.super_options).collect(),
+            options: as_text(info.mount_options).collect(),
+            super_options: as_text(info.super_options).collect(),
             shared: info.opt_fields.iter().any(|field| matches!(field, MountOptFields::Shared(_))),
             slave: info.opt_fields.iter().any(|field| matches!(field, MountOptFields::Master(_))),
         }

@@ -41,8 +41,8 @@ pub fn find(host: &dyn SystemReader, pid: i32) -> Option<Process> {
     let stat = host.read_text(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
     let mut process = parse(pid, &stat)?;
     let command = host.read(Path::new(&format!("/proc/{pid}/cmdline"))).unwrap_or_default();
-    let words = command.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    words.collect::<Vec<_>>().join(" ").trim_end().clone_into(&mut process.command);
+    let args = command.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    args.collect::<Vec<_>>().join(" ").trim_end().clone_into(&mut process.command);
     Some(process)
 }
 

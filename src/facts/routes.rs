@@ -81,8 +81,10 @@ fn row(line: &str) -> anyhow::Result<Option<Route>> {
 /// The addresses after `nameserver` (resolv.conf(5)). An invalid address is left out, as libnetwork does.
 pub fn nameservers(text: &str) -> Vec<IpAddr> {
     let servers = text.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next()?.split('%').next()?.parse().ok()).flatten()
+        let mut fields = line.split_whitespace();
+        (fields.next() == Some("nameserver"))
+            .then(|| fields.next()?.split('%').next()?.parse().ok())
+            .flatten()
     });
     servers.collect()
 }

@@ -71,7 +71,7 @@ impl Route {
         }
     }
 
-    /// Asks to remove an interface index that nobody has: the kernel checks permissions first, so any error but
+    /// Asks to remove an interface index that does not exist: the kernel checks permissions first, so any error but
     /// ENODEV means that this process may not configure this network namespace.
     pub(crate) fn may_configure(&self) -> HostResult<()> {
         match self.ask(RTM_DELLINK, 0, &link(i32::MAX)) {

@@ -1,5 +1,5 @@
 //! Runs a program to its end with a deadline; at the deadline its whole process group is killed.
-#![expect(clippy::disallowed_methods, reason = "this is the door behind which the system is called")]
+#![expect(clippy::disallowed_methods, reason = "checks and repairs call the operating system here")]
 
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};

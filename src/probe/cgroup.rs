@@ -1,4 +1,4 @@
-//! Which cgroups is the process in, and which limits stand in them?
+//! The cgroups of the process in the container, and their limits.
 
 use std::path::Path;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use crate::facts::cgroup::{CGROUP2_MAGIC, ROOT};
 use crate::host::SystemReader;
 
-/// Cgroups and limits as seen from inside.
+/// Cgroups and limits as the container sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {
     /// The lines of /proc/self/cgroup.
     pub own: Vec<String>,
-    /// Bytes of memory; `None` without a limit, or where nothing is to be seen.
+    /// The memory limit in bytes; `None` without a limit, or where it cannot be read.
     pub memory: Option<u64>,
-    /// Processes and threads.
+    /// The limit of processes and threads.
     pub pids: Option<u64>,
-    /// Hundredths of a processor.
+    /// The CPU limit, in percent of one processor.
     pub cpu_percent: Option<u64>,
 }
 
 /// v1 writes the largest page-aligned number for `no limit` (mm/memcontrol.c, `PAGE_COUNTER_MAX`).
 const NO_LIMIT: u64 = 1 << 62;
 
-/// Looks.
+/// Reads the cgroups and limits.
 pub fn look(host: &dyn SystemReader) -> Cgroup {
     let own = host.read_text(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let own: Vec<String> = own.lines().map(ToOwned::to_owned).collect();
@@ -47,7 +47,7 @@ pub fn look(host: &dyn SystemReader) -> Cgroup {
     }
 }
 
-/// A quota in hundredths of a processor.
+/// A quota in percent of one processor.
 fn percent(quota: u64, period: u64) -> Option<u64> {
     quota.checked_mul(100)?.checked_div(period)
 }
@@ -59,7 +59,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn limits_of_v1() {
+    fn limits_of_v1_are_read() {
         let host = Fake::new()
             .file("/proc/self/cgroup", "4:memory:/docker/x\n0::/docker/x\n")
             .file("/sys/fs/cgroup/memory/memory.limit_in_bytes", "67108864\n")
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_v2() {
+    fn limits_of_v2_are_read() {
         let fs = FsInfo { magic: CGROUP2_MAGIC, size: 0, free: 0, inodes: 0, inodes_free: 0, flags: 0 };
         let host = Fake::new()
             .filesystem("/sys/fs/cgroup", fs)

@@ -1,4 +1,4 @@
-//! Who is the process in the container? Ids, namespaces, capabilities, seccomp.
+//! The ids, namespaces, capabilities and seccomp mode of the process in the container.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,30 +7,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::SystemReader;
 
-/// Who it is.
+/// The ids and privileges of the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Its process id in its own namespace.
+    /// The process ID in its pid namespace.
     pub pid: i32,
-    /// Its effective user.
+    /// The effective user ID.
     pub uid: u32,
-    /// Its host name.
+    /// The host name.
     pub hostname: String,
-    /// The kernel's release.
+    /// The release of the kernel.
     pub kernel: String,
-    /// Its namespaces: `mnt` to `mnt:[4026532565]`.
+    /// The namespaces: `mnt` to `mnt:[4026532565]`.
     pub namespaces: BTreeMap<String, String>,
-    /// Effective capabilities, as the kernel's mask.
+    /// The effective capabilities, as a hexadecimal mask.
     pub capabilities: String,
-    /// Bounding capabilities.
+    /// The bounding set, as a hexadecimal mask.
     pub bounding: String,
-    /// Seccomp: 0 none, 1 strict, 2 filter.
+    /// The seccomp mode: 0 none, 1 strict, 2 filter.
     pub seccomp: String,
-    /// The `no_new_privs` bit.
+    /// The `no_new_privs` bit: 0 or 1.
     pub no_new_privileges: String,
 }
 
-/// Looks.
+/// Reads them from /proc; what cannot be read is empty.
 pub fn look(host: &dyn SystemReader) -> Identity {
     let me = host.identity();
     let status = host.read_text(Path::new("/proc/self/status")).unwrap_or_default();
@@ -64,7 +64,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn fields_of_status_are_found_by_their_whole_name() {
+    fn status_field_is_found_by_its_whole_name() {
         let host = Fake::new()
             .file("/proc/self/status", "CapEff:\t00000000a80425fb\nSeccomp_filters:\t1\nSeccomp:\t2\n")
             .link("/proc/self/ns/mnt", "mnt:[1]");

@@ -1,4 +1,5 @@
-//! Do the image's layers lie over each other as they should? See `engine/image.rs`, which makes them.
+//! Checks that the layers of the built-in image are stacked correctly: lower files, replaced ones, whiteouts, opaque
+//! directories. `engine/image` makes the layers.
 
 use std::path::Path;
 
@@ -14,22 +15,22 @@ pub const IN_DIR: &str = "layers/dir/one";
 /// A directory of both layers: the second one hides what the first has in it.
 pub const OPAQUE_DIR: &str = "layers/opaque";
 
-/// What of the layers is to be seen.
+/// Which properties of the layers hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is seen by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "each property is independent of the others")]
 pub struct Layers {
-    /// A file of the lower layer shows through.
+    /// A file of the lower layer is visible.
     pub lower_shows: bool,
-    /// A file that the upper layer replaces is the upper one.
+    /// A replaced file has the content of the upper layer.
     pub replaced: bool,
-    /// A file that the upper layer removes is gone.
+    /// A file that the upper layer removes is missing.
     pub removed: bool,
-    /// A directory that the upper layer makes opaque shows nothing of the lower one.
+    /// An opaque directory hides the files of the lower layer.
     #[serde(default)]
     pub opaque: bool,
 }
 
-/// Looks.
+/// Reads the files of the layers.
 pub fn look(host: &dyn SystemReader) -> Layers {
     let read = |path: &str| host.read(&Path::new("/").join(path));
     Layers {
@@ -41,7 +42,7 @@ pub fn look(host: &dyn SystemReader) -> Layers {
 }
 
 impl Layers {
-    /// What is wrong, in words.
+    /// A description of each property that does not hold.
     pub fn faults(&self) -> Vec<&'static str> {
         let holds = [
             (self.lower_shows, "a file of the lower layer does not show"),
@@ -49,6 +50,6 @@ impl Layers {
             (self.removed, "a removed file is still there"),
             (self.opaque, "a replaced directory shows its old content"),
         ];
-        holds.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words).collect()
+        holds.into_iter().filter(|(holds, _)| !holds).map(|(_, description)| description).collect()
     }
 }

@@ -1,10 +1,8 @@
-//! Are the limits of this container enforced? Each is run against: a limit that only stands in a file protects
-//! nobody.
+//! Exceeds the limits of the container, to see that the kernel enforces them.
 //!
-//! The memory is eaten by a child that offers itself to the kernel's killer; the processes are threads, which the
-//! pids controller counts as well (Documentation/admin-guide/cgroup-v1/pids.rst); the processor is spun for a
-//! window of a few periods.
-#![expect(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
+//! A child with the highest OOM score allocates memory; threads stand for processes, since the pids controller counts them
+//! as well (Documentation/admin-guide/cgroup-v1/pids.rst); a busy loop uses the processor for a few periods of the quota.
+#![expect(clippy::disallowed_methods, reason = "the probe runs inside the container and changes only that")]
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
@@ -21,91 +19,91 @@ use serde::{Deserialize, Serialize};
 use crate::facts::cgroup::ROOT;
 use crate::host::SystemReader;
 
-/// The word that makes the probe eat memory.
-pub const EAT: &str = "eat";
-/// How much more than the limit is asked for.
+/// The argument with which the probe allocates memory.
+pub const ALLOCATE: &str = "eat";
+/// The bytes that are allocated beyond the limit.
 const BEYOND: u64 = 32 << 20;
-/// A page at most: one byte in each makes the kernel give them all.
+/// The smallest page size, in bytes: one write in each makes the kernel provide every page.
 const PAGE: usize = 4096;
-/// What is taken at once.
-const BITE: usize = 1 << 20;
-/// No eater takes longer, in seconds.
-const PATIENCE: u32 = 10;
-/// How long the parent may take to sit down and wait.
-const SETTLED: Duration = Duration::from_millis(500);
-/// How long the processor is spun: a few periods of the quota.
+/// The bytes of one allocation.
+const CHUNK: usize = 1 << 20;
+/// The deadline of the allocation, in seconds.
+const ALLOCATE_SECONDS: u32 = 10;
+/// The longest wait until the parent sleeps in wait(2).
+const PARENT_SLEEPS_WITHIN: Duration = Duration::from_millis(500);
+/// The duration of the busy loop: a few periods of the quota.
 const WINDOW: Duration = Duration::from_millis(60);
-/// Enough for a thread that only waits.
+/// The stack of a thread that only waits, in bytes.
 const STACK: usize = 64 << 10;
 
-/// The limits that the container was given.
+/// The limits of the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// Bytes.
+pub struct LimitsRequest {
+    /// Memory in bytes.
     pub memory: u64,
     /// Processes and threads.
     pub pids: u64,
-    /// Hundredths of a processor.
+    /// Percent of one processor.
     pub cpu_percent: u64,
 }
 
-/// What came of running against them.
+/// The results of exceeding each limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Memory.
-    pub memory: Eaten,
-    /// Processes.
-    pub pids: Spawned,
-    /// Processor.
-    pub cpu: Spun,
+    /// The memory limit.
+    pub memory: MemoryResult,
+    /// The limit of processes.
+    pub pids: ThreadsResult,
+    /// The CPU limit.
+    pub cpu: CpuResult,
 }
 
-/// How the eater ended.
+/// How the child that allocates memory ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Eaten {
-    /// Bytes that it was to take.
+pub struct MemoryResult {
+    /// The bytes that it was to allocate.
     pub asked: u64,
-    /// The signal that ended it.
+    /// The signal that ended it: 9 where it was OOM-killed.
     pub signal: Option<i32>,
-    /// Its exit code; 0 says that it got everything.
+    /// The exit code; 0 where it could allocate everything.
     pub code: Option<i32>,
-    /// The cgroup's own count of processes killed for memory.
+    /// The number of OOM kills that the cgroup counts.
     pub kills: Option<u64>,
-    /// Why it could not be tried.
+    /// Why the child could not be started.
     pub error: Option<String>,
 }
 
-/// How many threads there were when no more were given.
+/// The number of threads that could be started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spawned {
-    /// How many were asked for.
+pub struct ThreadsResult {
+    /// The number that was to be started.
     pub asked: u64,
-    /// How many there were at once, the first included.
+    /// The number that existed at once, with the main thread.
     pub got: u64,
     /// The errno of the refusal.
     pub errno: Option<i32>,
 }
 
-/// How much processor was had.
+/// The processor time of the busy loop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spun {
-    /// From first to last look, in microseconds.
+pub struct CpuResult {
+    /// The wall time of the loop, in microseconds.
     pub window_us: u64,
-    /// Processor time in it, in microseconds.
+    /// The processor time in it, in microseconds.
     pub used_us: u64,
-    /// Periods in which the quota was used up, by the cgroup's own count.
+    /// The periods in which the cgroup counts the quota as used up.
     pub throttled: Option<u64>,
 }
 
-/// Runs against each.
-pub fn run_against(host: &dyn SystemReader, wanted: &Wanted) -> Limits {
+/// Exceeds each limit; the memory last, since the OOM killer may end the probe as well.
+pub fn exceed(host: &dyn SystemReader, limits: &LimitsRequest) -> Limits {
     let cpu = spin(host);
-    let pids = spawn(2 * wanted.pids);
-    Limits { memory: feed(host, wanted.memory + BEYOND), pids, cpu }
+    let pids = spawn(2 * limits.pids);
+    Limits { memory: exceed_memory(host, limits.memory + BEYOND), pids, cpu }
 }
 
-/// Spins for the window.
-fn spin(host: &dyn SystemReader) -> Spun {
+/// Runs the busy loop.
+fn spin(host: &dyn SystemReader) -> CpuResult {
     let throttled = || number_after(host, &["cpu.stat", "cpu/cpu.stat"], "nr_throttled");
     let before = throttled();
     let (start, used) = (Instant::now(), used_us());
@@ -113,14 +111,14 @@ fn spin(host: &dyn SystemReader) -> Spun {
     while start.elapsed() < WINDOW {
         sum = black_box(sum.wrapping_mul(31).wrapping_add(7));
     }
-    Spun {
+    CpuResult {
         window_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         used_us: used_us().saturating_sub(used),
         throttled: throttled().zip(before).map(|(after, before)| after.saturating_sub(before)),
     }
 }
 
-/// The processor time of this process so far.
+/// The processor time of this process so far, in microseconds.
 fn used_us() -> u64 {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0 };
     let us = |time: nix::sys::time::TimeVal| {
@@ -129,8 +127,8 @@ fn used_us() -> u64 {
     us(usage.user_time()) + us(usage.system_time())
 }
 
-/// Starts threads that wait, until no more are given.
-fn spawn(most: u64) -> Spawned {
+/// Starts threads that wait, until the kernel refuses.
+fn spawn(most: u64) -> ThreadsResult {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     let mut threads = Vec::new();
@@ -151,65 +149,64 @@ fn spawn(most: u64) -> Spawned {
     for thread in threads {
         let _ = thread.join();
     }
-    Spawned { asked: most, got, errno }
+    ThreadsResult { asked: most, got, errno }
 }
 
-/// Has a child take so much memory, and sleeps until it has ended: whoever takes a page while the kernel is short of them
-/// may be killed beside the child, which is passed over from the moment when its memory is on its way back, and not yet
-/// there (mm/mmap.c, `exit_mmap` sets `MMF_OOM_SKIP` before it gives the pages back). A page of this program's own text,
-/// which the shortage took, is enough.
-fn feed(host: &dyn SystemReader, asked: u64) -> Eaten {
-    let mut eaten = Eaten { asked, signal: None, code: None, kills: None, error: None };
+/// Lets a child allocate memory, and sleeps until it ended. A process that needs a page meanwhile may be OOM-killed beside
+/// the child: the OOM killer skips a victim whose memory is being released but is not free yet (mm/mmap.c, `exit_mmap`
+/// sets `MMF_OOM_SKIP` before it frees the pages). Reading back an evicted page of this program's own text is enough.
+fn exceed_memory(host: &dyn SystemReader, bytes: u64) -> MemoryResult {
+    let mut result = MemoryResult { asked: bytes, signal: None, code: None, kills: None, error: None };
     let child = Command::new("/proc/self/exe")
-        .args(["probe", EAT, &asked.to_string()])
+        .args(["probe", ALLOCATE, &bytes.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn();
     match child.and_then(|mut child| child.wait()) {
-        Ok(status) => (eaten.signal, eaten.code) = (status.signal(), status.code()),
-        Err(error) => eaten.error = Some(error.to_string()),
+        Ok(status) => (result.signal, result.code) = (status.signal(), status.code()),
+        Err(error) => result.error = Some(error.to_string()),
     }
-    eaten.kills = number_after(host, &["memory.events", "memory/memory.oom_control"], "oom_kill");
-    eaten
+    result.kills = number_after(host, &["memory.events", "memory/memory.oom_control"], "oom_kill");
+    result
 }
 
-/// Takes so many bytes and touches every page of them; the exit code.
-pub fn eat(words: &[String]) -> u8 {
-    // Whatever is short of memory, this process goes first.
+/// Allocates the number of bytes in the first argument and writes to every page; returns the exit code.
+pub fn allocate(args: &[String]) -> u8 {
+    // The OOM killer takes this process first.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let Some(bytes) = words.first().and_then(|word| word.parse::<usize>().ok()) else { return 2 };
+    let Some(bytes) = args.first().and_then(|arg| arg.parse::<usize>().ok()) else { return 2 };
     await_sleep(&format!("/proc/{}/stat", nix::unistd::getppid()));
-    // Nobody looks at the clock meanwhile: SIGALRM ends it.
-    alarm::set(PATIENCE);
-    let mut taken = Vec::new();
-    while taken.len() * BITE < bytes {
-        let mut bite = vec![0_u8; BITE];
-        bite.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
-        taken.push(black_box(bite));
+    // SIGALRM ends this process at the deadline.
+    alarm::set(ALLOCATE_SECONDS);
+    let mut chunks = Vec::new();
+    while chunks.len() * CHUNK < bytes {
+        let mut chunk = vec![0_u8; CHUNK];
+        chunk.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+        chunks.push(black_box(chunk));
     }
     alarm::cancel();
     0
 }
 
-/// Waits until a process sleeps, and does so still a moment later: the parent has nothing to do then but to wait. Whether
-/// it came to that.
+/// Waits until a process sleeps in two consecutive samples, which means that it waits for its child. Returns whether it
+/// did before the deadline.
 fn await_sleep(stat: &str) -> bool {
     let sleeps = || {
         let line = std::fs::read_to_string(stat).unwrap_or_default();
         line.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
     };
-    let (start, mut looks) = (Instant::now(), 0);
-    while looks < 2 && start.elapsed() < SETTLED {
+    let (start, mut samples) = (Instant::now(), 0);
+    while samples < 2 && start.elapsed() < PARENT_SLEEPS_WITHIN {
         thread::sleep(Duration::from_millis(1));
-        looks = if sleeps() { looks + 1 } else { 0 };
+        samples = if sleeps() { samples + 1 } else { 0 };
     }
-    looks == 2
+    samples == 2
 }
 
-/// The number behind a word, in the first of these files of the cgroup that is there.
-fn number_after(host: &dyn SystemReader, files: &[&str], word: &str) -> Option<u64> {
+/// The number after a key, in the first of these files of the cgroup that exists.
+fn number_after(host: &dyn SystemReader, files: &[&str], key: &str) -> Option<u64> {
     let text = files.iter().find_map(|file| host.read_text(&Path::new(ROOT).join(file)).ok())?;
-    text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -218,7 +215,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn counts_are_read_by_their_whole_name() {
+    fn count_is_found_by_its_whole_key() {
         let host = Fake::new()
             .file("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
             .file("/sys/fs/cgroup/cpu/cpu.stat", "nr_periods 9\nnr_throttled 4\nthrottled_time 1\n");
@@ -228,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_counted_and_the_processor_is_measured() {
-        assert_eq!(spawn(3), Spawned { asked: 3, got: 4, errno: None });
+    fn threads_are_counted_and_processor_time_is_measured() {
+        assert_eq!(spawn(3), ThreadsResult { asked: 3, got: 4, errno: None });
         let spun = spin(&Fake::new());
         assert!(spun.window_us >= 60_000 && spun.used_us > 0 && spun.throttled.is_none(), "{spun:?}");
     }
 
     #[test]
-    fn a_process_that_sleeps_is_known() {
+    fn sleeping_process_is_recognized() {
         let mut sleeper = Command::new("sleep").arg("9").spawn().unwrap();
         let asleep = await_sleep(&format!("/proc/{}/stat", sleeper.id()));
         sleeper.kill().unwrap();
@@ -245,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn a_small_meal_is_digested() {
-        assert_eq!(eat(&["1".to_owned()]), 0);
-        assert_eq!(eat(&[]), 2);
+    fn small_allocation_succeeds_and_missing_size_is_an_error() {
+        assert_eq!(allocate(&["1".to_owned()]), 0);
+        assert_eq!(allocate(&[]), 2);
     }
 }

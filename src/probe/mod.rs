@@ -1,8 +1,8 @@
-//! What does a container get? This program, run as the only one of the built-in image, looks around and tells.
+//! The probe: dindcheck as the only program of the built-in image, which reports what its container has.
 //!
-//! It prints one JSON document on one line ([`Document`]) and ends. What else it does is in its [`ProbeRequest`]: to run
-//! against its limits, to read and write, to reach others, and to wait for a line on its standard input before it
-//! ends, so that whoever started it can look at it from outside.
+//! It prints one JSON document ([`Document`]) on one line and exits. Its [`ProbeRequest`] may also let it exceed its limits,
+//! read and write, connect to others, and wait for a line on its standard input before it exits, so that the container
+//! can be inspected from outside.
 
 use std::io::{BufRead, Write};
 
@@ -31,49 +31,49 @@ pub mod storage;
 
 pub use request::ProbeRequest;
 
-/// The word that makes the probe tell that it runs, and be killed: its exit code is 137.
+/// The argument with which the probe prints [`DEATH_MESSAGE`] and kills itself: its exit code is 137.
 pub const DIE: &str = "die";
-/// What it says before.
-pub const LAST_WORDS: &str = "killed on request";
+/// The message before it kills itself.
+pub const DEATH_MESSAGE: &str = "killed on request";
 
-/// The version of the document; it counts up when a field changes its meaning.
+/// The version of the document, which increases when a field changes its meaning.
 pub const PROTOCOL: u32 = 1;
 
-/// The exit code after SIGTERM: 128 and the signal's number, as shells have it.
+/// The exit code after SIGTERM: 128 + the number of the signal, as in shells.
 pub const TERMINATED: i32 = 128 + SIGTERM;
 
-/// What a container sees.
+/// What a container has, and the results of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// [`PROTOCOL`].
     pub protocol: u32,
-    /// Who it is.
+    /// The ids and privileges of the process.
     pub identity: identity::Identity,
-    /// Its cgroups and the limits in them.
+    /// Its cgroups and their limits.
     pub cgroup: cgroup::Cgroup,
-    /// What is mounted: `TARGET FSTYPE OPTIONS`.
+    /// The mounts, as `TARGET FSTYPE OPTIONS`.
     pub mounts: Vec<String>,
-    /// Its network.
+    /// The network.
     pub network: net::Network,
-    /// Whether the image's layers lie over each other as they should.
+    /// Whether the layers of the image are stacked correctly.
     pub layers: layers::Layers,
-    /// Milliseconds since 1970.
+    /// The wall clock, in milliseconds since 1970.
     pub clock_ms: u64,
-    /// What came of running against the limits.
+    /// The results of exceeding the limits.
     #[serde(default)]
     pub limits: Option<limits::Limits>,
-    /// What came of reading and writing.
+    /// The results of reading and writing.
     #[serde(default)]
     pub storage: Option<storage::Storage>,
-    /// What was reached.
+    /// The results of connecting to others.
     #[serde(default)]
     pub reached: Option<reach::Reached>,
-    /// What came of a privilege.
+    /// The results of using privileges.
     #[serde(default)]
     pub privileged: Option<privileged::Privileged>,
 }
 
-/// Looks around.
+/// Reads what the container has; the results of requests are empty.
 pub fn look(host: &dyn SystemReader) -> Document {
     Document {
         protocol: PROTOCOL,
@@ -90,82 +90,88 @@ pub fn look(host: &dyn SystemReader) -> Document {
     }
 }
 
-/// Looks around and does what it is ordered. The network is waited for while the rest is done.
-pub fn carry_out(host: &Live, orders: &ProbeRequest) -> Document {
+/// Reads what the container has and performs the request. Connections are made in the background of the rest.
+pub fn perform(host: &Live, request: &ProbeRequest) -> Document {
     let mut document = look(host);
-    // A container that is started again is to show what it still has; the rest it has shown.
-    let second =
-        orders.storage.as_ref().is_some_and(|places| storage::life(host, places) == storage::Life::Second);
-    let others = orders.reach.clone().filter(|_| !second).map(|wanted| {
+    // After a restart only the storage is checked again.
+    let restarted = request
+        .storage
+        .as_ref()
+        .is_some_and(|storage_request| storage::life(host, storage_request) == storage::Life::Second);
+    let reached = request.reach.clone().filter(|_| !restarted).map(|reach_request| {
         let host = host.clone();
-        let other = orders.storage.clone().filter(|_| wanted.peer.is_some());
+        let shared = request.storage.clone().filter(|_| reach_request.peer.is_some());
         std::thread::spawn(move || {
-            other.iter().for_each(storage::await_the_other);
-            reach::reach(&host, &wanted)
+            shared.iter().for_each(storage::await_peer);
+            reach::reach(&host, &reach_request)
         })
     });
-    if let Some(places) = orders.storage.as_ref().filter(|_| second) {
-        storage::announce(places);
+    if let Some(storage_request) = request.storage.as_ref().filter(|_| restarted) {
+        storage::announce(storage_request);
     }
-    document.storage = orders.storage.as_ref().map(|places| storage::try_out(host, places));
-    document.privileged = orders.privileged.then(|| privileged::try_out(host));
-    document.reached = others.and_then(|thread| thread.join().ok());
-    // The last, since it is a danger to everything else in here.
-    document.limits =
-        orders.limits.as_ref().filter(|_| !second).map(|wanted| limits::run_against(host, wanted));
+    document.storage =
+        request.storage.as_ref().map(|storage_request| storage::try_out(host, storage_request));
+    document.privileged = request.privileged.then(|| privileged::try_out(host));
+    document.reached = reached.and_then(|thread| thread.join().ok());
+    // Last, since the OOM killer may end the whole container.
+    document.limits = request
+        .limits
+        .as_ref()
+        .filter(|_| !restarted)
+        .map(|reach_request| limits::exceed(host, reach_request));
     document
 }
 
-/// The mounts, short.
+/// The mounts as lines.
 fn mounts(host: &dyn SystemReader) -> Vec<String> {
     let mounts = crate::facts::mounts::Mounts::read(host).unwrap_or_default();
-    let words = |options: &std::collections::BTreeSet<String>| {
+    let joined = |options: &std::collections::BTreeSet<String>| {
         options.iter().map(String::as_str).collect::<Vec<_>>().join(",")
     };
     let line = |m: &crate::facts::mounts::Mount| {
-        format!("{} {} {}", m.target.display(), m.fstype, words(&m.options))
+        format!("{} {} {}", m.target.display(), m.fstype, joined(&m.options))
     };
     mounts.0.iter().map(line).collect()
 }
 
-/// The wall clock.
+/// The wall clock, in milliseconds since 1970.
 fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Says its last words and is killed.
+/// Prints [`DEATH_MESSAGE`] and kills this process.
 fn die() -> u8 {
     let mut out = std::io::stdout();
-    let _ = writeln!(out, "{LAST_WORDS}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{DEATH_MESSAGE}").and_then(|()| out.flush());
     let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::SIGKILL);
     exit::UNKNOWN
 }
 
-/// Runs it; the exit code.
-pub fn main(words: &[String]) -> u8 {
-    if words.first().is_some_and(|word| word == limits::EAT) {
-        return limits::eat(&words[1..]);
+/// Runs the probe with the arguments of `dindcheck probe`; returns the exit code.
+pub fn main(args: &[String]) -> u8 {
+    if args.first().is_some_and(|arg| arg == limits::ALLOCATE) {
+        return limits::allocate(&args[1..]);
     }
-    if words.first().is_some_and(|word| word == DIE) {
+    if args.first().is_some_and(|arg| arg == DIE) {
         return die();
     }
-    let Ok(orders) = ProbeRequest::read(words) else { return exit::USAGE };
-    if orders.hold {
-        // The first process of a container gets no signal that it does not handle (pid_namespaces(7)).
+    let Ok(request) = ProbeRequest::parse(args) else { return exit::USAGE };
+    if request.hold {
+        // The init process of a pid namespace receives only signals that it handles (pid_namespaces(7)).
         let always = Arc::new(AtomicBool::new(true));
         let _ = signal_hook::flag::register_conditional_shutdown(SIGTERM, TERMINATED, always);
     }
-    if let Some(port) = orders.serve {
-        // Whoever comes will notice; the document is worth more than this.
+    if let Some(port) = request.serve {
+        // Those who connect will notice a failure; the document is printed all the same.
         let _ = serve::greet(port);
     }
-    let document = serde_json::to_string(&carry_out(&Live::default(), &orders)).unwrap_or_default();
+    let document = serde_json::to_string(&perform(&Live::default(), &request)).unwrap_or_default();
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{document}").and_then(|()| out.flush()).is_err() {
         return exit::UNKNOWN;
     }
-    if orders.hold {
+    if request.hold {
         let _ = std::io::stdin().lock().read_line(&mut String::new());
     }
     exit::SOUND
@@ -177,7 +183,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn a_bare_machine_gives_a_document_all_the_same() {
+    fn empty_machine_gives_a_document() {
         let document = look(&Fake::new());
         let text = serde_json::to_string(&document).unwrap();
         assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), document);

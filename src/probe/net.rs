@@ -1,4 +1,4 @@
-//! What network does the container have? Interfaces, addresses, routes, resolvers.
+//! The network of the container: interfaces, addresses, the default route, name servers.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::SystemReader;
 
-/// The container's network.
+/// The network of the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// Its interfaces.
+    /// The interfaces.
     pub interfaces: Vec<Interface>,
     /// The gateway of the IPv4 default route.
     pub gateway: Option<String>,
-    /// Name servers.
+    /// The name servers of /etc/resolv.conf.
     pub resolvers: Vec<String>,
 }
 
 /// One interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The largest packet, in bytes.
+    /// The MTU in bytes; 0 where it cannot be read.
     pub mtu: u32,
-    /// Its addresses.
+    /// The IPv4 and IPv6 addresses.
     pub addresses: Vec<String>,
 }
 
-/// Looks.
+/// Reads the network; what cannot be read is empty.
 pub fn look(host: &dyn SystemReader) -> Network {
     let dir = Path::new("/sys/class/net");
     let names = host.list(dir).unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn look(host: &dyn SystemReader) -> Network {
     }
 }
 
-/// The addresses of an interface.
+/// The IPv4 and IPv6 addresses of an interface; none where they cannot be read.
 pub fn addresses(name: &str) -> Vec<String> {
     let Ok(all) = nix::ifaddrs::getifaddrs() else {
         return Vec::new();
@@ -63,7 +63,7 @@ fn text(address: &nix::sys::socket::SockaddrStorage) -> Option<String> {
     v4.or_else(|| address.as_sockaddr_in6().map(|address| address.ip().to_string()))
 }
 
-/// The gateway of the default route in /proc/net/route: little-endian hexadecimal numbers.
+/// The gateway of the default route in /proc/net/route, whose numbers are hexadecimal and little-endian.
 fn default_gateway(routes: &str) -> Option<String> {
     routes.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_gateway_is_read() {
+    fn gateway_of_the_default_route_is_read() {
         let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n\
                      eth0\t00000000\t010012AC\t0003\t0\t0\t0\t00000000\n\
                      eth0\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\n";

@@ -1,6 +1,5 @@
-//! Does a privileged container have what the word promises? Every capability that the daemon holds, no system-call
-//! filter, the host's devices, a mount of its own.
-#![expect(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
+//! Uses what a privileged container has: mounts a file system, counts devices, and checks that /sys is writable.
+#![expect(clippy::disallowed_methods, reason = "the probe runs inside the container and changes only that")]
 
 use std::path::Path;
 
@@ -9,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{HostError, SystemReader};
 
-/// Where a mount is tried: it is there in every container.
+/// The mount point of the attempt, which exists in every container.
 const TARGET: &str = "/dev/shm";
 
-/// What it has.
+/// The results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privileged {
-    /// Why a mount is refused.
+    /// The error of the mount; `None` where it succeeded.
     pub mount: Option<HostError>,
-    /// How many entries /dev has: a plain container has about fifteen.
+    /// The number of entries in /dev; a plain container has about fifteen.
     pub devices: usize,
-    /// /sys is mounted for writing.
+    /// Whether /sys is mounted read-write.
     pub sys_writable: bool,
 }
 
-/// Looks, and mounts.
+/// Mounts a tmpfs, unmounts it, and reads the rest.
 pub fn try_out(host: &dyn SystemReader) -> Privileged {
     let target = Path::new(TARGET);
     let mounted = mount(Some("none"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>);

@@ -1,4 +1,4 @@
-//! How does a container show that it is reached? It greets whoever connects.
+//! A server that sends a greeting to every connection, and its client: how one container shows that another reached it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::host::{HostError, HostResult};
 
-/// What it says, so that nobody else is taken for it.
+/// The greeting, which no other service sends.
 pub const GREETING: &[u8] = b"dindcheck probe\n";
-/// The longest wait for the rest of a greeting.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The deadline for the greeting after the connection.
+const GREETING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Listens, and greets in the background until the process ends.
+/// Listens on a port and greets in the background until the process ends.
 pub fn greet(port: u16) -> HostResult<()> {
     let failed = |error: std::io::Error| HostError::io("listen on port", port.to_string(), &error);
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(failed)?;
@@ -25,21 +25,25 @@ pub fn greet(port: u16) -> HostResult<()> {
     Ok(())
 }
 
-/// Connects to such a one and waits for its greeting.
-pub fn visit(address: SocketAddr, within: Duration) -> HostResult<()> {
+/// Connects and waits for the greeting. Errors: `ETIMEDOUT` after a deadline, `ECONNRESET` where the connection is closed
+/// without a greeting, `EPROTO` for another greeting.
+pub fn expect_greeting(address: SocketAddr, within: Duration) -> HostResult<()> {
     let failed =
         |op: &'static str| move |error: std::io::Error| HostError::timed(op, address.to_string(), &error);
     let mut stream = TcpStream::connect_timeout(&address, within).map_err(failed("connect to"))?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed("bound the waiting on"))?;
-    let mut said = Vec::new();
+    stream.set_read_timeout(Some(GREETING_TIMEOUT)).map_err(failed("set the timeout of"))?;
+    let mut received = Vec::new();
     let most = GREETING.len() as u64;
-    Read::by_ref(&mut stream).take(most).read_to_end(&mut said).map_err(failed("read a greeting from"))?;
-    if said == GREETING {
+    Read::by_ref(&mut stream)
+        .take(most)
+        .read_to_end(&mut received)
+        .map_err(failed("read the greeting of"))?;
+    if received == GREETING {
         return Ok(());
     }
-    // A proxy that reaches nobody accepts and hangs up.
-    let errno = if said.is_empty() { nix::errno::Errno::ECONNRESET } else { nix::errno::Errno::EPROTO };
-    Err(HostError::new("be greeted by", address.to_string(), errno))
+    // A proxy whose target does not answer accepts and closes.
+    let errno = if received.is_empty() { nix::errno::Errno::ECONNRESET } else { nix::errno::Errno::EPROTO };
+    Err(HostError::new("read the greeting of", address.to_string(), errno))
 }
 
 #[cfg(test)]
@@ -49,24 +53,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_greeting_is_heard_and_nobody_else_is_taken_for_it() {
+    fn greeting_is_received_and_another_service_is_an_error() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         greet(port).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        visit(address, PATIENCE).unwrap();
-        let rude = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = rude.local_addr().unwrap();
-        let hangs_up = thread::spawn(move || drop(rude.accept()));
-        let error = visit(address, PATIENCE).unwrap_err();
+        expect_greeting(address, GREETING_TIMEOUT).unwrap();
+        let closing = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = closing.local_addr().unwrap();
+        let closes = thread::spawn(move || drop(closing.accept()));
+        let error = expect_greeting(address, GREETING_TIMEOUT).unwrap_err();
         assert_eq!(error.errno(), Errno::ECONNRESET);
-        hangs_up.join().unwrap();
-        assert_eq!(visit(address, PATIENCE).unwrap_err().errno(), Errno::ECONNREFUSED);
+        closes.join().unwrap();
+        assert_eq!(expect_greeting(address, GREETING_TIMEOUT).unwrap_err().errno(), Errno::ECONNREFUSED);
     }
 
     #[test]
-    fn who_says_nothing_is_given_up() {
-        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = visit(mute.local_addr().unwrap(), PATIENCE).unwrap_err();
+    fn silent_service_times_out() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = expect_greeting(silent.local_addr().unwrap(), GREETING_TIMEOUT).unwrap_err();
         assert_eq!(error.errno(), Errno::ETIMEDOUT);
     }
 }

@@ -1,7 +1,7 @@
-//! Does the firewall program that dockerd will use make the tables, chains and rules of a Docker network?
+//! Creates the tables, chains and rules of a Docker network with the firewall program that dockerd will use.
 //!
-//! The rules are dockerd's own, with other names (moby daemon/libnetwork/drivers/bridge/internal). All of them are
-//! loaded by one program start; only where that fails are they added one by one, to learn which is refused.
+//! The rules are those of dockerd under other names (moby daemon/libnetwork/drivers/bridge/internal). One start of the
+//! program loads all of them; only where that fails are they added one by one, to find the one that is refused.
 
 use crate::host::trial::Firewall;
 use crate::host::trial::TrialReport;
@@ -16,15 +16,15 @@ use super::own_network;
 use crate::host::live::Live;
 use crate::host::{HostError, HostResult, Ran, SystemReader};
 
-/// An iptables that works holds its lock for milliseconds.
+/// How often the lock is tried: iptables normally holds it for milliseconds.
 const LOCK_TRIES: u32 = 5;
-/// For each program start.
+/// The deadline of each program.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// A rule: the attempt's name, its table, and iptables' words for it.
+/// A rule: the name of the attempt, its table, and its arguments for iptables.
 type Rule = (&'static str, &'static str, &'static str);
 
-/// dockerd's rules for IPv4.
+/// The rules of dockerd for IPv4.
 const RULES: &[Rule] = &[
     ("nat", "nat", "-N DINDCHECK"),
     ("masquerade", "nat", "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"),
@@ -37,16 +37,16 @@ const RULES: &[Rule] = &[
         "-A DINDCHECK ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80",
     ),
 ];
-/// What Docker 28 adds for each container on a bridge.
+/// The rule that Docker 28 adds for each container on a bridge.
 const RAW: Rule = ("raw", "raw", "-A PREROUTING -d 172.17.0.2 ! -i docker0 -j DROP");
-/// dockerd's rules for IPv6.
+/// The rules of dockerd for IPv6.
 const SIX: &[Rule] = &[
     ("nat6", "nat", "-N DINDCHECK"),
     ("masquerade6", "nat", "-A POSTROUTING -s fd00:db8::/64 ! -o docker0 -j MASQUERADE"),
     ("addrtype6", "nat", "-A PREROUTING -m addrtype --dst-type LOCAL -j DINDCHECK"),
     ("filter6", "filter", "-N DINDCHECK"),
 ];
-/// The same for nft.
+/// The rules of dockerd for nft.
 const NFT: &str = r#"
 table ip dindcheck {
   chain publish { }
@@ -80,9 +80,9 @@ pub(super) fn perform(firewall: &Firewall, own_run: bool, report: &mut TrialRepo
     }
 }
 
-/// Rules of the other kind in the real network namespace, which are only read. The legacy kernel tables tell of
-/// themselves in /proc; those of nft take a program. Attempt `nft-rules`, with their number.
-pub(super) fn read_rules_of_other_kind(program: &Path, others: &[PathBuf], report: &mut TrialReport) {
+/// Counts the nf_tables rules of the real network namespace where dockerd will use the legacy iptables. The legacy tables
+/// are listed in /proc, those of nf_tables only by a program. Attempt `nft-rules`, with their number as its detail.
+pub(super) fn count_nft_rules(program: &Path, others: &[PathBuf], report: &mut TrialReport) {
     let Some(nft) = others.iter().find(|other| is_nft(other)).filter(|_| !is_nft(program)) else { return };
     if let Ok(ran) = run(nft, &["-t", "nat", "-S"]) {
         let rules = ran.stdout.lines().filter(|line| line.starts_with("-A")).count();
@@ -91,9 +91,9 @@ pub(super) fn read_rules_of_other_kind(program: &Path, others: &[PathBuf], repor
     }
 }
 
-/// Whether someone holds the lock of the legacy iptables, for which dockerd waits without end. Attempt `lock`; a lock
-/// that is free is held for an instant.
-pub(super) fn look_at_lock(program: &Path, report: &mut TrialReport) {
+/// Tests the lock of the legacy iptables, for which dockerd waits without a deadline. Attempt `lock`; a free lock is taken
+/// for an instant.
+pub(super) fn test_lock(program: &Path, report: &mut TrialReport) {
     if is_nft(program) {
         return;
     }
@@ -111,7 +111,7 @@ pub(super) fn look_at_lock(program: &Path, report: &mut TrialReport) {
     report.attempt("lock", held);
 }
 
-/// Whether an iptables is of the nf_tables kind: by the name of the file behind its links, else by its own word.
+/// Whether an iptables uses nf_tables: by the name of the file behind its links, else by its `--version`.
 fn is_nft(program: &Path) -> bool {
     let file = std::fs::canonicalize(program).unwrap_or_default();
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -122,7 +122,7 @@ fn is_nft(program: &Path) -> bool {
     }
 }
 
-/// All rules by one start of the restore program in the same file, else one by one up to the first refusal.
+/// Loads all rules by one start of the restore program of the same binary, else one by one.
 fn load(program: &Path, restore: &str, rules: &[Rule], own_run: bool, report: &mut TrialReport) {
     if own_run && load_at_once(program, restore, rules).is_some() {
         for (name, ..) in rules {
@@ -130,21 +130,21 @@ fn load(program: &Path, restore: &str, rules: &[Rule], own_run: bool, report: &m
         }
         return;
     }
-    // What was loaded before the refusal would be in the way.
+    // Rules that were loaded before the refusal would conflict.
     let _ = own_network();
-    for (name, table, words) in rules {
-        let args: Vec<&str> = ["--wait", "-t", table].into_iter().chain(words.split(' ')).collect();
-        let (result, said) = split(run(program, &args));
+    for (name, table, rule) in rules {
+        let args: Vec<&str> = ["--wait", "-t", table].into_iter().chain(rule.split(' ')).collect();
+        let (result, message) = split(run(program, &args));
         let good = report.attempt(name, result);
-        report.detail(said);
-        // What needs no earlier rule is tried all the same: a kernel may lack conntrack alone.
+        report.detail(message);
+        // Rules that need no earlier one are tried all the same: a kernel may lack only conntrack.
         if !good && *name == "nat" {
             return;
         }
     }
 }
 
-/// `None` where that is not possible, or where any rule is refused.
+/// Loads all rules at once; `None` where that is not possible, or where any rule is refused.
 fn load_at_once(program: &Path, restore: &str, rules: &[Rule]) -> Option<()> {
     let multi = std::fs::canonicalize(program).ok()?;
     multi.file_name()?.to_str()?.starts_with("xtables-").then_some(())?;
@@ -152,16 +152,16 @@ fn load_at_once(program: &Path, restore: &str, rules: &[Rule]) -> Option<()> {
     run(&multi, &[restore, "-n", file.to_str()?]).ok().map(drop)
 }
 
-/// The rules as iptables-restore reads them, table by table.
+/// The rules in the format of iptables-restore, table by table.
 fn restore_text(rules: &[Rule]) -> String {
     let mut text = String::new();
     for table in ["nat", "filter", "raw"] {
         let lines: Vec<String> = rules
             .iter()
             .filter(|(_, of, _)| *of == table)
-            .map(|(_, _, words)| match words.strip_prefix("-N ") {
+            .map(|(_, _, rule)| match rule.strip_prefix("-N ") {
                 Some(chain) => format!(":{chain} -\n"),
-                None => format!("{words}\n"),
+                None => format!("{rule}\n"),
             })
             .collect();
         if !lines.is_empty() {
@@ -171,18 +171,18 @@ fn restore_text(rules: &[Rule]) -> String {
     text
 }
 
-/// Attempt `nft`: one transaction of all rules.
+/// Attempt `nft`: all rules in one transaction.
 fn nft(program: &Path, own_run: bool, report: &mut TrialReport) {
     let file = if own_run { write(NFT) } else { None };
-    let (result, said) = match file.as_deref().and_then(Path::to_str) {
+    let (result, message) = match file.as_deref().and_then(Path::to_str) {
         Some(file) => split(run(program, &["-f", file])),
         None => split(run(program, &[NFT])),
     };
     report.attempt("nft", result);
-    report.detail(said);
+    report.detail(message);
 }
 
-/// A file for a program to read, in this child's own /run.
+/// Writes a file for a program into the /run of this child.
 fn write(text: &str) -> Option<PathBuf> {
     let path = Path::new(RUN).join("dindcheck.rules");
     #[expect(clippy::disallowed_methods, reason = "a file in this child's own tmpfs")]
@@ -190,30 +190,30 @@ fn write(text: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Runs a program; an exit code other than 0 is an error with the program's words. There is no errno for it: EIO.
+/// Runs a program. An exit code other than 0 is the error `EIO`, with the first lines that the program printed.
 fn run(program: &Path, args: &[&str]) -> Result<Ran, (HostError, String)> {
     let ran: HostResult<Ran> = Live::default().run(program, args, WITHIN);
     match ran {
         Ok(ran) if ran.code == 0 => Ok(ran),
         Ok(ran) => {
             let line = args.join(" ");
-            let words = ran.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-            let said = words.take(3).collect::<Vec<_>>().join("; ");
-            let op = format!("run ({line}: exit {}: {said})", ran.code);
-            Err((HostError::new(op, program, Errno::EIO), format!("{line}: exit {}: {said}", ran.code)))
+            let lines = ran.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+            let message = lines.take(3).collect::<Vec<_>>().join("; ");
+            let op = format!("run ({line}: exit {}: {message})", ran.code);
+            Err((HostError::new(op, program, Errno::EIO), format!("{line}: exit {}: {message}", ran.code)))
         }
         Err(error) => {
-            let said = error.to_string();
-            Err((error, said))
+            let message = error.to_string();
+            Err((error, message))
         }
     }
 }
 
-/// The result of an attempt, and the words that belong to it.
-fn split(ran: Result<Ran, (HostError, String)>) -> (Result<(), HostError>, String) {
+/// The result of an attempt and its message.
+fn split(ran: Result<Ran, (HostError, String)>) -> (HostResult<()>, String) {
     match ran {
         Ok(_) => (Ok(()), String::new()),
-        Err((error, said)) => (Err(error), said),
+        Err((error, message)) => (Err(error), message),
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_comes_once_with_its_chains_before_its_rules() {
+    fn each_table_appears_once_with_its_chains_first() {
         let text = restore_text(&[RULES, &[RAW]].concat());
         assert_eq!(text.matches("*nat\n").count(), 1);
         assert_eq!(text.matches("COMMIT\n").count(), 3);

@@ -1,8 +1,8 @@
-//! What can only be learned by trying, and how is it tried without leaving a trace?
+//! Trials: operations whose success can only be learned by trying, performed in a child process that leaves nothing.
 //!
-//! The binary starts itself again (`dindcheck __trial JSON`); that child takes mount and network namespaces
-//! of its own before it tries anything, so that everything vanishes with it, even after SIGKILL. It prints a
-//! [`TrialReport`] and ends. A fresh process instead of fork(2) keeps the program free of unsafe code.
+//! The binary starts itself again (`dindcheck __trial JSON`). The child creates mount and network namespaces of its own
+//! before it tries anything, so that everything vanishes with it, even after SIGKILL. It prints a [`TrialReport`] and exits.
+//! A new process instead of fork(2) keeps the program free of unsafe code.
 
 use crate::host::trial::Trial;
 use crate::host::trial::TrialReport;
@@ -15,21 +15,21 @@ mod firewall;
 pub mod network;
 mod overlay;
 
-/// Tries it, in this process: only for the child that exists for it.
+/// Performs a trial in this process. Only the child process that exists for the trial may call it.
 pub fn perform(trial: &Trial) -> TrialReport {
     match trial {
         Trial::Namespaces => namespaces(),
         Trial::ContainerCalls => calls::perform(),
         Trial::Filesystem { name } => calls::filesystem(name),
-        Trial::Network(wanted) => network::perform(wanted),
-        Trial::Reach(wanted) => {
-            crate::probe::reach::reach(&crate::host::live::Live::default(), wanted).into_report()
+        Trial::Network(request) => network::perform(request),
+        Trial::Reach(request) => {
+            crate::probe::reach::reach(&crate::host::live::Live::default(), request).into_report()
         }
         Trial::Storage { dir, overlay, userxattr } => overlay::perform(dir, *overlay, *userxattr),
     }
 }
 
-/// A mount namespace whose mounts reach no other, and a network namespace.
+/// Creates a private mount namespace and a network namespace.
 fn namespaces() -> TrialReport {
     let mut report = TrialReport::default();
     let _ =
@@ -37,7 +37,7 @@ fn namespaces() -> TrialReport {
     report
 }
 
-/// Takes a mount namespace from which nothing propagates.
+/// Creates a mount namespace from which no mount propagates.
 #[expect(clippy::disallowed_methods, reason = "in the namespace of a child that exists for this")]
 pub(crate) fn own_mounts() -> Result<(), HostError> {
     use nix::mount::{MsFlags, mount};
@@ -49,7 +49,7 @@ pub(crate) fn own_mounts() -> Result<(), HostError> {
         .map_err(|errno| HostError::new("make private the mounts below", &root, errno))
 }
 
-/// Takes a network namespace.
+/// Creates a network namespace.
 pub(crate) fn own_network() -> Result<(), HostError> {
     use nix::sched::{CloneFlags, unshare};
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| {

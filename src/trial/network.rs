@@ -1,8 +1,8 @@
-//! Can this process make the interfaces and the firewall rules of a Docker network?
+//! Creates the interfaces and the firewall rules of a Docker network.
 //!
-//! In a network namespace of its own, with a /run of its own, so that neither an interface nor a rule nor
-//! iptables' lock file is seen by anyone else. The kernel may load modules for it, as it would for dockerd, which
-//! asks for the same: so only the back end that dockerd will use is tried, and another only where that fails.
+//! It does so in a network namespace and with a /run of its own, so that no interface, rule or lock file of iptables is
+//! visible outside. The kernel may load modules, as it does for dockerd; so only the backend that dockerd will use is
+//! tried, and another one only where that fails.
 
 use crate::host::trial::Firewall;
 use crate::host::trial::NetworkRequest;
@@ -15,9 +15,9 @@ use nix::sys::socket::SockProtocol;
 use super::{firewall, own_mounts, own_network};
 use crate::host::live::Live;
 use crate::host::netlink::{Route, supports};
-use crate::host::{HostError, SystemReader};
+use crate::host::{HostError, HostResult, SystemReader};
 
-/// Where iptables keeps its lock, and we the rules to load.
+/// The directory of the lock of iptables, and of the rules that are loaded.
 pub(super) const RUN: &str = "/run";
 const BRIDGE: &str = "dindcheck0";
 const VETH: &str = "dindcheck1";
@@ -25,7 +25,7 @@ const PEER: &str = "dindcheck2";
 
 /// Attempts `netlink`, `net-admin`, `conntrack-netlink`, `network-namespace`, `bridge`, `veth`, `enslave`, and those
 /// of the firewall.
-pub(super) fn perform(wanted: &NetworkRequest) -> TrialReport {
+pub(super) fn perform(request: &NetworkRequest) -> TrialReport {
     let mut report = TrialReport::default();
     let admin = match Route::open() {
         Ok(outer) => {
@@ -41,17 +41,17 @@ pub(super) fn perform(wanted: &NetworkRequest) -> TrialReport {
         return report;
     }
     report.attempt("conntrack-netlink", supports(SockProtocol::NetlinkNetFilter, "netfilter"));
-    if wanted.br_netfilter {
+    if request.br_netfilter {
         report.attempt("br-netfilter", br_netfilter());
     }
-    if let Some(Firewall::Iptables { program, others, .. }) = &wanted.firewall {
-        firewall::read_rules_of_other_kind(program, others, &mut report);
-        firewall::look_at_lock(program, &mut report);
+    if let Some(Firewall::Iptables { program, others, .. }) = &request.firewall {
+        firewall::count_nft_rules(program, others, &mut report);
+        firewall::test_lock(program, &mut report);
     }
     if report.attempt("network-namespace", own_network()) {
         links(&mut report);
-        if let Some(firewall) = &wanted.firewall {
-            // Where no mount is allowed, the lock file in the real /run is the lesser evil.
+        if let Some(firewall) = &request.firewall {
+            // Where no mount is permitted, the lock file in the real /run is used.
             let own_run = own_mounts().and_then(|()| own_run()).is_ok();
             firewall::perform(firewall, own_run, &mut report);
         }
@@ -59,7 +59,7 @@ pub(super) fn perform(wanted: &NetworkRequest) -> TrialReport {
     report
 }
 
-/// Bridge, veth pair, and the one as a port of the other.
+/// Creates a bridge and a veth pair, and attaches one end to the bridge.
 fn links(report: &mut TrialReport) {
     let route = match Route::open() {
         Ok(route) => route,
@@ -75,17 +75,17 @@ fn links(report: &mut TrialReport) {
     }
 }
 
-/// Asks the kernel for the module as dockerd does, and looks for what it brings.
-fn br_netfilter() -> Result<(), HostError> {
+/// Requests the module as dockerd does, and checks for the sysctl that it provides.
+fn br_netfilter() -> HostResult<()> {
     let _ = nix::net::if_::if_nametoindex("br_netfilter");
     let sysctl = Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables");
     Live::default().stat(sysctl).map(drop)
 }
 
-/// A tmpfs over /run, in this child's mount namespace.
-fn own_run() -> Result<(), HostError> {
+/// Mounts a tmpfs on /run in the mount namespace of this child.
+fn own_run() -> HostResult<()> {
     let run = Path::new(RUN);
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     nix::mount::mount(Some("dindcheck"), run, Some("tmpfs"), MsFlags::empty(), None::<&str>)
         .map_err(|errno| HostError::new("mount tmpfs on", run, errno))
 }

@@ -1,7 +1,7 @@
-//! Does overlay work in a directory: mount, write, copy-up, whiteout, rename, opaque directories?
+//! Tries overlay in a directory: mount, write, copy-up, whiteout, rename, opaque directories.
 //!
-//! dockerd itself only tries the mount (daemon/graphdriver/overlayutils); containerd's snapshotter does not
-//! even try that before the first container. What a file system cannot do shows in the other attempts.
+//! dockerd itself only tries the mount (daemon/graphdriver/overlayutils), and containerd's snapshotter not even that before
+//! the first container. The other attempts show what the file system below lacks.
 
 use crate::host::trial::TrialReport;
 use std::fs::{self, File, OpenOptions};
@@ -16,12 +16,10 @@ use nix::mount::MsFlags;
 use nix::sys::stat::Mode;
 
 use super::own_mounts;
-use crate::host::HostError;
+use crate::host::{HostError, HostResult};
 
-type Tried = Result<(), HostError>;
-
-/// Attempts `directory`, `write`, `d-type` and, where overlay is wanted, `mount-namespace`, `mount`, `read`,
-/// `copy-up`, `whiteout`, `rename` and `opaque`. `dir` is a new directory; the asking process removes it.
+/// Attempts `directory`, `write`, `d-type` and, where `overlay` is set, `mount-namespace`, `mount`, `read`,
+/// `copy-up`, `whiteout`, `rename` and `opaque`. `dir` is created; the process that requested the trial removes it.
 pub(super) fn perform(dir: &Path, overlay: bool, userxattr: bool) -> TrialReport {
     let mut report = TrialReport::default();
     let plain = report.attempt("directory", prepare(dir))
@@ -43,31 +41,31 @@ pub(super) fn perform(dir: &Path, overlay: bool, userxattr: bool) -> TrialReport
     report
 }
 
-/// An error of the standard library on a path.
+/// Makes the error of an operation on a path.
 fn on<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> HostError + 'p {
     move |error| HostError::io(op, path, &error)
 }
 
-/// The directories, of which two are lower ones: overlay2 needs more than one.
-fn prepare(dir: &Path) -> Tried {
+/// Creates the directories. Two are lower ones, since overlay2 mounts more than one.
+fn prepare(dir: &Path) -> HostResult<()> {
     let below = ["lower1/dir", "lower2", "upper", "work", "merged"];
     for path in std::iter::once(dir.to_owned()).chain(below.iter().map(|name| dir.join(name))) {
-        #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+        #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
         fs::create_dir_all(&path).map_err(on("make the directory", &path))?;
     }
     Ok(())
 }
 
-/// A small file, really given to the file system's allocation: a full one says so.
-fn write(path: &Path, bytes: &[u8]) -> Tried {
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+/// Writes a file that is large enough to be allocated, so that a full file system reports it.
+fn write(path: &Path, bytes: &[u8]) -> HostResult<()> {
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     let mut file = File::create(path).map_err(on("make", path))?;
     file.write_all(bytes).map_err(on("write", path))?;
     file.write_all(&[b'.'; 8192]).map_err(on("write", path))
 }
 
-/// Whether readdir(3) tells what an entry is; overlay needs that to tell whiteouts.
-fn d_type(dir: &Path) -> Tried {
+/// Checks that readdir(3) returns the type of entries (`d_type`), by which overlay recognizes whiteouts.
+fn d_type(dir: &Path) -> HostResult<()> {
     let failed = |errno| HostError::new("list", dir, errno);
     let mut entries = Dir::open(dir, OFlag::O_DIRECTORY, Mode::empty()).map_err(failed)?;
     for entry in entries.iter() {
@@ -80,9 +78,9 @@ fn d_type(dir: &Path) -> Tried {
     Ok(())
 }
 
-/// The mount, as dockerd tries it; `volatile` beside it, which kernels before 5.10 refuse: without it each copy-up
-/// waits for the disk, and the unmount writes out all that is dirty on the whole file system.
-fn mount(dir: &Path, userxattr: bool) -> Tried {
+/// Mounts overlay as dockerd does, with `volatile` where the kernel knows it (5.10): without it each copy-up waits for the
+/// disk, and the unmount writes out all dirty data of the file system.
+fn mount(dir: &Path, userxattr: bool) -> HostResult<()> {
     let at = |name: &str| dir.join(name).display().to_string();
     let mut data =
         format!("lowerdir={}:{},upperdir={},workdir={}", at("lower2"), at("lower1"), at("upper"), at("work"));
@@ -90,7 +88,7 @@ fn mount(dir: &Path, userxattr: bool) -> Tried {
         data.push_str(",userxattr");
     }
     let target = dir.join("merged");
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     let mount = |data: &str| {
         nix::mount::mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(data))
             .map_err(|errno| HostError::new("mount overlay on", &target, errno))
@@ -101,41 +99,45 @@ fn mount(dir: &Path, userxattr: bool) -> Tried {
     }
 }
 
-/// The lower file is seen through the mount.
-fn read(merged: &Path) -> Tried {
+/// Reads a lower file through the mount.
+fn read(merged: &Path) -> HostResult<()> {
     let path = merged.join("file");
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     let bytes = fs::read(&path).map_err(on("read", &path))?;
     expect(bytes.starts_with(b"lower"), "read through", &path)
 }
 
-/// Writing to a lower file makes a copy of it in the upper directory.
-fn copy_up(dir: &Path) -> Tried {
+/// Writes to a lower file, which must be copied to the upper directory.
+fn copy_up(dir: &Path) -> HostResult<()> {
     let path = dir.join("merged/file");
     let mut file = OpenOptions::new().append(true).open(&path).map_err(on("open for writing", &path))?;
     file.write_all(b"upper").map_err(on("write", &path))?;
     expect(dir.join("upper/file").exists() && size(&dir.join("lower1/file")) == 5 + 8192, "copy up", &path)
 }
 
-/// Removing a lower file leaves a whiteout: a character device 0:0 in the upper directory.
-fn whiteout(dir: &Path) -> Tried {
+/// Removes a lower file, which must leave a whiteout: a character device 0:0 in the upper directory.
+fn whiteout(dir: &Path) -> HostResult<()> {
     let path = dir.join("merged/file");
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     fs::remove_file(&path).map_err(on("remove", &path))?;
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
-    let left = fs::symlink_metadata(dir.join("upper/file")).map_err(on("look for the whiteout of", &path))?;
-    expect(left.file_type().is_char_device() && left.rdev() == 0 && !path.exists(), "white out", &path)
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
+    let whiteout =
+        fs::symlink_metadata(dir.join("upper/file")).map_err(on("look for the whiteout of", &path))?;
+    expect(
+        whiteout.file_type().is_char_device() && whiteout.rdev() == 0 && !path.exists(),
+        "white out",
+        &path,
+    )
 }
 
-/// Files of the upper directory are renamed; a lower directory is, or is refused with EXDEV, which callers
-/// know to handle.
-fn rename(merged: &Path) -> Tried {
+/// Renames a file of the upper directory, and a lower directory, for which EXDEV is permitted.
+fn rename(merged: &Path) -> HostResult<()> {
     let (new, renamed) = (merged.join("new"), merged.join("renamed"));
     write(&new, b"new")?;
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     fs::rename(&new, &renamed).map_err(on("rename", &new))?;
     let dir = merged.join("dir");
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     match fs::rename(&dir, merged.join("dir2")) {
         Ok(()) => fs::rename(merged.join("dir2"), &dir).map_err(on("rename back to", &dir)),
         Err(error) if error.raw_os_error() == Some(Errno::EXDEV as i32) => Ok(()),
@@ -143,10 +145,10 @@ fn rename(merged: &Path) -> Tried {
     }
 }
 
-/// A directory that was removed and made anew hides the lower one's files (`trusted.overlay.opaque`).
-fn opaque(merged: &Path) -> Tried {
+/// Removes a directory and creates it again, which must hide the files of the lower one (`trusted.overlay.opaque`).
+fn opaque(merged: &Path) -> HostResult<()> {
     let dir = merged.join("dir");
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     {
         fs::remove_file(dir.join("inside")).map_err(on("remove a file of", &dir))?;
         fs::remove_dir(&dir).map_err(on("remove the directory", &dir))?;
@@ -156,14 +158,14 @@ fn opaque(merged: &Path) -> Tried {
     }
 }
 
-/// A file's size; 0 where it cannot be told.
+/// The size of a file in bytes; 0 where it cannot be read.
 fn size(path: &Path) -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "the child is the place to try it")]
+    #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
     fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
-/// What did not fail and is wrong all the same.
-fn expect(good: bool, op: &str, path: &Path) -> Tried {
+/// `EIO` where an operation succeeded and its effect is wrong.
+fn expect(good: bool, op: &str, path: &Path) -> HostResult<()> {
     if good { Ok(()) } else { Err(HostError::new(op, PathBuf::from(path), Errno::EIO)) }
 }
 
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ordinary_directory_takes_files_and_knows_their_types() {
+    fn ordinary_directory_passes_without_overlay() {
         let dir = tempfile::tempdir().unwrap();
         let report = perform(&dir.path().join("new"), false, false);
         let names: Vec<_> = report.attempts.iter().map(|attempt| attempt.name.as_str()).collect();
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_refusal_ends_it() {
+    fn first_failed_attempt_ends_the_trial() {
         let report = perform(Path::new("/proc/dindcheck"), true, false);
         assert_eq!(report.attempts.len(), 1);
         assert_eq!(report.first_failed().unwrap().error.as_ref().unwrap().errno(), Errno::ENOENT);

@@ -84,7 +84,7 @@ pub fn container(
             Part::Network => add_network(host, options, &mut body, &mut request),
         }
     }
-    body["Cmd"] = json!([request.word()]);
+    body["Cmd"] = json!([request.argument()]);
     ContainerSpec { role, body, hold: true, visit: request.serve, ..ContainerSpec::default() }
 }
 
@@ -129,7 +129,7 @@ fn neighbour(options: &RunOptions, role: &'static str, privileged: bool) -> Cont
         "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true, "Init": true },
     });
     add_storage(options, &mut body, &mut request, true);
-    body["Cmd"] = json!([request.word()]);
+    body["Cmd"] = json!([request.argument()]);
     ContainerSpec { role, body, ..ContainerSpec::default() }
 }
 
@@ -139,7 +139,7 @@ pub fn privileged(options: &RunOptions) -> ContainerSpec {
     let body = json!({
         "Image": Archive::reference(&options.run),
         "HostConfig": { "Privileged": true },
-        "Cmd": [request.word()],
+        "Cmd": [request.argument()],
     });
     ContainerSpec { role: "privileged", body, ..ContainerSpec::default() }
 }
@@ -153,7 +153,7 @@ fn add_limits(body: &mut Value, request: &mut ProbeRequest) {
     host["PidsLimit"] = json!(PIDS);
     host["CpuPeriod"] = json!(PERIOD);
     host["CpuQuota"] = json!(PERIOD * CPU_PERCENT / 100);
-    request.limits = Some(limits::Wanted { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
+    request.limits = Some(limits::LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
 }
 
 /// Adds a volume, which the daemon creates, and a tmpfs.
@@ -166,7 +166,7 @@ fn add_storage(options: &RunOptions, body: &mut Value, request: &mut ProbeReques
         "VolumeOptions": { "Labels": labels },
     }]);
     body["HostConfig"]["Tmpfs"] = json!({ SCRATCH: "size=1m,mode=1777" });
-    request.storage = Some(storage::Places { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
+    request.storage = Some(storage::StorageRequest { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
 }
 
 /// Publishes the port at any free one, and adds the destinations.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::options::{self, Kind, Member};
+use super::mismatch::{describe, mistyped};
+use super::options::{self, Kind};
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
 use crate::finding::Finding;
@@ -72,8 +73,8 @@ fn ungrouped(path: &Path, object: &serde_json::Map<String, Value>, version: Vers
 
 /// The finding for a value of the wrong type.
 fn misfit(path: &Path, key: &str, kind: Kind, value: &Value) -> Option<Finding> {
-    let wanted = mistyped(kind, value)?;
-    let what = format!("{}: \"{key}\" must be {wanted}, not {}", path.display(), describe(value));
+    let expected = mistyped(kind, value)?;
+    let what = format!("{}: \"{key}\" must be {expected}, not {}", path.display(), describe(value));
     Some(Finding::fail(INVALID, what).with("path", path.display()).with("key", key))
 }
 
@@ -197,53 +198,6 @@ fn without_effect(path: &Path, key: &str, version: Version) -> Option<Finding> {
         option.key
     );
     Some(Finding::warn(INVALID, what).with("path", path.display()).with("key", key))
-}
-
-/// The expected type of a value that has another one.
-fn mistyped(kind: Kind, value: &Value) -> Option<&'static str> {
-    let texts = |list: &[Value]| list.iter().all(|item| item.is_string() || item.is_null());
-    let good = match (kind, value) {
-        (_, Value::Null)
-        | (Kind::Bool, Value::Bool(_))
-        | (Kind::Text | Kind::Size, Value::String(_))
-        | (Kind::FlagOnly(_), _) => true,
-        (Kind::Int, Value::Number(number)) => number.is_i64() || number.is_u64(),
-        (Kind::Size, Value::Number(number)) => !number.is_f64(),
-        (Kind::List, Value::Array(list)) => texts(list),
-        (Kind::Map(member), Value::Object(map)) => map.values().all(|value| match member {
-            Member::Bool => value.is_boolean() || value.is_null(),
-            Member::Text => value.is_string() || value.is_null(),
-            Member::Object => value.is_object() || value.is_null(),
-            Member::Any => true,
-        }),
-        (Kind::Pools, Value::Array(list)) => list.iter().all(Value::is_object),
-        _ => false,
-    };
-    let wanted = match kind {
-        Kind::Bool | Kind::FlagOnly(_) => "true or false",
-        Kind::Int => "a whole number",
-        Kind::Text => "a string",
-        Kind::Size => "a size such as \"64m\"",
-        Kind::List => "a list of strings",
-        Kind::Map(Member::Bool) => "an object whose members are true or false",
-        Kind::Map(Member::Text) => "an object whose members are strings",
-        Kind::Map(_) => "an object",
-        Kind::Pools => "a list of {\"base\": ..., \"size\": ...}",
-    };
-    (!good).then_some(wanted)
-}
-
-/// The type of a value, since the value itself may be a secret.
-fn describe(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(number) if number.is_f64() => "a broken number",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "this object",
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where a dockerd listens and keeps its files: what whoever starts one must know to reach it, and to clean up after it.
+//! Where a dockerd listens and keeps its files: what is needed to connect to it and to clean up after it.
 //!
 //! Its version is not needed, and asking for it would cost a process: dockerd starts only where its version accepts both
 //! the arguments and daemon.json, so they are read as the newest version that accepts them reads them.

@@ -19,6 +19,7 @@ pub mod file;
 pub mod flags;
 pub mod hosts;
 pub mod layout;
+mod mismatch;
 pub mod options;
 pub mod rootless;
 pub mod settings;
@@ -99,7 +100,7 @@ impl Daemon {
 fn version(dockerd: &Dockerd) -> anyhow::Result<Version> {
     match (&dockerd.place, &dockerd.said) {
         (_, Some(Said::Answered(Some(version), _))) => Ok(*version),
-        (_, Some(Said::Answered(None, words))) => bail!("dockerd says no version: {words}"),
+        (_, Some(Said::Answered(None, output))) => bail!("dockerd prints no version: {output}"),
         (_, Some(Said::Broken(why, _))) => bail!("dockerd cannot be run: {why}"),
         (Place::NotExecutable(path), _) => bail!("{} is not executable", path.display()),
         _ => bail!("dockerd is not in PATH"),

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::{FileKind, FsInfo, HostError, HostResult, Identity, Ran, Stat};
 use crate::host::trial::TrialReport;
 
-mod doors;
+mod system;
 
 /// Called after every change with its line of the log.
 type Reaction = Box<dyn Fn(&Fake, &str)>;

@@ -1,8 +1,8 @@
-//! Does the container's file system do what a root file system must? Tried in three lives.
+//! Checks the root file system, a volume and a tmpfs of a container, in three runs of the probe.
 //!
-//! The first life of a container changes files of the image and makes new ones; its second life, after a restart,
-//! looks for them; another container looks for what the first wrote into the volume, from a root that is read-only.
-#![expect(clippy::disallowed_methods, reason = "inside the container that is looked at, there is no door")]
+//! The first run of a container changes files of the image and creates new ones. Its second run, after a restart, checks
+//! what was kept. Another container with a read-only root checks what the first wrote to the volume.
+#![expect(clippy::disallowed_methods, reason = "the probe runs inside the container and changes only that")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -23,143 +23,143 @@ use fs_checks::{
     write_and_read,
 };
 
-/// What the first life writes.
-const WORDS: &[u8] = b"written in the first life\n";
+/// What the first run writes.
+const CONTENT: &[u8] = b"written in the first life\n";
 /// What it appends to a file of the image.
-const MORE: &[u8] = b"and more\n";
-/// What it leaves in the root and in the volume.
-const MARK: &str = "dindcheck-mark";
-/// What the second life leaves in the volume when it is there to be met.
-const HERE: &str = "dindcheck-here";
-/// No visitor waits longer for it.
-const PATIENCE: Duration = Duration::from_secs(3);
+const APPENDED: &[u8] = b"and more\n";
+/// The file that it leaves in the root and in the volume.
+const MARKER: &str = "dindcheck-mark";
+/// The file that the second run leaves in the volume when it accepts connections.
+const READY_MARKER: &str = "dindcheck-here";
+/// The longest wait of the other container for it.
+const READY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where to write.
+/// Where to read and write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Places {
+pub struct StorageRequest {
     /// A directory that is a volume.
     pub volume: PathBuf,
     /// A directory that is a tmpfs.
     pub tmpfs: PathBuf,
-    /// Only looks at what another container left in the volume; its own root is read-only.
+    /// Whether this is the other container, which only checks the volume; its root is read-only.
     pub visitor: bool,
 }
 
-/// Which life it is.
+/// The run of the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Life {
-    /// The container's first.
+    /// The first run of the container.
     First,
-    /// After a restart.
+    /// The run after a restart.
     Second,
-    /// Of another container.
+    /// The run of the other container.
     Visitor,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storage {
-    /// Which life.
+    /// The run.
     pub life: Life,
-    /// Every attempt.
+    /// The attempts.
     pub tried: TrialReport,
-    /// How long a small file in the root takes to be on the disk, in microseconds: the median.
+    /// The median duration of an fsync(2) of a small file in the root, in microseconds.
     pub sync_root_us: Option<u64>,
     /// The same in the volume.
     pub sync_volume_us: Option<u64>,
 }
 
 impl Storage {
-    /// Before anything was tried.
+    /// No results yet.
     fn of(life: Life) -> Self {
         Self { life, tried: TrialReport::default(), sync_root_us: None, sync_volume_us: None }
     }
 }
 
-/// Which life this is: the first one leaves a mark.
-pub fn life(host: &dyn SystemReader, places: &Places) -> Life {
-    match (places.visitor, host.exists(&Path::new("/").join(MARK))) {
+/// The current run, which is the first where its marker is missing.
+pub fn life(host: &dyn SystemReader, request: &StorageRequest) -> Life {
+    match (request.visitor, host.exists(&Path::new("/").join(MARKER))) {
         (true, _) => Life::Visitor,
         (false, Ok(true)) => Life::Second,
         (false, _) => Life::First,
     }
 }
 
-/// Tries what belongs to this life.
-pub fn try_out(host: &dyn SystemReader, places: &Places) -> Storage {
+/// Makes the attempts of the current run.
+pub fn try_out(host: &dyn SystemReader, request: &StorageRequest) -> Storage {
     let root = Path::new("/");
-    let life = life(host, places);
+    let life = life(host, request);
     let mut storage = Storage::of(life);
     match life {
-        Life::First => first(root, places, &mut storage),
-        Life::Second => second(root, places, &mut storage.tried),
-        Life::Visitor => visit(root, places, &mut storage.tried),
+        Life::First => first(root, request, &mut storage),
+        Life::Second => second(root, request, &mut storage.tried),
+        Life::Visitor => visitor(root, request, &mut storage.tried),
     }
     let mounts = crate::facts::mounts::Mounts::read(host).unwrap_or_default();
-    let is_tmpfs = mounts.at(&places.tmpfs).is_some_and(|mount| mount.fstype == "tmpfs");
-    storage.tried.attempt("tmpfs-mounted", holds(is_tmpfs, "find a tmpfs at", &places.tmpfs));
+    let is_tmpfs = mounts.at(&request.tmpfs).is_some_and(|mount| mount.fstype == "tmpfs");
+    storage.tried.attempt("tmpfs-mounted", holds(is_tmpfs, "find a tmpfs at", &request.tmpfs));
     storage
 }
 
-/// Says in the volume that this second life is there to be met.
-pub fn announce(places: &Places) {
-    let _ = File::create(places.volume.join(HERE));
+/// Creates the file by which the other container knows that this one accepts connections.
+pub fn announce(request: &StorageRequest) {
+    let _ = File::create(request.volume.join(READY_MARKER));
 }
 
-/// Waits until the other one is there: it is started at the same time. Where the volume is not shared, the attempt to
-/// meet it is made all the same.
-pub fn await_the_other(places: &Places) {
-    let end = Instant::now() + PATIENCE;
-    let here = places.volume.join(HERE);
-    while !here.exists() && Instant::now() < end {
+/// Waits for that file, since both containers start at the same time. Without a shared volume it gives up at the deadline,
+/// and the connection is tried all the same.
+pub fn await_peer(request: &StorageRequest) {
+    let end = Instant::now() + READY_TIMEOUT;
+    let marker = request.volume.join(READY_MARKER);
+    while !marker.exists() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(3));
     }
 }
 
-/// Changes files of the image and makes new ones.
-fn first(root: &Path, places: &Places, storage: &mut Storage) {
+/// Changes files of the image and creates new ones.
+fn first(root: &Path, request: &StorageRequest, storage: &mut Storage) {
     let tried = &mut storage.tried;
     tried.attempt("copy-up", copy_up(&root.join(LOWER)));
     tried.attempt("whiteout", whiteout(&root.join(IN_DIR)));
     tried.attempt("opaque", opaque(&root.join(LOWER_DIR)));
     tried.attempt("rename", rename(&root.join(REPLACED), &root.join("tmp/renamed")));
     let result = rename_dir(&root.join(OPAQUE_DIR), &root.join("tmp/dir"));
-    let how = result.as_ref().ok().copied();
+    let outcome = result.as_ref().ok().copied();
     tried.attempt("rename-directory", result.map(drop));
-    if let Some(how) = how {
-        tried.detail(how);
+    if let Some(outcome) = outcome {
+        tried.detail(outcome);
     }
     tried.attempt("hard-link", hard_link(&root.join(LOWER), &root.join("tmp/link")));
     let result = attribute(&root.join(LOWER));
-    let kept = result.as_ref().ok().copied();
+    let outcome = result.as_ref().ok().copied();
     tried.attempt("attribute", result.map(drop));
-    if let Some(how) = kept {
-        tried.detail(how);
+    if let Some(outcome) = outcome {
+        tried.detail(outcome);
     }
-    tried.attempt("tmpfs-write", write_and_read(&places.tmpfs.join(MARK)));
-    tried.attempt("volume-write", write_and_read(&places.volume.join(MARK)));
-    tried.attempt("root-write", write_and_read(&root.join(MARK)));
+    tried.attempt("tmpfs-write", write_and_read(&request.tmpfs.join(MARKER)));
+    tried.attempt("volume-write", write_and_read(&request.volume.join(MARKER)));
+    tried.attempt("root-write", write_and_read(&root.join(MARKER)));
     storage.sync_root_us = sync(&root.join("tmp/sync"));
-    storage.sync_volume_us = sync(&places.volume.join("sync"));
+    storage.sync_volume_us = sync(&request.volume.join("sync"));
 }
 
-/// Looks for what the first life left.
-fn second(root: &Path, places: &Places, tried: &mut TrialReport) {
-    tried.attempt("root-kept", reads(&root.join(MARK), WORDS));
-    tried.attempt("change-kept", reads(&root.join(LOWER), &[LOWER_TEXT, MORE].concat()));
+/// Checks what is left of the first run.
+fn second(root: &Path, request: &StorageRequest, tried: &mut TrialReport) {
+    tried.attempt("root-kept", reads(&root.join(MARKER), CONTENT));
+    tried.attempt("change-kept", reads(&root.join(LOWER), &[LOWER_TEXT, APPENDED].concat()));
     tried.attempt("removal-kept", is_gone(&root.join(REPLACED)));
-    tried.attempt("volume-kept", reads(&places.volume.join(MARK), WORDS));
-    tried.attempt("tmpfs-emptied", is_gone(&places.tmpfs.join(MARK)));
+    tried.attempt("volume-kept", reads(&request.volume.join(MARKER), CONTENT));
+    tried.attempt("tmpfs-emptied", is_gone(&request.tmpfs.join(MARKER)));
 }
 
-/// Looks for what another container left in the volume.
-fn visit(root: &Path, places: &Places, tried: &mut TrialReport) {
-    tried.attempt("volume-seen", reads(&places.volume.join(MARK), WORDS));
-    let refused = File::create(root.join(MARK)).err().and_then(|error| error.raw_os_error());
+/// Checks what another container wrote to the volume.
+fn visitor(root: &Path, request: &StorageRequest, tried: &mut TrialReport) {
+    tried.attempt("volume-seen", reads(&request.volume.join(MARKER), CONTENT));
+    let refused = File::create(root.join(MARKER)).err().and_then(|error| error.raw_os_error());
     tried.attempt(
         "root-read-only",
-        holds(refused == Some(Errno::EROFS as i32), "be refused to write to", root),
+        holds(refused == Some(Errno::EROFS as i32), "be refused (EROFS) to write to", root),
     );
 }
 
@@ -169,8 +169,8 @@ mod tests {
 
     use super::*;
 
-    /// The files of the image in a directory, with a volume and a scratch place.
-    fn image() -> (tempfile::TempDir, Places) {
+    /// The files of the image in a directory, with a volume and a tmpfs.
+    fn image() -> (tempfile::TempDir, StorageRequest) {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path();
         for dir in ["tmp", "volume", "scratch", LOWER_DIR] {
@@ -182,8 +182,9 @@ mod tests {
         {
             fs::write(root.join(path), content).unwrap();
         }
-        let places = Places { volume: root.join("volume"), tmpfs: root.join("scratch"), visitor: false };
-        (temp, places)
+        let request =
+            StorageRequest { volume: root.join("volume"), tmpfs: root.join("scratch"), visitor: false };
+        (temp, request)
     }
 
     fn failures(tried: &TrialReport) -> Vec<&str> {
@@ -192,35 +193,35 @@ mod tests {
     }
 
     #[test]
-    fn an_honest_file_system_passes_both_lives() {
-        let (temp, places) = image();
+    fn ordinary_file_system_passes_both_runs() {
+        let (temp, request) = image();
         let mut storage = Storage::of(Life::First);
-        first(temp.path(), &places, &mut storage);
+        first(temp.path(), &request, &mut storage);
         assert_eq!(failures(&storage.tried), Vec::<&str>::new(), "{storage:?}");
         assert!(storage.sync_root_us.is_some() && storage.sync_volume_us.is_some());
-        fs::remove_file(places.tmpfs.join(MARK)).unwrap();
+        fs::remove_file(request.tmpfs.join(MARKER)).unwrap();
         let mut tried = TrialReport::default();
-        second(temp.path(), &places, &mut tried);
+        second(temp.path(), &request, &mut tried);
         assert_eq!(failures(&tried), Vec::<&str>::new(), "{tried:?}");
     }
 
     #[test]
-    fn what_is_lost_and_what_comes_back_is_told() {
-        let (temp, places) = image();
+    fn lost_and_restored_files_are_reported() {
+        let (temp, request) = image();
         let mut storage = Storage::of(Life::First);
-        first(temp.path(), &places, &mut storage);
-        fs::remove_file(temp.path().join(MARK)).unwrap();
+        first(temp.path(), &request, &mut storage);
+        fs::remove_file(temp.path().join(MARKER)).unwrap();
         fs::write(temp.path().join(REPLACED), "old").unwrap();
         let mut tried = TrialReport::default();
-        second(temp.path(), &places, &mut tried);
+        second(temp.path(), &request, &mut tried);
         assert_eq!(failures(&tried), ["root-kept", "removal-kept", "tmpfs-emptied"]);
     }
 
     #[test]
-    fn a_visitor_wants_the_volume_and_a_root_that_refuses() {
-        let (temp, places) = image();
+    fn other_container_needs_the_volume_and_a_read_only_root() {
+        let (temp, request) = image();
         let mut tried = TrialReport::default();
-        visit(temp.path(), &places, &mut tried);
+        visitor(temp.path(), &request, &mut tried);
         assert_eq!(failures(&tried), ["volume-seen", "root-read-only"]);
     }
 }

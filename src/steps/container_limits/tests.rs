@@ -1,5 +1,5 @@
 use super::*;
-use crate::probe::limits::{Eaten, Spawned, Spun};
+use crate::probe::limits::{CpuResult, MemoryResult, ThreadsResult};
 use crate::testing::problems;
 
 /// A container in which every limit holds.
@@ -8,9 +8,9 @@ fn sound() -> Document {
     document.cgroup =
         cgroup::Cgroup { own: Vec::new(), memory: Some(spec::MEMORY), pids: Some(64), cpu_percent: Some(50) };
     document.limits = Some(Limits {
-        memory: Eaten { asked: 64 << 20, signal: Some(9), code: None, kills: Some(1), error: None },
-        pids: Spawned { asked: 128, got: 63, errno: Some(11) },
-        cpu: Spun { window_us: 60_000, used_us: 31_000, throttled: Some(3) },
+        memory: MemoryResult { asked: 64 << 20, signal: Some(9), code: None, kills: Some(1), error: None },
+        pids: ThreadsResult { asked: 128, got: 63, errno: Some(11) },
+        cpu: CpuResult { window_us: 60_000, used_us: 31_000, throttled: Some(3) },
     });
     document
 }
@@ -38,7 +38,10 @@ fn enforced_limits_pass() {
     assert_eq!(seen(|_, _| {}, &[]), []);
     // A busy machine gives less CPU than the limit, and nothing is throttled.
     assert_eq!(
-        seen(|_, limits| limits.cpu = Spun { window_us: 60_000, used_us: 9_000, throttled: Some(0) }, &[]),
+        seen(
+            |_, limits| limits.cpu = CpuResult { window_us: 60_000, used_us: 9_000, throttled: Some(0) },
+            &[]
+        ),
         []
     );
 }
@@ -49,11 +52,12 @@ fn visible_limit_that_is_not_enforced_fails() {
         (limits.memory.signal, limits.memory.code) = (None, Some(0));
     };
     assert_eq!(seen(lived, &[]), [(Level::Fail, "memory-limit-not-enforced")]);
-    let forks =
-        |_: &mut Document, limits: &mut Limits| limits.pids = Spawned { asked: 128, got: 129, errno: None };
+    let forks = |_: &mut Document, limits: &mut Limits| {
+        limits.pids = ThreadsResult { asked: 128, got: 129, errno: None }
+    };
     assert_eq!(seen(forks, &[]), [(Level::Fail, "pids-limit-not-enforced")]);
     let spins = |_: &mut Document, limits: &mut Limits| {
-        limits.cpu = Spun { window_us: 60_000, used_us: 59_000, throttled: Some(0) };
+        limits.cpu = CpuResult { window_us: 60_000, used_us: 59_000, throttled: Some(0) };
     };
     assert_eq!(seen(spins, &[]), [(Level::Fail, "cpu-limit-not-enforced")]);
 }
@@ -62,13 +66,13 @@ fn visible_limit_that_is_not_enforced_fails() {
 fn limit_dropped_with_a_warning_has_its_own_cause() {
     let dropped = |document: &mut Document, limits: &mut Limits| {
         document.cgroup.pids = None;
-        limits.pids = Spawned { asked: 128, got: 129, errno: None };
+        limits.pids = ThreadsResult { asked: 128, got: 129, errno: None };
     };
     let warning = "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. PIDs limit discarded.";
     assert_eq!(seen(dropped, &[warning]), [(Level::Warn, "cgroup-limit-controller-unavailable")]);
     let unlimited = |document: &mut Document, limits: &mut Limits| {
         document.cgroup.cpu_percent = None;
-        limits.cpu = Spun { window_us: 60_000, used_us: 9_000, throttled: None };
+        limits.cpu = CpuResult { window_us: 60_000, used_us: 9_000, throttled: None };
     };
     let scheduler = "Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.";
     assert_eq!(seen(unlimited, &[scheduler]), [(Level::Warn, "cgroup-limit-controller-unavailable")]);

@@ -7,7 +7,7 @@ use crate::engine::containers::KILLED;
 use crate::engine::containers::exec::Executed;
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
 use crate::finding::Finding;
-use crate::probe::{LAST_WORDS, TERMINATED};
+use crate::probe::{DEATH_MESSAGE, TERMINATED};
 use crate::workload;
 
 const EXEC: CauseId = causes::CONTAINER_EXEC_FAILED;
@@ -52,7 +52,7 @@ fn judge_exec(exec: &Executed) -> anyhow::Result<Finding> {
         let what = format!("`docker exec` cannot run a program in the container: {}", said.trim());
         return Ok(Finding::fail(EXEC, what).with("exit_code", code));
     }
-    if said.trim() != LAST_WORDS {
+    if said.trim() != DEATH_MESSAGE {
         let what = "output of `docker exec` is missing or wrong";
         return Ok(Finding::fail(OUTPUT, what).with("stdout", said.chars().take(400).collect::<String>()));
     }
@@ -134,7 +134,7 @@ mod tests {
         };
         assert_eq!(judged(Ok(137), "killed on request\n"), (Level::Pass, None));
         assert_eq!(judged(Ok(137), ""), (Level::Fail, Some(OUTPUT)));
-        assert_eq!(judged(Ok(0), LAST_WORDS), (Level::Fail, Some(CODE)));
+        assert_eq!(judged(Ok(0), DEATH_MESSAGE), (Level::Fail, Some(CODE)));
         assert_eq!(judged(Err(refused("no")), ""), (Level::Fail, Some(EXEC)));
         let none = "OCI runtime exec failed: runc did not terminate successfully: exit status 1: unknown\r\n";
         assert_eq!(judged(Ok(126), none), (Level::Fail, Some(EXEC)));
