@@ -1,5 +1,5 @@
 # Everything here works on a fresh Debian machine, as root, with the Rust toolchain and nothing else.
-.PHONY: help build dist deb demo test test-all unit snapshots worlds-test outer-test readers-test sandbox-test vm-test bench soak lint fmt stop
+.PHONY: help build dist deb demo test test-all unit snapshots worlds-test outer-test readers-test sandbox-test vm-test bench soak lint msrv fmt stop
 
 # The steps and the report formats, which a macro declares and rustfmt does not find by itself.
 IN_MACROS := --edition 2024 $(wildcard src/steps/*.rs src/steps/*/mod.rs src/report/formats/*.rs)
@@ -59,8 +59,15 @@ lint: ## formatting, clippy, and dependencies where cargo-deny is installed
 	rustfmt --check $(IN_MACROS)
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo check --locked --no-default-features
+	@$(MAKE) --no-print-directory msrv
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
 	else echo "cargo-deny is not installed: dependencies were not checked"; fi
+
+msrv: ## the oldest supported toolchain (rust-version of Cargo.toml), where rustup has it
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	if rustup run "$$version" true 2>/dev/null; \
+	then cargo "+$$version" check --locked --all-targets --target-dir target/msrv; \
+	else echo "toolchain $$version is not installed: only clippy's incompatible_msrv checked it (rustup toolchain install $$version)"; fi
 
 fmt: ## format
 	cargo fmt --all
