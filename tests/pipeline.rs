@@ -68,6 +68,8 @@ static PASSES: Step = step("passes", Phase::Environment, passes);
 static PASSES_TOO: Step = step("passes-too", Phase::Environment, passes);
 static FAILS: Step = step("fails", Phase::Environment, fails);
 static WARNS: Step = step("warns", Phase::Environment, warns);
+static FAILS_THOUGH_WARN_ONLY: Step =
+    Step { worst: Level::Warn, ..step("fails-though-warn-only", Phase::Environment, fails) };
 static ERRS: Step = step("errs", Phase::Environment, errs);
 static DAEMON: Step = step("daemon", Phase::Daemon, passes);
 static REPAIRED: Step = Step {
@@ -254,4 +256,10 @@ fn an_interrupt_ends_the_run_as_unknown() {
     assert_eq!(outcomes(&report), ["errored", "skipped"]);
     assert_eq!(reason(&report, 0), "interrupted by SIGTERM");
     assert_eq!(report.verdict(), Verdict::Unknown);
+}
+
+#[test]
+#[should_panic(expected = "fails-though-warn-only")]
+fn failure_of_a_step_that_only_warns_is_a_bug() {
+    run(&[&FAILS_THOUGH_WARN_ONLY]);
 }
