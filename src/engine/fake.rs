@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::diagnosis::Diagnosis;
 use crate::engine::image::{Archive, architecture};
 use crate::engine::{
-    Built, ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, Pair, Started,
-    Together, TornDown, Versions,
+    Built, ContainerRun, ContainerSpec, DaemonEnd, Engine, EngineError, EngineResult, PairRun, RestartPair,
+    Started, TornDown, Versions,
 };
 use crate::options::RunOptions;
 
@@ -196,9 +196,9 @@ impl Engine for FakeEngine {
         run
     }
 
-    fn run_together(&self, _options: &RunOptions, _pair: &Pair, _within: Duration) -> Together {
-        let _ = self.call("run_together", "");
-        Together::default()
+    fn run_pair(&self, _options: &RunOptions, _pair: &RestartPair, _within: Duration) -> PairRun {
+        let _ = self.call("run_pair", "");
+        PairRun::default()
     }
 
     fn build(&self, options: &RunOptions, _within: Duration) -> EngineResult<Built> {

@@ -19,7 +19,7 @@ pub mod image;
 pub mod live;
 mod no_engine;
 
-pub use containers::restart_pair::{Pair, Together};
+pub use containers::restart_pair::{PairRun, RestartPair};
 pub use containers::{ContainerRun, ContainerSpec, Stage};
 pub use docker::error::{Death, EngineError, EngineResult};
 pub use image::build::Built;
@@ -52,7 +52,7 @@ pub trait Engine {
     /// Runs a container to its end and removes it. Errors are in the result, with the stage that was reached.
     fn run(&self, options: &RunOptions, spec: &ContainerSpec, within: Duration) -> ContainerRun;
     /// Restarts a container that was kept, runs others beside it, and removes them all.
-    fn run_together(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together;
+    fn run_pair(&self, options: &RunOptions, pair: &RestartPair, within: Duration) -> PairRun;
     /// Builds an image from the built-in one.
     fn build(&self, options: &RunOptions, within: Duration) -> EngineResult<Built>;
     /// Removes what is ours, and stops the daemon that we started unless `keep_daemon`.

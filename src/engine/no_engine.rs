@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::diagnosis::Diagnosis;
 use crate::engine::{
-    Built, ContainerRun, ContainerSpec, Engine, EngineError, EngineResult, Pair, Started, Together, TornDown,
-    Versions,
+    Built, ContainerRun, ContainerSpec, Engine, EngineError, EngineResult, PairRun, RestartPair, Started,
+    TornDown, Versions,
 };
 use crate::options::RunOptions;
 
@@ -61,9 +61,9 @@ impl Engine for NoEngine {
         ContainerRun { end: unavailable("run a container"), ..ContainerRun::new() }
     }
 
-    fn run_together(&self, _options: &RunOptions, _pair: &Pair, _within: Duration) -> Together {
+    fn run_pair(&self, _options: &RunOptions, _pair: &RestartPair, _within: Duration) -> PairRun {
         let first = ContainerRun { end: unavailable("run containers"), ..ContainerRun::new() };
-        Together { first, ..Together::default() }
+        PairRun { first, ..PairRun::default() }
     }
 
     fn build(&self, _options: &RunOptions, _within: Duration) -> EngineResult<Built> {

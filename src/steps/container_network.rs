@@ -7,7 +7,7 @@
 use nix::errno::Errno;
 
 use crate::diagnosis::{CauseId, causes};
-use crate::engine::containers::connectivity::{Visit, Way};
+use crate::engine::containers::connectivity::{Visit, AddressKind};
 use crate::finding::{Finding, Level};
 use crate::host::SystemReader;
 use crate::host::trial::{ReachRequest, Trial};
@@ -124,18 +124,18 @@ fn judge_addresses(document: &Document) -> Vec<Finding> {
 
 /// Connections from here to the container's own address and to its published port.
 fn judge_visits(visits: &[Visit]) -> Vec<Finding> {
-    if visits.iter().all(|visit| visit.way == Way::Container) {
+    if visits.iter().all(|visit| visit.kind == AddressKind::Container) {
         return vec![Finding::fail(PORT, "the daemon did not publish the requested port")];
     }
     // If the container itself does not answer, no published port can.
-    let direct = visits.iter().find(|visit| visit.way == Way::Container);
+    let direct = visits.iter().find(|visit| visit.kind == AddressKind::Container);
     if let Some((visit, error)) = direct.and_then(|visit| Some((visit, visit.end.as_ref().err()?))) {
         let what = format!("the container does not answer at {} although it listens: {error}", visit.to);
         return vec![Finding::fail(NONE, what).with("errno", error.errno)];
     }
     visits
         .iter()
-        .filter(|visit| visit.way != Way::Container)
+        .filter(|visit| visit.kind != AddressKind::Container)
         .filter_map(judge_visit)
         .chain(answering(visits))
         .collect()
@@ -149,13 +149,13 @@ fn judge_visit(visit: &Visit) -> Option<Finding> {
     if visit.to.is_ipv6() && six_is_off {
         return None;
     }
-    let why = match visit.way {
-        Way::Loopback => "docker-proxy, or a rule in its place",
+    let why = match visit.kind {
+        AddressKind::Loopback => "docker-proxy, or a rule in its place",
         _ => "the nat table",
     };
     let what = format!("a published port does not answer at {} (served by {why}): {error}", visit.to);
-    let hint = match visit.way {
-        Way::Loopback => {
+    let hint = match visit.kind {
+        AddressKind::Loopback => {
             "look at `iptables -S`, and for a docker-proxy process while a port is published".to_owned()
         }
         _ => "look at `iptables -t nat -S DOCKER` and `iptables -S` while a port is published".to_owned(),

@@ -3,7 +3,7 @@
 //! `probe/storage` says what is tried in the first run and what after the restart.
 
 use crate::diagnosis::{CauseId, causes};
-use crate::engine::{EngineError, Together};
+use crate::engine::{EngineError, PairRun};
 use crate::facts::confinement::UserNamespace;
 use crate::finding::{Finding, Level};
 use crate::host::trial::Attempt;
@@ -130,7 +130,7 @@ fn millis(us: u64) -> String {
 }
 
 /// The second run, the neighbour, and the volume after both.
-fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
+fn judge_later(together: &PairRun) -> anyhow::Result<Vec<Finding>> {
     if let Err(error) = &together.first.end {
         return Ok(vec![workload::failure(together.first.stage, error.clone(), REFUSED)?]);
     }
@@ -225,11 +225,11 @@ mod tests {
 
     #[test]
     fn lost_file_and_lost_volume_fail() {
-        let mut together = Together {
+        let mut together = PairRun {
             first: ran(&lived(Life::Second, &[("root-kept", Errno::ENOENT)])),
             others: vec![ran(&lived(Life::Visitor, &[]))],
             volume: Some(Ok(false)),
-            ..Together::default()
+            ..PairRun::default()
         };
         let causes = ["container-data-lost-on-restart", "volume-not-working"];
         assert_eq!(problems(&judge_later(&together).unwrap()), causes.map(|cause| (Level::Fail, cause)));

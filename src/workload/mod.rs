@@ -8,7 +8,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 
 use crate::diagnosis::{CauseId, causes};
-use crate::engine::{ContainerRun, ContainerSpec, Engine, EngineError, Together};
+use crate::engine::{ContainerRun, ContainerSpec, Engine, EngineError, PairRun};
 use crate::facts::caps::{Cap, CapSet};
 use crate::facts::status::Status;
 use crate::facts::version::Version;
@@ -35,7 +35,7 @@ pub struct Workload<'a> {
     environment: &'a RefCell<Environment>,
     first: OnceCell<ContainerRun>,
     retried: Cell<bool>,
-    together: OnceCell<Together>,
+    together: OnceCell<PairRun>,
 }
 
 impl<'a> Workload<'a> {
@@ -78,13 +78,13 @@ impl<'a> Workload<'a> {
     }
 
     /// The first container, restarted, and its neighbours; `None` if the first did not end with 0.
-    pub fn together(&self) -> Option<&Together> {
+    pub fn together(&self) -> Option<&PairRun> {
         let first = self.first();
         first.end.as_ref().ok().filter(|code| **code == 0)?;
         let within = self.options.profile.container.timeout;
         Some(self.together.get_or_init(|| {
             let pair = spec::pair(self.options, first.network.clone(), first.refused.is_some());
-            self.engine.run_together(self.options, &pair, within)
+            self.engine.run_pair(self.options, &pair, within)
         }))
     }
 

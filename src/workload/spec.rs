@@ -4,7 +4,7 @@ use crate::host::trial::ReachRequest;
 use serde_json::{Value, json};
 
 use crate::engine::image::Archive;
-use crate::engine::{ContainerSpec, EngineResult, Pair, containers};
+use crate::engine::{ContainerSpec, EngineResult, RestartPair, containers};
 use crate::facts::routes::Routes;
 use crate::fixture::PROGRAM;
 use crate::host::SystemReader;
@@ -105,7 +105,7 @@ pub fn first(
 
 /// The restart of the first container, and its neighbours: a privileged one, else a plain one; `plain` leaves out the
 /// privileged one.
-pub fn pair(options: &RunOptions, made: Option<EngineResult<()>>, plain: bool) -> Pair {
+pub fn pair(options: &RunOptions, made: Option<EngineResult<()>>, plain: bool) -> RestartPair {
     let first = ContainerSpec {
         role: "run",
         hold: true,
@@ -116,7 +116,7 @@ pub fn pair(options: &RunOptions, made: Option<EngineResult<()>>, plain: bool) -
     let privileged = (!plain).then(|| neighbour(options, "privileged", true));
     let others = privileged.into_iter().chain([neighbour(options, "neighbour", false)]).collect();
     let network = containers::name(&options.run, "network");
-    Pair { first, others, network, made, volume: volume(options) }
+    RestartPair { first, others, network, made, volume: volume(options) }
 }
 
 /// A container with a read-only root that resolves the first one by name and reads what it wrote to the volume.

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The kinds of addresses that a port has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Way {
+pub enum AddressKind {
     /// The container's own address on its bridge.
     Container,
     /// A loopback address of this machine: the userland proxy, or a rule of the nat table with hairpin.
@@ -32,7 +32,7 @@ pub enum Way {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
     /// The kind of the address.
-    pub way: Way,
+    pub kind: AddressKind,
     /// The address.
     pub to: SocketAddr,
     /// The time to the greeting, or the error.
@@ -40,23 +40,27 @@ pub struct Visit {
 }
 
 /// The addresses of the container's port. `own` is this machine's address.
-pub fn addresses_of(network: &NetworkSettings, port: u16, own: Option<Ipv4Addr>) -> Vec<(Way, SocketAddr)> {
+pub fn addresses_of(
+    network: &NetworkSettings,
+    port: u16,
+    own: Option<Ipv4Addr>,
+) -> Vec<(AddressKind, SocketAddr)> {
     let mut found = Vec::new();
     let endpoints = network.networks.iter().flatten().map(|(_, endpoint)| endpoint);
     let addresses = endpoints.filter_map(|endpoint| endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok());
-    found.extend(addresses.map(|address| (Way::Container, SocketAddr::new(address, port))));
+    found.extend(addresses.map(|address| (AddressKind::Container, SocketAddr::new(address, port))));
     let bindings = network.ports.iter().flatten().filter(|(name, _)| **name == format!("{port}/tcp"));
     for binding in bindings.filter_map(|(_, bindings)| bindings.as_ref()).flatten() {
         let Some(port) = binding.host_port.as_deref().and_then(|port| port.parse().ok()) else { continue };
         let host: Option<IpAddr> = binding.host_ip.as_deref().and_then(|ip| ip.parse().ok());
         match host {
             Some(IpAddr::V6(ip)) if ip.is_unspecified() => {
-                found.push((Way::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
+                found.push((AddressKind::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
             }
-            Some(ip) if !ip.is_unspecified() => found.push((Way::Own, SocketAddr::new(ip, port))),
+            Some(ip) if !ip.is_unspecified() => found.push((AddressKind::Own, SocketAddr::new(ip, port))),
             _ => {
-                found.push((Way::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
-                found.extend(own.map(|own| (Way::Own, SocketAddr::from((own, port)))));
+                found.push((AddressKind::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+                found.extend(own.map(|own| (AddressKind::Own, SocketAddr::from((own, port)))));
             }
         }
     }
@@ -71,12 +75,12 @@ pub fn own_address(host: &dyn SystemReader) -> Option<Ipv4Addr> {
 }
 
 /// Visits all addresses at once.
-pub async fn visit_all(addresses: Vec<(Way, SocketAddr)>) -> Vec<Visit> {
-    join_all(addresses.into_iter().map(|(way, to)| visit(way, to))).await
+pub async fn visit_all(addresses: Vec<(AddressKind, SocketAddr)>) -> Vec<Visit> {
+    join_all(addresses.into_iter().map(|(kind, to)| visit(kind, to))).await
 }
 
 /// Connects to one address, and waits for the greeting of the probe.
-async fn visit(way: Way, to: SocketAddr) -> Visit {
+async fn visit(kind: AddressKind, to: SocketAddr) -> Visit {
     let start = Instant::now();
     let error = |op: &'static str, errno: Errno| HostError::new(op, to.to_string(), errno);
     let greeted = async {
@@ -94,7 +98,7 @@ async fn visit(way: Way, to: SocketAddr) -> Visit {
         }
     };
     let end = tokio::time::timeout(TIMEOUT, greeted).await;
-    Visit { way, to, end: end.unwrap_or_else(|_| Err(error("reach", Errno::ETIMEDOUT))) }
+    Visit { kind, to, end: end.unwrap_or_else(|_| Err(error("reach", Errno::ETIMEDOUT))) }
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
 
     fn ways(bindings: &serde_json::Value, own: Option<Ipv4Addr>) -> Vec<String> {
         let found = addresses_of(&settings(bindings), 7009, own);
-        found.into_iter().map(|(way, to)| format!("{way:?} {to}")).collect()
+        found.into_iter().map(|(kind, to)| format!("{kind:?} {to}")).collect()
     }
 
     #[test]
@@ -139,7 +143,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         let hangs_up = std::thread::spawn(move || drop(listener.accept()));
-        let visits = runtime.block_on(visit_all(vec![(Way::Own, to)]));
+        let visits = runtime.block_on(visit_all(vec![(AddressKind::Own, to)]));
         assert_eq!(visits[0].end.as_ref().unwrap_err().errno(), Errno::ECONNRESET);
         hangs_up.join().unwrap();
     }

@@ -18,7 +18,7 @@ const DEFAULT: &str = "bridge";
 
 /// The containers, their network and their volume.
 #[derive(Debug, Clone, Default)]
-pub struct Pair {
+pub struct RestartPair {
     /// The container that was kept; it is held this time.
     pub first: ContainerSpec,
     /// Tried beside it, one after the other, until one ends with an output.
@@ -33,7 +33,7 @@ pub struct Pair {
 
 /// The result.
 #[derive(Debug, Default)]
-pub struct Together {
+pub struct PairRun {
     /// The result of the network; `None` where the run did not get that far.
     pub network: Option<EngineResult<()>>,
     /// The second run of the first container.
@@ -46,7 +46,7 @@ pub struct Together {
 
 /// Runs them, without the removal. A failure of one part is kept from the others as far as possible. All are started at
 /// once: the others wait for what the first one writes to the volume.
-pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &Pair, done: &mut Together) {
+pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, done: &mut PairRun) {
     let name = containers::name(id, pair.first.role);
     let mut network = match &pair.made {
         Some(made) => made.clone(),
@@ -88,7 +88,7 @@ pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &Pair, done: &mut
 async fn restart(
     client: &ContainerClient<'_>,
     name: &str,
-    pair: &Pair,
+    pair: &RestartPair,
     run: &mut ContainerRun,
 ) -> EngineResult<RunningContainer> {
     let mut running = client.attach_and_start(name, &pair.first, run).await?;
@@ -112,7 +112,7 @@ async fn finish(
 async fn run_others(
     client: &ContainerClient<'_>,
     id: &str,
-    pair: &Pair,
+    pair: &RestartPair,
     network: Option<&str>,
     done: &mut Vec<ContainerRun>,
 ) -> Option<String> {

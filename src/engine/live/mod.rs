@@ -12,7 +12,7 @@ use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::dockerd::Dockerd;
 use crate::engine::dockerd::wait::Watch;
 use crate::engine::{
-    Built, ContainerRun, ContainerSpec, Engine, Pair, Started, Together, TornDown, Versions, docker,
+    Built, ContainerRun, ContainerSpec, Engine, PairRun, RestartPair, Started, TornDown, Versions, docker,
 };
 use crate::facts::endpoint::Endpoint;
 use crate::host::HostResult;
@@ -188,8 +188,8 @@ impl Engine for LiveEngine {
         self.run_container(options, spec, within)
     }
 
-    fn run_together(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together {
-        self.run_pair(options, pair, within)
+    fn run_pair(&self, options: &RunOptions, pair: &RestartPair, within: Duration) -> PairRun {
+        self.run_and_remove_pair(options, pair, within)
     }
 
     fn build(&self, options: &RunOptions, within: Duration) -> EngineResult<Built> {

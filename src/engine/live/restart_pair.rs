@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use super::{Created, LiveEngine, SHORT};
-use crate::engine::containers::restart_pair::{self, Pair, Together};
+use crate::engine::containers::restart_pair::{self, PairRun, RestartPair};
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::{containers, docker};
 use crate::options::RunOptions;
 
 impl LiveEngine {
     /// Runs them, removes them, and checks that the volume outlives them.
-    pub(super) fn run_pair(&self, options: &RunOptions, pair: &Pair, within: Duration) -> Together {
-        let mut done = Together::default();
+    pub(super) fn run_and_remove_pair(
+        &self,
+        options: &RunOptions,
+        pair: &RestartPair,
+        within: Duration,
+    ) -> PairRun {
+        let mut done = PairRun::default();
         let api = match self.api(SHORT) {
             Ok(api) => api,
             Err(error) => {
@@ -50,7 +55,7 @@ impl LiveEngine {
     }
 
     /// Reports a connection that broke because the daemon died as that death.
-    fn explain_broken_connection(&self, done: &Together) -> EngineResult<()> {
+    fn explain_broken_connection(&self, done: &PairRun) -> EngineResult<()> {
         let mut ends = [&done.first].into_iter().chain(&done.others).filter_map(|run| run.end.as_ref().err());
         let broke = |error: &&EngineError| {
             matches!(error, EngineError::Unreachable { .. } | EngineError::Junk { .. })

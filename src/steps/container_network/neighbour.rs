@@ -1,7 +1,7 @@
 //! Checks that a container finds another one by name on a user-defined network.
 
 use crate::diagnosis::{CauseId, causes};
-use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::engine::{ContainerRun, EngineError, Stage, PairRun};
 use crate::finding::Finding;
 use crate::probe::reach::Kind;
 use crate::workload;
@@ -10,7 +10,7 @@ const NONE: CauseId = super::NONE;
 const NAMES: CauseId = causes::CONTAINER_NAME_RESOLUTION_BROKEN;
 
 /// The findings of the neighbour.
-pub(super) fn judge(together: &Together) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn judge(together: &PairRun) -> anyhow::Result<Vec<Finding>> {
     if let Some(Err(error)) = &together.network {
         return Ok(vec![workload::failure(Stage::Create, error.clone(), NONE)?]);
     }
@@ -35,12 +35,12 @@ pub(super) fn judge(together: &Together) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// The neighbour that ran to its end.
-fn ran(together: &Together) -> Option<&ContainerRun> {
+fn ran(together: &PairRun) -> Option<&ContainerRun> {
     together.others.iter().find(|run| run.end.is_ok())
 }
 
 /// Why no neighbour was started: the first container did not restart.
-fn first_failed(together: &Together) -> anyhow::Result<Vec<Finding>> {
+fn first_failed(together: &PairRun) -> anyhow::Result<Vec<Finding>> {
     match &together.first.end {
         Err(error @ (EngineError::Interrupted(_) | EngineError::System(_))) => Err(error.clone().into()),
         Err(error) => Ok(vec![workload::failure(together.first.stage, error.clone(), NONE)?]),

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::engine::{ContainerRun, EngineError, Together};
+use crate::engine::{ContainerRun, EngineError, PairRun};
 use crate::host::HostError;
 use crate::probe::net::{Interface, Network};
 use crate::probe::reach::PathMtu;
@@ -25,11 +25,11 @@ fn document(addresses: &[&str], gateway: Option<&str>, gateway_answers: bool) ->
     document
 }
 
-fn visit(way: Way, to: &str, error: Option<Errno>) -> Visit {
+fn visit(kind: AddressKind, to: &str, error: Option<Errno>) -> Visit {
     let to: SocketAddr = to.parse().unwrap();
     let end =
         error.map_or(Ok(Duration::ZERO), |errno| Err(HostError::new("connect to", to.to_string(), errno)));
-    Visit { way, to, end }
+    Visit { kind, to, end }
 }
 
 #[test]
@@ -49,9 +49,9 @@ fn missing_address_or_gateway_fails() {
 
 #[test]
 fn unreachable_published_port_fails() {
-    let direct = |error| visit(Way::Container, "172.18.0.2:7009", error);
-    let loopback = |error| visit(Way::Loopback, "127.0.0.1:32768", error);
-    let own = |error| visit(Way::Own, "10.0.0.2:32768", error);
+    let direct = |error| visit(AddressKind::Container, "172.18.0.2:7009", error);
+    let loopback = |error| visit(AddressKind::Loopback, "127.0.0.1:32768", error);
+    let own = |error| visit(AddressKind::Own, "10.0.0.2:32768", error);
     assert_eq!(problems(&judge_visits(&[direct(None), loopback(None), own(None)])), []);
     let blocked = judge_visits(&[direct(None), loopback(Some(Errno::ETIMEDOUT)), own(None)]);
     assert_eq!(problems(&blocked), [(Level::Fail, "published-port-unreachable")]);
@@ -63,8 +63,8 @@ fn unreachable_published_port_fails() {
 
 #[test]
 fn disabled_ipv6_passes() {
-    let six = |errno| visit(Way::Loopback, "[::1]:32768", Some(errno));
-    let four = || visit(Way::Loopback, "127.0.0.1:32768", None);
+    let six = |errno| visit(AddressKind::Loopback, "[::1]:32768", Some(errno));
+    let four = || visit(AddressKind::Loopback, "127.0.0.1:32768", None);
     assert_eq!(problems(&judge_visits(&[four(), six(Errno::EADDRNOTAVAIL)])), []);
     let refused = judge_visits(&[four(), six(Errno::ECONNREFUSED)]);
     assert_eq!(problems(&refused), [(Level::Fail, "published-port-unreachable")]);
@@ -111,7 +111,7 @@ fn neighbour_that_is_not_found_fails() {
         let mut document = document(&[], None, true);
         document.reached = Some(Reached { attempts, mtu: None });
         let run = ContainerRun { stdout: serde_json::to_vec(&document).unwrap(), ..ContainerRun::new() };
-        let together = Together { network: Some(Ok(())), others: vec![run], ..Together::default() };
+        let together = PairRun { network: Some(Ok(())), others: vec![run], ..PairRun::default() };
         problems(&neighbour::judge(&together).unwrap())
     };
     assert_eq!(met(vec![attempt(Kind::PeerName, None), attempt(Kind::Peer, None)]), []);
@@ -126,7 +126,7 @@ fn refused_network_has_the_cause_of_its_message() {
     let refused = |message: &str| {
         let error =
             EngineError::Refused { doing: "make a network".into(), status: 500, message: message.into() };
-        let together = Together { network: Some(Err(error)), ..Together::default() };
+        let together = PairRun { network: Some(Err(error)), ..PairRun::default() };
         problems(&neighbour::judge(&together).unwrap())
     };
     let pool = "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network";

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::containers::KILLED;
 use crate::engine::containers::exec::Executed;
-use crate::engine::{ContainerRun, EngineError, Stage, Together};
+use crate::engine::{ContainerRun, EngineError, Stage, PairRun};
 use crate::finding::Finding;
 use crate::probe::{DEATH_MESSAGE, TERMINATED};
 use crate::workload;
@@ -94,7 +94,7 @@ fn judge_log(run: &ContainerRun) -> anyhow::Result<Option<Finding>> {
 }
 
 /// The second run, which a signal ends. If it did not start, the steps that need it report that.
-pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
+pub(super) fn judge_second(together: &PairRun) -> Vec<Finding> {
     let mut findings = Vec::new();
     match together.first.end {
         Ok(code) if code == i64::from(TERMINATED) => {
@@ -166,7 +166,7 @@ mod tests {
     fn second_run_ends_by_a_signal() {
         let judged = |end| {
             let first = ContainerRun { end, ..ContainerRun::new() };
-            judge_second(&Together { first, ..Together::default() })
+            judge_second(&PairRun { first, ..PairRun::default() })
                 .iter()
                 .map(|finding| finding.level)
                 .collect::<Vec<_>>()
