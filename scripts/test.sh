@@ -13,9 +13,9 @@ export DINDCHECK_FULL=$full
 parts=(
     "build|the binary, and every test|220|220"
     "unit|what needs neither root nor an engine|15|15"
-    "worlds|real outer containers with real engines in them|260|720"
-    "sandbox|the fault matrix, in namespaces|160|300"
-    "vm|other kernels and cgroups, in virtual machines|460|960"
+    "worlds|real outer containers with real engines in them|300|720"
+    "sandbox|the fault matrix, in namespaces|180|300"
+    "vm|other kernels and cgroups, in virtual machines|400|960"
 )
 logs=target/test
 began=$SECONDS

@@ -1,9 +1,8 @@
-//! Which kernel modules does an inner engine need, and how is one brought in from inside a container?
+//! Kernel modules that an inner engine needs, and loading them from inside a container.
 //!
-//! A module belongs to the host's kernel and is felt by all, so loading one needs the reach `host`. A container
-//! has no /lib/modules as a rule. The kernel can still be asked to run the host's own modprobe: whoever asks for an
-//! interface of a name that is not there makes it look for a module of that name (net/core/dev_ioctl.c, `dev_load`;
-//! it takes `CAP_SYS_MODULE`). dockerd itself does so since 27.5.
+//! A module changes the host's kernel, so loading one needs the reach `host`. A container usually has no /lib/modules, but
+//! the kernel can run the host's modprobe: a request for a missing network interface makes it load a module of that name
+//! (net/core/dev_ioctl.c, `dev_load`; it takes `CAP_SYS_MODULE`). dockerd does the same since 27.5.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,10 +16,10 @@ use crate::host::SystemReader;
 use crate::repair_log::RepairLog;
 use crate::step::Cx;
 
-/// For modprobe.
+/// The deadline of modprobe.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// The modules whose lack a cause is, in the order in which they are loaded.
+/// The modules that a cause says are missing, in the order in which they are loaded.
 const BEHIND: &[(CauseId, &[&str])] = &[
     (causes::KERNEL_LACKS_OVERLAYFS, &["overlay"]),
     (causes::KERNEL_LACKS_BRIDGE, &["bridge"]),
@@ -32,24 +31,23 @@ const BEHIND: &[(CauseId, &[&str])] = &[
     (causes::KERNEL_LACKS_IP6TABLES_NAT, &["ip6_tables", "ip6table_nat"]),
 ];
 
-/// The modules behind a cause; none where it is not about modules.
+/// The modules of a cause; empty if it is not about modules.
 pub fn behind(cause: CauseId) -> &'static [&'static str] {
     BEHIND.iter().find(|(id, _)| *id == cause).map_or(&[], |(_, modules)| modules)
 }
 
-/// The words for a hint: the command for the host.
+/// The text of a hint: the command for the host.
 pub fn hint(cause: CauseId) -> String {
     format!("on the host: modprobe -a {} (or --repair host)", behind(cause).join(" "))
 }
 
-/// Whether a module is in the kernel; built-in ones without parameters cannot be seen.
+/// Whether a module is loaded; built-in ones without parameters are not visible.
 fn is_seen(host: &dyn SystemReader, name: &str) -> bool {
     host.exists(&Path::new("/sys/module").join(name)).unwrap_or(false)
 }
 
-/// Loads modules into the host's kernel, where there are any and the reach `host` is granted. Each that appears is a
-/// change.
-pub fn load(cx: &Cx<'_>, hands: &mut RepairLog<'_>, modules: &[&str]) -> anyhow::Result<()> {
+/// Loads modules into the host's kernel if the reach `host` is granted. Each module that appears is recorded as a change.
+pub fn load(cx: &Cx<'_>, log: &mut RepairLog<'_>, modules: &[&str]) -> anyhow::Result<()> {
     if modules.is_empty() || !cx.options.profile.repair.allows(Reach::Host) {
         return Ok(());
     }
@@ -57,16 +55,16 @@ pub fn load(cx: &Cx<'_>, hands: &mut RepairLog<'_>, modules: &[&str]) -> anyhow:
         Place::At(path) => Some(path),
         Place::NotExecutable(_) | Place::Nowhere => None,
     };
-    hands.reaches(Reach::Host);
+    log.reaches(Reach::Host);
     let missing: Vec<&str> = modules.iter().copied().filter(|name| !is_seen(cx.host, name)).collect();
     let mut said = String::new();
     for name in &missing {
-        hands.request_module(name)?;
+        log.request_module(name)?;
         if let (false, Some(modprobe)) = (is_seen(cx.host, name), &modprobe) {
-            said = hands.execute(modprobe, &[name], WITHIN)?.stderr;
+            said = log.execute(modprobe, &[name], WITHIN)?.stderr;
         }
         if is_seen(cx.host, name) {
-            hands.note(
+            log.note(
                 format!("loaded the module {name} into the host's kernel"),
                 Undo::Manual(format!("modprobe -r {name} # on the host")),
             );

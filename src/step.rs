@@ -1,7 +1,7 @@
-//! Which words do steps, the runner and the reports share?
+//! The types of a step: [`Step`], its [`Repair`], and the context of a check.
 //!
-//! A step *finds* (it returns [`Finding`]s) and never concludes: [`Outcome`] is the runner's word. What a
-//! step may change is not in its hands either: only a [`Repair`] is given [`RepairLog`].
+//! A step *finds* (it returns [`Finding`]s); only the runner *concludes*, with an `Outcome`. A check cannot change the
+//! machine: only a [`Repair`] gets a [`RepairLog`].
 
 use std::cell::{Cell, RefCell};
 
@@ -19,16 +19,16 @@ use crate::workload::Workload;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// What the outer container gives: nothing is started.
+    /// The outer container, before anything is started.
     Environment,
     /// The inner daemon.
     Daemon,
-    /// What an inner container gets.
+    /// Inner containers.
     Workload,
 }
 
 impl Phase {
-    /// The word of the reports.
+    /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Environment => "environment",
@@ -38,9 +38,9 @@ impl Phase {
     }
 }
 
-/// One rung of the ladder. A plain value, so that the ladder is one list (`steps::ALL`).
+/// One step of the ladder (`steps::ALL`).
 pub struct Step {
-    /// Kebab-case, unique, never renamed: scripts match it.
+    /// Kebab-case, unique and never renamed, since scripts match it.
     pub id: &'static str,
     /// A few words for people.
     pub title: &'static str,
@@ -52,36 +52,36 @@ pub struct Step {
     pub worst: Level,
     /// What the run prepares for it.
     pub needs: &'static [Need],
-    /// Looks, and leaves the world as it was. `Err` means that it could not look.
+    /// Checks without changing anything. `Err` means that the check itself failed, so nothing is known.
     pub check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>,
-    /// What makes a failed check pass, if anything can.
+    /// The repair of a failed check, if there is one.
     pub repair: Option<Repair>,
 }
 
-/// What changes the machine so that the same check passes.
+/// Changes the machine so that the same check passes.
 pub struct Repair {
     /// A few words for people.
     pub title: &'static str,
-    /// How far its changes are felt.
+    /// How far its changes reach.
     pub reach: Reach,
-    /// Does it. Every lasting change goes through [`RepairLog`], which keeps the undo of each.
+    /// Applies it. Every lasting change goes through [`RepairLog`], which records how to undo it.
     pub apply: fn(&Cx<'_>, &mut RepairLog<'_>) -> anyhow::Result<()>,
 }
 
-/// What a step is given: the doors, the options of the run, and what the run has learned so far.
+/// The context of a check: the machine, the engine, the options of the run, and its results so far.
 pub struct Cx<'a> {
-    /// The door to the machine.
+    /// Reads the machine.
     pub host: &'a dyn SystemReader,
-    /// The door to Docker.
+    /// The Docker engine.
     pub engine: &'a dyn Engine,
-    /// What was asked for.
+    /// The options of the run.
     pub options: &'a RunOptions,
-    /// What has been learned about the environment, for the report's head.
+    /// The environment as far as it is known, for the head of the report.
     pub environment: &'a RefCell<Environment>,
-    /// Says how a long step goes, to whoever watches.
+    /// Reports the progress of a long step.
     pub progress: &'a dyn Fn(&str),
-    /// Whether every step so far passed: `teardown` keeps a daemon only then.
+    /// Whether every step so far passed; `teardown` keeps the daemon only in that case.
     pub all_passed: &'a Cell<bool>,
-    /// The containers of this run, for the steps that judge them.
+    /// The containers of this run.
     pub workload: &'a Workload<'a>,
 }

@@ -1,4 +1,4 @@
-//! How is one step looked at in a unit test? With a machine in memory, the default profile and no Docker.
+//! Runs one step in a unit test: with a machine in memory, the default profile and no Docker.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,16 +18,16 @@ pub(crate) fn options(request: &PlanRequest) -> RunOptions {
 
 /// Calls `with` with a context of this machine.
 fn in_context<T>(host: &Fake, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
-    wishing(host, &PlanRequest::default(), with)
+    with_request(host, &PlanRequest::default(), with)
 }
 
 /// The same with another plan than the default one.
-fn wishing<T>(host: &Fake, request: &PlanRequest, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
-    asking(&FakeEngine::default(), host, request, with)
+fn with_request<T>(host: &Fake, request: &PlanRequest, with: impl FnOnce(&Cx<'_>) -> T) -> (T, Environment) {
+    with_engine(&FakeEngine::default(), host, request, with)
 }
 
 /// The same with a daemon.
-fn asking<T>(
+fn with_engine<T>(
     engine: &FakeEngine,
     host: &Fake,
     request: &PlanRequest,
@@ -54,35 +54,35 @@ pub(crate) fn check(step: &Step, host: &Fake) -> anyhow::Result<Vec<Finding>> {
     in_context(host, |cx| (step.check)(cx)).0
 }
 
-/// What comes of asking this daemon.
+/// Calls `with` with a context of this daemon.
 pub(crate) fn ask<T>(engine: &FakeEngine, with: impl FnOnce(&Cx<'_>) -> T) -> T {
-    asking(engine, &Fake::new(), &PlanRequest::default(), with).0
+    with_engine(engine, &Fake::new(), &PlanRequest::default(), with).0
 }
 
 /// What the step finds with these arguments of dockerd.
 pub(crate) fn check_with(step: &Step, host: &Fake, args: &[&str]) -> anyhow::Result<Vec<Finding>> {
     let daemon_args = args.iter().map(ToString::to_string).collect();
-    wishing(host, &PlanRequest { daemon_args, ..PlanRequest::default() }, |cx| (step.check)(cx)).0
+    with_request(host, &PlanRequest { daemon_args, ..PlanRequest::default() }, |cx| (step.check)(cx)).0
 }
 
-/// What the step finds where a running daemon is used.
+/// What the step finds with `--attach`.
 pub(crate) fn check_attached(step: &Step, host: &Fake, url: &str) -> anyhow::Result<Vec<Finding>> {
     let request = PlanRequest { attach: Some(url.to_owned()), ..PlanRequest::default() };
-    wishing(host, &request, |cx| (step.check)(cx)).0
+    with_request(host, &request, |cx| (step.check)(cx)).0
 }
 
-/// Level and cause of what is not as it should be.
+/// Level and cause of each finding that is not a pass.
 pub(crate) fn problems(findings: &[Finding]) -> Vec<(Level, &'static str)> {
     let wrong = findings.iter().filter(|finding| finding.level != Level::Pass);
     wrong.map(|finding| (finding.level, finding.cause.expect("a cause").as_str())).collect()
 }
 
-/// What the step finds, and what it learned for the report's head.
+/// What the step finds, and the environment that it adds to the report.
 pub(crate) fn learn(step: &Step, host: &Fake) -> (anyhow::Result<Vec<Finding>>, Environment) {
     in_context(host, |cx| (step.check)(cx))
 }
 
-/// What the step's repair does, with its end. As in a run, one that fails is taken back.
+/// The result and the changes of the step's repair. As in a run, a failed repair is undone.
 pub(crate) fn repair(step: &Step, host: &Fake) -> (anyhow::Result<()>, Vec<Change>) {
     repair_with(step, host, &PlanRequest::default())
 }
@@ -93,12 +93,12 @@ pub(crate) fn repair_with(
     host: &Fake,
     request: &PlanRequest,
 ) -> (anyhow::Result<()>, Vec<Change>) {
-    let mut hands = RepairLog::new(host);
+    let mut log = RepairLog::new(host);
     let repair = step.repair.as_ref().expect("a step with a repair");
-    let end = wishing(host, request, |cx| (repair.apply)(cx, &mut hands)).0;
-    let changes = hands.changes().to_vec();
+    let end = with_request(host, request, |cx| (repair.apply)(cx, &mut log)).0;
+    let changes = log.changes().to_vec();
     if end.is_err() {
-        hands.take_back();
+        log.take_back();
     }
     (end, changes)
 }

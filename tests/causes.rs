@@ -1,4 +1,4 @@
-//! The vocabulary, the steps and the worlds agree: sources and tests name causes that exist, and all of them.
+//! Every cause that a source or a test names exists, and every cause of a step is named by a source.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -17,14 +17,14 @@ fn every_cause_of_a_step_is_named_by_the_source() {
     let steps: HashSet<&str> = steps::ALL.iter().map(|step| step.id).collect();
     for cause in diagnosis::all() {
         let Some(step) = cause.live else { continue };
-        assert!(steps.contains(step), "{}: there is no step {step}", cause.id);
+        assert!(steps.contains(step), "{}: {step} is not a step", cause.id);
         let constant = cause.id.as_str().to_uppercase().replace('-', "_");
         let named = source.contains(&format!("causes::{constant}"));
-        assert!(named, "{}: nothing in src names causes::{constant}", cause.id);
+        assert!(named, "{}: no source in src names causes::{constant}", cause.id);
     }
 }
 
-/// Worlds need root, so a misspelt cause in their tables would show late.
+/// Worlds need root, so their tests would find a misspelt cause late.
 #[test]
 fn every_cause_that_a_world_expects_exists() {
     let tables = Regex::new(

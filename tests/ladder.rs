@@ -1,12 +1,5 @@
-//! What do the steps from `daemon-start` on make of an engine that fails? The real steps and the real runner,
-//! with Docker in memory.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "tests look at the machine and speak for themselves"
-)]
+//! The steps from `daemon-start` on with an engine that fails: the real steps and the real runner, with Docker in memory.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 
@@ -22,19 +15,19 @@ use dindcheck::runner::{self, Doors};
 
 const STEPS: [&str; 5] = ["daemon-start", "daemon-info", "image", "container-run", "teardown"];
 
-/// A run of these steps, with further wishes.
-fn run_with(engine: &FakeEngine, wishes: PlanRequest) -> Report {
+/// A run of these steps, with more options.
+fn run_with(engine: &FakeEngine, request: PlanRequest) -> Report {
     let host = Fake::new()
         .file("/proc/self/mountinfo", "20 1 0:1 / / rw - ext4 x rw\n")
         .file("/proc/self/cgroup", "");
     let only = STEPS.iter().map(ToString::to_string).collect();
-    let plan = Plan::new(&host, &PlanRequest { only, ..wishes }).unwrap();
+    let plan = Plan::new(&host, &PlanRequest { only, ..request }).unwrap();
     let interrupt = Interrupt::default();
     let doors = Doors { host: &host, machine: &host, engine, interrupt: &interrupt };
     runner::run(&plan, &doors, &mut |_| {})
 }
 
-/// The same with an image by name, which needs no probe.
+/// The same with an image by name, which has no probe.
 fn run(engine: &FakeEngine) -> Report {
     run_with(engine, PlanRequest { image: Some("test:1".into()), ..PlanRequest::default() })
 }
@@ -65,7 +58,7 @@ fn died() -> EngineError {
 }
 
 #[test]
-fn a_healthy_engine_is_sound_and_torn_down() {
+fn healthy_engine_is_sound_and_torn_down() {
     let engine = FakeEngine::new().has_image("test:1");
     let report = run(&engine);
     assert_eq!(report.verdict(), Verdict::Sound, "{:?}", report.first_failure().map(|first| first.what));
@@ -76,7 +69,7 @@ fn a_healthy_engine_is_sound_and_torn_down() {
 }
 
 #[test]
-fn a_failure_stops_the_ladder_and_is_still_torn_down() {
+fn failure_stops_the_ladder_and_teardown_still_runs() {
     let engine = FakeEngine::new().fails("start", died, None);
     let report = run(&engine);
     assert_eq!(failed(&report), ("daemon-start", "daemon-died-later"));
@@ -85,7 +78,7 @@ fn a_failure_stops_the_ladder_and_is_still_torn_down() {
 }
 
 #[test]
-fn a_daemon_that_dies_is_told_by_the_step_that_notices() {
+fn daemon_that_dies_fails_the_step_that_notices() {
     for (op, step) in [
         ("negotiate", "daemon-info"),
         ("info", "daemon-info"),
@@ -98,7 +91,7 @@ fn a_daemon_that_dies_is_told_by_the_step_that_notices() {
 }
 
 #[test]
-fn the_daemon_is_kept_only_where_everything_held() {
+fn daemon_is_kept_only_if_every_step_passed() {
     let keep = || PlanRequest { keep_daemon: true, image: Some("test:1".into()), ..PlanRequest::default() };
     let sound = FakeEngine::new().has_image("test:1");
     run_with(&sound, keep());
@@ -109,14 +102,14 @@ fn the_daemon_is_kept_only_where_everything_held() {
 }
 
 #[test]
-fn an_image_that_is_absent_is_pulled_once() {
+fn missing_image_is_pulled_once() {
     let engine = FakeEngine::new();
     assert_eq!(run(&engine).verdict(), Verdict::Sound);
     assert_eq!(engine.calls().iter().filter(|call| *call == "pull test:1").count(), 1);
 }
 
 #[test]
-fn pulls_fail_with_causes_of_their_own() {
+fn failed_pulls_have_their_causes() {
     for (message, cause) in [
         ("toomanyrequests: slow down", "registry-rate-limit"),
         ("manifest for test:1 not found: manifest unknown", "image-not-found"),
@@ -129,7 +122,7 @@ fn pulls_fail_with_causes_of_their_own() {
 }
 
 #[test]
-fn how_far_a_container_came_gives_its_cause() {
+fn stage_of_a_failed_container_gives_its_cause() {
     let late = || EngineError::Deadline { doing: "run".into(), waited: Duration::from_secs(60) };
     for (stage, cause) in
         [(Stage::Create, "container-create-failed"), (Stage::Start, "container-start-failed")]
@@ -150,7 +143,7 @@ fn how_far_a_container_came_gives_its_cause() {
 }
 
 #[test]
-fn no_common_api_version_is_told_before_anything_is_made() {
+fn no_common_api_version_fails_before_anything_is_created() {
     let versions = Versions { engine: "99".into(), max: "1.99".into(), min: "1.90".into(), used: None };
     let report = run(&FakeEngine::new().with_versions(versions));
     assert_eq!(failed(&report), ("daemon-info", "api-version-mismatch"));
@@ -158,7 +151,7 @@ fn no_common_api_version_is_told_before_anything_is_made() {
 }
 
 #[test]
-fn leftovers_fail_the_teardown_and_stand_in_the_report() {
+fn leftovers_fail_the_teardown_and_are_in_the_report() {
     let torn = TornDown { left: vec!["network x".into()], daemon: DaemonEnd::None, ..TornDown::default() };
     let report = run(&FakeEngine::new().has_image("test:1").with_teardown(torn));
     assert_eq!(failed(&report), ("teardown", "leftovers-remain"));
@@ -166,7 +159,7 @@ fn leftovers_fail_the_teardown_and_stand_in_the_report() {
 }
 
 #[test]
-fn an_interrupted_run_is_no_verdict_on_the_world() {
+fn interrupted_run_is_unknown() {
     let engine =
         FakeEngine::new().has_image("test:1").fails("run", || EngineError::Interrupted("SIGINT"), None);
     let report = run(&engine);

@@ -1,11 +1,8 @@
-//! What does the runner make of checks that pass, fail, cannot look, or are repaired?
-#![allow(
-    clippy::disallowed_methods,
+//! The runner with checks that pass, fail, end with an error, or are repaired.
+#![expect(
     clippy::unwrap_used,
     clippy::unnecessary_wraps,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "tests look at the machine and speak for themselves"
+    reason = "a test may panic; the type of a check is fixed"
 )]
 
 use std::cell::RefCell;
@@ -52,18 +49,18 @@ fn fails(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 fn warns(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(vec![Finding::warn(CAUSE, "odd")])
 }
-fn cannot_look(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    bail!("no eyes")
+fn errs(_: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    bail!("the check failed")
 }
-/// Fails until the mark is there.
+/// Fails until the mark exists.
 fn wants_mark(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if cx.host.exists(Path::new(MARK))? { passes(cx) } else { fails(cx) }
 }
-fn makes_mark(_: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
-    Ok(hands.create_dir(Path::new(MARK))?)
+fn makes_mark(_: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
+    Ok(log.create_dir(Path::new(MARK))?)
 }
-fn makes_half(_: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
-    hands.create_dir(Path::new("/half"))?;
+fn makes_half(_: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
+    log.create_dir(Path::new("/half"))?;
     bail!("the other half is refused")
 }
 
@@ -71,7 +68,7 @@ static PASSES: Step = step("passes", Phase::Environment, passes);
 static PASSES_TOO: Step = step("passes-too", Phase::Environment, passes);
 static FAILS: Step = step("fails", Phase::Environment, fails);
 static WARNS: Step = step("warns", Phase::Environment, warns);
-static CANNOT: Step = step("cannot-look", Phase::Environment, cannot_look);
+static ERRS: Step = step("errs", Phase::Environment, errs);
 static DAEMON: Step = step("daemon", Phase::Daemon, passes);
 static REPAIRED: Step = Step {
     repair: Some(Repair { title: "make the mark", reach: Reach::Container, apply: makes_mark }),
@@ -124,7 +121,7 @@ fn reason(report: &Report, index: usize) -> String {
 }
 
 #[test]
-fn what_passes_is_sound() {
+fn passed_steps_are_sound() {
     let report = run(&[&PASSES, &WARNS, &DAEMON]);
     assert_eq!(outcomes(&report), ["passed", "warned", "passed"]);
     assert_eq!((report.verdict(), report.verdict().exit_code()), (Verdict::Sound, 0));
@@ -132,7 +129,7 @@ fn what_passes_is_sound() {
 }
 
 #[test]
-fn the_first_failure_stops_and_what_follows_says_so() {
+fn first_failure_stops_and_later_steps_name_it() {
     let report = run(&[&PASSES, &FAILS, &PASSES_TOO, &DAEMON]);
     assert_eq!(outcomes(&report), ["passed", "failed", "skipped", "skipped"]);
     assert_eq!(report.first_failure().unwrap().step.step.id, "fails");
@@ -141,22 +138,22 @@ fn the_first_failure_stops_and_what_follows_says_so() {
 }
 
 #[test]
-fn keep_going_finishes_the_phase_and_enters_no_other() {
+fn keep_going_finishes_the_phase_only() {
     let steps = [(&FAILS, Mode::Require), (&PASSES, Mode::Require), (&DAEMON, Mode::Require)];
     let report = run_on(&Fake::new(), &steps, |plan| plan.keep_going = true, &Interrupt::default());
     assert_eq!(outcomes(&report), ["failed", "passed", "skipped"]);
 }
 
 #[test]
-fn what_cannot_look_is_unknown_and_not_sound() {
-    let report = run(&[&CANNOT, &PASSES]);
+fn error_of_a_check_is_unknown_and_not_sound() {
+    let report = run(&[&ERRS, &PASSES]);
     assert_eq!(outcomes(&report), ["errored", "skipped"]);
     assert_eq!((report.verdict(), report.verdict().exit_code()), (Verdict::Unknown, 2));
-    assert!(report.first_failure().unwrap().what.contains("no eyes"));
+    assert!(report.first_failure().unwrap().what.contains("the check failed"));
 }
 
 #[test]
-fn a_repair_is_proven_by_the_same_check_and_both_looks_are_kept() {
+fn repair_is_proven_by_the_same_check_and_both_findings_are_kept() {
     let report = run(&[&REPAIRED, &PASSES]);
     assert_eq!(outcomes(&report), ["repaired", "passed"]);
     let levels: Vec<_> = report.steps[0].findings.iter().map(|f| f.what.as_str()).collect();
@@ -167,7 +164,7 @@ fn a_repair_is_proven_by_the_same_check_and_both_looks_are_kept() {
 }
 
 #[test]
-fn a_repair_beyond_its_grant_is_not_applied() {
+fn repair_beyond_its_grant_is_not_applied() {
     for (grant, step) in [(Grant::None, &REPAIRED), (Grant::Container, &FOR_THE_HOST)] {
         let host = Fake::new();
         let report = run_on(
@@ -189,7 +186,7 @@ fn a_repair_beyond_its_grant_is_not_applied() {
 }
 
 #[test]
-fn a_repair_that_finds_nothing_to_mend_is_none() {
+fn repair_without_changes_is_not_recorded() {
     const STEP: Step = Step {
         repair: Some(Repair { title: "mend nothing", reach: Reach::Container, apply: |_, _| Ok(()) }),
         ..step("a", Phase::Environment, fails)
@@ -200,7 +197,7 @@ fn a_repair_that_finds_nothing_to_mend_is_none() {
 }
 
 #[test]
-fn a_repair_that_fails_half_way_is_taken_back() {
+fn failed_repair_is_undone() {
     let host = Fake::new();
     let report = run_on(&host, &[(&HALF, Mode::Require)], |_| {}, &Interrupt::default());
     assert_eq!(outcomes(&report), ["failed"]);
@@ -210,15 +207,15 @@ fn a_repair_that_fails_half_way_is_taken_back() {
 }
 
 #[test]
-fn what_could_not_be_taken_back_stays_in_the_report() {
+fn change_that_could_not_be_undone_stays_in_the_report() {
     let host = Fake::new().fails("remove_dir", "/half", Errno::EBUSY, None);
     let report = run_on(&host, &[(&HALF, Mode::Require)], |_| {}, &Interrupt::default());
     assert_eq!(report.steps[0].repair.as_ref().unwrap().changes.len(), 1);
 }
 
 #[test]
-fn a_step_that_is_not_required_fails_as_a_warning() {
-    for step in [&FAILS, &CANNOT] {
+fn failure_of_a_step_that_is_not_required_warns() {
+    for step in [&FAILS, &ERRS] {
         let report = run_on(
             &Fake::new(),
             &[(step, Mode::Warn), (&PASSES, Mode::Require)],
@@ -231,7 +228,7 @@ fn a_step_that_is_not_required_fails_as_a_warning() {
 }
 
 #[test]
-fn the_profile_weighs_causes() {
+fn profile_sets_the_level_of_causes() {
     let raise = |plan: &mut Plan| {
         plan.options.profile.causes.insert(CAUSE.as_str().into(), Weight::Fail);
     };

@@ -34,7 +34,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Grant {
-    /// None: nothing is changed.
+    /// No repairs: nothing is changed.
     None,
     /// Repairs that affect this container alone.
     Container,

@@ -1,8 +1,8 @@
-//! Can an image be built inside?
+//! Builds an image inside.
 //!
-//! A Dockerfile of two lines on top of the built-in image, by the builder that every engine has behind
-//! `POST /build`: a context is taken, a program runs in a container of the builder, its layer is kept. A profile asks
-//! for it (`steps: {build: require}`); most outer containers that only run images have no need of it.
+//! A Dockerfile of two lines on top of the built-in image goes to the builder that every engine has behind
+//! `POST /build`: it takes a context, runs a program in a container, and keeps the layer. The step runs where a profile
+//! asks for it (`steps: {build: require}`): many outer containers only run images.
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineResult, Stage};
@@ -11,11 +11,11 @@ use crate::options::ImageChoice;
 use crate::step::{Cx, Phase, Step};
 use crate::workload;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "build",
-    title: "An image that is built inside",
-    why: "What CI does most with Docker-in-Docker is `docker build`, which takes a context, runs programs and keeps layers.",
+    title: "Image build",
+    why: "What CI does most with Docker-in-Docker is `docker build`, which needs more of the engine than `docker run`: it takes a context, runs programs and keeps layers.",
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[],
@@ -26,7 +26,7 @@ pub const STEP: Step = Step {
 const FAILED: CauseId = causes::IMAGE_BUILD_FAILED;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    // The profile's own image was brought in by the step `image`; this one is built on the built-in one.
+    // The step `image` loaded the profile's own image; this one is built on the built-in one.
     let missing = cx.options.image != ImageChoice::Builtin;
     if let Some(error) = missing.then(|| cx.engine.load_builtin(cx.options).err()).flatten() {
         return Ok(vec![workload::failure(Stage::Create, error, FAILED)?]);
@@ -40,17 +40,17 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     judge(found.and_then(|found| Ok((built?, found.is_some()))))
 }
 
-/// What the builder said, and whether the image is there.
+/// The finding on the output of the builder and on the image.
 fn judge(built: EngineResult<(crate::engine::Built, bool)>) -> anyhow::Result<Vec<Finding>> {
     let (built, is_there) = match built {
         Ok(built) => built,
         Err(error) => return Ok(vec![workload::failure(Stage::Start, error, FAILED)?]),
     };
     if !is_there {
-        let what = format!("the builder came to its end, and there is no image {}", built.reference);
+        let what = format!("the builder finished, but the image {} does not exist", built.reference);
         return Ok(vec![Finding::fail(FAILED, what).with("said", built.said)]);
     }
-    Ok(vec![Finding::pass("an image is built from a Dockerfile: a program ran, and its layer is kept")])
+    Ok(vec![Finding::pass("an image can be built from a Dockerfile")])
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     use crate::finding::Level;
 
     #[test]
-    fn a_build_must_end_and_leave_an_image() {
+    fn build_without_an_image_fails() {
         let built = || Built { reference: "x:1".into(), said: "Step 1/2".into() };
         assert_eq!(judge(Ok((built(), true))).unwrap()[0].level, Level::Pass);
         let gone = &judge(Ok((built(), false))).unwrap()[0];

@@ -1,8 +1,8 @@
-//! Is an inner container reached, and does it reach what this container reaches?
+//! Checks the network of an inner container: it is reachable, and reaches what this container reaches.
 //!
-//! Nothing here needs the internet: gateways answer by refusing, and what the inner container does not reach is tried
-//! from this one as well, so that a world without a way out is not held against the inner engine. A profile may name
-//! what must be reached all the same.
+//! Nothing here needs the internet: a gateway that refuses a connection has answered, and what the inner container does
+//! not reach is tried from this container as well, so that a missing uplink is not blamed on the inner engine. A profile
+//! may name destinations that must be reached.
 
 use nix::errno::Errno;
 
@@ -18,13 +18,13 @@ use crate::step::{Cx, Phase, Step};
 use crate::workload::{Part, Shown, spec};
 
 mod neighbour;
-mod way_out;
+mod outbound;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-network",
     title: "Network of an inner container",
-    why: "Builds and tests inside need an address, a way out, names, and ports that answer.",
+    why: "Builds and tests inside need an address, a route out, name resolution, and published ports that answer.",
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Network, Need::Restart],
@@ -41,28 +41,28 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         Err(finding) => return Ok(vec![finding]),
     };
     let document = shown.document();
-    let mut findings = judge_inside(document);
+    let mut findings = judge_addresses(document);
     findings.extend(judge_visits(&shown.run().visits));
     if let Some(reached) = &document.reached {
-        findings.extend(way_out::judge(reached, &Compared::with(cx.host, reached)));
+        findings.extend(outbound::judge(reached, &Compared::with(cx.host, reached)));
     }
     if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
         findings.extend(neighbour::judge(together)?);
     }
     if findings.iter().all(|finding| finding.level == Level::Pass) {
         findings.push(Finding::pass(
-            "an inner container has its address, is reached at its port, and reaches what this one does",
+            "an inner container has an address, answers at its published port, and reaches what this container reaches",
         ));
     }
     Ok(findings)
 }
 
-/// What this container itself reaches of what the inner one did not.
+/// What this container reaches of the destinations that the inner one did not.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Compared {
-    /// Its gateway answers it.
+    /// Whether its gateway answers.
     outer: bool,
-    /// A resolver answers it.
+    /// Whether a resolver answers.
     resolver: bool,
 }
 
@@ -71,16 +71,16 @@ impl Compared {
     fn with(host: &dyn SystemReader, reached: &Reached) -> Self {
         let missed = |kind: Kind| reached.of(kind).any(|attempt| attempt.error.is_some());
         let dumb = reached.of(Kind::Resolver).all(|attempt| attempt.error.is_some());
-        let wanted = ReachRequest {
+        let request = ReachRequest {
             outer: spec::outer_gateway(host).filter(|_| missed(Kind::Outer)),
             resolvers: dumb,
             ..ReachRequest::default()
         };
-        if wanted == ReachRequest::default() {
+        if request == ReachRequest::default() {
             return Self::default();
         }
-        // Without an answer nothing is held against the inner container.
-        let report = host.trial(&Trial::Reach(wanted)).unwrap_or_default();
+        // Without a result the inner container is not blamed.
+        let report = host.trial(&Trial::Reach(request)).unwrap_or_default();
         let good = |kind: Kind| {
             report.attempts.iter().any(|attempt| attempt.name == kind.name() && attempt.error.is_none())
         };
@@ -89,7 +89,7 @@ impl Compared {
 }
 
 /// Address and gateway.
-fn judge_inside(document: &Document) -> Vec<Finding> {
+fn judge_addresses(document: &Document) -> Vec<Finding> {
     let network = &document.network;
     let is_v4 = |address: &&String| address.parse::<std::net::Ipv4Addr>().is_ok();
     let mut outward = network.interfaces.iter().filter(|one| one.name != "lo");
@@ -122,12 +122,12 @@ fn judge_inside(document: &Document) -> Vec<Finding> {
     vec![finding.with("interface", &interface.name).with("mtu", interface.mtu)]
 }
 
-/// The container's own address and its published port, visited from here.
+/// Connections from here to the container's own address and to its published port.
 fn judge_visits(visits: &[Visit]) -> Vec<Finding> {
     if visits.iter().all(|visit| visit.way == Way::Container) {
-        return vec![Finding::fail(PORT, "the daemon did not publish the port that it was asked to")];
+        return vec![Finding::fail(PORT, "the daemon did not publish the requested port")];
     }
-    // Where the container itself is not reached, no way to it can be.
+    // If the container itself does not answer, no published port can.
     let direct = visits.iter().find(|visit| visit.way == Way::Container);
     if let Some((visit, error)) = direct.and_then(|visit| Some((visit, visit.end.as_ref().err()?))) {
         let what = format!("the container does not answer at {} although it listens: {error}", visit.to);
@@ -137,14 +137,14 @@ fn judge_visits(visits: &[Visit]) -> Vec<Finding> {
         .iter()
         .filter(|visit| visit.way != Way::Container)
         .filter_map(judge_visit)
-        .chain(reached(visits))
+        .chain(answering(visits))
         .collect()
 }
 
-/// A published port that is not reached.
+/// A published port that does not answer.
 fn judge_visit(visit: &Visit) -> Option<Finding> {
     let error = visit.end.as_ref().err()?;
-    // IPv6 that is switched off in this container is no fault of the port.
+    // IPv6 may be disabled in this container.
     let six_is_off = matches!(error.errno(), Errno::EADDRNOTAVAIL | Errno::ENETUNREACH | Errno::EAFNOSUPPORT);
     if visit.to.is_ipv6() && six_is_off {
         return None;
@@ -163,12 +163,11 @@ fn judge_visit(visit: &Visit) -> Option<Finding> {
     Some(Finding::fail(PORT, what).with("address", visit.to).with("errno", error.errno).hint(hint))
 }
 
-/// Those that are reached.
-fn reached(visits: &[Visit]) -> Option<Finding> {
+/// The addresses that answer.
+fn answering(visits: &[Visit]) -> Option<Finding> {
     let good = visits.iter().filter(|visit| visit.end.is_ok());
     let good: Vec<_> = good.map(|visit| visit.to.to_string()).collect();
-    (!good.is_empty())
-        .then(|| Finding::pass(format!("the container's port is reached at {}", good.join(", "))))
+    (!good.is_empty()).then(|| Finding::pass(format!("the container's port answers at {}", good.join(", "))))
 }
 
 #[cfg(test)]

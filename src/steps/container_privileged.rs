@@ -1,5 +1,5 @@
-//! Does an inner `--privileged` container start, and has it what that promises? Where the profile asks for it: does a third
-//! level of dockerd run in one?
+//! Checks that an inner `--privileged` container starts and has its privileges; and, where the profile asks for it, that a
+//! dockerd runs in one.
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, EngineError, Stage};
@@ -13,11 +13,11 @@ use crate::workload;
 
 mod third_level;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-privileged",
-    title: "A privileged inner container",
-    why: "A third level of containers, and many a build tool, need `--privileged` inside as well.",
+    title: "Privileged inner container",
+    why: "A third level of containers, and many build tools, need `--privileged` inside as well.",
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Privileged, Need::Restart],
@@ -45,7 +45,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// `own` is what holds for this container, and so for its daemon.
+/// `own` is the status of this container, and so of its daemon.
 fn judge(run: &ContainerRun, own: &Status, engine: Option<Version>) -> anyhow::Result<Vec<Finding>> {
     let held = own.effective;
     if let Err(error) = &run.end {
@@ -56,7 +56,7 @@ fn judge(run: &ContainerRun, own: &Status, engine: Option<Version>) -> anyhow::R
         Err(finding) => return Ok(vec![finding]),
     };
     let Some(privileged) = &document.privileged else {
-        return Ok(vec![Finding::fail(FAILED, "the probe did not use its privileges")]);
+        return Ok(vec![Finding::fail(FAILED, "the probe did not test its privileges")]);
     };
     let given = CapSet::parse(&document.identity.capabilities).unwrap_or_default();
     let lacks: Vec<Cap> = (0..64).map(Cap).filter(|cap| held.has(*cap) && !given.has(*cap)).collect();
@@ -64,11 +64,8 @@ fn judge(run: &ContainerRun, own: &Status, engine: Option<Version>) -> anyhow::R
     let lacks: Vec<Cap> = lacks.into_iter().filter(|cap| !known || *cap <= Cap::LAST_OF_20_10).collect();
     let wrong = [
         (!lacks.is_empty(), format!("lacks {}, which this container holds", names(&lacks))),
-        // A filter of this container's is inherited by everything in it.
-        (
-            document.identity.seccomp == "2" && own.seccomp == Seccomp::Off,
-            "has a system-call filter".to_owned(),
-        ),
+        // Every process inherits this container's filter.
+        (document.identity.seccomp == "2" && own.seccomp == Seccomp::Off, "has a seccomp filter".to_owned()),
         (!privileged.sys_writable, "cannot write to /sys".to_owned()),
     ];
     let mut findings: Vec<_> = privileged
@@ -86,15 +83,15 @@ fn judge(run: &ContainerRun, own: &Status, engine: Option<Version>) -> anyhow::R
             .map(|(_, words)| Finding::fail(FAILED, format!("a privileged inner container {words}"))),
     );
     findings.push(
-        Finding::pass("an inner --privileged container starts, mounts, and has what this container has")
+        Finding::pass("an inner --privileged container starts, mounts, and has this container's privileges")
             .with("capabilities", given)
             .with("devices", privileged.devices),
     );
     Ok(findings)
 }
 
-/// It did not run. Docker 20.10 asks for every capability that it knows: where this container lacks one, that is the
-/// world's doing, and every other container runs.
+/// The container did not run. Docker 20.10 asks for every capability that it knows: where this container lacks one, only
+/// privileged containers fail.
 fn judge_refusal(
     stage: Stage,
     error: &EngineError,
@@ -150,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_this_container_has_itself_is_not_the_engines() {
+    fn filter_of_the_outer_container_is_not_reported() {
         let mut document = crate::probe::look(&crate::host::fake::Fake::new());
         document.identity.capabilities = ALL.to_string();
         document.identity.seccomp = "2".into();
@@ -162,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_what_this_container_has() {
+    fn missing_privilege_fails() {
         assert_eq!(seen(&ran(NO_RESOURCE, |_| {}), NO_RESOURCE, "28.5.2"), []);
         assert_eq!(seen(&ran(CapSet(0x003f_ffff_ffff), |_| {}), ALL, "20.10.24"), []);
         let poor = seen(&ran(CapSet(0xa804_25fb), |_| {}), ALL, "28.5.2");
@@ -172,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn an_old_engine_that_asks_for_more_than_there_is_is_a_warning() {
+    fn old_engine_that_asks_for_missing_capabilities_warns() {
         let message = "OCI runtime create failed: unable to apply caps: operation not permitted: unknown";
         assert_eq!(
             seen(&refused(message), NO_RESOURCE, "20.10.24"),
             [(Level::Warn, "capability-missing-for-container")]
         );
-        // Where nothing is lacking, or the engine is not of that kind, it is a failure like any other.
+        // If no capability is missing, or the engine is newer, it is a failure like any other.
         assert_eq!(
             seen(&refused(message), ALL, "20.10.24"),
             [(Level::Fail, "capability-missing-for-container")]

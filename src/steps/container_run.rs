@@ -1,7 +1,7 @@
-//! Does a container start, run and end, and is it where it should be?
+//! Runs the first container to its end and checks where its cgroups are.
 //!
-//! The built-in image tells what it sees inside ([`Document`]); from outside its cgroup must lie below this
-//! container's own, or the limits of the outer container do not hold for it.
+//! The built-in image reports what it sees inside ([`Document`]). Its cgroups must be below this container's own, or the
+//! limits of the outer container do not apply to it.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
 use crate::workload::{self, spec};
 
-mod life;
+mod lifecycle;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-run",
-    title: "A first container",
-    why: "Everything below can look right, and the runtime still fail at the first container.",
+    title: "First container",
+    why: "The runtime can fail at the first container although everything before it looks right.",
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[],
@@ -46,7 +46,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(judge_end(&cx.options.profile.container, &run))
 }
 
-/// The container of the profile; `None` where that is the probe.
+/// The profile's own container; `None` where the probe runs instead.
 fn wanted(options: &RunOptions) -> Option<ContainerSpec> {
     let command = &options.profile.container.command;
     let image = match &options.image {
@@ -61,8 +61,8 @@ fn wanted(options: &RunOptions) -> Option<ContainerSpec> {
     Some(ContainerSpec { role: "run", body, ..ContainerSpec::default() })
 }
 
-/// The probe, with everything that later steps judge. What the daemon refuses of that is their matter, as long as a
-/// container without any of it runs.
+/// The probe, with everything that later steps check. If the daemon refuses some of that, those steps report it, as long
+/// as a container without any of it runs.
 fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let plain;
     let before = refused_forks(cx.host);
@@ -86,27 +86,27 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.push(Finding::warn(causes::CONTAINER_START_FAILED, what).with("refused", error));
     }
     if cx.workload.was_retried() {
-        let what = "the kernel killed the first probe for memory beside the process that it was to kill; it was run once more";
+        let what = "the kernel OOM-killed the first probe together with its child process; the probe was run once more";
         findings.push(Finding::pass(what));
     }
     findings.extend(judge_document(run, &Cgroups::read(cx.host)?));
-    findings.extend(life::judge_first(run)?);
+    findings.extend(lifecycle::judge_first(run)?);
     if let Some(together) = cx.workload.is_restarted().then(|| cx.workload.together()).flatten() {
-        findings.extend(life::judge_second(together));
+        findings.extend(lifecycle::judge_second(together));
     }
     // The headline of a passed step is its last finding.
     findings.extend(judge_end(&cx.options.profile.container, run));
     Ok(findings)
 }
 
-/// A container that did not come to its end.
+/// A container that did not run to its end.
 fn judge_failure(stage: Stage, error: EngineError, stderr: &[u8]) -> anyhow::Result<Finding> {
     let refused =
         if stage == Stage::Create { causes::CONTAINER_CREATE_FAILED } else { causes::CONTAINER_START_FAILED };
     Ok(with_text(workload::failure(stage, error, refused)?, "stderr", stderr))
 }
 
-/// How often this container was refused a process by its own limit so far (Documentation/admin-guide/cgroup-v2.rst,
+/// How often this container's own limit has refused a process so far (Documentation/admin-guide/cgroup-v2.rst,
 /// `pids.events`).
 fn refused_forks(host: &dyn SystemReader) -> u64 {
     let files = ["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"];
@@ -115,8 +115,8 @@ fn refused_forks(host: &dyn SystemReader) -> u64 {
     max.unwrap_or_default()
 }
 
-/// A runtime that gets no thread dies with any words or none: the limit that refused one meanwhile is the better
-/// reason.
+/// A runtime that cannot start a thread fails with unspecific messages: a limit that refused one meanwhile is the better
+/// cause.
 fn beside_limit(mut finding: Finding, refused: u64) -> Finding {
     if refused == 0 || finding.cause != Some(causes::CONTAINER_START_FAILED) {
         return finding;
@@ -164,14 +164,14 @@ fn with_text(finding: Finding, key: &'static str, bytes: &[u8]) -> Finding {
     finding.with(key, text.chars().take(400).collect::<String>())
 }
 
-/// What the probe saw, and where it was seen.
+/// The report of the probe, and where its cgroups are.
 fn judge_document(run: &ContainerRun, outer: &Cgroups) -> Vec<Finding> {
     let document = match workload::read(run) {
         Ok(document) => document,
         Err(finding) => return vec![finding],
     };
     let own = run.outside.clone().unwrap_or_else(|| document.cgroup.own.join("\n"));
-    let mut findings = vec![judge_inside(&document), judge_place(&own, outer)];
+    let mut findings = vec![summary(&document), judge_cgroups(&own, outer)];
     findings.extend(
         document.layers.faults().into_iter().map(|fault| {
             Finding::fail(causes::CONTAINER_FILESYSTEM_WRONG, format!("in the container {fault}"))
@@ -180,8 +180,8 @@ fn judge_document(run: &ContainerRun, outer: &Cgroups) -> Vec<Finding> {
     findings
 }
 
-/// Where its cgroups lie: below this container's own in every hierarchy that the outer engine manages.
-fn judge_place(own: &str, outer: &Cgroups) -> Finding {
+/// Its cgroups: below this container's own in every hierarchy that the outer engine manages.
+fn judge_cgroups(own: &str, outer: &Cgroups) -> Finding {
     let inner: Vec<(&str, &str)> = own.lines().filter_map(split_line).collect();
     let beside = |hierarchy: &&Hierarchy| {
         let name = hierarchy.controllers.join(",");
@@ -195,7 +195,7 @@ fn judge_place(own: &str, outer: &Cgroups) -> Finding {
         strays.extend((!is_within(path, outer.of_container(own))).then(|| "the unified tree".to_owned()));
     }
     let finding = if strays.is_empty() {
-        Finding::pass("the inner container's cgroup lies below this container's own")
+        Finding::pass("the inner container's cgroup is below this container's own")
     } else {
         let cause = if outer.hierarchies.is_empty() {
             causes::CGROUP_HOST_NAMESPACE
@@ -205,7 +205,7 @@ fn judge_place(own: &str, outer: &Cgroups) -> Finding {
         Finding::warn(
             cause,
             format!(
-                "the inner container's cgroup lies beside this container's own in {}: outer limits do not hold for it",
+                "the inner container's cgroup is outside of this container's own in {}: the limits of the outer container do not apply to it",
                 strays.join(", ")
             ),
         )
@@ -226,16 +226,16 @@ fn split_line(line: &str) -> Option<(&str, &str)> {
     Some((parts.next()?, parts.next()?))
 }
 
-/// Whether a cgroup is another or lies below it: an older runc leaves a container where itself is in a hierarchy that it
-/// does not know (`misc`). The kernel shows what is outside a cgroup namespace as `/..` (`cgroup_namespaces(7)`).
+/// Whether a cgroup is the ancestor or below it: in a hierarchy that it does not know (`misc`), an older runc leaves a
+/// container in its own cgroup. The kernel shows a cgroup outside of the namespace as `/..` (`cgroup_namespaces(7)`).
 fn is_within(path: &str, ancestor: &Path) -> bool {
     let ancestor = ancestor.to_str().unwrap_or_default().trim_end_matches('/');
     path.strip_prefix(ancestor)
         .is_some_and(|rest| (rest.is_empty() || rest.starts_with('/')) && !rest.starts_with("/.."))
 }
 
-/// The most important of what the probe saw.
-fn judge_inside(document: &Document) -> Finding {
+/// The main results of the probe.
+fn summary(document: &Document) -> Finding {
     let identity = &document.identity;
     let namespaces: Vec<_> = identity.namespaces.values().map(String::as_str).collect();
     let interfaces: Vec<_> = document
@@ -244,7 +244,7 @@ fn judge_inside(document: &Document) -> Finding {
         .iter()
         .map(|one| format!("{} mtu {} {}", one.name, one.mtu, one.addresses.join(" ")))
         .collect();
-    Finding::pass(format!("inside it is process {} of user {}", identity.pid, identity.uid))
+    Finding::pass(format!("inside, the probe is process {} of user {}", identity.pid, identity.uid))
         .with("hostname", &identity.hostname)
         .with("namespaces", namespaces.join(" "))
         .with("capabilities", &identity.capabilities)

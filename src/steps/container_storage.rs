@@ -1,6 +1,6 @@
-//! Does an inner container's file system do what a root file system, a volume and a tmpfs must, over a restart?
+//! Checks the file systems of an inner container: root, volume and tmpfs, also over a restart.
 //!
-//! See `probe/storage.rs` for what is tried in which life.
+//! `probe/storage` says what is tried in the first run and what after the restart.
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineError, Together};
@@ -14,11 +14,11 @@ use crate::step::{Cx, Phase, Step};
 use crate::workload::{self, Part, Shown};
 use nix::errno::Errno;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-storage",
     title: "File system of an inner container",
-    why: "An image can load and a container start, and yet files change wrongly, vanish, or are never on the disk.",
+    why: "An image can load and a container start, and files can still change wrongly, vanish, or never reach the disk.",
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Storage, Need::Restart],
@@ -28,7 +28,7 @@ pub const STEP: Step = Step {
 
 const REFUSED: CauseId = causes::CONTAINER_START_FAILED;
 const VOLUME: CauseId = causes::VOLUME_NOT_WORKING;
-const NEVER_TRIED: &str = "the probe did not try the file system";
+const NEVER_TRIED: &str = "the probe did not test the file system";
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let shown = match cx.workload.shown(Part::Storage, VOLUME)? {
@@ -48,25 +48,25 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// overlay in a user namespace keeps no record of where a file was copied up from (overlayfs.rst, `userxattr`): a file
-/// of the image that is linked has another number than before, and is the same file all the same.
+/// overlay in a user namespace does not record where a file was copied up from (overlayfs.rst, `userxattr`): a hard link
+/// of a file of the image has another inode number, and is the same file.
 fn soften(finding: &mut Finding) {
     let linked = finding.evidence.contains(&("tried", "hard-link".to_owned()));
     if linked && finding.evidence.contains(&("errno", (Errno::EIO as i32).to_string())) {
         finding.level = Level::Warn;
         finding.what =
-            "in a container a file of the image changes its number when it is linked: overlay in a user namespace".into();
+            "in a container a file of the image changes its inode number when it is hard-linked: overlay in a user namespace".into();
     }
 }
 
-/// What the first life tried.
+/// The first run.
 fn judge(document: &Document) -> Vec<Finding> {
     let Some(storage) = &document.storage else { return vec![Finding::fail(REFUSED, NEVER_TRIED)] };
     let root = document.mounts.iter().rfind(|line| line.starts_with("/ "));
     let mut findings = judge_tried(storage);
     let us = |time: Option<u64>| time.map_or_else(|| "unknown".to_owned(), millis);
     let times = format!(
-        "a small file is on the disk {} after its fsync in the root, {} in a volume",
+        "fsync of a small file takes {} in the root, {} in a volume",
         us(storage.sync_root_us),
         us(storage.sync_volume_us)
     );
@@ -78,7 +78,7 @@ fn judge(document: &Document) -> Vec<Finding> {
     findings
 }
 
-/// What each failed attempt means; nothing where all succeeded.
+/// A finding for each failed attempt.
 fn judge_tried(storage: &Storage) -> Vec<Finding> {
     let failed = storage.tried.attempts.iter().filter_map(|attempt| Some((attempt, attempt.error.as_ref()?)));
     let finding = |(attempt, error): (&Attempt, &crate::host::HostError)| {
@@ -93,7 +93,7 @@ fn judge_tried(storage: &Storage) -> Vec<Finding> {
     failed.map(finding).collect()
 }
 
-/// Cause and words of an attempt that failed.
+/// Cause and text of a failed attempt.
 fn meaning(attempt: &str) -> (CauseId, &'static str) {
     let wrong = causes::CONTAINER_FILESYSTEM_WRONG;
     let lost = causes::CONTAINER_DATA_LOST_ON_RESTART;
@@ -103,33 +103,33 @@ fn meaning(attempt: &str) -> (CauseId, &'static str) {
         "opaque" => (wrong, "a directory of the image cannot be replaced"),
         "rename" => (wrong, "a file of the image cannot be renamed"),
         "rename-directory" => (wrong, "a directory can be neither renamed nor copied"),
-        "hard-link" => (wrong, "a file cannot be linked"),
+        "hard-link" => (wrong, "a file cannot be hard-linked"),
         "attribute" => (wrong, "an extended attribute is not kept"),
         "root-write" => (wrong, "the root file system does not take a file"),
         "tmpfs-mounted" | "tmpfs-write" => (wrong, "a tmpfs does not work"),
         "tmpfs-emptied" => (wrong, "a tmpfs kept its content over a restart"),
-        "root-read-only" => (wrong, "a root that is to be read-only is not"),
-        "root-kept" => (lost, "a new file is not there after a restart"),
-        "change-kept" => (lost, "a changed file has not its content after a restart"),
+        "root-read-only" => (wrong, "a read-only root file system takes writes"),
+        "root-kept" => (lost, "a new file is missing after a restart"),
+        "change-kept" => (lost, "a changed file has lost its content after a restart"),
         "removal-kept" => (lost, "a removed file is back after a restart"),
-        "volume-kept" => (causes::VOLUME_NOT_WORKING, "the volume's content is not there after a restart"),
+        "volume-kept" => (causes::VOLUME_NOT_WORKING, "the volume's content is missing after a restart"),
         "volume-seen" => (causes::VOLUME_NOT_WORKING, "a volume does not show what another container wrote"),
         _ => (causes::VOLUME_NOT_WORKING, "a volume does not work"),
     }
 }
 
-/// An attempt in short.
+/// An attempt and its result, for the evidence.
 fn said(attempt: &Attempt) -> String {
     let end = attempt.error.as_ref().map(ToString::to_string).or_else(|| attempt.detail.clone());
     end.map_or_else(|| attempt.name.clone(), |end| format!("{}: {end}", attempt.name))
 }
 
-/// Microseconds in words.
+/// Microseconds as milliseconds.
 fn millis(us: u64) -> String {
     format!("{}.{} ms", us / 1000, us % 1000 / 100)
 }
 
-/// What the second life, the neighbour and the volume without either of them showed.
+/// The second run, the neighbour, and the volume after both.
 fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
     if let Err(error) = &together.first.end {
         return Ok(vec![workload::failure(together.first.stage, error.clone(), REFUSED)?]);
@@ -138,7 +138,7 @@ fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
         Ok(document) => document.storage.as_ref().map(judge_tried).unwrap_or_default(),
         Err(finding) => vec![finding],
     };
-    // A neighbour that did not run is the matter of later steps.
+    // Later steps report a neighbour that did not run.
     let neighbour = together.others.iter().find(|run| run.end.is_ok());
     findings.extend(neighbour.into_iter().flat_map(|run| match workload::read(run) {
         Ok(document) => document.storage.as_ref().map(judge_tried).unwrap_or_default(),
@@ -146,7 +146,7 @@ fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
     }));
     match &together.volume {
         Some(Ok(false)) => {
-            findings.push(Finding::fail(VOLUME, "a named volume went away with its containers"));
+            findings.push(Finding::fail(VOLUME, "a named volume was removed with its containers"));
         }
         Some(Err(error @ (EngineError::Interrupted(_) | EngineError::Died(_)))) => {
             findings.push(error.clone().into_finding(VOLUME, causes::DAEMON_HANGS)?);
@@ -156,11 +156,11 @@ fn judge_later(together: &Together) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What holds.
+/// The finding of a passed step.
 fn headline(shown: &Shown<'_>) -> String {
-    let what = "files of an image are changed, replaced and removed as they should, and a volume holds";
+    let what = "files of an image can be changed, replaced and removed, and a volume keeps its content";
     match shown {
-        Shown::First(..) => format!("{what}, over a restart as well"),
+        Shown::First(..) => format!("{what}, also over a restart"),
         Shown::Alone(..) => what.to_owned(),
     }
 }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_first_life_tells_its_latency() {
+    fn sound_first_run_reports_its_latency() {
         let findings = judge(&lived(Life::First, &[]));
         assert_eq!(problems(&findings), []);
         assert!(
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_attempt_has_its_cause() {
+    fn each_failed_attempt_has_its_cause() {
         for (name, cause) in [
             ("whiteout", "container-filesystem-wrong"),
             ("root-kept", "container-data-lost-on-restart"),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_with_another_number_is_what_user_namespaces_have() {
+    fn link_with_another_inode_number_in_a_user_namespace_warns() {
         let level = |errno| {
             let mut findings = judge(&lived(Life::First, &[("hard-link", errno)]));
             findings.iter_mut().for_each(soften);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_that_loses_a_file_and_a_volume_that_goes_are_told() {
+    fn lost_file_and_lost_volume_fail() {
         let mut together = Together {
             first: ran(&lived(Life::Second, &[("root-kept", Errno::ENOENT)])),
             others: vec![ran(&lived(Life::Visitor, &[]))],

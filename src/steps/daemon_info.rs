@@ -1,4 +1,4 @@
-//! Do we speak the same language as the daemon, and does it say of itself what was measured?
+//! Negotiates the API version and compares `docker info` with what was measured.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::facts::cgroup::{Cgroups, Mode};
 use crate::finding::{Finding, Level};
 use crate::step::{Cx, Phase, Step};
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "daemon-info",
-    title: "What the inner daemon says of itself",
-    why: "A daemon of another API, storage driver or cgroup version than measured fails later, and elsewhere.",
+    title: "Daemon information",
+    why: "A daemon with another API version, storage driver or cgroup version than expected fails later, in another step.",
     phase: Phase::Daemon,
     worst: Level::Fail,
     needs: &[],
@@ -23,7 +23,7 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-/// For each of two small questions. A daemon that is busy answers them in milliseconds.
+/// The deadline of each request. Even a busy daemon answers in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
@@ -53,19 +53,19 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// A text of `/info`, where it is there and not empty.
+/// A text of `/info`, if it is not empty.
 fn text<'i>(info: &'i Value, key: &str) -> Option<&'i str> {
     info.get(key)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The API version that both sides know.
+/// The API version that both sides support.
 fn judge_versions(versions: &Versions) -> Finding {
     let finding = match &versions.used {
-        Some(used) => Finding::pass(format!("Docker {} is spoken to at API {used}", versions.engine)),
+        Some(used) => Finding::pass(format!("Docker {} answers at API {used}", versions.engine)),
         None => Finding::fail(
             causes::API_VERSION_MISMATCH,
             format!(
-                "Docker {} speaks API {} to {}, and dindcheck 1.24 to 1.52",
+                "Docker {} supports API {} to {}, dindcheck 1.24 to 1.52",
                 versions.engine, versions.min, versions.max
             ),
         ),
@@ -73,7 +73,7 @@ fn judge_versions(versions: &Versions) -> Finding {
     finding.with("api_min", &versions.min).with("api_max", &versions.max)
 }
 
-/// The storage driver. vfs is what dockerd falls back to in silence.
+/// The storage driver. dockerd falls back to vfs without an error.
 fn judge_storage(info: &Value) -> Vec<Finding> {
     let Some(driver) = text(info, "Driver") else {
         return Vec::new();
@@ -97,7 +97,7 @@ fn judge_storage(info: &Value) -> Vec<Finding> {
     vec![finding]
 }
 
-/// The cgroup version: the daemon's word against what is mounted. 20.10 and later tell it.
+/// The daemon's cgroup version against the mounted one. Docker 20.10 and later report it.
 fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding> {
     let Some(version) = text(info, "CgroupVersion") else {
         return Vec::new();
@@ -111,7 +111,7 @@ fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding>
     let finding = match expected {
         Some(expected) if expected != version => Finding::warn(
             causes::DAEMON_INFO_DISAGREES,
-            format!("the daemon says cgroup v{version}, and v{expected} is mounted here"),
+            format!("the daemon reports cgroup v{version}, but v{expected} is mounted here"),
         ),
         _ => Finding::pass(format!("the daemon uses cgroup v{version} with the {driver} driver")),
     };
@@ -119,23 +119,23 @@ fn judge_cgroup(info: &Value, mode: Option<Mode>, systemd: bool) -> Vec<Finding>
     if driver == "systemd" && !systemd {
         findings.push(Finding::fail(
             causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD,
-            "the daemon uses the systemd cgroup driver, and no systemd runs here",
+            "the daemon uses the systemd cgroup driver, but systemd does not run here",
         ));
     }
     findings
 }
 
-/// Limits that the daemon says it cannot give, as far as the profile wants them (moby `pkg/sysinfo`).
+/// Fields of `/info` and the controller behind each (moby `pkg/sysinfo`).
 const LIMITS: &[(&str, &str)] =
     &[("MemoryLimit", "memory"), ("PidsLimit", "pids"), ("CpuCfsQuota", "cpu"), ("CPUSet", "cpuset")];
 
-/// What the daemon warns of itself.
+/// Limits that the daemon cannot give, and its own warnings.
 fn judge_warnings(info: &Value, wanted: &crate::profile::Controllers) -> Vec<Finding> {
     let lacks = LIMITS.iter().filter(|(key, _)| info.get(*key).and_then(Value::as_bool) == Some(false));
     let mut findings: Vec<Finding> = lacks
         .filter_map(|(key, controller)| {
             let is_in = |list: &[String]| list.iter().any(|name| name == controller);
-            let what = format!("the daemon cannot limit {controller}: such limits are dropped in silence");
+            let what = format!("the daemon cannot limit {controller}: it drops such limits without an error");
             let cause = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
             let finding = match (is_in(&wanted.required), is_in(&wanted.wanted)) {
                 (true, _) => Finding::fail(cause, what),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_common_version_fails() {
+    fn no_common_api_version_fails() {
         let versions = Versions { engine: "99".into(), max: "1.90".into(), min: "1.80".into(), used: None };
         let finding = judge_versions(&versions);
         assert_eq!(finding.level, Level::Fail);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn vfs_is_a_warning() {
+    fn vfs_warns() {
         let finding = &judge_storage(&json!({"Driver": "vfs", "DockerRootDir": "/d"}))[0];
         assert_eq!(finding.level, Level::Warn);
         let status = json!({"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "extfs"]]});
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn another_cgroup_version_than_mounted_is_told() {
+    fn other_cgroup_version_than_mounted_fails() {
         let info = json!({"CgroupVersion": "1", "CgroupDriver": "cgroupfs"});
         assert_eq!(judge_cgroup(&info, Some(Mode::Hybrid), false)[0].level, Level::Pass);
         assert_eq!(judge_cgroup(&info, Some(Mode::V2), false)[0].level, Level::Warn);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_limit_counts_as_the_profile_wants_it() {
+    fn missing_limit_counts_as_the_profile_says() {
         let info = json!({"MemoryLimit": false, "PidsLimit": false, "CpuCfsQuota": true});
         let levels = |required: &[&str], also: &[&str]| {
             judge_warnings(&info, &wanted(required, also)).iter().map(|f| f.level).collect::<Vec<_>>()

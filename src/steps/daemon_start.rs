@@ -1,8 +1,8 @@
-//! Does dockerd start and answer?
+//! Starts dockerd, or attaches to a running one, and waits until it answers.
 //!
 //! A socket that accepts connections proves nothing: dockerd binds it long before it serves (moby
-//! `cmd/dockerd/daemon.go`: listeners first, the API last). So one `GET /_ping` is asked, and its answer waited
-//! for; a dockerd that dies meanwhile is told at once, by the first error of its log.
+//! `cmd/dockerd/daemon.go`: listeners first, the API last). So the step waits for the answer to one `GET /_ping`. If
+//! dockerd dies meanwhile, the step fails at once with the first error of its log.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::finding::{Finding, Level};
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "daemon-start",
     title: "Start of the inner daemon",
@@ -41,15 +41,17 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     }
 }
 
-/// What keeps every program from being started, and is no fault of dockerd's.
+/// An error that keeps every program from starting, not only dockerd.
 fn of_the_machine(error: &EngineError) -> Option<Finding> {
     let EngineError::System(error) = error else { return None };
     let (cause, why) = match error.errno() {
         _ if error.path == Path::new(NULL) => {
-            (causes::DEV_NODE_MISSING, "what a daemon reads from is not to be opened")
+            (causes::DEV_NODE_MISSING, "the standard input of dockerd cannot be opened")
         }
-        // seccomp(2); a program that may not be executed would be EACCES.
-        Errno::EPERM if error.op == "start" => (causes::SECCOMP_BLOCKS_CLONE3, "no process may be made here"),
+        // A seccomp filter: a file that is not executable gives EACCES.
+        Errno::EPERM if error.op == "start" => {
+            (causes::SECCOMP_BLOCKS_CLONE3, "no process can be started here")
+        }
         _ => return None,
     };
     Some(Finding::fail(cause, format!("{why}: {error}")).with("path", error.path.display()))
@@ -82,7 +84,7 @@ mod tests {
     use crate::host::HostError;
 
     #[test]
-    fn what_lacks_to_every_program_is_not_blamed_on_dockerd() {
+    fn error_of_every_program_is_not_blamed_on_dockerd() {
         let cause = |op: &str, path: &str, errno| {
             let error = EngineError::System(HostError::new(op, path, errno));
             of_the_machine(&error).and_then(|finding| finding.cause).map(CauseId::as_str)

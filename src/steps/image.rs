@@ -1,4 +1,4 @@
-//! Is there an image to run? The built-in one is loaded and needs no registry; any other is found or pulled.
+//! Loads the built-in image, which needs no registry, or finds or pulls the image of the profile.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::finding::{Finding, Level};
 use crate::options::ImageChoice;
 use crate::step::{Cx, Phase, Step};
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "image",
-    title: "An image to run",
+    title: "Test image",
     why: "Loading an image unpacks layers with the storage driver; without one there is no container.",
     phase: Phase::Workload,
     worst: Level::Fail,
@@ -21,7 +21,7 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-/// For a small question.
+/// The deadline of a small request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
@@ -31,7 +31,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     }
 }
 
-/// Loads the built-in image and looks whether it is there.
+/// Loads the built-in image and checks that the daemon knows it.
 fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let failed = causes::IMAGE_LOAD_FAILED;
     let loaded = cx.engine.load_builtin(cx.options);
@@ -41,7 +41,7 @@ fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
             Finding::pass("the built-in image is loaded, without a registry").with("image", name)
         }
         Ok((None, name)) => {
-            Finding::fail(failed, format!("the daemon took the built-in image and does not know {name}"))
+            Finding::fail(failed, format!("the daemon loaded the built-in image but does not know {name}"))
         }
         Err(EngineError::Refused { ref message, .. }) if is_full(message) => {
             Finding::fail(causes::DISK_FULL, "there is no space for the built-in image")
@@ -65,7 +65,7 @@ fn is_full(message: &str) -> bool {
 fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
     let missing = causes::IMAGE_NOT_FOUND;
     let hangs = causes::DAEMON_HANGS;
-    let mut how = "is there";
+    let mut how = "is present";
     let mut found = match cx.engine.find_image(reference, PATIENCE) {
         Ok(found) => found,
         Err(error) => return Ok(vec![error.into_finding(missing, hangs)?]),
@@ -83,11 +83,11 @@ fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
     }
     Ok(match found {
         Some(image) => judge_image(reference, how, &image),
-        None => vec![Finding::fail(missing, format!("{reference} was pulled and is not there"))],
+        None => vec![Finding::fail(missing, format!("{reference} was pulled but is not present"))],
     })
 }
 
-/// An image that is there: it should be one for this machine.
+/// An image that is present: its architecture should be that of this machine.
 fn judge_image(reference: &str, how: &str, image: &serde_json::Value) -> Vec<Finding> {
     let text = |key: &str| image.get(key).and_then(|value| value.as_str()).unwrap_or("?");
     let mut findings = vec![
@@ -101,14 +101,14 @@ fn judge_image(reference: &str, how: &str, image: &serde_json::Value) -> Vec<Fin
     if theirs != ours && theirs != "?" && !runs {
         findings.push(Finding::warn(
             causes::IMAGE_FOR_OTHER_ARCHITECTURE,
-            format!("{reference} is for {theirs}, and this machine is {ours}"),
+            format!("{reference} is for {theirs}, but this machine is {ours}"),
         ));
     }
     findings
 }
 
-/// What a registry, or the way to it, has against a pull: the daemon passes its words on (moby
-/// `distribution/errors.go`, Go `net` and `crypto/x509`). The first row that fits counts.
+/// Messages of a failed pull and their causes. The daemon passes the messages of the registry and of the network on (moby
+/// `distribution/errors.go`, Go `net` and `crypto/x509`). The first matching row counts.
 const PULL: &[(CauseId, &[&str])] = &[
     (causes::REGISTRY_RATE_LIMIT, &["toomanyrequests", "429 Too Many Requests"]),
     (causes::DISK_FULL, &["no space left on device", "disk quota exceeded"]),
@@ -172,19 +172,19 @@ fn judge_pull(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
         return error.into_finding(causes::IMAGE_NOT_FOUND, causes::REGISTRY_UNREACHABLE);
     };
     let row = PULL.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
-    // Docker 20.10 hands on the registry's code alone where there is no more to say.
+    // Docker 20.10 passes only the code of the registry on if there is no message.
     let refused =
         if message.trim() == "denied" { causes::REGISTRY_UNAUTHORIZED } else { causes::IMAGE_NOT_FOUND };
     let cause = row.map_or(refused, |(cause, _)| *cause);
     let why = match cause {
-        causes::REGISTRY_RATE_LIMIT => "its registry allows no more pulls for now",
+        causes::REGISTRY_RATE_LIMIT => "the rate limit of its registry is reached",
         causes::DISK_FULL => "the disk is full",
         causes::REGISTRY_INSECURE_HTTP => "its registry speaks plain HTTP and is not listed as insecure",
-        causes::SYSTEM_CLOCK_WRONG => "a certificate is out of its time, or the clock is wrong",
+        causes::SYSTEM_CLOCK_WRONG => "a certificate is not valid now, or the clock is wrong",
         causes::REGISTRY_CERTIFICATE_UNTRUSTED => "the certificate of its registry is not trusted",
         causes::REGISTRY_UNAUTHORIZED => "its registry refuses: it is private, or does not exist",
         causes::DNS_RESOLVER_NOT_ANSWERING => "the name of its registry could not be resolved",
-        causes::REGISTRY_UNREACHABLE => "its registry was not reached",
+        causes::REGISTRY_UNREACHABLE => "its registry is unreachable",
         _ => "its registry does not have it",
     };
     Ok(Finding::fail(cause, format!("{reference} could not be pulled: {why}"))
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_that_refuse_are_told_apart() {
+    fn each_refusal_of_a_registry_has_its_cause() {
         for (message, cause) in [
             ("toomanyrequests: You have reached your pull rate limit.", "registry-rate-limit"),
             ("manifest for r:5000/x:1 not found: manifest unknown: manifest unknown", "image-not-found"),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_for_another_machine_is_a_warning() {
+    fn image_for_another_architecture_warns() {
         let other = if architecture() == "s390x" { "arm64" } else { "s390x" };
         let findings = judge_image("x", "is there", &json!({"Id": "i", "Architecture": other}));
         assert_eq!(findings[1].level, Level::Warn);

@@ -1,8 +1,8 @@
-//! Does the kernel have what containers are made of?
+//! Checks the kernel for what containers need.
 //!
-//! What can be seen is looked at: namespaces, file systems, quotas. What only a module would bring is asked for in
-//! a child, as dockerd would ask. The kernel's build options are evidence, never the judge: a kernel for nf_tables
-//! alone lacks half of the options that lists of requirements name, and Docker works on it.
+//! Namespaces, file systems and quotas are read. A child process requests what a module may provide, as dockerd would.
+//! The kernel's build options are evidence only and decide nothing: a kernel for nf_tables alone lacks half of the options
+//! that lists of requirements name, and Docker works on it.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ const NO_USER_NAMESPACES: CauseId = causes::USER_NAMESPACES_DISABLED;
 const OLDEST: (u32, u32) = (3, 10);
 /// What runc unshares for every container.
 const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "uts"];
-/// What runc mounts in every container, and what brings it (config-linux.md of the OCI runtime-spec).
+/// What runc mounts in every container, and the build option of each (config-linux.md of the OCI runtime-spec).
 const FILESYSTEMS: &[(&str, &str)] = &[
     ("proc", "PROC_FS"),
     ("sysfs", "SYSFS"),
@@ -38,11 +38,11 @@ const FILESYSTEMS: &[(&str, &str)] = &[
     ("mqueue", "POSIX_MQUEUE"),
 ];
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "kernel",
     title: "Kernel features",
-    why: "Containers are made of namespaces, overlay and kernel keys; what the host's kernel does not offer, no container can have.",
+    why: "Containers need namespaces, overlay and kernel keys, which only the host's kernel can provide.",
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
@@ -50,10 +50,10 @@ pub const STEP: Step = Step {
     repair: Some(Repair {
         title: "Load the missing modules into the host's kernel",
         reach: Reach::Host,
-        apply: |cx, hands| {
+        apply: |cx, log| {
             let failed = check(cx)?.into_iter().filter(|finding| finding.level == Level::Fail);
             for cause in failed.filter_map(|finding| finding.cause) {
-                kernel_modules::load(cx, hands, kernel_modules::behind(cause))?;
+                kernel_modules::load(cx, log, kernel_modules::behind(cause))?;
             }
             Ok(())
         },
@@ -71,22 +71,22 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(seccomp(cx.host)?);
     findings.extend(limits::judge(cx.host)?);
     findings.extend(user_namespaces(cx.host)?);
-    findings.push(told(&release, config.as_ref()));
+    findings.push(summary(&release, config.as_ref()));
     Ok(findings)
 }
 
 fn version(release: &Release) -> Option<Finding> {
     let finding = if release.text.ends_with("-Microsoft") {
-        Finding::fail(WSL1, "this is WSL 1, which has no kernel that containers could use")
+        Finding::fail(WSL1, "this is WSL 1, whose kernel cannot run containers")
     } else if release.version.is_some_and(|version| version < OLDEST) {
-        Finding::fail(TOO_OLD, format!("the kernel is {}, and Docker needs 3.10 or later", release.text))
+        Finding::fail(TOO_OLD, format!("the kernel is {}, but Docker needs 3.10 or later", release.text))
     } else {
         return None;
     };
     Some(finding.with("release", &release.text))
 }
 
-/// A kind that the kernel was built without has no file; one with a limit of 0 is as good as none.
+/// A kind that the kernel was built without has no file; a limit of 0 has the same effect.
 fn namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     let mut lacking = Vec::new();
     for kind in NAMESPACES {
@@ -103,19 +103,19 @@ fn namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     Ok((!lacking.is_empty()).then(|| {
         Finding::fail(
             NO_NAMESPACES,
-            format!("the kernel makes no namespace of these kinds: {}", lacking.join(", ")),
+            format!("the kernel does not make these namespaces: {}", lacking.join(", ")),
         )
         .with("path", "/proc/self/ns")
     }))
 }
 
-/// By /proc/filesystems; overlay is tried too, since asking for it may load its module.
+/// Reads /proc/filesystems, and tries overlay, since a request may load its module.
 fn filesystems(cx: &Cx<'_>, config: Option<&Config>) -> anyhow::Result<Vec<Finding>> {
     let table = cx.host.read_text(Path::new("/proc/filesystems"))?;
     let known = |name: &str| table.lines().any(|line| line.trim_start_matches("nodev").trim() == name);
     let mut findings = Vec::new();
     for (name, option) in FILESYSTEMS.iter().filter(|(name, _)| !known(name)) {
-        let what = format!("the kernel has no {name}, which every inner container has mounted");
+        let what = format!("the kernel has no {name}, which every inner container mounts");
         findings.push(
             built(Finding::fail(NO_FILESYSTEM, what), config, option).with("path", "/proc/filesystems"),
         );
@@ -130,9 +130,9 @@ fn filesystems(cx: &Cx<'_>, config: Option<&Config>) -> anyhow::Result<Vec<Findi
     Ok(findings)
 }
 
-/// A graphdriver that is not named falls back to another; what names overlay fails.
+/// dockerd falls back to another graphdriver unless overlay is configured by name.
 fn without_overlay(cx: &Cx<'_>) -> Finding {
-    let what = "the kernel has no overlay, and asking for it brings none";
+    let what = "the kernel has no overlay, and no module provides it";
     let store = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings.store);
     match store {
         Some(Store::Graph(Some(driver))) if !driver.starts_with("overlay") => {
@@ -148,7 +148,7 @@ fn without_overlay(cx: &Cx<'_>) -> Finding {
     }
 }
 
-/// Says how an option was built: a module can be loaded, what is not set takes another kernel.
+/// Adds how an option was built: a module can be loaded, an option that is not set takes another kernel.
 fn built(finding: Finding, config: Option<&Config>, option: &str) -> Finding {
     let Some(config) = config else { return finding };
     let how = match config.option(option) {
@@ -159,39 +159,39 @@ fn built(finding: Finding, config: Option<&Config>, option: &str) -> Finding {
     finding.with("config", format!("CONFIG_{option} is {how} in {}", config.path))
 }
 
-/// Without it the default profile of inner containers is left out (moby pkg/sysinfo).
+/// Without it dockerd drops the default profile of inner containers (moby pkg/sysinfo).
 fn seccomp(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     let path = "/proc/self/status";
-    let told = host.read_text(Path::new(path))?.lines().any(|line| line.starts_with("Seccomp:"));
-    Ok((!told).then(|| {
+    let reported = host.read_text(Path::new(path))?.lines().any(|line| line.starts_with("Seccomp:"));
+    Ok((!reported).then(|| {
         Finding::warn(
             NO_SECCOMP,
-            "the kernel has no seccomp: inner containers run without a filter of system calls",
+            "the kernel has no seccomp: inner containers run without a system call filter",
         )
         .with("path", path)
     }))
 }
 
-/// Only a rootless daemon makes user namespaces; Debian and Ubuntu have a switch of their own for them.
+/// Only a rootless daemon makes user namespaces; Debian and Ubuntu have an additional sysctl for them.
 fn user_namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     if !daemon::is_rootless(host) {
         return Ok(None);
     }
     for path in ["/proc/sys/user/max_user_namespaces", "/proc/sys/kernel/unprivileged_userns_clone"] {
         if host.read_if_there(Path::new(path))?.is_some_and(|value| value.trim() == "0") {
-            let what = "a rootless daemon makes user namespaces, and the kernel is told to make none";
+            let what = "a rootless daemon needs user namespaces, which a sysctl disables";
             return Ok(Some(Finding::fail(NO_USER_NAMESPACES, what).with("path", path).with("value", 0)));
         }
     }
     Ok(None)
 }
 
-/// What was looked at.
-fn told(release: &Release, config: Option<&Config>) -> Finding {
+/// The finding of a passed step.
+fn summary(release: &Release, config: Option<&Config>) -> Finding {
     let finding = Finding::pass(format!("the kernel is {}", release.text));
     match config {
         Some(config) => finding.with("config", &config.path),
-        None => finding.with("config", "its build options are not visible here"),
+        None => finding.with("config", "build options are not visible here"),
     }
 }
 

@@ -64,15 +64,15 @@ pub fn environment() -> Vec<&'static str> {
     ALL.iter().filter(|step| step.phase == Phase::Environment).map(|step| step.id).collect()
 }
 
-/// Starts what takes long and needs no step before it, so that it is done by the time a step asks.
+/// Starts requests that take a while and depend on no step, so that the answers are ready when a step needs them.
 pub fn begin(host: &dyn SystemReader, options: &RunOptions) {
     if options.attach.is_none() && options.needs(Need::DockerdVersion) {
         programs::ask_ahead(host, &options.profile.daemon.command);
     }
 }
 
-/// Starts the trials of the next steps: none of the steps before them repairs anything. An error here is met again, and
-/// reported, by the step itself.
+/// Starts the trials of the next steps, since no step before them repairs anything. The step itself meets an error again
+/// and reports it.
 fn begin_trials(cx: &Cx<'_>, daemon: &Daemon) {
     if cx.options.runs(storage::STEP.id) {
         let _ = storage::begin(cx, daemon);
@@ -82,11 +82,11 @@ fn begin_trials(cx: &Cx<'_>, daemon: &Daemon) {
     }
 }
 
-/// The step of that id; the error names those that there are.
+/// The step with this id; the error lists all ids.
 pub fn find(id: &str) -> anyhow::Result<&'static Step> {
     ALL.iter().find(|step| step.id == id).with_context(|| {
         let known: Vec<_> = ALL.iter().map(|step| step.id).collect();
-        format!("there is no step `{id}`; the steps are {}", known.join(", "))
+        format!("unknown step `{id}`; the steps are {}", known.join(", "))
     })
 }
 

@@ -1,7 +1,7 @@
-//! Is what every container has by default mounted here as an inner engine needs it?
+//! Checks that the default mounts and device nodes of a container are as an inner engine needs them.
 //!
-//! Which lack stops the engine was measured with 20.10, 26.1 and 28.5: a read-only /proc/sys or /run, or no
-//! /dev/null, does, and a read-only /tmp stops docker exec; the other lacks are felt by some inner containers only.
+//! Measured with 20.10, 26.1 and 28.5: a read-only /proc/sys or /run, or a missing /dev/null, stops the engine, and a
+//! read-only /tmp stops `docker exec`; the other problems affect some inner containers only.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const PROC_SYS: &str = "/proc/sys";
 const SECURITYFS: &str = "/sys/kernel/security";
 const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "mounts",
     title: "Mounts and device nodes of the outer container",
@@ -46,8 +46,8 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let mounts = Mounts::read(cx.host)?;
-    // Asked only where something is wrong, since dockerd takes its time to answer. Without a dockerd that says its
-    // version the strictest one is assumed; `binaries` tells of that.
+    // Read only for a problem, since dockerd answers slowly. If dockerd does not print its version, the strictest one is
+    // assumed, and `binaries` reports that.
     let daemon = || Daemon::read(cx.host, &cx.options.daemon()).ok();
     let mut findings = Vec::new();
     findings.extend(proc_sys(cx.host, &mounts, daemon));
@@ -60,13 +60,13 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Whether a mount cannot be written to, by either flag.
+/// Whether a mount is read-only, by either flag.
 fn is_read_only(mount: &Mount) -> bool {
     mount.is_read_only() || mount.is_super_read_only()
 }
 
-/// dockerd sets `ip_forward`, and from 26 on sysctls of each container's interface; Docker 20.10 gets along where
-/// forwarding is on already.
+/// dockerd sets `ip_forward`, and from 26 on sysctls of each container's interface; Docker 20.10 works if forwarding is
+/// on already.
 fn proc_sys(
     host: &dyn SystemReader,
     mounts: &Mounts,
@@ -78,18 +78,18 @@ fn proc_sys(
     let finding = if old && forwards {
         Finding::warn(
             PROC_SYS_READ_ONLY,
-            "/proc/sys is read-only: dockerd works, since IPv4 packets are forwarded already",
+            "/proc/sys is read-only: dockerd works because IP forwarding is already on",
         )
     } else {
         Finding::fail(
             PROC_SYS_READ_ONLY,
-            "/proc/sys is read-only: dockerd can set neither forwarding nor what a container's interface needs",
+            "/proc/sys is read-only: dockerd cannot enable IP forwarding or set the sysctls of a container's interface",
         )
     };
     Some(seen(finding, mount).hint(format!("mount -o remount,bind,rw {}", mount.target.display())))
 }
 
-/// What covers parts of /proc: only a user namespace below minds (fs/namespace.c, `mount_too_revealing`).
+/// Mounts over parts of /proc. They matter only to a user namespace below (fs/namespace.c, `mount_too_revealing`).
 fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Finding> {
     let covers = |mount: &&Mount| {
         let own = mount.target == Path::new("/proc") || mount.target.starts_with(PROC_SYS);
@@ -108,14 +108,14 @@ fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Findin
         UserNamespace::Initial => Finding::warn(
             PROC_MASKED,
             format!(
-                "{} parts of /proc are covered: an inner container in a user namespace of its own gets no proc",
+                "{} parts of /proc are masked: an inner container with its own user namespace cannot mount proc",
                 covered.len()
             ),
         ),
         UserNamespace::Mapped(_) => Finding::fail(
             NO_PROC_MOUNT,
             format!(
-                "{} parts of /proc are covered, and in a user namespace the kernel then gives no inner container a proc",
+                "{} parts of /proc are masked: in a user namespace no inner container can mount proc",
                 covered.len()
             ),
         ),
@@ -127,36 +127,36 @@ fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Findin
     )
 }
 
-/// Bridges and cgroups below /sys have ways of their own; only programs that write there mind.
+/// dockerd does not write to /sys for bridges and cgroups; only other programs do.
 fn sys(mounts: &Mounts) -> Option<Finding> {
     let mount = mounts.holding(Path::new("/sys")).filter(|mount| is_read_only(mount))?;
     Some(seen(
         Finding::warn(
             SYS_READ_ONLY,
-            "/sys is read-only: dockerd works, and nothing inside can change devices",
+            "/sys is read-only: dockerd works, but no inner container can change devices",
         ),
         mount,
     ))
 }
 
-/// dockerd takes `AppArmor` for absent where securityfs is not mounted (pkg/sysinfo), and containers then run without
+/// dockerd assumes that `AppArmor` is absent where securityfs is not mounted (pkg/sysinfo), and containers then run without
 /// their profile.
 fn securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Option<Finding>> {
     Ok(lacks_securityfs(host, mounts)?.then(|| {
         Finding::warn(
             NO_SECURITYFS,
-            "AppArmor is on and securityfs is not mounted: inner containers run without an AppArmor profile",
+            "AppArmor is enabled but securityfs is not mounted: inner containers run without an AppArmor profile",
         )
         .with("path", SECURITYFS)
         .hint(format!("mount -t securityfs none {SECURITYFS}, and have apparmor_parser in the image"))
     }))
 }
 
-/// Whether the kernel has `AppArmor` on, a place for securityfs, and nothing in it.
+/// Whether the kernel has `AppArmor` enabled and a directory for securityfs, which is empty.
 fn lacks_securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<bool> {
     let on = host.read_if_there(Path::new(APPARMOR))?.is_some_and(|text| text.starts_with('Y'));
-    let place = Path::new(SECURITYFS);
-    Ok(on && mounts.at(place).is_none() && host.exists(place)?)
+    let path = Path::new(SECURITYFS);
+    Ok(on && mounts.at(path).is_none() && host.exists(path)?)
 }
 
 /// dockerd's sockets and pid file are below /run; containerd's image store mounts below /tmp, and every `docker exec`
@@ -167,7 +167,7 @@ fn scratch(host: &dyn SystemReader, mounts: &Mounts, daemon: impl Fn() -> Option
     let stored = || daemon().is_some_and(|daemon| matches!(daemon.settings.store, Store::Snapshotter { .. }));
     let run = read_only("/run").filter(|_| !elsewhere()).map(|mount| {
         let finding =
-            Finding::fail(NOT_WRITABLE, "/run is read-only: dockerd has no place for its sockets and ends");
+            Finding::fail(NOT_WRITABLE, "/run is read-only: dockerd cannot make its sockets and exits");
         seen(finding, mount).hint("start the outer container without --read-only, or with --tmpfs /run")
     });
     // go-runc's Exec: a file below XDG_RUNTIME_DIR where that is set, else below /tmp.
@@ -175,8 +175,8 @@ fn scratch(host: &dyn SystemReader, mounts: &Mounts, daemon: impl Fn() -> Option
     let tmp = read_only("/tmp").map(|mount| {
         let why = match (stored(), described) {
             (true, _) => "the containerd image store mounts each new container there",
-            (_, true) => "docker exec writes there what it is to run",
-            _ => "what dockerd runs beside containers may write there",
+            (_, true) => "docker exec writes its process file there",
+            _ => "programs that dockerd starts may write there",
         };
         let what = format!("/tmp is read-only, and {why}");
         let fails = stored() || described;
@@ -187,18 +187,18 @@ fn scratch(host: &dyn SystemReader, mounts: &Mounts, daemon: impl Fn() -> Option
     run.into_iter().chain(tmp).collect()
 }
 
-/// Most outer containers have private mounts; only a container that asks for shared ones minds.
+/// Most outer containers have private mounts; only a container that asks for shared ones needs others.
 fn propagation(mounts: &Mounts) -> Finding {
     let root = mounts.holding(Path::new("/"));
     match root {
-        Some(mount) if mount.shared => Finding::pass("mounts are writable where they must be, and shared"),
+        Some(mount) if mount.shared => Finding::pass("mounts are writable where needed, and shared"),
         _ => Finding::pass(
-            "mounts are writable where they must be; they are private, so inner containers share none with each other",
+            "mounts are writable where needed; they are private, so inner containers do not share mounts",
         ),
     }
 }
 
-/// Where it was seen.
+/// Adds the mount as evidence.
 fn seen(finding: Finding, mount: &Mount) -> Finding {
     let by = if mount.is_super_read_only() { "the file system" } else { "this mount" };
     finding.with("mount", mount.target.display()).with("type", &mount.fstype).with("read-only by", by)

@@ -1,7 +1,7 @@
-//! Can the inner engine give its containers a network?
+//! Checks that the inner engine can give its containers a network.
 //!
-//! Interfaces and firewall rules are tried in a child with a network namespace of its own, in the back end that
-//! dockerd will use; the real namespace is only read: routes, forwarding, MTU, resolvers, reverse path filters.
+//! A child with its own network namespace makes interfaces and firewall rules, with the firewall backend that dockerd will
+//! use. From the real namespace, routes, forwarding, MTU, resolvers and reverse path filters are only read.
 
 use crate::diagnosis::causes;
 use std::path::{Path, PathBuf};
@@ -24,56 +24,56 @@ mod forwarding;
 mod links;
 mod resolver;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "network",
     title: "Network and firewall",
-    why: "dockerd makes a bridge and NAT rules before it serves; without them it ends, or its containers reach nothing.",
+    why: "dockerd makes a bridge and NAT rules before it serves; if it cannot, it exits, or its containers reach nothing.",
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
     check,
     repair: Some(Repair {
-        title: "Switch IP forwarding on, and load the missing modules where the host may be changed",
+        title: "Enable IP forwarding, and load missing modules where the host may be changed",
         reach: Reach::Container,
         apply: repair,
     }),
 };
 
-/// What dockerd may be asked for, and what is here.
+/// The configuration of dockerd and the state of this machine.
 struct Facts {
     version: Version,
     settings: Settings,
-    /// Programs of the firewall, by what they are for.
+    /// The firewall programs.
     programs: Programs,
-    /// What was tried.
+    /// The report of the trial.
     tried: TrialReport,
     routes: Routes,
-    /// Whether the network namespace is the host's own.
+    /// Whether the network namespace is the host's.
     is_host: bool,
 }
 
 /// The firewall programs in dockerd's PATH.
 struct Programs {
-    /// iptables, or nft with that back end.
+    /// iptables, or nft with the nftables backend.
     chosen: Option<PathBuf>,
     /// ip6tables.
     six: Option<PathBuf>,
-    /// iptables of either kind by its full name.
+    /// The other iptables variants: `iptables-legacy` and `iptables-nft`.
     kinds: Vec<PathBuf>,
 }
 
-/// Begins what will be tried, while the step before is still at work.
+/// Starts the trial while the steps before are still running.
 pub(super) fn begin(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<()> {
     let programs = programs(host, &daemon.settings)?;
-    host.trial_ahead(&wanted(host, daemon, &programs)?);
+    host.trial_ahead(&trial(host, daemon, &programs)?);
     Ok(())
 }
 
-/// What is to be tried.
-fn wanted(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> anyhow::Result<Trial> {
+/// The trial.
+fn trial(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> anyhow::Result<Trial> {
     Ok(Trial::Network(NetworkRequest {
-        firewall: firewall_wanted(host, daemon, programs),
+        firewall: firewall_trial(host, daemon, programs),
         br_netfilter: forwarding::needs_br_netfilter(host, daemon)?,
     }))
 }
@@ -81,7 +81,7 @@ fn wanted(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> anyh
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let programs = programs(cx.host, &daemon.settings)?;
-    let trial = wanted(cx.host, &daemon, &programs)?;
+    let trial = trial(cx.host, &daemon, &programs)?;
     let facts = Facts {
         version: daemon.version,
         tried: cx.host.trial(&trial)?,
@@ -91,7 +91,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         programs,
     };
     let mut findings = links::judge(&facts.tried, &facts.settings);
-    // That the firewall works is what a reader wants to be told in one line, so it comes last.
+    // The headline of a passed step is its last finding: that the firewall works.
     let mut good = Vec::new();
     if facts.tried.get("network-namespace").is_some_and(|attempt| attempt.error.is_none()) {
         let (works, refused) =
@@ -107,7 +107,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Looks for the programs as dockerd does, by name in PATH.
+/// Finds the programs as dockerd does, by name in PATH.
 fn programs(host: &dyn SystemReader, settings: &Settings) -> HostResult<Programs> {
     let dirs = path_dirs(host);
     let at = |name: &str| -> HostResult<Option<PathBuf>> {
@@ -124,8 +124,8 @@ fn programs(host: &dyn SystemReader, settings: &Settings) -> HostResult<Programs
     Ok(Programs { chosen, six: at("ip6tables")?, kinds: kinds.into_iter().flatten().collect() })
 }
 
-/// What is to be tried: nothing where dockerd sets up no rules, or the program is missing.
-fn firewall_wanted(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> Option<Firewall> {
+/// The firewall part of the trial: none if dockerd sets no rules, or if the program is missing.
+fn firewall_trial(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs) -> Option<Firewall> {
     let program = programs.chosen.clone().filter(|_| daemon.settings.iptables)?;
     let six = programs.six.clone().filter(|_| daemon.settings.ip6tables);
     let no_raw = host.env("DOCKER_INSECURE_NO_IPTABLES_RAW").is_some_and(|value| value == "1");
@@ -140,20 +140,20 @@ fn firewall_wanted(host: &dyn SystemReader, daemon: &Daemon, programs: &Programs
     })
 }
 
-/// Some sysctls are shown only in the host's own network namespace (net/core/sysctl_net_core.c, `net_core_table`).
+/// Some sysctls exist only in the host's network namespace (net/core/sysctl_net_core.c, `net_core_table`).
 fn is_host_namespace(host: &dyn SystemReader) -> HostResult<bool> {
     host.exists(Path::new("/proc/sys/net/core/dev_weight"))
 }
 
-/// What a failed check named decides what is done.
-fn repair(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// Repairs what the failed check found.
+fn repair(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let findings = check(cx)?;
     let failed = findings.iter().filter(|finding| finding.level == Level::Fail);
     for cause in failed.filter_map(|finding| finding.cause) {
         match (cause, kernel_modules::behind(cause)) {
-            (causes::IP_FORWARD_DISABLED, _) => forwarding::switch_on(cx.host, hands)?,
-            (causes::IP_FORWARD_NOT_WRITABLE, _) => forwarding::make_writable(cx.host, hands)?,
-            (_, modules) => kernel_modules::load(cx, hands, modules)?,
+            (causes::IP_FORWARD_DISABLED, _) => forwarding::enable(cx.host, log)?,
+            (causes::IP_FORWARD_NOT_WRITABLE, _) => forwarding::make_writable(cx.host, log)?,
+            (_, modules) => kernel_modules::load(cx, log, modules)?,
         }
     }
     Ok(())

@@ -1,10 +1,9 @@
-//! Does the outer container have the privileges that an inner engine needs?
+//! Checks that the outer container has the privileges that an inner engine needs.
 //!
-//! What counts is what a program started from here will hold: the effective set within the bounding set. Three
-//! different lacks have three different remedies: a container that was never privileged; one that is, under an
-//! engine that itself lacks capabilities; and one that only lacks `CAP_SYS_RESOURCE`, which most work does not
-//! need. Where a system-call filter or a security module is at work, capabilities say too little, and the
-//! calls that runc makes are tried in a child.
+//! What counts are the capabilities of a program started from here: the effective set within the bounding set. Three cases
+//! have three remedies: a container that is not privileged; a privileged one under an engine that itself lacks
+//! capabilities; and one that lacks only `CAP_SYS_RESOURCE`, which most containers do not need. Under a seccomp filter or a
+//! security module capabilities are not enough, so a child tries the calls that runc makes.
 
 use nix::errno::Errno;
 
@@ -30,11 +29,11 @@ const NOT_EFFECTIVE: CauseId = causes::CAPABILITY_NOT_EFFECTIVE;
 const NO_SYS_ADMIN: CauseId = causes::CAP_SYS_ADMIN_MISSING;
 const NO_NEW_PRIVS: CauseId = causes::NO_NEW_PRIVILEGES;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "privileges",
     title: "Privileges of the outer container",
-    why: "Starting containers takes mounts, namespaces and network interfaces, which the kernel gives only to a privileged container.",
+    why: "Starting containers takes mounts, namespaces and network interfaces, which the kernel allows only a privileged container to make.",
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
@@ -42,18 +41,18 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-/// A container that is not privileged lacks 24 of the first 38; one that lacks no more than these was meant to be.
+/// A container that is not privileged lacks 24 of the first 38; one that lacks at most this many was meant to be privileged.
 const FEW: usize = 12;
 
-/// What the judgement is about.
+/// The state of this container.
 struct Facts {
     identity: Identity,
     status: Status,
     label: Label,
     user_namespace: UserNamespace,
-    /// The group of dockerd's socket, where it has no id here.
+    /// The group of dockerd's socket, if its id is not mapped here.
     unmapped_group: Option<ids::Group>,
-    /// The calls that runc makes, where something other than capabilities might forbid them.
+    /// The calls that runc makes, if something other than capabilities may forbid them.
     calls: Option<TrialReport>,
 }
 
@@ -78,7 +77,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(judge(&Facts { identity, status, label, user_namespace, unmapped_group, calls }))
 }
 
-/// What a program started from here holds.
+/// The capabilities of a program started from here.
 fn held(status: &Status) -> CapSet {
     CapSet(status.effective.0 & status.bounding.0)
 }
@@ -95,17 +94,17 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// dockerd refuses any other user before it does anything (moby cmd/dockerd/daemon.go).
+/// dockerd first checks that it runs as root (moby cmd/dockerd/daemon.go).
 fn root(facts: &Facts) -> Option<Finding> {
     let euid = facts.identity.euid;
     (euid != 0).then(|| {
-        Finding::fail(NOT_ROOT, format!("this is user {euid}, and dockerd starts only as user 0"))
+        Finding::fail(NOT_ROOT, format!("this is user {euid}, but dockerd starts only as user 0"))
             .with("euid", euid)
             .hint("start the outer container with --user 0, or run dindcheck by sudo; for a rootless daemon: DOCKERD=dindcheck dockerd-rootless.sh --profile rootless")
     })
 }
 
-/// The capabilities, one of the three lacks first; another user than root holds none, so its bound counts.
+/// The capabilities, the one that explains the most first. A user other than root has none, so its bounding set counts.
 fn capabilities(facts: &Facts) -> Vec<Finding> {
     let status = &facts.status;
     let is_root = facts.identity.euid == 0;
@@ -121,12 +120,12 @@ fn capabilities(facts: &Facts) -> Vec<Finding> {
         let breaks: Vec<String> = unmet.iter().map(|(cap, breaks)| format!("{cap}: {breaks}")).collect();
         return vec![seen(lack(held, &unmet).with("without", breaks.join("; ")))];
     }
-    let enough = "every capability that dockerd and its containers need is held";
+    let enough = "this container has every capability that dockerd and its containers need";
     let findings = is_root.then(|| std::iter::once(Finding::pass(enough)).chain(unneeded(held)));
     findings.into_iter().flatten().map(seen).collect()
 }
 
-/// Names the lack by what is left: of an ordinary container's capabilities most are missing.
+/// Which of the three cases it is, by the number of missing capabilities.
 fn lack(held: CapSet, unmet: &[(Cap, &str)]) -> Finding {
     let caps: Vec<Cap> = unmet.iter().map(|(cap, _)| *cap).collect();
     let missing = names(&caps);
@@ -134,23 +133,23 @@ fn lack(held: CapSet, unmet: &[(Cap, &str)]) -> Finding {
     match caps.as_slice() {
         caps if !caps.contains(&Cap::SYS_ADMIN) && caps != [Cap::NET_ADMIN] => Finding::fail(
             ENGINE_LACKS,
-            format!("although CAP_SYS_ADMIN is held, there is no {missing}: what started this container lacks it, or dropped it"),
+            format!("this container has CAP_SYS_ADMIN but lacks {missing}: the outer engine lacks it or dropped it"),
         )
         .hint(format!(
             "give the outer engine {missing} (LXC: lxc.cap.drop; systemd: CapabilityBoundingSet), or start the outer container without --cap-drop"
         )),
         [Cap::NET_ADMIN] => {
-            Finding::fail(NO_NET_ADMIN, "CAP_NET_ADMIN is missing, and no other that is needed")
+            Finding::fail(NO_NET_ADMIN, "CAP_NET_ADMIN is missing; every other needed capability is present")
         }
-        _ if lacks <= FEW => Finding::fail(NO_SYS_ADMIN, format!("there is no {missing}, and {lacks} of 38 are missing in all")),
+        _ if lacks <= FEW => Finding::fail(NO_SYS_ADMIN, format!("{missing} is missing, and {lacks} of 38 capabilities in all")),
         _ => Finding::fail(
             NOT_PRIVILEGED,
-            format!("the outer container is not privileged: there is no {missing}, and {lacks} of 38 are missing in all"),
+            format!("the outer container is not privileged: {missing} is missing, and {lacks} of 38 capabilities in all"),
         ),
     }
 }
 
-/// Capabilities that only some containers ask for. Those above 37 are not missed: Docker 20.10 gives none.
+/// Capabilities that only some containers ask for. Those above 37 are not needed: Docker 20.10 gives none of them.
 fn unneeded(held: CapSet) -> Vec<Finding> {
     let lacks = held.lacks_up_to(Cap::LAST_OF_20_10);
     let (resource, others): (Vec<Cap>, Vec<Cap>) =
@@ -165,7 +164,7 @@ fn unneeded(held: CapSet) -> Vec<Finding> {
         Finding::warn(
             NOT_EFFECTIVE,
             format!(
-                "{} are not held: inner --privileged containers do without them, and do not start under Docker 20.10",
+                "{} are missing: inner --privileged containers do not have them, and do not start under Docker 20.10",
                 names(&others)
             ),
         )
@@ -174,7 +173,7 @@ fn unneeded(held: CapSet) -> Vec<Finding> {
     resource.into_iter().chain(others).collect()
 }
 
-/// The bit is inherited by every inner container (prctl(2), `PR_SET_NO_NEW_PRIVS`).
+/// Every inner container inherits the bit (prctl(2), `PR_SET_NO_NEW_PRIVS`).
 fn no_new_privileges(status: &Status) -> Option<Finding> {
     status.no_new_privs.then(|| {
         Finding::warn(

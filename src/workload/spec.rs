@@ -1,4 +1,4 @@
-//! What are the containers given? The bodies of their requests, and the orders of their probes.
+//! Specifications of the containers: the bodies of their requests, and the requests to their probes.
 
 use crate::host::trial::ReachRequest;
 use serde_json::{Value, json};
@@ -11,40 +11,40 @@ use crate::host::SystemReader;
 use crate::options::{Need, RunOptions};
 use crate::probe::{self, ProbeRequest, limits, storage};
 
-/// Bytes: what runc needs while it starts a container fits, and it is eaten up in a moment.
+/// The memory limit in bytes: enough for runc to start the container, and quickly used up.
 pub const MEMORY: u64 = 32 << 20;
-/// Processes and threads: a probe with its threads has a dozen.
+/// The limit of processes and threads: the probe has a dozen threads.
 pub const PIDS: u64 = 64;
-/// Hundredths of a processor.
+/// The CPU limit, in percent of one CPU.
 pub const CPU_PERCENT: u64 = 50;
-/// The quota's period in microseconds: short, so that a short look shows whether it holds.
+/// The period of the CPU quota in microseconds: short, so that a short measurement is enough.
 const PERIOD: u64 = 20_000;
-/// Where the volume is.
+/// The mount point of the volume.
 const VOLUME: &str = "/volume";
-/// Where the tmpfs is.
+/// The mount point of the tmpfs.
 const SCRATCH: &str = "/scratch";
-/// Where the probe listens.
+/// The port at which the probe listens.
 pub const PORT: u16 = 7009;
 
-/// What is run in a container that runs: a program that tells and is killed, and one that is not there.
+/// The commands of `docker exec`: a program that prints a line and is killed, and a missing one.
 pub const EXECS: [&[&str]; 2] = [&[PROGRAM, "probe", probe::DIE], &["/nothing-is-here"]];
 
-/// What a container can be given, each the matter of one step.
+/// Parts of a container specification, each tested by one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Limits of memory, processes and processor.
+    /// Limits of memory, processes and CPU.
     Limits,
     /// A volume and a tmpfs.
     Storage,
-    /// A published port, and somewhere to go.
+    /// A published port, and destinations.
     Network,
 }
 
 impl Part {
-    /// All of them.
+    /// All parts.
     pub const ALL: [Self; 3] = [Self::Limits, Self::Storage, Self::Network];
 
-    /// What the steps that judge it need.
+    /// The need of the step that tests it.
     pub const fn need(self) -> Need {
         match self {
             Self::Limits => Need::Limits,
@@ -53,7 +53,7 @@ impl Part {
         }
     }
 
-    /// What follows the run's id in the name of a container that has only this.
+    /// The role in the name of a container that has only this part.
     pub const fn role(self) -> &'static str {
         match self {
             Self::Limits => "limits",
@@ -75,21 +75,21 @@ pub fn container(
     role: &'static str,
     parts: &[Part],
 ) -> ContainerSpec {
-    let mut orders = ProbeRequest { hold: true, ..ProbeRequest::default() };
+    let mut request = ProbeRequest { hold: true, ..ProbeRequest::default() };
     let mut body = json!({ "Image": Archive::reference(&options.run), "HostConfig": {} });
     for part in parts {
         match part {
-            Part::Limits => limited(&mut body, &mut orders),
-            Part::Storage => stored(options, &mut body, &mut orders, false),
-            Part::Network => connected(host, options, &mut body, &mut orders),
+            Part::Limits => add_limits(&mut body, &mut request),
+            Part::Storage => add_storage(options, &mut body, &mut request, false),
+            Part::Network => add_network(host, options, &mut body, &mut request),
         }
     }
-    body["Cmd"] = json!([orders.argument()]);
-    ContainerSpec { role, body, hold: true, visit: orders.serve, ..ContainerSpec::default() }
+    body["Cmd"] = json!([request.argument()]);
+    ContainerSpec { role, body, hold: true, visit: request.serve, ..ContainerSpec::default() }
 }
 
-/// The first container: with all of that, asked while it lives, and kept for a second life if there is to be one. Where a
-/// privileged one is known to be refused, that is tried meanwhile.
+/// The first container, with these parts and `docker exec` while it runs; `again` keeps it for the restart. If a privileged
+/// container will be refused, it is started meanwhile.
 pub fn first(
     host: &dyn SystemReader,
     options: &RunOptions,
@@ -103,7 +103,8 @@ pub fn first(
     ContainerSpec { keep: again, execs, network, refused, ..container(host, options, "run", parts) }
 }
 
-/// The first container again, and its neighbour: privileged, else plain; plain alone where the other was tried before.
+/// The restart of the first container, and its neighbours: a privileged one, else a plain one; `plain` leaves out the
+/// privileged one.
 pub fn pair(options: &RunOptions, made: Option<EngineResult<()>>, plain: bool) -> Pair {
     let first = ContainerSpec {
         role: "run",
@@ -118,45 +119,45 @@ pub fn pair(options: &RunOptions, made: Option<EngineResult<()>>, plain: bool) -
     Pair { first, others, network, made, volume: volume(options) }
 }
 
-/// A container that looks for the first one by name, and for what it wrote, with a root that is read-only.
+/// A container with a read-only root that resolves the first one by name and reads what it wrote to the volume.
 fn neighbour(options: &RunOptions, role: &'static str, privileged: bool) -> ContainerSpec {
     let peer = Some((containers::name(&options.run, "run"), PORT));
     let reach = Some(ReachRequest { peer, ..ReachRequest::default() });
-    let mut orders = ProbeRequest { reach, privileged, ..ProbeRequest::default() };
+    let mut request = ProbeRequest { reach, privileged, ..ProbeRequest::default() };
     let mut body = json!({
         "Image": Archive::reference(&options.run),
         "HostConfig": { "Privileged": privileged, "ReadonlyRootfs": true, "Init": true },
     });
-    stored(options, &mut body, &mut orders, true);
-    body["Cmd"] = json!([orders.argument()]);
+    add_storage(options, &mut body, &mut request, true);
+    body["Cmd"] = json!([request.argument()]);
     ContainerSpec { role, body, ..ContainerSpec::default() }
 }
 
-/// A container that is privileged and has nothing else.
+/// A privileged container without anything else.
 pub fn privileged(options: &RunOptions) -> ContainerSpec {
-    let orders = ProbeRequest { privileged: true, ..ProbeRequest::default() };
+    let request = ProbeRequest { privileged: true, ..ProbeRequest::default() };
     let body = json!({
         "Image": Archive::reference(&options.run),
         "HostConfig": { "Privileged": true },
-        "Cmd": [orders.argument()],
+        "Cmd": [request.argument()],
     });
     ContainerSpec { role: "privileged", body, ..ContainerSpec::default() }
 }
 
-/// Gives it limits. `NanoCpus` would be refused where the controller is missing, a quota is dropped with a warning
+/// Adds limits. If the controller is missing, the daemon refuses `NanoCpus` but drops a quota with a warning
 /// (moby daemon_unix.go, `verifyPlatformContainerResources`).
-fn limited(body: &mut Value, orders: &mut ProbeRequest) {
+fn add_limits(body: &mut Value, request: &mut ProbeRequest) {
     let host = &mut body["HostConfig"];
     host["Memory"] = json!(MEMORY);
     host["MemorySwap"] = json!(MEMORY);
     host["PidsLimit"] = json!(PIDS);
     host["CpuPeriod"] = json!(PERIOD);
     host["CpuQuota"] = json!(PERIOD * CPU_PERCENT / 100);
-    orders.limits = Some(limits::LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
+    request.limits = Some(limits::LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: CPU_PERCENT });
 }
 
-/// Gives it a volume, which is made on the way, and a tmpfs.
-fn stored(options: &RunOptions, body: &mut Value, orders: &mut ProbeRequest, visitor: bool) {
+/// Adds a volume, which the daemon creates, and a tmpfs.
+fn add_storage(options: &RunOptions, body: &mut Value, request: &mut ProbeRequest, visitor: bool) {
     let labels = json!({ crate::engine::LABEL: options.run });
     body["HostConfig"]["Mounts"] = json!([{
         "Type": "volume",
@@ -165,22 +166,22 @@ fn stored(options: &RunOptions, body: &mut Value, orders: &mut ProbeRequest, vis
         "VolumeOptions": { "Labels": labels },
     }]);
     body["HostConfig"]["Tmpfs"] = json!({ SCRATCH: "size=1m,mode=1777" });
-    orders.storage = Some(storage::StorageRequest { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
+    request.storage = Some(storage::StorageRequest { volume: VOLUME.into(), tmpfs: SCRATCH.into(), visitor });
 }
 
-/// Publishes its port at whichever is free, and says what it is to reach.
-fn connected(host: &dyn SystemReader, options: &RunOptions, body: &mut Value, orders: &mut ProbeRequest) {
+/// Publishes the port at any free one, and adds the destinations.
+fn add_network(host: &dyn SystemReader, options: &RunOptions, body: &mut Value, request: &mut ProbeRequest) {
     let port = format!("{PORT}/tcp");
     body["ExposedPorts"] = json!({ &port: {} });
     body["HostConfig"]["PortBindings"] = json!({ port: [{ "HostPort": "" }] });
-    orders.serve = Some(PORT);
-    let wanted = &options.profile.network;
-    orders.reach = Some(ReachRequest {
+    request.serve = Some(PORT);
+    let network = &options.profile.network;
+    request.reach = Some(ReachRequest {
         gateway: true,
         outer: outer_gateway(host),
         resolvers: true,
-        names: wanted.names.clone(),
-        endpoints: wanted.endpoints.clone(),
+        names: network.names.clone(),
+        endpoints: network.endpoints.clone(),
         peer: None,
     });
 }
@@ -197,7 +198,7 @@ mod tests {
     use crate::options::PlanRequest;
 
     #[test]
-    fn the_neighbour_shares_volume_and_network_and_looks_for_the_first_by_name() {
+    fn neighbours_share_the_volume_and_resolve_the_first_container() {
         let options = crate::testing::options(&PlanRequest::default());
         let pair = pair(&options, None, false);
         assert_eq!(pair.others.iter().map(|spec| spec.role).collect::<Vec<_>>(), ["privileged", "neighbour"]);

@@ -1,8 +1,8 @@
-//! What is a container given in which a dockerd of its own runs?
+//! Specification of the container in which this program runs a dockerd of its own.
 //!
-//! The built-in image is this program alone. The engine's programs and their libraries are those of the outer container,
-//! mounted read-only; its configuration is not: a daemon.json that names a data root or a subnet would be in the way. The
-//! data root is a volume, since overlay does not lie on overlay.
+//! The built-in image contains only this program. The engine's programs and their libraries are read-only mounts of the
+//! outer container; its configuration is not mounted, since a daemon.json with a data root or a subnet would break the inner
+//! daemon. The data root is a volume, because overlay cannot be stacked on overlay.
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,9 @@ use crate::fixture::PROGRAM;
 use crate::host::SystemReader;
 use crate::options::RunOptions;
 
-/// Where programs and libraries are (hier(7)).
+/// Directories of programs and libraries (hier(7)).
 const TREES: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
-/// What of /etc programs need to start: which iptables is meant, where libraries are, who is who.
+/// Files of /etc that programs need: alternatives, library paths, users and groups.
 const ETC: [&str; 9] = [
     "/etc/alternatives",
     "/etc/group",
@@ -28,14 +28,14 @@ const ETC: [&str; 9] = [
     "/etc/protocols",
     "/etc/services",
 ];
-/// dockerd's own data root.
+/// The default data root of dockerd.
 const DATA_ROOT: &str = "/var/lib/docker";
 
-/// The container, which verifies up to a container of its own, and prints the report.
+/// The container, which verifies up to its own first container and prints the report.
 pub fn container(host: &dyn SystemReader, options: &RunOptions) -> ContainerSpec {
     let path = host.env("PATH").unwrap_or_default();
     let mut mounts: Vec<Value> = borrowed(host, &path).iter().map(|tree| read_only(tree)).collect();
-    // Without a name it goes with its container.
+    // An anonymous volume is removed with its container.
     let labels = json!({ LABEL: options.run });
     mounts.push(json!({ "Type": "volume", "Target": DATA_ROOT, "VolumeOptions": { "Labels": labels } }));
     let body = json!({
@@ -48,12 +48,12 @@ pub fn container(host: &dyn SystemReader, options: &RunOptions) -> ContainerSpec
     ContainerSpec { role: "third-level", body, ..ContainerSpec::default() }
 }
 
-/// A path of the outer container, at the same place.
+/// A read-only bind mount of a path of the outer container, at the same path.
 fn read_only(path: &Path) -> Value {
     json!({ "Type": "bind", "Source": path, "Target": path, "ReadOnly": true })
 }
 
-/// What is there of programs, of what they need, and of PATH.
+/// The existing directories of programs, the files they need, and the directories of PATH.
 fn borrowed(host: &dyn SystemReader, path: &str) -> Vec<PathBuf> {
     let musl = format!("/etc/ld-musl-{}.path", std::env::consts::ARCH);
     let known = TREES.iter().chain(&ETC).copied().chain([musl.as_str()]).map(Path::new);
@@ -73,7 +73,7 @@ mod tests {
     use crate::host::fake::Fake;
 
     #[test]
-    fn programs_come_from_wherever_path_says_and_no_configuration_comes() {
+    fn programs_of_path_are_mounted_and_no_configuration() {
         let host = Fake::new()
             .file("/usr/bin/dockerd", "")
             .file("/opt/docker/bin/runc", "")

@@ -1,21 +1,21 @@
-//! What does the daemon's log alone tell of a fault, with nothing of the environment checked?
+//! Compares the cause that the daemon's log alone gives with the cause of the row.
 //!
-//! The cause of its row; or, for the rows named here, what a log comes nearest to, or nothing, and why.
+//! They are the same, except for the rows listed here, whose log gives another cause or none.
 
 use serde_json::Value;
 
 use crate::fault::Fault;
 
-/// What a log tells that does not tell the row's cause.
+/// What a log gives instead of the row's cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tells {
-    /// This cause, which is as near as a log comes.
+    /// This cause, the nearest that the log gives.
     Nearest(&'static str),
-    /// None that says why.
+    /// No cause.
     Nothing,
 }
 
-/// Rows whose cause the log does not tell.
+/// Rows whose cause is not in the log.
 struct Exception {
     rows: &'static [&'static str],
     tells: Tells,
@@ -39,7 +39,7 @@ const EXCEPTIONS: &[Exception] = &[
             "without-setfcap",
         ],
         tells: Tells::Nearest("capability-missing-for-container"),
-        why: "runc says that it may not give it, and neither which one it is nor who lacks it",
+        why: "runc reports that it cannot apply a capability, but not which one",
     },
     Exception {
         rows: &[
@@ -52,12 +52,12 @@ const EXCEPTIONS: &[Exception] = &[
             "filter-refuses-pivot-root",
         ],
         tells: Tells::Nearest("outer-container-not-privileged"),
-        why: "one EPERM looks like the other: a capability, a filter and a user namespace refuse alike",
+        why: "a missing capability, a filter and a user namespace all give EPERM",
     },
     Exception {
         rows: &["filter-refuses-unshare"],
         tells: Tells::Nothing,
-        why: "the daemon tells the client in the answer that it is sending, and not its log",
+        why: "the error goes to the client in the answer, not to the log",
     },
     Exception {
         rows: &[
@@ -70,17 +70,17 @@ const EXCEPTIONS: &[Exception] = &[
             "dockerd-not-in-path",
         ],
         tells: Tells::Nothing,
-        why: "there is no daemon yet that could say anything",
+        why: "no daemon runs yet, so there is no log",
     },
     Exception {
         rows: &["proc-sys-read-only", "proc-read-only"],
         tells: Tells::Nearest("ip-forward-not-writable"),
-        why: "of all that cannot be written the daemon needs that one",
+        why: "this is the file that the daemon needs most",
     },
     Exception {
         rows: &["tmp-read-only", "bip-is-the-outer-subnet"],
         tells: Tells::Nothing,
-        why: "the daemon is content; it is the container that does not work",
+        why: "the daemon works; only the container fails",
     },
     Exception {
         rows: &[
@@ -90,52 +90,52 @@ const EXCEPTIONS: &[Exception] = &[
             "systemd-cgroup-driver-without-systemd",
         ],
         tells: Tells::Nothing,
-        why: "what the daemon says of itself is found wanting before a container is tried",
+        why: "daemon-info fails before a container is started",
     },
     Exception {
         rows: &["cpuset-of-another-sub-tree-is-empty"],
         tells: Tells::Nearest("cpuset-not-initialized"),
-        why: "the same in the words of runc: the log does not say that the whole container's set is empty",
+        why: "runc reports the same problem, but not that the cpuset of the whole container is empty",
     },
     Exception {
         rows: &["runc-not-executable"],
         tells: Tells::Nearest("runc-program-missing"),
-        why: "what may not be executed is not found in PATH",
+        why: "a file that is not executable is not found in PATH",
     },
     Exception {
         rows: &["containerd-crashes"],
         tells: Tells::Nearest("containerd-crashed"),
-        why: "how it ended is known, and not that it never could run",
+        why: "the log says how it ended, not that it could never run",
     },
     Exception {
         rows: &["data-root-noexec-with-vfs"],
         tells: Tells::Nearest("entrypoint-not-executable"),
-        why: "the kernel answers as for a program without its bit",
+        why: "the kernel gives the same error as for a file that is not executable",
     },
     Exception {
         rows: &["data-root-immutable"],
         tells: Tells::Nearest("data-root-refuses-metadata-changes"),
-        why: "a share refuses a change of the mode as an immutable directory does",
+        why: "a share and an immutable directory refuse chmod with the same error",
     },
     Exception {
         rows: &["devicemapper-without-loop-devices", "btrfs-on-ext4", "zfs-without-zfs"],
         tells: Tells::Nearest("storage-driver-not-supported"),
-        why: "the daemon says that the driver is not supported, and not what it lacks",
+        why: "the daemon reports that the driver is not supported, but not why",
     },
     Exception {
         rows: &["xtables-lock-held", "another-daemon-on-the-data-root"],
         tells: Tells::Nothing,
-        why: "a lock is waited for in silence, for longer than these rows have patience",
+        why: "the daemon waits for a lock without a message, longer than the deadline of these rows",
     },
     Exception {
         rows: &["socket-of-the-outer-daemon"],
         tells: Tells::Nearest("docker-socket-path-bind-mounted"),
-        why: "the daemon does not ask who answers at the socket that it cannot replace",
+        why: "the daemon does not check who answers at the socket that it cannot replace",
     },
     Exception {
         rows: &["daemon-runs-already"],
         tells: Tells::Nearest("stale-docker-pid-file"),
-        why: "the daemon sees that the process lives, and does not look what it is",
+        why: "the daemon sees that the process lives, but not which program it is",
     },
 ];
 
@@ -143,23 +143,23 @@ fn exception(fault: &Fault) -> Option<&'static Exception> {
     EXCEPTIONS.iter().find(|exception| exception.rows.contains(&fault.name))
 }
 
-/// What the log of this report's daemon told; nothing where no log was asked.
-pub(crate) fn told(report: &Value) -> &str {
+/// The cause that the log of this report's daemon gives; empty without a log.
+pub(crate) fn cause_of_log(report: &Value) -> &str {
     report["diagnosis"]["cause"]["id"].as_str().unwrap_or("nothing")
 }
 
-/// What is wrong with what the log told of this row.
+/// What is wrong with the cause that the log gives.
 pub(crate) fn complaint(fault: &Fault, report: &Value) -> Option<String> {
-    let told = told(report);
+    let cause = cause_of_log(report);
     let first = &report["diagnosis"]["first_error"]["text"];
     match exception(fault) {
-        None if told != fault.cause => Some(format!("the log told {told}: {first}")),
-        Some(Exception { tells: Tells::Nearest(id), .. }) if told != *id => {
-            Some(format!("the log told {told} instead of {id}: {first}"))
+        None if cause != fault.cause => Some(format!("the log gives {cause}: {first}")),
+        Some(Exception { tells: Tells::Nearest(id), .. }) if cause != *id => {
+            Some(format!("the log gives {cause} instead of {id}: {first}"))
         }
-        // What is not told may be told in many ways, but not by its name.
-        Some(Exception { tells: Tells::Nothing, why, .. }) if told == fault.cause => {
-            Some(format!("the log told it, although {why}"))
+        // It may give several other causes, but not that of the row.
+        Some(Exception { tells: Tells::Nothing, why, .. }) if cause == fault.cause => {
+            Some(format!("the log gives it, although {why}"))
         }
         _ => None,
     }
@@ -174,20 +174,20 @@ mod tests {
     use crate::faults;
 
     #[test]
-    fn every_exception_is_of_a_row_that_breaks_and_of_a_cause_that_is_known() {
+    fn every_exception_names_a_row_that_breaks_and_a_known_cause() {
         let all = faults::all();
         let mut seen = BTreeSet::new();
         for exception in EXCEPTIONS {
             assert!(exception.why.len() > 30, "{}", exception.why);
             if let Tells::Nearest(id) = exception.tells {
-                assert!(dindcheck::diagnosis::find(id).is_some(), "{id} is no cause");
+                assert!(dindcheck::diagnosis::find(id).is_some(), "{id} is not a cause");
             }
             for name in exception.rows {
-                assert!(seen.insert(name), "{name} is excepted twice");
+                assert!(seen.insert(name), "{name} is listed twice");
                 let fault = all.iter().find(|fault| fault.name == *name);
                 assert!(
                     fault.is_some_and(|fault| fault.real == Real::Breaks),
-                    "{name} is no row that breaks"
+                    "{name} is not a row that breaks the engine"
                 );
                 assert!(fault.is_some_and(|fault| exception.tells != Tells::Nearest(fault.cause)), "{name}");
             }

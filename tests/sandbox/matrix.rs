@@ -257,7 +257,7 @@ fn reality(fault: &Fault, suite: Suite) -> Result<String, String> {
     );
     match (fault.real, played.code) {
         (Real::Breaks, 1) => match logs::complaint(fault, &report) {
-            None => Ok(format!("{said}, log {}", logs::told(&report))),
+            None => Ok(format!("{said}, log {}", logs::cause_of_log(&report))),
             Some(complaint) => Err(format!("{said}, {complaint}")),
         },
         (Real::Survives, 0) => Ok(said.trim().to_owned()),

@@ -1,5 +1,4 @@
-//! Which worlds are kept as recordings below tests/fixtures/worlds, for tests that need neither root nor a world? And
-//! how are they made small?
+//! Makes the recordings of tests/fixtures/worlds, for tests that need neither root nor a world, and shrinks them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use crate::matrix::{self, LAST, RECORDING};
 use crate::world::{self, Suite};
 use crate::{faults, replay};
 
-/// Rows of every step, of each kind of end.
+/// The recorded rows: of every step, with each kind of result.
 const ROWS: &[&str] = &[
     "not-privileged",
     "without-net-admin",
@@ -40,12 +39,12 @@ const ROWS: &[&str] = &[
     "pid-file-names-another-process",
     "socket-of-the-outer-daemon",
 ];
-/// So many bytes of a program's head tell what it is.
+/// The bytes of a program that identify it.
 const HEAD: usize = 1024;
-/// Where the recordings are kept.
+/// The folder of the recordings.
 const FOLDER: &str = "tests/fixtures/worlds";
 
-/// Makes all of them anew.
+/// Makes all of them.
 pub(crate) fn make() {
     for suite in EVERY_ENGINE {
         keep(&Fault { name: format!("healthy-{}", suite.name()).leak(), ..FAULT }, *suite);
@@ -55,7 +54,7 @@ pub(crate) fn make() {
     }
 }
 
-/// Runs a row, with its repair where that helps, and keeps what was seen and what was found.
+/// Runs a row, with its repair if that helps, and writes the recording and its findings.
 fn keep(fault: &Fault, suite: Suite) {
     let world = fault.world(suite).expect("a world");
     let repair = if fault.repair == Repair::Repaired { "container" } else { "none" };
@@ -70,7 +69,7 @@ fn keep(fault: &Fault, suite: Suite) {
     write(&path, &(nameless(&serde_json::to_string(&recording).expect("JSON")) + "\n"));
     let found = replay::findings(&report).iter().map(|step| nameless(step)).collect::<Vec<_>>();
     let again = replay::findings(&replay::play(&path));
-    assert_eq!(again, found, "{}: the recording says something else when it is thin", fault.name);
+    assert_eq!(again, found, "{}: the shrunk recording gives other findings", fault.name);
     write(&path.with_extension("findings"), &(found.join("\n") + "\n"));
 }
 
@@ -78,7 +77,7 @@ fn write(path: &PathBuf, text: &str) {
     std::fs::write(path, text).unwrap_or_else(|error| panic!("write {}: {error}", path.display()));
 }
 
-/// Without the names of the machine it was made on: where its bed is, and whose build its kernel is.
+/// Removes what names this machine: the path of the bed and the build of the kernel.
 fn nameless(text: &str) -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
     let release = release.trim();
@@ -86,7 +85,7 @@ fn nameless(text: &str) -> String {
     text.replace(&world::bed().display().to_string(), "/bed").replace(release, bare)
 }
 
-/// Leaves out what no check looks at: most of the kernel's options, and all of a program but its head.
+/// Leaves out what no check reads: most of the kernel's options, and all of a program but its head.
 fn thin(recording: &mut Value) {
     let Some(answers) = recording["answers"].as_object_mut() else { return };
     for (question, sequence) in answers {

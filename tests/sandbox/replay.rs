@@ -1,4 +1,4 @@
-//! Does a recording give an ordinary user, elsewhere, the same findings?
+//! Replays a recording as an ordinary user, outside of its world, and compares the findings.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,7 @@ use crate::world::{self, World};
 /// `nobody`: it owns nothing.
 const ORDINARY: u32 = 65534;
 
-/// What is different in the replay of a recording that the world made, if anything is.
+/// The first difference between the report of a world and the replay of its recording.
 pub(crate) fn complaint(world: &World, recording: &str, report: &Value) -> Option<String> {
     let path = world.outside(recording);
     if let Err(error) = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)) {
@@ -45,7 +45,7 @@ pub(crate) fn findings(report: &Value) -> Vec<String> {
     environment.map(|step| serde_json::to_string(&timeless(step.clone())).expect("JSON")).collect()
 }
 
-/// Without every number that is a time.
+/// Removes durations.
 fn timeless(mut step: Value) -> Value {
     if let Value::Object(fields) = &mut step {
         fields.retain(|name, _| !name.ends_with("_ms"));

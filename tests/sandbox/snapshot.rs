@@ -1,10 +1,10 @@
-//! What of a world must a look not change? Mounts, cgroups, sysctls, files, interfaces, rules, processes.
+//! What a check must not change in a world: mounts, cgroups, sysctls, files, interfaces, rules, processes.
 
 use std::collections::BTreeMap;
 
 use crate::world::World;
 
-/// Prints it, one fact a line. A directory's time is left out: a trial in a directory of its own moves it.
+/// Prints the state, one fact a line, without the times of directories: a trial makes a directory of its own.
 const SCRIPT: &str = r"
 cat /proc/1/mountinfo
 find /sys/fs/cgroup -type d -not -path '*/dindcheck-sandbox-*' -not -path '*/dindcheck-bed-*'
@@ -18,10 +18,10 @@ nft list ruleset 2>&1; iptables-legacy-save 2>&1; ip6tables-legacy-save 2>&1; ca
 cat /proc/[0-9]*/comm 2>&-
 ";
 
-/// The facts of a world that hold now.
+/// The state of a world.
 pub(crate) struct Snapshot(Vec<String>);
 
-/// How often each line is there.
+/// How often each line occurs.
 fn counted(lines: &[String]) -> BTreeMap<&str, usize> {
     let mut all = BTreeMap::new();
     for line in lines {
@@ -31,14 +31,14 @@ fn counted(lines: &[String]) -> BTreeMap<&str, usize> {
 }
 
 impl Snapshot {
-    /// Takes it.
+    /// The state now.
     pub(crate) fn of(world: &World) -> Self {
-        let said = world.run(crate::world::Line::new(["/bin/sh", "-c", SCRIPT]));
-        // The counters of rules and the time that tools write beside them are no facts.
-        Self(said.stdout.lines().filter(|line| !line.starts_with('#')).map(ToOwned::to_owned).collect())
+        let printed = world.run(crate::world::Line::new(["/bin/sh", "-c", SCRIPT]));
+        // Comments have the counters of rules and the time.
+        Self(printed.stdout.lines().filter(|line| !line.starts_with('#')).map(ToOwned::to_owned).collect())
     }
 
-    /// What is different later: lines that went, and lines that came.
+    /// The lines that were removed and added since.
     pub(crate) fn differences(&self, later: &Self) -> Vec<String> {
         let without = |lines: &[String], others: &[String], sign: &str| {
             let mut others = counted(others);

@@ -20,14 +20,20 @@ use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::RunOptions;
 
+mod containers;
+mod created;
 mod daemon;
+mod images;
 mod restart_pair;
 mod state;
 mod teardown;
-mod workload;
 
+use created::Created;
 pub use state::{KeptDaemon, daemon_kept_by};
 use state::{StaleRun, State};
+
+/// The deadline of a small request, and of the removal of one object.
+const SHORT: Duration = Duration::from_secs(20);
 
 /// The engine of a real daemon.
 pub struct LiveEngine {
@@ -63,21 +69,6 @@ impl RunFiles {
 struct Api {
     version: String,
     client: bollard::Docker,
-}
-
-/// An object of ours in the daemon, remembered in case the daemon does not answer any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Created {
-    /// A container, by name.
-    Container(String),
-    /// The built-in image, by reference.
-    Builtin(String),
-    /// A network, by name.
-    Network(String),
-    /// A volume, by name.
-    Volume(String),
-    /// A pulled image that was missing before; it carries no label.
-    Pulled(String),
 }
 
 impl LiveEngine {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::workload::SHORT;
-use super::{Created, LiveEngine};
+use super::{Created, LiveEngine, SHORT};
 use crate::engine::containers::restart_pair::{self, Pair, Together};
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::{containers, docker};

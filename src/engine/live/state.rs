@@ -160,3 +160,32 @@ fn stop_process(host: &dyn SystemReader, process: ProcessId) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::Fake;
+
+    /// A state file as versions up to 0.1.0 write it: names in the code may change, those in the file may not.
+    const STORED: &str = r#"{
+        "owner": {"pid": 7, "start": 500}, "daemon": {"pid": 9, "start": 510},
+        "options": {"endpoint": {"Unix": "/var/run/docker.sock"}, "data_root": "/var/lib/docker",
+            "exec_root": "/var/run/docker", "pidfile": "/var/run/docker.pid", "cgroup_parent": null, "containerd": null},
+        "footprint": {"world": "net mnt 1", "files": [{"path": "/run/docker", "before": ["/run/docker"]}],
+            "mounts": {"/": 1}, "cgroups": {"absent": [], "enabled": {}},
+            "links": {"before": ["lo"], "own": "br-cafe00000000"},
+            "rules": [{"word": "ip", "program": "/usr/sbin/xtables-nft-multi", "save": "iptables-save",
+                "restore": "iptables-restore", "before": {"filter": {"chains": {"FORWARD": "ACCEPT"}, "rules": []}}}],
+            "switches": {"/proc/sys/net/ipv4/ip_forward": "0"}},
+        "attached": null, "kept": true
+    }"#;
+
+    #[test]
+    fn a_stored_state_is_read_and_written_under_the_same_names() {
+        let state: State = serde_json::from_str(STORED).unwrap();
+        assert_eq!(state.layout, Layout::read(&Fake::new(), &[]));
+        assert!(state.kept && state.snapshot.is_some());
+        let stored: serde_json::Value = serde_json::from_str(STORED).unwrap();
+        assert_eq!(serde_json::to_value(&state).unwrap(), stored);
+    }
+}

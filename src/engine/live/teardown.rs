@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::workload::SHORT;
-use super::{Created, LiveEngine};
+use super::{Created, LiveEngine, SHORT};
 use crate::engine::cleanup::objects::{self, KINDS, Kind};
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::cleanup::snapshot;

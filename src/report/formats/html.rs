@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use askama::Template;
 
 use super::Format;
-use super::page::FailureDetails;
+use super::page::{FailureDetails, write_page};
 use crate::finding::Level;
 use crate::image_check;
 use crate::report::Report;
@@ -31,8 +31,7 @@ struct Page<'d> {
 
 fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let document = Document::of(report);
-    let page = Page { document: &document, first: FailureDetails::of(&document) };
-    out.write_all(page.render().map_err(io::Error::other)?.as_bytes())
+    write_page(&Page { document: &document, first: FailureDetails::of(&document) }, out)
 }
 
 impl Document {

@@ -9,7 +9,7 @@ use super::Format;
 /// The format.
 pub static FORMAT: Format = Format {
     name: "json",
-    about: "JSON of schema version 1, see `dindcheck schema`",
+    about: "JSON; `dindcheck schema` prints the schema of a report",
     readers: "programs",
     for_people: false,
     render: |report, out| write(report, out),

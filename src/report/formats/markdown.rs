@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use askama::Template;
 
 use super::Format;
-use super::page::FailureDetails;
+use super::page::{FailureDetails, write_page};
 use crate::report::Report;
 use crate::report::document::Document;
 
@@ -29,8 +29,7 @@ struct Summary<'d> {
 
 fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let document = Document::of(report);
-    let summary = Summary { document: &document, first: FailureDetails::of(&document) };
-    out.write_all(summary.render().map_err(io::Error::other)?.as_bytes())
+    write_page(&Summary { document: &document, first: FailureDetails::of(&document) }, out)
 }
 
 /// A text inside a cell of a Markdown table: one line, with every character of markup escaped.

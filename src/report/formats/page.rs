@@ -1,8 +1,17 @@
 //! What the templates of `html` and `markdown` share.
 
+use std::io::{self, Write};
+
+use askama::Template;
+
 use crate::report::document::{Document, StepEntry};
 use crate::report::known;
 use crate::text::took;
+
+/// Fills a template, and writes it.
+pub(super) fn write_page(page: &impl Template, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(page.render().map_err(io::Error::other)?.as_bytes())
+}
 
 /// The first failure, with the meaning of its cause and the evidence.
 pub(super) struct FailureDetails<'d> {

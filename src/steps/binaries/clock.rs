@@ -1,5 +1,4 @@
-//! Is it later than the engine was made? A clock that says otherwise is wrong, and takes every certificate for not yet
-//! valid.
+//! Compares the clock with the time of the engine's files: a clock before that is wrong, and certificates seem not yet valid.
 
 use std::path::Path;
 
@@ -8,26 +7,26 @@ use crate::facts::programs::{Dockerd, Place};
 use crate::finding::Finding;
 use crate::host::SystemReader;
 
-/// The kernel gives it the time at which it was first looked at (fs/proc/base.c, `proc_pid_make_inode`), which is since
-/// this program was started; `btime` and the uptime are not the clock where a container shows its own of them.
+/// A file whose mtime is the clock: the kernel sets it when the inode is first used (fs/proc/base.c,
+/// `proc_pid_make_inode`), after this program started. `btime` and the uptime do not serve: a container may show its own.
 const MADE_NOW: &str = "/proc/self/status";
-/// Nanoseconds of a day. What packages say of their time may be that of another time zone.
+/// Nanoseconds of a day: the time in a package may be in another time zone.
 const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
 
-/// What is wrong with the clock, if anything can be told.
+/// The finding if the clock is wrong.
 pub(super) fn judge(host: &dyn SystemReader, dockerd: &Dockerd) -> Option<Finding> {
     let Place::At(path) = &dockerd.place else { return None };
     let made = host.stat(path).ok()?.mtime;
     let now = host.stat(Path::new(MADE_NOW)).ok().map(|stat| stat.mtime).filter(|mtime| *mtime > 0)?;
     let days = (made - now) / DAY;
     let what = format!(
-        "the clock is at least {days} days slow, it is earlier than the file {}: no certificate of a registry may be valid yet",
+        "the clock is at least {days} days slow, earlier than the file {}: certificates of registries may seem not yet valid",
         path.display()
     );
     (days > 0).then(|| {
         Finding::warn(causes::SYSTEM_CLOCK_WRONG, what)
             .with("now", now / 1_000_000_000)
             .with("made", made / 1_000_000_000)
-            .hint("date -u says what this machine takes for now; containers have the machine's clock, so set it there")
+            .hint("check `date -u`; a container has the host's clock, so set it on the host")
     })
 }

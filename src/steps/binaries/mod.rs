@@ -1,4 +1,4 @@
-//! Programs of the engine: is each that dockerd will start found in its PATH, and does it run here?
+//! Checks that each program that dockerd starts is in its PATH and runs here.
 
 mod clock;
 mod needs;
@@ -17,7 +17,7 @@ use crate::step::{Cx, Phase, Step};
 
 use needs::{NeededProgram, needs};
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "binaries",
     title: "Programs of the engine",
@@ -29,10 +29,10 @@ pub const STEP: Step = Step {
     repair: None,
 };
 
-/// A program that is there and does not run.
+/// A program that exists but does not run.
 const NOT_RUNNABLE: CauseId = causes::BINARY_NOT_RUNNABLE;
 
-/// A need and what was seen.
+/// A program, where it was found, and its answer.
 struct Seen {
     need: NeededProgram,
     place: Place,
@@ -41,9 +41,7 @@ struct Seen {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        return Ok(vec![Finding::pass(format!(
-            "a daemon that runs already is used ({endpoint}): nothing is started here"
-        ))]);
+        return Ok(vec![Finding::pass(format!("not checked: the daemon at {endpoint} is already running"))]);
     }
     let dockerd = Dockerd::read(cx.host, &cx.options.profile.daemon.command)?;
     if let Some(problem) = judge_dockerd(&cx.options.profile.daemon.command, &dockerd, cx.host) {
@@ -51,7 +49,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     }
     let version = dockerd.version();
     cx.environment.borrow_mut().engine = version.map(|version| version.to_string());
-    // A configuration that cannot be read is the next step's matter; here its defaults count.
+    // `daemon-config` reports an unreadable configuration; here its defaults count.
     let settings = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings);
     let assumed = version.unwrap_or(Version::new(28, 0, 0));
     let seen = look(cx.host, needs(cx.host, assumed, settings.as_ref()))?;
@@ -62,7 +60,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Asks all of them at once.
+/// Asks all programs for their versions at once.
 fn look(host: &dyn SystemReader, needs: Vec<NeededProgram>) -> anyhow::Result<Vec<Seen>> {
     let mut seen = Vec::new();
     for need in needs {
@@ -81,13 +79,13 @@ fn look(host: &dyn SystemReader, needs: Vec<NeededProgram>) -> anyhow::Result<Ve
     Ok(seen)
 }
 
-/// What is wrong with dockerd itself, before anything else can be said.
+/// The finding on dockerd itself, without which nothing else is known.
 fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> Option<Finding> {
     let missing = causes::DOCKER_PROGRAM_MISSING;
     let path = || host.env("PATH").unwrap_or_default();
     match (&dockerd.place, &dockerd.said) {
         (Place::Nowhere, _) if command.contains('/') => {
-            Some(Finding::fail(missing, format!("{command} is not there")).with("path", command))
+            Some(Finding::fail(missing, format!("{command} does not exist")).with("path", command))
         }
         (Place::Nowhere, _) => {
             Some(Finding::fail(missing, format!("{command} is not in PATH")).with("PATH", path()))
@@ -100,7 +98,7 @@ fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> O
     }
 }
 
-/// What is wrong with a helper.
+/// The finding on one of the other programs.
 fn judge(seen: &Seen) -> Option<Finding> {
     let NeededProgram { name, level, breaks, cause, .. } = &seen.need;
     match (&seen.place, &seen.said) {
@@ -118,9 +116,7 @@ fn judge(seen: &Seen) -> Option<Finding> {
         (Place::At(path), Some(Said::Answered(Some(version), words)))
             if is_broken_iptables(name, *version, words) =>
         {
-            let what = format!(
-                "{name} {version} (nf_tables) is known to lose and double rules; 1.8.4 is the first sound one"
-            );
+            let what = format!("{name} {version} (nf_tables) loses and duplicates rules; use 1.8.4 or later");
             Some(
                 Finding::warn(causes::IPTABLES_VERSION_BROKEN, what)
                     .with("path", path.display())
@@ -131,13 +127,13 @@ fn judge(seen: &Seen) -> Option<Finding> {
     }
 }
 
-/// iptables of the nf_tables kind asks the kernel before it says its version. The program is as it should be then, and
-/// `network` says what the kernel lacks.
+/// iptables-nft asks the kernel before it prints its version. If that fails, the program is sound, and `network` reports
+/// what the kernel lacks.
 fn is_the_kernels_refusal(why: &str) -> bool {
     why.contains("Failed to initialize nft")
 }
 
-/// A file without permission to run.
+/// A file without the permission to execute.
 fn not_executable(path: &std::path::Path, breaks: &str, level: Level) -> Finding {
     let what = format!("{} is not executable: {breaks}", path.display());
     Finding { level, ..Finding::fail(NOT_RUNNABLE, what) }
@@ -161,37 +157,36 @@ fn not_runnable(
     }
 }
 
-/// The first iptables of the nf_tables kind (kubernetes-sigs/iptables-wrappers refuses them, too).
+/// The first releases of iptables-nft (kubernetes-sigs/iptables-wrappers refuses them, too).
 fn is_broken_iptables(name: &str, version: Version, words: &str) -> bool {
     let broken = Version::new(1, 8, 0)..Version::new(1, 8, 4);
     (name == "iptables" || name == "ip6tables") && words.contains("nf_tables") && broken.contains(&version)
 }
 
-/// Programs that are sound by themselves and do not go together, or not with this kernel.
+/// Programs that do not work together, or not with this kernel.
 fn bad_pairs(host: &dyn SystemReader, dockerd: Version, seen: &[Seen]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if dockerd < Version::new(20, 10, 0) && Cgroups::read(host)?.mode == Mode::V2 {
-        let what = format!("dockerd {dockerd} does not know cgroup v2, and there is no other here");
+        let what = format!("dockerd {dockerd} does not support cgroup v2, but only v2 is mounted here");
         findings.push(Finding::fail(causes::CGROUP_V2_UNSUPPORTED_BY_DOCKER, what));
     }
     let containerd =
         seen.iter().find(|seen| seen.need.role == "containerd-shim-runc-v2").and_then(version_of);
     if containerd.is_some_and(|version| version >= Version::new(2, 3, 0)) && lacks_erofs_tool(host)? {
-        let what =
-            "containerd 2.3 and later prepares erofs where the kernel has it, and mkfs.erofs is not here";
+        let what = "containerd 2.3 and later uses erofs where the kernel has it, but mkfs.erofs is missing";
         findings.push(Finding::warn(causes::EROFS_SNAPSHOTTER_MKFS_MISSING, what));
     }
     Ok(findings)
 }
 
-/// The kernel has erofs, and its tool is missing.
+/// Whether the kernel has erofs but mkfs.erofs is missing.
 fn lacks_erofs_tool(host: &dyn SystemReader) -> anyhow::Result<bool> {
     let known = host.read_if_there("/proc/filesystems".as_ref())?.unwrap_or_default();
     let has = known.lines().any(|line| line.trim().ends_with("erofs"));
     Ok(has && programs::find(host, "mkfs.erofs", &programs::path_dirs(host))? == Place::Nowhere)
 }
 
-/// The version a helper told.
+/// The version that a program printed.
 fn version_of(seen: &Seen) -> Option<Version> {
     match seen.said {
         Some(Said::Answered(version, _)) => version,
@@ -199,29 +194,31 @@ fn version_of(seen: &Seen) -> Option<Version> {
     }
 }
 
-/// What was found, as one finding: each program with its path and what it says.
+/// One finding with each program, its path and its version.
 fn found(dockerd: &Dockerd, seen: &[Seen]) -> Finding {
-    let mut told = Vec::new();
+    let mut programs = Vec::new();
     if let (Place::At(path), Some(Said::Answered(_, words))) = (&dockerd.place, &dockerd.said) {
-        told.push(("dockerd", path.clone(), words.clone()));
+        programs.push(("dockerd", path.clone(), words.clone()));
     }
     for seen in seen {
         let words = match &seen.said {
             Some(Said::Answered(Some(_), words)) => words.clone(),
-            // The usage of an old docker-proxy is no answer.
+            // An old docker-proxy prints its usage instead of a version.
             Some(Said::Answered(None, _)) => "it runs".to_owned(),
-            Some(Said::Whole) => "a whole program for this machine".to_owned(),
+            Some(Said::Whole) => "a complete executable for this machine".to_owned(),
             _ => continue,
         };
         if let Place::At(path) = &seen.place {
-            told.push((seen.need.role, path.clone(), words));
+            programs.push((seen.need.role, path.clone(), words));
         }
     }
     let engine =
         dockerd.version().map_or_else(|| "dockerd".to_owned(), |version| format!("dockerd {version}"));
-    let what =
-        format!("{engine} and {} of the programs it starts are found and run", told.len().saturating_sub(1));
-    told.into_iter().fold(Finding::pass(what), |finding, (role, path, words)| {
+    let what = format!(
+        "{engine} and {} programs that it starts are present and run",
+        programs.len().saturating_sub(1)
+    );
+    programs.into_iter().fold(Finding::pass(what), |finding, (role, path, words)| {
         finding.with(role, format!("{}: {words}", path.display()))
     })
 }

@@ -1,4 +1,4 @@
-//! Which programs will dockerd start, in this version and with these settings, and what breaks without each?
+//! The programs that dockerd starts, by version and settings, and what breaks without each.
 
 use std::path::PathBuf;
 
@@ -9,26 +9,26 @@ use crate::facts::version::Version;
 use crate::finding::Level;
 use crate::host::SystemReader;
 
-/// A program that this engine, with these settings, will start.
+/// A program that dockerd starts with these settings.
 pub(super) struct NeededProgram {
-    /// What it is, in the evidence.
+    /// Its role, the key of the evidence.
     pub(super) role: &'static str,
-    /// Its name, or its path where an option says it.
+    /// Its name, or its path if an option gives it.
     pub(super) name: String,
-    /// How it is asked for its version.
+    /// The arguments that print its version.
     pub(super) args: &'static [&'static str],
-    /// It is run; of others only the file is looked at, since each run costs milliseconds of CPU and their
-    /// versions tell nothing more (containerd's is its shim's).
+    /// Whether it is run. Of the others only the file is checked: a run costs milliseconds of CPU, and their versions add
+    /// nothing (containerd has the version of its shim).
     pub(super) run: bool,
     pub(super) dirs: Vec<PathBuf>,
-    /// How its absence counts.
+    /// The level of the finding if it is missing.
     pub(super) level: Level,
     pub(super) cause: CauseId,
     /// What does not work without it.
     pub(super) breaks: &'static str,
 }
 
-/// What this version starts with these settings (the defaults, where they are not known).
+/// The programs that this version starts with these settings (the defaults if they are unknown).
 pub(super) fn needs(
     host: &dyn SystemReader,
     version: Version,
@@ -67,7 +67,7 @@ pub(super) fn needs(
         let given = settings.and_then(|s| s.values.text("userland-proxy-path"));
         let name = given.unwrap_or("docker-proxy").to_owned();
         let dirs = programs::helper_dirs(host, "docker-proxy", version);
-        // Measured: 26.1.5 and 28.5.2 end at once, 20.10.24 fails with the first published port.
+        // Measured: 26.1.5 and 28.5.2 exit at once, 20.10.24 fails at the first published port.
         let breaks = if version >= Version::new(26, 0, 0) {
             "dockerd does not start"
         } else {
@@ -96,7 +96,7 @@ pub(super) fn needs(
         needs.push(need("iptables", Level::Fail, causes::IPTABLES_PROGRAM_MISSING, "dockerd does not start"));
     }
     if asks(|s| s.ip6tables, version >= Version::new(27, 0, 0)) && !nftables {
-        // The same file as iptables, mostly, under another name.
+        // Usually the same file as iptables under another name.
         let breaks = "containers have no IPv6 rules";
         needs.push(NeededProgram {
             run: false,

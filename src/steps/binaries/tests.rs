@@ -25,7 +25,7 @@ fn problems(host: &Fake, args: &[&str]) -> Vec<(Level, &'static str)> {
 }
 
 #[test]
-fn a_whole_engine_is_one_finding_with_every_version() {
+fn complete_engine_gives_one_finding_with_every_version() {
     for version in ["20.10.24", "26.1.5", "28.5.2"] {
         let found = findings(&machine(version), &[]);
         assert!(
@@ -36,7 +36,7 @@ fn a_whole_engine_is_one_finding_with_every_version() {
 }
 
 #[test]
-fn absence_counts_by_version() {
+fn missing_program_counts_by_version() {
     let without = |version, name: &str| {
         let gone = format!("/usr/bin/{name}");
         problems(&machine(version).fails("stat", &gone, Errno::ENOENT, None), &[])
@@ -52,7 +52,7 @@ fn absence_counts_by_version() {
 }
 
 #[test]
-fn a_kernel_without_nf_tables_is_not_the_programs_fault() {
+fn kernel_without_nf_tables_is_not_blamed_on_iptables() {
     let refused = "iptables: Failed to initialize nft: Protocol not supported";
     let host = |words| machine("28.5.2").program("/usr/bin/iptables --version", 1, words);
     assert_eq!(problems(&host(refused), &[]), []);
@@ -60,7 +60,7 @@ fn a_kernel_without_nf_tables_is_not_the_programs_fault() {
 }
 
 #[test]
-fn a_clock_from_before_the_engine_is_wrong() {
+fn clock_before_the_time_of_the_engine_is_wrong() {
     const DAY: i64 = 86_400_000_000_000;
     let at = |now: i64| {
         let host = machine("28.5.2").stat_of("/usr/bin/dockerd", |stat| stat.mtime = 100 * DAY);
@@ -75,7 +75,7 @@ fn a_clock_from_before_the_engine_is_wrong() {
 }
 
 #[test]
-fn what_the_settings_switch_off_is_not_needed() {
+fn program_that_the_settings_disable_is_not_needed() {
     let host = || {
         ["docker-proxy", "iptables"].iter().fold(machine("28.5.2"), |host, name| {
             host.fails("stat", &format!("/usr/bin/{name}"), Errno::ENOENT, None)
@@ -89,7 +89,7 @@ fn what_the_settings_switch_off_is_not_needed() {
 }
 
 #[test]
-fn a_program_that_does_not_run_is_told_from_one_that_is_not_there() {
+fn program_that_does_not_run_has_another_cause_than_a_missing_one() {
     let host = machine("26.1.5").fails("run", "/usr/bin/runc", Errno::ENOEXEC, None);
     let found = findings(&host, &[]).remove(1);
     assert_eq!(found.cause.unwrap().as_str(), "binary-not-runnable");
@@ -113,7 +113,7 @@ fn known_bad_versions_are_named() {
 }
 
 #[test]
-fn a_program_that_is_not_run_must_look_like_one() {
+fn file_that_is_not_an_executable_fails() {
     let spoilt = |text: &str| {
         let host = machine("26.1.5").file("/usr/bin/containerd", text);
         host.stat_of("/usr/bin/containerd", |stat| stat.mode = 0o755)

@@ -1,11 +1,11 @@
-//! Does the v1 cpuset of this container let a child in? One without CPUs or memory nodes answers ENOSPC.
+//! Checks that the v1 cpuset of this container is initialised: one without CPUs or memory nodes refuses processes (ENOSPC).
 
 use crate::diagnosis::causes;
 use crate::facts::cgroup::Cgroups;
 use crate::finding::Finding;
 use crate::host::SystemReader;
 
-/// Looks at the container's own cpuset, where one is mounted; runc copies these values to its children.
+/// Checks the container's own cpuset, if it is mounted; runc copies these values to its children.
 pub(super) fn check(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Vec<Finding>> {
     let shown = |m: &&crate::facts::mounts::Mount| m.fstype == "cgroup" && m.super_options.contains("cpuset");
     let Some(mount) = cgroups.mounts.0.iter().rfind(shown).filter(|m| !m.super_options.contains("noprefix"))
@@ -26,13 +26,13 @@ pub(super) fn check(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Resul
     Ok(findings)
 }
 
-/// An empty value keeps every process out.
+/// An empty value refuses every process.
 fn judge(file: &str, value: Option<&str>) -> Option<Finding> {
     let cause = causes::CGROUP_V1_CPUSET_NOT_INITIALISED;
     match value {
         Some(value) if value.trim().is_empty() => Some(Finding::fail(
             cause,
-            format!("{file} of this container is empty, so no process may enter its cpuset"),
+            format!("{file} of this container is empty, so its cpuset refuses every process"),
         )),
         _ => None,
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::judge;
 
     #[test]
-    fn only_an_empty_value_keeps_processes_out() {
+    fn only_an_empty_value_fails() {
         assert!(judge("cpuset.cpus", Some("\n")).is_some());
         assert!(judge("cpuset.cpus", Some("0-1\n")).is_none());
         assert!(judge("cpuset.cpus", None).is_none());

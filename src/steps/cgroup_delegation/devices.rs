@@ -1,5 +1,5 @@
-//! May this container's v1 device cgroup hand on what an inner container asks for? A child gets no device that its
-//! parent lacks (Documentation/admin-guide/cgroup-v1/devices.rst).
+//! Checks that the v1 device cgroup of this container allows what inner containers ask for: a child cannot get a device that
+//! its parent lacks (Documentation/admin-guide/cgroup-v1/devices.rst).
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::steps::container_privileged;
 
 const DENIED: CauseId = causes::OUTER_DEVICE_CGROUP_DENIES_DEVICE;
 
-/// The rule of a cgroup that may do everything, and what an inner `--privileged` container asks for.
+/// The rule that allows everything, which an inner `--privileged` container asks for.
 const EVERYTHING: &str = "a *:* rwm";
 /// What runc and dockerd allow in every container (runc libcontainer/specconv, `AllowedDevices`; moby
 /// oci/devices/defaults).
@@ -31,14 +31,14 @@ const ASKED: &[&str] = &[
     "c 5:2 rwm",
     "c 136:* rwm",
 ];
-/// What runc before 1.2.0 allows besides: /dev/net/tun.
+/// runc before 1.2.0 also allows /dev/net/tun.
 const TUN: &str = "c 10:200 rwm";
 
-/// Looks at the list of this container's own cgroup.
+/// Checks the list of this container's own cgroup.
 pub(super) fn check(cx: &Cx<'_>, cgroups: &Cgroups) -> anyhow::Result<Option<Finding>> {
     let devices = cgroups.hierarchy_of("devices");
     let mount = devices.and_then(|devices| cgroups.mounts.0.iter().rfind(|mount| devices.is_shown_by(mount)));
-    // In a user namespace runc leaves the devices alone.
+    // In a user namespace runc does not set device rules.
     if mount.is_none() || UserNamespace::read(cx.host)? != UserNamespace::Initial {
         return Ok(None);
     }
@@ -58,7 +58,7 @@ pub(super) fn check(cx: &Cx<'_>, cgroups: &Cgroups) -> anyhow::Result<Option<Fin
     ))
 }
 
-/// The version of runc, which was asked before.
+/// The version of runc; `binaries` has already asked for it.
 fn runc(cx: &Cx<'_>) -> anyhow::Result<Option<Version>> {
     let Place::At(path) = programs::find(cx.host, "runc", &programs::path_dirs(cx.host))? else {
         return Ok(None);
@@ -90,13 +90,13 @@ fn is_granted(list: &str, rule: &str) -> bool {
 fn judge(missing: &[&str], privileged: bool) -> Finding {
     if !missing.is_empty() {
         let what = format!(
-            "the device cgroup of this container lacks {} of the rules that every inner container gets ({}): none starts",
+            "the device cgroup of this container lacks {} of the rules that every inner container gets ({}): no container starts",
             missing.len(),
             missing.join(", ")
         );
         return Finding::fail(DENIED, what);
     }
-    let what = "the device cgroup of this container allows a list of devices only: no inner --privileged container starts";
+    let what = "the device cgroup of this container allows only a list of devices: no inner --privileged container starts";
     if privileged { Finding::fail(DENIED, what) } else { Finding::warn(DENIED, what) }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     use crate::finding::Level;
 
     #[test]
-    fn a_rule_is_granted_by_one_line_that_has_all_of_it() {
+    fn rule_is_granted_by_one_line_that_contains_it() {
         let list = "c *:* m\nc 1:3 rwm\nc 136:* rw\n";
         assert!(is_granted(list, "c 1:3 rwm") && is_granted(list, "c *:* m") && is_granted(list, "c 5:1 m"));
         assert!(!is_granted(list, "c 136:* rwm") && !is_granted(list, "b *:* m") && !is_granted("", TUN));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_gaps_stops_privileged_containers_only() {
+    fn complete_list_fails_privileged_containers_only() {
         assert_eq!(judge(&[TUN], false).level, Level::Fail);
         assert_eq!([judge(&[], true).level, judge(&[], false).level], [Level::Fail, Level::Warn]);
     }

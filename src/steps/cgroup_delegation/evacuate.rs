@@ -1,8 +1,8 @@
-//! How does the root cgroup get free of processes, and what is in the way if it does not?
+//! Moves the processes of the root cgroup to a leaf and enables controllers.
 //!
-//! `docker exec` and health checks put new processes into the root between the last move and the write that
-//! enables a controller, so both are repeated, with a bound. One write per controller, so that a refusal is
-//! known by name. Only a cgroup namespace of our own is touched: elsewhere these are the host's processes.
+//! `docker exec` and health checks can put new processes into the root between the last move and the write that enables a
+//! controller, so both are repeated, with a bound. Each controller is enabled by a write of its own, so that an error names
+//! it. Only a private cgroup namespace is changed: elsewhere these are the host's processes.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,18 +18,18 @@ use crate::host::{HostError, SystemReader};
 use crate::repair_log::RepairLog;
 use crate::step::Cx;
 
-/// The leaf's name, the one that docker's own wrapper script uses.
+/// The name of the leaf, as in docker's own wrapper script.
 const LEAF: &str = "init";
-/// At most so many rounds of moving and enabling.
+/// The most rounds of moving and enabling.
 const ROUNDS: u32 = 200;
-/// And at most so long.
+/// The most time for them.
 const BOUND: Duration = Duration::from_secs(3);
 
-/// Evacuates and enables.
-pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// Moves the processes and enables the controllers.
+pub(super) fn apply(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let cgroups = Cgroups::read(cx.host)?;
     if cgroups.mode != Mode::V2 {
-        // What v1 keeps back is given by whoever made this container's cgroup.
+        // On v1 only whoever made this container's cgroup can change it.
         return Ok(());
     }
     ensure!(
@@ -40,27 +40,27 @@ pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()
     let dir = cgroups.v2_dir();
     let root = Root::of(cx.host, &dir)?;
     if root.is_threaded() {
-        untangle(cx.host, &root, hands)?;
+        untangle(cx.host, &root, log)?;
     }
-    let leaf = leaf(cx.host, &dir, hands)?;
-    Evacuation { host: cx.host, dir, leaf, moved: Vec::new(), enabled: Vec::new() }.run(hands)
+    let leaf = leaf(cx.host, &dir, log)?;
+    Evacuation { host: cx.host, dir, leaf, moved: Vec::new(), enabled: Vec::new() }.run(log)
 }
 
-/// The leaf; one that is there already is used.
-fn leaf(host: &dyn SystemReader, dir: &Path, hands: &mut RepairLog<'_>) -> anyhow::Result<PathBuf> {
+/// The leaf, which may exist already.
+fn leaf(host: &dyn SystemReader, dir: &Path, log: &mut RepairLog<'_>) -> anyhow::Result<PathBuf> {
     let leaf = dir.join(LEAF);
     if !host.exists(&leaf)? {
-        hands.create_dir(&leaf)?;
+        log.create_dir(&leaf)?;
     }
     Ok(leaf)
 }
 
-/// Whether a refusal to move a process may pass by itself.
+/// Whether moving the process may succeed later.
 fn passes(error: &HostError) -> bool {
     matches!(error.errno(), Errno::EBUSY | Errno::EAGAIN)
 }
 
-/// One evacuation under way.
+/// A running evacuation.
 struct Evacuation<'h> {
     host: &'h dyn SystemReader,
     dir: PathBuf,
@@ -70,33 +70,33 @@ struct Evacuation<'h> {
 }
 
 impl Evacuation<'_> {
-    /// Moves and enables until everything is enabled, or says what is in the way.
-    fn run(mut self, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+    /// Moves and enables until every controller is enabled; the error says what prevents it.
+    fn run(mut self, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
         let end = Instant::now() + BOUND;
         let mut outcome = Ok(());
         for round in 0..ROUNDS {
-            let stuck = self.move_all(hands)?;
+            let stuck = self.move_all(log)?;
             let for_good = stuck.as_ref().is_some_and(|(_, error)| !passes(error));
-            outcome = self.enable_all(hands, stuck);
+            outcome = self.enable_all(log, stuck);
             if outcome.is_ok() || for_good || Instant::now() > end {
                 break;
             }
-            // Let a process that is just being started get to where it can be moved.
+            // A process that is just starting can be moved a moment later.
             std::thread::sleep(Duration::from_millis(u64::from(round.min(20))));
         }
-        self.note(hands);
+        self.record(log);
         outcome
     }
 
-    /// Moves every process that is there now; returns what the kernel said against the last that stayed.
-    fn move_all(&mut self, hands: &RepairLog<'_>) -> anyhow::Result<Option<(i32, HostError)>> {
+    /// Moves every process; returns the last that could not be moved, with the error.
+    fn move_all(&mut self, log: &RepairLog<'_>) -> anyhow::Result<Option<(i32, HostError)>> {
         let mut stuck = None;
         for pid in Root::of(self.host, &self.dir)?.processes {
-            // 0 is a process of a pid namespace that we cannot see; written, it would mean ourselves.
+            // 0 stands for a process of another pid namespace; written, it would mean this process.
             if pid == 0 {
                 continue;
             }
-            match hands.scaffold().write(&self.leaf.join("cgroup.procs"), pid.to_string().as_bytes()) {
+            match log.scaffold().write(&self.leaf.join("cgroup.procs"), pid.to_string().as_bytes()) {
                 Ok(()) => self.moved.push(pid),
                 Err(error) if error.errno() == Errno::ESRCH => {}
                 Err(error) => stuck = Some((pid, error)),
@@ -105,23 +105,23 @@ impl Evacuation<'_> {
         Ok(stuck)
     }
 
-    /// Enables every offered controller, one write each.
-    fn enable_all(&mut self, hands: &RepairLog<'_>, stuck: Option<(i32, HostError)>) -> anyhow::Result<()> {
+    /// Enables every available controller, one write each.
+    fn enable_all(&mut self, log: &RepairLog<'_>, stuck: Option<(i32, HostError)>) -> anyhow::Result<()> {
         let root = Root::of(self.host, &self.dir)?;
         for controller in root.withheld() {
-            let write = hands
+            let write = log
                 .scaffold()
                 .write(&self.dir.join("cgroup.subtree_control"), format!("+{controller}").as_bytes());
             match write {
                 Ok(()) => self.enabled.push(controller.to_owned()),
-                Err(error) => return Err(self.in_the_way(controller, &error, stuck)),
+                Err(error) => return Err(self.obstacle(controller, &error, stuck)),
             }
         }
         Ok(())
     }
 
-    /// Who or what keeps a controller from being enabled.
-    fn in_the_way(
+    /// What prevents enabling a controller.
+    fn obstacle(
         &self,
         controller: &str,
         error: &HostError,
@@ -130,25 +130,25 @@ impl Evacuation<'_> {
         if let Some((pid, refusal)) = stuck {
             return anyhow::anyhow!("process {} cannot be moved: {refusal}", named(self.host, pid));
         }
-        let crowd = Root::of(self.host, &self.dir).map(|root| root.crowd()).unwrap_or_default();
+        let crowd = Root::of(self.host, &self.dir).map(|root| root.occupants()).unwrap_or_default();
         if error.errno() == Errno::EBUSY && !crowd.is_empty() {
             return anyhow::anyhow!(
-                "{controller} cannot be enabled while processes keep coming into the root cgroup: {crowd}"
+                "{controller} cannot be enabled because new processes keep entering the root cgroup: {crowd}"
             );
         }
         anyhow::anyhow!("{controller} cannot be enabled: {error}")
     }
 
-    /// Writes down what was done, so that it can be taken back in reverse.
-    fn note(&self, hands: &mut RepairLog<'_>) {
+    /// Records the changes, so that they can be undone in reverse order.
+    fn record(&self, log: &mut RepairLog<'_>) {
         if !self.moved.is_empty() {
             let did = format!("moved {} processes to {}", self.moved.len(), self.leaf.display());
-            hands.note(did, Undo::MoveBack(self.moved.clone(), self.dir.join("cgroup.procs")));
+            log.note(did, Undo::MoveBack(self.moved.clone(), self.dir.join("cgroup.procs")));
         }
         let control = self.dir.join("cgroup.subtree_control");
         for controller in &self.enabled {
             let undo = Undo::Restore(control.clone(), format!("-{controller}").into());
-            hands.note(format!("enabled {controller} for children"), undo);
+            log.note(format!("enabled {controller} for children"), undo);
         }
     }
 }
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::host::fake::Fake;
 
-    /// A root with two processes, whose writes behave as the kernel's do.
+    /// A root with two processes; writes behave as in the kernel.
     fn machine(busy_rounds: u32) -> Fake {
         let root = "/sys/fs/cgroup";
         Fake::new()
@@ -181,16 +181,15 @@ mod tests {
     }
 
     fn evacuate(fake: &Fake) -> (anyhow::Result<()>, Vec<String>) {
-        let mut hands = RepairLog::new(fake);
+        let mut log = RepairLog::new(fake);
         let dir = PathBuf::from("/sys/fs/cgroup");
         let leaf = dir.join(LEAF);
-        let done =
-            Evacuation { host: fake, dir, leaf, moved: Vec::new(), enabled: Vec::new() }.run(&mut hands);
-        (done, hands.changes().iter().map(|change| change.did.clone()).collect())
+        let done = Evacuation { host: fake, dir, leaf, moved: Vec::new(), enabled: Vec::new() }.run(&mut log);
+        (done, log.changes().iter().map(|change| change.did.clone()).collect())
     }
 
     #[test]
-    fn one_write_a_controller_and_every_change_with_its_undo() {
+    fn each_controller_is_one_write_and_one_change_with_undo() {
         let (done, did) = evacuate(&machine(0));
         done.unwrap();
         assert_eq!(
@@ -204,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn a_race_is_waited_out_up_to_the_bound() {
+    fn race_is_retried_up_to_the_bound() {
         evacuate(&machine(3)).0.unwrap();
     }
 
     #[test]
-    fn a_process_that_stays_is_named() {
+    fn process_that_cannot_be_moved_is_named() {
         let fake = machine(u32::MAX).fails("write", "/sys/fs/cgroup/init/cgroup.procs", Errno::EINVAL, None);
         let error = evacuate(&fake).0.unwrap_err();
         assert!(error.to_string().contains("7 (sleep, S)"), "{error}");

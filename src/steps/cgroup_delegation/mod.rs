@@ -1,9 +1,9 @@
-//! Can controllers be enabled for inner containers?
+//! Checks that controllers can be enabled for inner containers.
 //!
-//! On cgroup v2 a cgroup with processes of its own cannot give domain controllers (memory, io, ...) to its
+//! On cgroup v2 a cgroup that contains processes cannot enable domain controllers (memory, io, ...) for its
 //! children ("no internal processes", Documentation/admin-guide/cgroup-v2.rst). An outer container's root
 //! cgroup holds its processes, so they must move to a leaf before the first inner container starts. On v1
-//! nothing of the kind exists, but an empty cpuset lets nothing in, and a device cgroup hands on no more than it has.
+//! there is no such rule, but an empty cpuset refuses processes, and a device cgroup cannot give more than it has.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ mod evacuate;
 mod untangle;
 mod v2;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "cgroup-delegation",
     title: "Cgroup delegation",
@@ -29,13 +29,13 @@ pub const STEP: Step = Step {
     needs: &[],
     check,
     repair: Some(Repair {
-        title: "move this container's processes to a leaf cgroup and enable controllers",
+        title: "Move this container's processes to a leaf cgroup and enable controllers",
         reach: Reach::Container,
         apply: evacuate::apply,
     }),
 };
 
-/// The mounted tree is the host's.
+/// The cause if the mounted tree is the host's.
 const HOST_NAMESPACE: CauseId = causes::CGROUP_HOST_NAMESPACE;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
@@ -51,11 +51,10 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     }
 }
 
-/// Nothing is to be moved here: these are the host's processes.
+/// Nothing is moved in the host's namespace: these are the host's processes.
 fn host_namespace(cgroups: &Cgroups) -> Finding {
     let own = cgroups.v2_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let what =
-        "this container sees the host's cgroup tree, so inner containers land beside it, outside its limits";
+    let what = "this container sees the host's cgroup tree, so inner containers are outside of its cgroup and its limits";
     let remedy = if cgroups.private_namespace {
         format!("Start the outer container without a bind mount of {ROOT}")
     } else {
@@ -67,5 +66,5 @@ fn host_namespace(cgroups: &Cgroups) -> Finding {
     Finding::warn(HOST_NAMESPACE, what)
         .with("/proc/self/cgroup", format!("0::{own}"))
         .with("root of the mount", shown.unwrap_or_default())
-        .hint(format!("{remedy}; processes of the host's root cgroup are never moved from here"))
+        .hint(format!("{remedy}; dindcheck never moves processes of the host's root cgroup"))
 }

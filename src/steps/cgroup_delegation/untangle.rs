@@ -1,9 +1,8 @@
-//! How does a root that an engine has made `domain threaded` become a plain domain again?
+//! Turns a root cgroup that an engine made `domain threaded` into a plain domain again.
 //!
-//! It is one as long as it has threaded children, or gives threaded controllers to children beside processes of
-//! its own (cgroup-v2.rst, "Threads"): runc enables what it can, one controller at a time. So empty children go
-//! and those controllers are withdrawn. Threads that run in a threaded child keep everything as it is; that is
-//! found out before anything is changed.
+//! It stays threaded as long as it has threaded children, or enables threaded controllers for children while it contains
+//! processes (cgroup-v2.rst, "Threads"): runc enables what it can, one controller at a time. So empty children are removed
+//! and those controllers are disabled. If threads run in a threaded child, nothing is changed.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +13,8 @@ use crate::finding::Undo;
 use crate::host::{FileKind, SystemReader};
 use crate::repair_log::RepairLog;
 
-/// Takes back what made the root threaded.
-pub(super) fn untangle(
-    host: &dyn SystemReader,
-    root: &Root,
-    hands: &mut RepairLog<'_>,
-) -> anyhow::Result<()> {
+/// Undoes what made the root threaded.
+pub(super) fn untangle(host: &dyn SystemReader, root: &Root, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let children = children(host, &root.dir)?;
     let mut threads = Vec::new();
     for child in children.iter().filter(|child| is_threaded(host, child)) {
@@ -32,13 +27,13 @@ pub(super) fn untangle(
         threads.iter().take(NAMED).map(|pid| named(host, *pid)).collect::<Vec<_>>().join(", ")
     );
     for child in &children {
-        remove_empty(host, child, hands)?;
+        remove_empty(host, child, log)?;
     }
     let control = root.dir.join("cgroup.subtree_control");
     for controller in root.enabled.iter().filter(|name| !is_domain(name)) {
-        hands.scaffold().write(&control, format!("-{controller}").as_bytes())?;
-        hands.note(
-            format!("withdrew {controller} from the children"),
+        log.scaffold().write(&control, format!("-{controller}").as_bytes())?;
+        log.note(
+            format!("disabled {controller} for children"),
             Undo::Restore(control.clone(), format!("+{controller}").into()),
         );
     }
@@ -48,7 +43,7 @@ pub(super) fn untangle(
 /// The cgroups directly below one.
 fn children(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let paths = host.list(dir)?.into_iter().map(|name| dir.join(name));
-    // One that goes meanwhile is not in the way.
+    // It may be removed meanwhile.
     Ok(paths.filter(|path| host.lstat(path).is_ok_and(|stat| stat.kind == FileKind::Dir)).collect())
 }
 
@@ -66,18 +61,18 @@ fn gather(host: &dyn SystemReader, dir: &Path, threads: &mut Vec<i32>) -> anyhow
     Ok(())
 }
 
-/// Removes a cgroup with all below it where none of them holds a process. What the kernel still refuses to remove
-/// is in nobody's way until a write says so.
-fn remove_empty(host: &dyn SystemReader, dir: &Path, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// Removes a cgroup and everything below it if none contains a process. Cgroups that the kernel does not remove stay: the
+/// write that follows fails if they matter.
+fn remove_empty(host: &dyn SystemReader, dir: &Path, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let events = host.read_if_there(&dir.join("cgroup.events"))?.unwrap_or_default();
     if !events.lines().any(|line| line == "populated 0") {
         return Ok(());
     }
     for child in children(host, dir)? {
-        remove_empty(host, &child, hands)?;
+        remove_empty(host, &child, log)?;
     }
-    if hands.scaffold().remove_dir(dir).is_ok() {
-        hands.note(format!("removed the empty cgroup {}", dir.display()), Undo::MakeDir(dir.to_owned()));
+    if log.scaffold().remove_dir(dir).is_ok() {
+        log.note(format!("removed the empty cgroup {}", dir.display()), Undo::MakeDir(dir.to_owned()));
     }
     Ok(())
 }
@@ -89,7 +84,7 @@ mod tests {
 
     const ROOT: &str = "/sys/fs/cgroup";
 
-    /// A root that an engine's first container has spoiled.
+    /// A root that the first container of an engine made threaded.
     fn machine(populated: u32, threads: &str) -> (Fake, Root) {
         let container = format!("{ROOT}/docker/abc");
         let mut fake = Fake::new().dir(ROOT).dir(&container);
@@ -109,27 +104,27 @@ mod tests {
     }
 
     #[test]
-    fn empty_children_go_from_below_and_controllers_are_withdrawn() {
+    fn empty_children_are_removed_and_controllers_disabled() {
         let (fake, root) = machine(0, "");
-        let mut hands = RepairLog::new(&fake);
-        untangle(&fake, &root, &mut hands).unwrap();
-        let did: Vec<_> = hands.changes().iter().map(|change| change.did.as_str()).collect();
+        let mut log = RepairLog::new(&fake);
+        untangle(&fake, &root, &mut log).unwrap();
+        let did: Vec<_> = log.changes().iter().map(|change| change.did.as_str()).collect();
         let expected = [
             "removed the empty cgroup /sys/fs/cgroup/docker/abc",
             "removed the empty cgroup /sys/fs/cgroup/docker",
-            "withdrew cpuset from the children",
-            "withdrew cpu from the children",
-            "withdrew pids from the children",
+            "disabled cpuset for children",
+            "disabled cpu for children",
+            "disabled pids for children",
         ];
         assert_eq!(did, expected);
     }
 
     #[test]
-    fn a_thread_in_a_threaded_child_is_named_and_nothing_is_touched() {
+    fn thread_in_a_threaded_child_is_named_and_nothing_changes() {
         let (fake, root) = machine(1, "77\n");
-        let mut hands = RepairLog::new(&fake);
-        let error = untangle(&fake, &root, &mut hands).unwrap_err();
+        let mut log = RepairLog::new(&fake);
+        let error = untangle(&fake, &root, &mut log).unwrap_err();
         assert!(error.to_string().contains("77 (sleep, S)"), "{error}");
-        assert!(hands.changes().is_empty() && fake.changes().is_empty());
+        assert!(log.changes().is_empty() && fake.changes().is_empty());
     }
 }

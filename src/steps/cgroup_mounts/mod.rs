@@ -1,4 +1,4 @@
-//! Is every cgroup hierarchy mounted under /sys/fs/cgroup, writable, and does it show our own sub-tree?
+//! Checks that every cgroup hierarchy is mounted under /sys/fs/cgroup, writable, and shows this container's own subtree.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ mod v2;
 #[cfg(test)]
 mod tests;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "cgroup-mounts",
     title: "Cgroup hierarchies under /sys/fs/cgroup",
@@ -27,17 +27,17 @@ pub const STEP: Step = Step {
     needs: &[],
     check,
     repair: Some(Repair {
-        title: "mount what is missing under /sys/fs/cgroup",
+        title: "Mount what is missing under /sys/fs/cgroup",
         reach: Reach::Container,
         apply: repair::apply,
     }),
 };
 
-/// A limit cannot be set because nothing here shows its controller.
+/// The cause if a controller is not mounted.
 const CONTROLLER_UNAVAILABLE: CauseId = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
-/// A cgroup mount cannot be written.
+/// The cause if a cgroup mount is read-only.
 const READ_ONLY: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
-/// No devices hierarchy, or nothing at all.
+/// The cause if the devices hierarchy, or all of them, are missing.
 const NOT_MOUNTED: CauseId = causes::CGROUP_V1_DEVICES_NOT_MOUNTED;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
@@ -50,20 +50,20 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     })
 }
 
-/// The findings on v1 and hybrid, and where nothing is mounted.
+/// The findings on v1 and hybrid mode, and if nothing is mounted.
 fn judge_v1(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
     let mut findings = v1::judge(cgroups, wants);
     if findings.is_empty() {
         let shown = cgroups.hierarchies.iter().filter(|h| v1::mount_of(cgroups, h).is_some()).count();
         findings.push(Finding::pass(format!(
-            "cgroup {}: {shown} hierarchies are mounted, writable, and show this container's own sub-tree",
+            "cgroup {}: {shown} hierarchies are mounted, writable, and show this container's own subtree",
             cgroups.mode.name()
         )));
     }
     findings
 }
 
-/// A finding about a mount that cannot be written.
+/// A finding about a read-only mount.
 fn read_only(mount: &Mount, subject: &str) -> Finding {
     let finding = Finding::fail(READ_ONLY, format!("{subject} is mounted read-only"))
         .with("path", mount.target.display())

@@ -1,9 +1,9 @@
-//! How are missing hierarchies mounted so that this container sees what a healthy one sees?
+//! Mounts missing hierarchies as a healthy container has them.
 //!
-//! A v1 hierarchy that is mounted plainly shows the host's root. Docker 1.8 and later bind the container's
-//! own sub-directory instead, and so does this: the hierarchy is mounted aside, its own sub-path is bound
-//! into place, and the side mount goes. Only hierarchies that exist already are touched: a first mount would
-//! create one for the whole host.
+//! A plain mount of a v1 hierarchy shows the host's root. Docker 1.8 and later bind-mount the container's own subdirectory
+//! instead, and so does this: it mounts the hierarchy in another directory, binds the subdirectory to its target, and
+//! removes the first mount. Only hierarchies that exist already are mounted: a first mount would create one for the whole
+//! host.
 
 use std::path::{Path, PathBuf};
 
@@ -17,90 +17,90 @@ use crate::host::{HostError, MountCall, SystemWriter};
 use crate::repair_log::{KERNEL_FS, RepairLog};
 use crate::step::Cx;
 
-/// Makes mounts writable and adds those that are missing.
-pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// Makes mounts writable and adds the missing ones.
+pub(super) fn apply(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let cgroups = Cgroups::read(cx.host)?;
     if cgroups.mode == Mode::V2 {
-        // A host's tree that was bound in read-only stays as it is, below our own.
+        // A read-only bind mount of the host's tree stays as it is, below the new mount.
         let foreign = cgroups.private_namespace && cgroups.sees_host_tree();
-        return if foreign { mount_v2(&cgroups, hands) } else { writable(&cgroups, hands) };
+        return if foreign { mount_v2(&cgroups, log) } else { writable(&cgroups, log) };
     }
     if cgroups.hierarchies.is_empty() {
-        return mount_v2(&cgroups, hands);
+        return mount_v2(&cgroups, log);
     }
-    ground(&cgroups, hands)?;
-    // The tmpfs may hide what was mounted below it: look again.
+    root_tmpfs(&cgroups, log)?;
+    // The tmpfs may hide mounts below it: read them again.
     let cgroups = Cgroups::read(cx.host)?;
-    writable(&cgroups, hands)?;
+    writable(&cgroups, log)?;
     let absent =
         cgroups.hierarchies.iter().filter(|h| mount_of(&cgroups, h).is_none() && !cgroups.is_unmanaged(h));
     for hierarchy in absent {
-        mount_own(hierarchy, &cx.options.run, hands)
+        mount_own(hierarchy, &cx.options.run, log)
             .with_context(|| format!("the {} hierarchy", hierarchy.dir()))?;
-        link_each(hierarchy, hands)?;
+        link_each(hierarchy, log)?;
     }
     Ok(())
 }
 
-/// A tmpfs on /sys/fs/cgroup to mount hierarchies in, where there is none that can be written.
-fn ground(cgroups: &Cgroups, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// Mounts a tmpfs on /sys/fs/cgroup unless there is a writable one.
+fn root_tmpfs(cgroups: &Cgroups, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let root = Path::new(ROOT);
     match cgroups.mounts.at(root) {
         Some(mount) if mount.fstype == "tmpfs" && !mount.is_super_read_only() => {
-            // Made writable only for directories that are needed; a complete one may stay read-only.
+            // It is made writable only if a directory is missing.
             let complete = cgroups.hierarchies.iter().all(|h| mount_of(cgroups, h).is_some());
             if mount.is_read_only() && !complete {
-                hands.remount_writable(root, mount.kept_flags()).map_err(told)?;
+                log.remount_writable(root, mount.kept_flags()).map_err(explained)?;
             }
         }
-        _ => hands.mount("tmpfs", "cgroup", root, "mode=755").map_err(told)?,
+        _ => log.mount("tmpfs", "cgroup", root, "mode=755").map_err(explained)?,
     }
     Ok(())
 }
 
 /// Makes each read-only cgroup mount writable by a bind remount.
-fn writable(cgroups: &Cgroups, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+fn writable(cgroups: &Cgroups, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let fixable = |mount: &&Mount| {
         mount.fstype.starts_with("cgroup") && mount.is_read_only() && mount.target.starts_with(ROOT)
     };
     for mount in cgroups.mounts.0.iter().filter(fixable) {
-        hands.remount_writable(&mount.target, mount.kept_flags()).map_err(told)?;
+        log.remount_writable(&mount.target, mount.kept_flags()).map_err(explained)?;
     }
     Ok(())
 }
 
 /// The v2 tree, where the kernel has no v1 hierarchy at all.
-fn mount_v2(cgroups: &Cgroups, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+fn mount_v2(cgroups: &Cgroups, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     ensure!(
         cgroups.private_namespace,
         "this container has no cgroup namespace of its own, so a mount would show the host's whole tree: start \
          the outer container with --cgroupns=private"
     );
-    hands.mount("cgroup2", "cgroup", Path::new(ROOT), "").map_err(told)?;
+    log.mount("cgroup2", "cgroup", Path::new(ROOT), "").map_err(explained)?;
     Ok(())
 }
 
-/// Binds the container's own sub-path of a hierarchy into its conventional place.
-fn mount_own(hierarchy: &Hierarchy, run: &str, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// Binds the container's own part of a hierarchy to its conventional path.
+fn mount_own(hierarchy: &Hierarchy, run: &str, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let side = PathBuf::from(format!("{ROOT}/.dindcheck-{run}"));
-    let place = Path::new(ROOT).join(hierarchy.dir());
+    let target = Path::new(ROOT).join(hierarchy.dir());
     let own = hierarchy.path.strip_prefix("/").unwrap_or(&hierarchy.path).to_owned();
-    match hands.create_dir(&place) {
-        Err(error) if error.errno() != Errno::EEXIST => return Err(told(error)),
+    match log.create_dir(&target) {
+        Err(error) if error.errno() != Errno::EEXIST => return Err(explained(error)),
         _ => {}
     }
-    let machine = hands.scaffold();
-    machine.create_dir(&side).map_err(told)?;
+    let machine = log.scaffold();
+    machine.create_dir(&side).map_err(explained)?;
     let bound = mount_aside(machine, hierarchy, &side).and_then(|()| {
-        let did = format!("bound this container's own part of {} to {}", hierarchy.dir(), place.display());
-        let bound = hands.bind(&side.join(own), &place, did);
+        let did = format!("bound this container's own part of {} to {}", hierarchy.dir(), target.display());
+        let bound = log.bind(&side.join(own), &target, did);
         bound.and(machine.unmount(&side))
     });
     let removed = machine.remove_dir(&side);
-    bound.and(removed).map_err(told)
+    bound.and(removed).map_err(explained)
 }
 
-/// Mounts the whole hierarchy for a moment.
+/// Mounts the whole hierarchy for a moment in another directory.
 fn mount_aside(machine: &dyn SystemWriter, hierarchy: &Hierarchy, side: &Path) -> Result<(), HostError> {
     machine.mount(&MountCall {
         source: Some("cgroup".to_owned()),
@@ -111,29 +111,31 @@ fn mount_aside(machine: &dyn SystemWriter, hierarchy: &Hierarchy, side: &Path) -
     })
 }
 
-/// `cpu` and `cpuacct` as links to `cpu,cpuacct`: programs look for both.
-fn link_each(hierarchy: &Hierarchy, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+/// `cpu` and `cpuacct` as links to `cpu,cpuacct`: programs look for either name.
+fn link_each(hierarchy: &Hierarchy, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     if hierarchy.controllers.len() < 2 {
         return Ok(());
     }
     for controller in &hierarchy.controllers {
-        match hands.symlink(Path::new(&hierarchy.dir()), &Path::new(ROOT).join(controller)) {
-            Err(error) if error.errno() != Errno::EEXIST => return Err(told(error)),
+        match log.symlink(Path::new(&hierarchy.dir()), &Path::new(ROOT).join(controller)) {
+            Err(error) if error.errno() != Errno::EEXIST => return Err(explained(error)),
             _ => {}
         }
     }
     Ok(())
 }
 
-/// What the kernel's answer means here.
-fn told(error: HostError) -> anyhow::Error {
+/// Adds what the error of the kernel means here.
+fn explained(error: HostError) -> anyhow::Error {
     let meaning = match error.errno() {
-        Errno::EPERM | Errno::EACCES => "mounting is refused: start the outer container with --privileged",
+        Errno::EPERM | Errno::EACCES => {
+            "the kernel refuses the mount: start the outer container with --privileged"
+        }
         Errno::EBUSY => "the hierarchy is in use with other options or another grouping of its controllers",
-        Errno::EROFS => "the file system below is read-only as a whole, which only its owner can change",
+        Errno::EROFS => "the whole file system is read-only, which only the outer engine can change",
         Errno::ENODEV => "this kernel has no such cgroup file system",
         Errno::EINVAL => "this kernel cannot mount that controller, whatever /proc/cgroups says",
-        Errno::ENOENT => "the place, or this container's own cgroup, does not exist",
+        Errno::ENOENT => "the mount point, or this container's own cgroup, does not exist",
         _ => return error.into(),
     };
     anyhow::Error::new(error).context(meaning)

@@ -1,4 +1,4 @@
-//! Worlds that are rarer than the machines at hand, and kernels that refuse.
+//! Rare mount tables, and kernels that refuse mounts.
 
 use nix::errno::Errno;
 
@@ -53,7 +53,7 @@ fn causes(findings: &[Finding]) -> Vec<(Level, &'static str)> {
 }
 
 #[test]
-fn a_healthy_container_passes_and_co_mounted_controllers_count() {
+fn healthy_container_with_co_mounted_controllers_passes() {
     let own = format!("4:memory:{OWN}\n5:cpuacct,cpu,devices:{OWN}\n");
     let table = format!(
         "{TMPFS}{}{}",
@@ -65,7 +65,7 @@ fn a_healthy_container_passes_and_co_mounted_controllers_count() {
 }
 
 #[test]
-fn enabled_in_proc_cgroups_is_no_proof_of_a_controller() {
+fn controller_enabled_in_proc_cgroups_alone_is_missing() {
     let own = format!("5:devices:{OWN}\n");
     let findings = judged(&own, &format!("{TMPFS}{}", mounted(OWN, "devices", "rw", "devices")));
     assert_eq!(causes(&findings), [(Level::Warn, "cgroup-limit-controller-unavailable")]);
@@ -73,7 +73,7 @@ fn enabled_in_proc_cgroups_is_no_proof_of_a_controller() {
 }
 
 #[test]
-fn the_hosts_root_is_told_from_an_own_sub_tree() {
+fn mount_of_the_hosts_root_is_named() {
     let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n");
     let table = format!(
         "{TMPFS}{}{}",
@@ -86,7 +86,7 @@ fn the_hosts_root_is_told_from_an_own_sub_tree() {
 }
 
 #[test]
-fn read_only_is_told_by_mount_and_by_superblock() {
+fn read_only_mount_and_superblock_have_their_hints() {
     let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n");
     let super_ro = format!("99 40 0:31 {OWN} /sys/fs/cgroup/memory rw - cgroup cgroup ro,memory\n");
     let findings =
@@ -100,7 +100,7 @@ fn read_only_is_told_by_mount_and_by_superblock() {
 }
 
 #[test]
-fn a_noprefix_cpuset_and_a_missing_named_hierarchy_are_named() {
+fn noprefix_cpuset_and_missing_systemd_hierarchy_are_named() {
     let own = format!("3:cpuset:{OWN}\n4:memory:{OWN}\n5:devices:{OWN}\n9:name=systemd:{OWN}\n");
     let table = format!(
         "{TMPFS}{}{}{}",
@@ -114,7 +114,7 @@ fn a_noprefix_cpuset_and_a_missing_named_hierarchy_are_named() {
 }
 
 #[test]
-fn a_hierarchy_that_the_outer_engine_does_not_manage_is_left_alone() {
+fn hierarchy_that_the_outer_engine_does_not_manage_is_not_mounted() {
     let own = format!("4:memory:{OWN}\n5:devices:{OWN}\n7:perf_event:/\n");
     let fake = machine(&own, "20 1 254:0 / / rw - ext4 /dev/vda rw\n", TMPFS_MAGIC);
     let cgroups = Cgroups::read(&fake).unwrap();
@@ -123,7 +123,7 @@ fn a_hierarchy_that_the_outer_engine_does_not_manage_is_left_alone() {
 }
 
 #[test]
-fn a_v2_tree_is_known_by_its_magic_and_lacking_controllers_by_name() {
+fn read_only_v2_tree_and_missing_controllers_are_named() {
     let table = "40 20 0:28 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
     let fake =
         machine("0::/\n", table, CGROUP2_MAGIC).file("/sys/fs/cgroup/cgroup.controllers", "cpu pids\n");
@@ -135,7 +135,7 @@ fn a_v2_tree_is_known_by_its_magic_and_lacking_controllers_by_name() {
 }
 
 #[test]
-fn a_host_tree_bound_in_read_only_is_covered_by_our_own_and_never_made_writable() {
+fn read_only_bind_of_the_host_tree_is_covered_and_stays_read_only() {
     let table = "40 20 0:28 /../.. /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
     let fake = machine("0::/\n", table, CGROUP2_MAGIC).link("/proc/self/ns/cgroup", "cgroup:[4026532263]");
     assert!(Cgroups::read(&fake).unwrap().sees_host_tree());
@@ -146,7 +146,7 @@ fn a_host_tree_bound_in_read_only_is_covered_by_our_own_and_never_made_writable(
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error_and_never_a_pass() {
+fn unreadable_mount_table_is_an_error() {
     let fake = machine("5:devices:/\n", TMPFS, TMPFS_MAGIC).fails(
         "read",
         "/proc/self/mountinfo",
@@ -160,7 +160,7 @@ fn what_cannot_be_read_is_an_error_and_never_a_pass() {
     );
 }
 
-/// Plays the repair on a machine without cgroup mounts whose memory mount fails so.
+/// Runs the repair on a machine without cgroup mounts, where the memory mount fails with this errno.
 fn repaired(errno: Option<Errno>) -> (anyhow::Result<()>, Vec<String>, Vec<String>) {
     let own = format!("4:memory:{OWN}\n5:cpu,cpuacct:{OWN}\n");
     let mut fake = machine(&own, "20 1 254:0 / / rw - ext4 /dev/vda rw\n", TMPFS_MAGIC);
@@ -173,7 +173,7 @@ fn repaired(errno: Option<Errno>) -> (anyhow::Result<()>, Vec<String>, Vec<Strin
 }
 
 #[test]
-fn each_hierarchy_is_bound_at_the_own_path_and_no_scaffold_stays() {
+fn each_hierarchy_is_bound_and_temporary_mounts_are_removed() {
     let (done, did, calls) = repaired(None);
     done.unwrap();
     assert!(
@@ -191,7 +191,7 @@ fn each_hierarchy_is_bound_at_the_own_path_and_no_scaffold_stays() {
 }
 
 #[test]
-fn a_refused_mount_is_said_in_words_and_everything_is_taken_back() {
+fn refused_mount_is_explained_and_everything_is_undone() {
     for (errno, word) in [
         (Errno::EBUSY, "grouping"),
         (Errno::EPERM, "--privileged"),

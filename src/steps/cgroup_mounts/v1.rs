@@ -1,7 +1,7 @@
-//! Which v1 hierarchies of this kernel are not usable here?
+//! Finds v1 hierarchies of this kernel that are not usable here.
 //!
-//! /proc/self/cgroup lists what exists; mountinfo tells what is seen. /proc/cgroups is not asked whether a
-//! controller works: a kernel without `CONFIG_MEMCG_V1` says `enabled` 1 for a memory controller that cannot
+//! /proc/self/cgroup lists the hierarchies, mountinfo the mounts. /proc/cgroups does not prove that a controller
+//! works: a kernel without `CONFIG_MEMCG_V1` says `enabled` 1 for a memory controller that cannot
 //! be mounted (seen with Debian's 6.12).
 
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::facts::mounts::Mount;
 use crate::finding::Finding;
 use crate::profile::Controllers;
 
-/// What dockerd (`daemon.NewDaemon`) and runc (`initPaths`) cannot do without.
+/// The controller that dockerd (`daemon.NewDaemon`) and runc (`initPaths`) require.
 const DEVICES: &str = "devices";
 
-/// Neither generation: this kernel has only the v2 tree, and that is not mounted either.
+/// The cause if this kernel has only the v2 tree, and it is not mounted.
 const NOTHING_MOUNTED: CauseId = causes::CGROUP_NOT_MOUNTED;
-/// A hierarchy that exists and only needs to be mounted.
+/// The cause if a hierarchy exists and is not mounted.
 const MOUNTABLE: CauseId = causes::CGROUP_V1_CONTROLLER_MISSING;
 
-/// How much the profile wants a controller.
+/// Whether the profile requires a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Want {
     Required,
@@ -29,7 +29,7 @@ enum Want {
     Unneeded,
 }
 
-/// The visible mount that shows a hierarchy; one below /sys/fs/cgroup where there are several.
+/// The visible mount of a hierarchy; the one below /sys/fs/cgroup if there are several.
 pub(super) fn mount_of<'c>(cgroups: &'c Cgroups, hierarchy: &Hierarchy) -> Option<&'c Mount> {
     let shown = |m: &&Mount| hierarchy.is_shown_by(m) && cgroups.mounts.is_visible(m);
     let mut all = cgroups.mounts.0.iter().filter(shown);
@@ -37,7 +37,7 @@ pub(super) fn mount_of<'c>(cgroups: &'c Cgroups, hierarchy: &Hierarchy) -> Optio
     all.chain([first]).find(|mount| mount.target.starts_with(ROOT)).or(Some(first))
 }
 
-/// Everything that is wrong; empty where all is well.
+/// Every problem.
 pub(super) fn judge(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(devices(cgroups));
@@ -48,7 +48,7 @@ pub(super) fn judge(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
     findings
 }
 
-/// The one controller that the engine cannot do without.
+/// The controller that the engine requires.
 fn devices(cgroups: &Cgroups) -> Option<Finding> {
     let hierarchy = cgroups.hierarchy_of(DEVICES);
     if hierarchy.is_some_and(|hierarchy| mount_of(cgroups, hierarchy).is_some()) {
@@ -59,10 +59,9 @@ fn devices(cgroups: &Cgroups) -> Option<Finding> {
         (Mode::None, Some(_)) => {
             format!("nothing is mounted below {ROOT}, so dockerd finds no devices cgroup")
         }
-        (_, Some(_)) => "the devices hierarchy exists in this kernel and is not mounted here".to_owned(),
+        (_, Some(_)) => "the devices hierarchy exists in this kernel but is not mounted here".to_owned(),
         (_, None) => {
-            "this kernel has no v1 devices hierarchy, and the v2 tree is not what /sys/fs/cgroup shows"
-                .to_owned()
+            "this kernel has no v1 devices hierarchy, and /sys/fs/cgroup does not show the v2 tree".to_owned()
         }
     };
     let cause = if cgroups.hierarchies.is_empty() { NOTHING_MOUNTED } else { NOT_MOUNTED };
@@ -80,7 +79,7 @@ fn line(hierarchy: &Hierarchy) -> String {
     format!("{}:{}:{}", hierarchy.id, hierarchy.controllers.join(","), hierarchy.path.display())
 }
 
-/// One hierarchy that exists.
+/// The finding on one hierarchy.
 fn judge_one(cgroups: &Cgroups, hierarchy: &Hierarchy, wants: &Controllers) -> Option<Finding> {
     let want = strongest(hierarchy, wants);
     let Some(mount) = mount_of(cgroups, hierarchy) else {
@@ -92,7 +91,9 @@ fn judge_one(cgroups: &Cgroups, hierarchy: &Hierarchy, wants: &Controllers) -> O
     }
     if mount.super_options.contains("noprefix") {
         let cause = causes::CPUSET_MOUNTED_NOPREFIX;
-        let what = format!("{subject} is mounted with noprefix: runc looks for cpuset.cpus and finds cpus");
+        let what = format!(
+            "{subject} is mounted with noprefix: runc needs cpuset.cpus, but the file is called cpus"
+        );
         return Some(Finding::fail(cause, what).with("path", mount.target.display()));
     }
     view(cgroups, hierarchy, mount, &subject)
@@ -110,12 +111,12 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
     let own = hierarchy.path.display();
     let finding = if mount.root == root {
         let what = format!(
-            "{subject} shows the host's root: inner containers land beside this container, outside its limits"
+            "{subject} shows the host's root: inner containers are outside of this container's cgroup and its limits"
         );
         Finding::warn(causes::CGROUP_V1_FOREIGN_ROOT, what)
             .hint(format!("dockerd --cgroup-parent={own}/docker"))
     } else {
-        let what = format!("{subject} shows another sub-tree than this container's own");
+        let what = format!("{subject} does not show this container's own subtree");
         Finding::warn(causes::CGROUP_ROOT_MISCOMPUTED, what)
     };
     Some(finding.with("path", mount.target.display()).with("shown", mount.root.display()).with("own", own))
@@ -124,17 +125,17 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
 /// A hierarchy that exists and is not mounted here.
 fn missing(cgroups: &Cgroups, hierarchy: &Hierarchy, want: Want) -> Option<Finding> {
     if hierarchy.controllers.iter().any(|c| c == DEVICES) {
-        return None; // said already
+        return None; // reported by `devices`
     }
     let name = hierarchy.dir();
     if cgroups.is_unmanaged(hierarchy) {
         let what = format!(
-            "the {name} hierarchy is not managed by the outer engine: this container has no place of its own in it"
+            "the {name} hierarchy is not managed by the outer engine: this container has no cgroup of its own in it"
         );
         return graded(CONTROLLER_UNAVAILABLE, want, what)
             .map(|finding| finding.with("/proc/self/cgroup", line(hierarchy)));
     }
-    let what = format!("the {name} hierarchy exists in this kernel and is not mounted here");
+    let what = format!("the {name} hierarchy exists in this kernel but is not mounted here");
     let finding = if hierarchy.is_named() {
         Some(Finding::warn(causes::CGROUP_V1_SYSTEMD_HIERARCHY_NOT_MOUNTED, what))
     } else {
@@ -145,18 +146,18 @@ fn missing(cgroups: &Cgroups, hierarchy: &Hierarchy, want: Want) -> Option<Findi
     })
 }
 
-/// Wanted controllers that have no v1 hierarchy at all: nothing in this container can mount them, since a
-/// first mount would create the hierarchy for the whole host and take the controller from the v2 tree.
+/// Wanted controllers that have no v1 hierarchy: this container cannot mount them, since a first mount would create the
+/// hierarchy for the whole host and take the controller from the v2 tree.
 fn without_hierarchy(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
     let absent = |name: &&String| cgroups.hierarchy_of(name).is_none() && name.as_str() != DEVICES;
     let required = wants.required.iter().filter(absent).map(|name| (name, Want::Required));
     let wanted = wants.wanted.iter().filter(absent).map(|name| (name, Want::Wanted));
     let all = required.chain(wanted);
     all.filter_map(|(name, want)| {
-        let what = format!("no v1 hierarchy of this kernel has the {name} controller, so its limits are ignored");
-        let told = cgroups.controllers.iter().find(|c| c.name == *name);
-        let told = told.map_or("absent".to_owned(), |c| format!("hierarchy {}, enabled {}", c.hierarchy, u8::from(c.enabled)));
-        Some(graded(CONTROLLER_UNAVAILABLE, want, what)?.with("/proc/cgroups", told).hint(format!(
+        let what = format!("no v1 hierarchy of this kernel has the {name} controller, so its limits have no effect");
+        let listed = cgroups.controllers.iter().find(|c| c.name == *name);
+        let listed = listed.map_or("absent".to_owned(), |c| format!("hierarchy {}, enabled {}", c.hierarchy, u8::from(c.enabled)));
+        Some(graded(CONTROLLER_UNAVAILABLE, want, what)?.with("/proc/cgroups", listed).hint(format!(
             "Only the host can change this: boot it with cgroup_enable={name}, or mount the {name} hierarchy there \
              before the outer daemon starts"
         )))
@@ -164,7 +165,7 @@ fn without_hierarchy(cgroups: &Cgroups, wants: &Controllers) -> Vec<Finding> {
     .collect()
 }
 
-/// A finding about a controller, as strong as the profile wants it.
+/// A finding about a controller, at the level that the profile sets.
 fn graded(cause: CauseId, want: Want, what: String) -> Option<Finding> {
     match want {
         Want::Required => Some(Finding::fail(cause, what)),
@@ -173,7 +174,7 @@ fn graded(cause: CauseId, want: Want, what: String) -> Option<Finding> {
     }
 }
 
-/// The strongest want among a hierarchy's controllers.
+/// The strongest of a hierarchy's controllers.
 fn strongest(hierarchy: &Hierarchy, wants: &Controllers) -> Want {
     let any = |list: &[String]| hierarchy.controllers.iter().any(|c| list.contains(c));
     match (any(&wants.required), any(&wants.wanted)) {

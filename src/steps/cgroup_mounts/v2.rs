@@ -1,4 +1,4 @@
-//! Is the cgroup v2 tree writable, and does it offer the controllers that are wanted?
+//! Checks that the cgroup v2 tree is writable and has the wanted controllers.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use crate::finding::Finding;
 use crate::host::SystemReader;
 use crate::profile::Controllers;
 
-/// A controller that the parent does not give.
+/// The cause if a controller is not delegated.
 const NOT_OFFERED: CauseId = causes::CGROUP_CONTROLLERS_MISSING;
 
-/// The controllers that the mounted root offers (`cgroup.controllers`).
+/// The controllers of the mounted root (`cgroup.controllers`).
 pub(super) fn offered(host: &dyn SystemReader, cgroups: &Cgroups) -> anyhow::Result<Vec<String>> {
     let dir = cgroups.v2_dir();
     let text = host.read_text(&dir.join("cgroup.controllers"))?;
     Ok(text.split_whitespace().map(ToOwned::to_owned).collect())
 }
 
-/// The v2 controller that does the work of a v1 one; `None` where v2 needs none (devices are a BPF program,
+/// The v2 controller that replaces a v1 one; `None` if v2 needs none (devices are a BPF program,
 /// the freezer is part of the core).
 pub(crate) fn counterpart(name: &str) -> Option<&str> {
     match name {
@@ -52,7 +52,7 @@ pub(super) fn judge(cgroups: &Cgroups, offered: &[String], wants: &Controllers) 
     findings
 }
 
-/// One sentence for each controller of a list that is not offered.
+/// A text for each missing controller of a list.
 fn lacking<'l>(offered: &'l [String], list: &'l [String]) -> impl Iterator<Item = String> + 'l {
     let mut absent: Vec<&str> = list.iter().filter_map(|name| counterpart(name)).collect();
     absent.sort_unstable();
@@ -63,7 +63,7 @@ fn lacking<'l>(offered: &'l [String], list: &'l [String]) -> impl Iterator<Item 
     })
 }
 
-/// Where to look.
+/// Adds the path and the value of `cgroup.controllers`.
 fn evidence(finding: Finding, cgroups: &Cgroups, offered: &[String]) -> Finding {
     let path = cgroups.v2_dir().join("cgroup.controllers");
     let value = if offered.is_empty() { "(empty)".to_owned() } else { offered.join(" ") };

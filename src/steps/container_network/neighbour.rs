@@ -1,4 +1,4 @@
-//! Does a container find another by name on a network of their own?
+//! Checks that a container finds another one by name on a user-defined network.
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, EngineError, Stage, Together};
@@ -9,17 +9,17 @@ use crate::workload;
 const NONE: CauseId = super::NONE;
 const NAMES: CauseId = causes::CONTAINER_NAME_RESOLUTION_BROKEN;
 
-/// What the neighbour found.
+/// The findings of the neighbour.
 pub(super) fn judge(together: &Together) -> anyhow::Result<Vec<Finding>> {
     if let Some(Err(error)) = &together.network {
         return Ok(vec![workload::failure(Stage::Create, error.clone(), NONE)?]);
     }
     let Some(run) = ran(together) else {
-        // The last one was plain: what refuses it is no lack of privileges.
+        // The last one was not privileged: it was not refused for lack of privileges.
         let last = together.others.last().and_then(|run| Some((run.stage, run.end.as_ref().err()?)));
         return match last {
             Some((stage, error)) => Ok(vec![workload::failure(stage, error.clone(), NONE)?]),
-            None => first_in_the_way(together),
+            None => first_failed(together),
         };
     };
     let document = match workload::read(run) {
@@ -27,16 +27,20 @@ pub(super) fn judge(together: &Together) -> anyhow::Result<Vec<Finding>> {
         Err(finding) => return Ok(vec![finding]),
     };
     let reached = document.reached.unwrap_or_default();
-    Ok(reached.of(Kind::PeerName).map(judge_name).chain(reached.of(Kind::Peer).map(judge_meeting)).collect())
+    Ok(reached
+        .of(Kind::PeerName)
+        .map(judge_name)
+        .chain(reached.of(Kind::Peer).map(judge_connection))
+        .collect())
 }
 
-/// The one that came to its end.
+/// The neighbour that ran to its end.
 fn ran(together: &Together) -> Option<&ContainerRun> {
     together.others.iter().find(|run| run.end.is_ok())
 }
 
-/// No neighbour was tried: the first container did not come so far.
-fn first_in_the_way(together: &Together) -> anyhow::Result<Vec<Finding>> {
+/// Why no neighbour was started: the first container did not restart.
+fn first_failed(together: &Together) -> anyhow::Result<Vec<Finding>> {
     match &together.first.end {
         Err(error @ (EngineError::Interrupted(_) | EngineError::System(_))) => Err(error.clone().into()),
         Err(error) => Ok(vec![workload::failure(together.first.stage, error.clone(), NONE)?]),
@@ -44,25 +48,28 @@ fn first_in_the_way(together: &Together) -> anyhow::Result<Vec<Finding>> {
     }
 }
 
-/// The name.
+/// Name resolution.
 fn judge_name(attempt: &crate::probe::reach::Attempt) -> Finding {
     match &attempt.error {
-        None => Finding::pass(format!("a container on the same user network finds {}", attempt.to)),
+        None => {
+            Finding::pass(format!("a container on the same user-defined network resolves {}", attempt.to))
+        }
         Some(error) => Finding::fail(
             NAMES,
-            format!("a container on the same user network does not find {}: {error}", attempt.to),
+            format!("a container on the same user-defined network does not resolve {}: {error}", attempt.to),
         )
         .with("errno", error.errno),
     }
 }
 
-/// The meeting.
-fn judge_meeting(attempt: &crate::probe::reach::Attempt) -> Finding {
+/// The connection.
+fn judge_connection(attempt: &crate::probe::reach::Attempt) -> Finding {
     match &attempt.error {
-        None => Finding::pass(format!("and is greeted by it at {}", attempt.answer)),
+        None => Finding::pass(format!("and connects to it at {}", attempt.answer)),
         Some(error) => {
-            let what =
-                format!("a container on the same user network does not reach the one that it found: {error}");
+            let what = format!(
+                "a container on the same user-defined network resolves the other one but cannot connect to it: {error}"
+            );
             Finding::fail(NONE, what).with("errno", error.errno)
         }
     }

@@ -33,9 +33,9 @@ fn visit(way: Way, to: &str, error: Option<Errno>) -> Visit {
 }
 
 #[test]
-fn address_and_gateway_must_be_there() {
+fn missing_address_or_gateway_fails() {
     let seen = |addresses: &[&str], gateway, answers| {
-        problems(&judge_inside(&document(addresses, gateway, answers)))
+        problems(&judge_addresses(&document(addresses, gateway, answers)))
     };
     assert_eq!(seen(&["172.18.0.2"], Some("172.18.0.1"), true), []);
     for broken in [
@@ -48,7 +48,7 @@ fn address_and_gateway_must_be_there() {
 }
 
 #[test]
-fn each_way_to_a_published_port_counts() {
+fn unreachable_published_port_fails() {
     let direct = |error| visit(Way::Container, "172.18.0.2:7009", error);
     let loopback = |error| visit(Way::Loopback, "127.0.0.1:32768", error);
     let own = |error| visit(Way::Own, "10.0.0.2:32768", error);
@@ -62,7 +62,7 @@ fn each_way_to_a_published_port_counts() {
 }
 
 #[test]
-fn ipv6_that_is_off_is_no_fault() {
+fn disabled_ipv6_passes() {
     let six = |errno| visit(Way::Loopback, "[::1]:32768", Some(errno));
     let four = || visit(Way::Loopback, "127.0.0.1:32768", None);
     assert_eq!(problems(&judge_visits(&[four(), six(Errno::EADDRNOTAVAIL)])), []);
@@ -71,11 +71,11 @@ fn ipv6_that_is_off_is_no_fault() {
 }
 
 fn out(attempts: Vec<Attempt>, mtu: Option<PathMtu>, compared: &Compared) -> Vec<(Level, &'static str)> {
-    problems(&way_out::judge(&Reached { attempts, mtu }, compared))
+    problems(&outbound::judge(&Reached { attempts, mtu }, compared))
 }
 
 #[test]
-fn what_nobody_reaches_is_not_held_against_the_inner_container() {
+fn destination_that_this_container_does_not_reach_passes() {
     let lost = || {
         vec![attempt(Kind::Outer, Some(Errno::ETIMEDOUT)), attempt(Kind::Resolver, Some(Errno::ETIMEDOUT))]
     };
@@ -88,7 +88,7 @@ fn what_nobody_reaches_is_not_held_against_the_inner_container() {
 }
 
 #[test]
-fn sizes_are_told_apart() {
+fn path_mtu_and_lost_packets_have_their_levels() {
     let mtu = |path, small, large| Some(PathMtu { own: 1500, path, small, large });
     let seen = |mtu| out(Vec::new(), mtu, &Compared::default());
     assert_eq!(seen(mtu(1500, true, true)), []);
@@ -98,7 +98,7 @@ fn sizes_are_told_apart() {
 }
 
 #[test]
-fn what_a_profile_names_must_be_reached() {
+fn unreachable_destination_of_the_profile_fails() {
     let wanted =
         vec![attempt(Kind::Name, Some(Errno::ENOENT)), attempt(Kind::Endpoint, Some(Errno::ECONNREFUSED))];
     let causes = ["container-dns-broken", "container-outbound-network-unreachable"];
@@ -106,7 +106,7 @@ fn what_a_profile_names_must_be_reached() {
 }
 
 #[test]
-fn neighbours_must_find_each_other() {
+fn neighbour_that_is_not_found_fails() {
     let met = |attempts: Vec<Attempt>| {
         let mut document = document(&[], None, true);
         document.reached = Some(Reached { attempts, mtu: None });
@@ -122,7 +122,7 @@ fn neighbours_must_find_each_other() {
 }
 
 #[test]
-fn a_network_that_is_refused_is_told_in_the_daemons_words() {
+fn refused_network_has_the_cause_of_its_message() {
     let refused = |message: &str| {
         let error =
             EngineError::Refused { doing: "make a network".into(), status: 500, message: message.into() };

@@ -1,5 +1,5 @@
-//! Does a dockerd run in an inner privileged container, and a container under that one? This program, verifying in there,
-//! tells: what failed first there is what is told here.
+//! Runs dindcheck in an inner privileged container, with a dockerd and a container of its own there, and reports the first
+//! failure of that run.
 
 use serde_json::Value;
 
@@ -10,30 +10,30 @@ use crate::finding::{Finding, Level};
 use crate::step::Cx;
 use crate::workload;
 
-/// Most characters of what is no report.
+/// The most characters that are kept of an output that is not a report.
 const WORDS: usize = 400;
 
-/// Adds what the third level shows to what the second did. Where that one does not even start, there is none.
+/// Adds the finding of the third level to those of the second, if an inner privileged container starts.
 pub(super) fn add(cx: &Cx<'_>, mut findings: Vec<Finding>) -> anyhow::Result<Vec<Finding>> {
     let runs = findings.iter().all(|finding| finding.level == Level::Pass);
     if !runs {
-        return Ok(findings.into_iter().map(in_the_way).collect());
+        return Ok(findings.into_iter().map(prevents).collect());
     }
-    (cx.progress)("a dockerd in an inner privileged container");
+    (cx.progress)("starting a dockerd in an inner privileged container");
     findings.push(judge(&cx.workload.third_level())?);
     Ok(findings)
 }
 
-/// What an engine works without on two levels is a failure for a third.
-fn in_the_way(mut finding: Finding) -> Finding {
+/// What two levels work without can be a failure for a third.
+fn prevents(mut finding: Finding) -> Finding {
     if finding.level == Level::Warn {
         finding.level = Level::Fail;
-        finding.what = format!("there can be no third level: {}", finding.what);
+        finding.what = format!("a third level is impossible: {}", finding.what);
     }
     finding
 }
 
-/// What the program in there said.
+/// The finding of its report.
 fn judge(run: &ContainerRun) -> anyhow::Result<Finding> {
     if let Err(error) = &run.end {
         return workload::failure(run.stage, error.clone(), FAILED);
@@ -45,22 +45,22 @@ fn judge(run: &ContainerRun) -> anyhow::Result<Finding> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match report["verdict"].as_str() {
         Some("sound") => {
-            let what = "a dockerd runs in an inner privileged container, and a container under it";
-            Ok(told(Finding::pass(what), &report))
+            let what = "a dockerd and a container of its own run in an inner privileged container";
+            Ok(with_report(Finding::pass(what), &report))
         }
         Some("broken") => {
             let (step, what) = (text(&first["step"]), text(&first["what"]));
             let cause = first["cause"].as_str().and_then(diagnosis::find).map_or(FAILED, |cause| cause.id);
             let finding = Finding::fail(cause, format!("the third level fails at {step}: {what}"));
             let finding = finding.with("third_level_step", step).hint(text(&first["remedy"]));
-            Ok(told(finding, &report))
+            Ok(with_report(finding, &report))
         }
-        _ => anyhow::bail!("the third level could not tell: {}", text(&first["what"])),
+        _ => anyhow::bail!("the third level has no verdict: {}", text(&first["what"])),
     }
 }
 
-/// How the third level is, as evidence.
-fn told(finding: Finding, report: &Value) -> Finding {
+/// The report of the third level as evidence.
+fn with_report(finding: Finding, report: &Value) -> Finding {
     let text = |key: &str| report["environment"][key].as_str().unwrap_or_default().to_owned();
     let of = |outcome: &str| {
         let steps = report["steps"].as_array().into_iter().flatten();
@@ -81,12 +81,12 @@ fn told(finding: Finding, report: &Value) -> Finding {
     finding
 }
 
-/// It ended, and said something else.
+/// The output is not a report.
 fn no_report(run: &ContainerRun) -> Finding {
     let code = run.end.clone().unwrap_or(-1);
     let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().chars().take(WORDS).collect::<String>();
     let cause = if code == 137 { causes::OOM_KILLED } else { FAILED };
-    Finding::fail(cause, format!("dindcheck ended with {code} on the third level, and gave no report"))
+    Finding::fail(cause, format!("dindcheck ended with {code} on the third level without a report"))
         .with("stdout", words(&run.stdout))
         .with("stderr", words(&run.stderr))
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_third_level_is_told_with_its_engine() {
+    fn sound_third_level_passes_with_its_engine() {
         let finding = judge(&said(&report("sound", &Value::Null))).unwrap();
         assert_eq!(finding.level, Level::Pass);
         assert!(finding.evidence.contains(&("third_level_engine", "28.5.2".to_owned())));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failure_of_the_third_level_is_named() {
+    fn first_failure_of_the_third_level_fails() {
         let first =
             json!({ "step": "storage", "cause": "disk-full", "what": "no room", "remedy": "make room" });
         let finding = judge(&said(&report("broken", &first))).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_tell_or_said_nothing_is_no_pass() {
+    fn third_level_without_a_verdict_or_a_report_does_not_pass() {
         assert!(judge(&said(&report("unknown", &json!({ "what": "no eyes" })))).is_err());
         let silent = ContainerRun { end: Ok(127), ..ContainerRun::new() };
         let finding = judge(&silent).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_nested_asks_for_it_and_default_does_not() {
+    fn profile_nested_asks_for_it_and_default_does_not() {
         let wanted = |name| {
             let profile = crate::profile::load(&crate::host::fake::Fake::new(), name).unwrap();
             profile.container.third_level
@@ -146,10 +146,10 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_of_the_second_level_is_a_failure_for_the_third() {
+    fn warning_of_the_second_level_fails_the_third() {
         let warned = Finding::warn(causes::CAPABILITY_MISSING_FOR_CONTAINER, "it lacks x");
-        let finding = in_the_way(warned);
+        let finding = prevents(warned);
         assert_eq!(finding.level, Level::Fail);
-        assert!(finding.what.contains("no third level: it lacks x"));
+        assert!(finding.what.contains("third level is impossible: it lacks x"));
     }
 }

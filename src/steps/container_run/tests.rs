@@ -29,36 +29,36 @@ fn expects(exit_code: i64, output: Option<&str>) -> Container {
 }
 
 #[test]
-fn the_cgroup_must_lie_below_the_outer_containers() {
+fn cgroup_outside_of_the_outer_container_is_found() {
     let world = outer(&[("devices", "/docker/o"), ("cpu,cpuacct", "/docker/o"), ("perf_event", "/")], None);
     let below = "3:perf_event:/\n2:cpu,cpuacct:/docker/o/docker/i\n1:devices:/docker/o/docker/i\n";
-    let finding = judge_place(below, &world);
+    let finding = judge_cgroups(below, &world);
     assert_eq!(finding.level, Level::Pass);
     assert_eq!(finding.evidence[0], ("cgroup", "/docker/o/docker/i".into()));
     let beside = "2:cpu,cpuacct:/docker/o/docker/i\n1:devices:/docker/i\n";
-    let finding = judge_place(beside, &world);
+    let finding = judge_cgroups(beside, &world);
     assert_eq!(finding.level, Level::Warn);
     assert!(finding.what.contains("in devices:"), "{}", finding.what);
 }
 
 #[test]
-fn on_v2_what_is_outside_the_namespace_is_beside() {
+fn cgroup_outside_of_the_v2_namespace_is_found() {
     let world = outer(&[], Some("/"));
-    assert_eq!(judge_place("0::/docker/i\n", &world).level, Level::Pass);
-    assert_eq!(judge_place("0::/../i\n", &world).level, Level::Warn);
+    assert_eq!(judge_cgroups("0::/docker/i\n", &world).level, Level::Pass);
+    assert_eq!(judge_cgroups("0::/../i\n", &world).level, Level::Warn);
     let host_view = outer(&[], Some("/kubepods/p/c"));
-    assert_eq!(judge_place("0::/docker/i\n", &host_view).level, Level::Warn);
+    assert_eq!(judge_cgroups("0::/docker/i\n", &host_view).level, Level::Warn);
 }
 
 #[test]
-fn a_process_that_was_moved_aside_is_still_in_its_container() {
+fn container_of_an_evacuated_process_passes() {
     let world = Cgroups { private_namespace: true, ..outer(&[], Some("/init")) };
-    assert_eq!(judge_place("0::/docker/i\n", &world).level, Level::Pass);
-    assert_eq!(judge_place("0::/../i\n", &world).level, Level::Warn);
+    assert_eq!(judge_cgroups("0::/docker/i\n", &world).level, Level::Pass);
+    assert_eq!(judge_cgroups("0::/../i\n", &world).level, Level::Warn);
 }
 
 #[test]
-fn names_are_compared_as_whole_parts() {
+fn cgroup_names_are_compared_by_component() {
     let outer = Path::new("/docker/outer");
     assert!(!is_within("/docker/outer2/x", outer) && !is_within("/docker", outer));
     assert!(is_within("/docker/outer", outer) && is_within("/docker/outer/x", outer));
@@ -94,7 +94,7 @@ fn each_stage_has_its_own_cause() {
 }
 
 #[test]
-fn what_dies_without_words_beside_a_limit_that_refused_it_died_of_that() {
+fn failure_without_a_message_has_the_cause_of_the_limit_that_refused_a_process() {
     let failed = |cause| Finding::fail(cause, "ttrpc: closed");
     let cause = |cause: CauseId, refused| beside_limit(failed(cause), refused).cause.unwrap().as_str();
     assert_eq!(cause(causes::CONTAINER_START_FAILED, 0), "container-start-failed");
@@ -105,7 +105,7 @@ fn what_dies_without_words_beside_a_limit_that_refused_it_died_of_that() {
 }
 
 #[test]
-fn a_document_that_is_no_document_fails() {
+fn invalid_document_fails() {
     let findings = judge_document(&ended(0, "{\"protocol\":1"), &outer(&[], None));
     assert_eq!(findings[0].level, Level::Fail);
 }

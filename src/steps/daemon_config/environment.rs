@@ -1,5 +1,5 @@
-//! Is what the options name there: users, groups, certificates, systemd? And which variables of the
-//! environment change what dockerd does?
+//! Checks that what the options name exists (users, groups, certificates, systemd), and environment variables that change
+//! what dockerd does.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::facts::version::Version;
 use crate::finding::Finding;
 use crate::host::SystemReader;
 
-/// Looks for each.
+/// Checks each.
 pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     findings.extend(certificates(host, &daemon.settings)?);
@@ -24,32 +24,35 @@ pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<
     Ok(findings)
 }
 
-/// Certificate, key and (with verification) authority must be files that can be read.
+/// The name of the CA in findings.
+const CA: &str = "CA (tlscacert)";
+
+/// Certificate, key and (with verification) CA must be readable files.
 fn certificates(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let tls = &settings.tls;
     let cause = causes::DAEMON_TLS_CONFIG_INVALID;
     if !tls.on {
         return Ok(None);
     }
-    let names = ["authority (tlscacert)", "certificate (tlscert)", "key (tlskey)"];
-    let wanted = names.iter().zip(&tls.files).skip(usize::from(!tls.verify));
-    for (name, file) in wanted {
+    let names = [CA, "certificate (tlscert)", "key (tlskey)"];
+    let required = names.iter().zip(&tls.files).skip(usize::from(!tls.verify));
+    for (name, file) in required {
         let Some(path) = file else {
-            // Without an authority of its own the system's are taken.
-            if name.starts_with("authority") {
+            // Without its own CA dockerd uses those of the system.
+            if *name == CA {
                 continue;
             }
-            return Ok(Some(Finding::fail(cause, format!("TLS is on, and no {name} is given"))));
+            return Ok(Some(Finding::fail(cause, format!("TLS is on, but the {name} is not configured"))));
         };
         if !host.exists(path)? {
-            let what = format!("TLS is on, and the {name} {} is not there", path.display());
+            let what = format!("TLS is on, but the {name} {} does not exist", path.display());
             return Ok(Some(Finding::fail(cause, what).with("path", path.display())));
         }
     }
     Ok(None)
 }
 
-/// A group that was named must exist; the default one need not.
+/// A configured group must exist; the default one need not.
 fn group(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let Some(name) = daemon.settings.values.text("group").filter(|name| *name != "docker") else {
         return Ok(None);
@@ -64,8 +67,8 @@ fn group(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Option<Find
     }))
 }
 
-/// `--userns-remap USER`: dockerd makes the user `dockremap` of `default` itself; any other must be there, with
-/// ids of its own.
+/// `--userns-remap USER`: for `default` dockerd makes the user `dockremap` itself; any other must exist and
+/// have subordinate ids.
 fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(user) = settings.userns_remap.as_deref().and_then(|spec| spec.split(':').next()) else {
         return Ok(None);
@@ -75,9 +78,9 @@ fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<
     }
     for file in ["/etc/subuid", "/etc/subgid"] {
         let ranges = host.read_if_there(Path::new(file))?.unwrap_or_default();
-        // The owner stands there by name or by number.
+        // The owner is a name or a number.
         if user.parse::<u32>().is_err() && !ranges.lines().any(|line| line.split(':').next() == Some(user)) {
-            let what = format!("userns-remap is `{user}`, and {file} has no ids for that user");
+            let what = format!("userns-remap is `{user}`, but {file} has no ids for that user");
             let cause = causes::SUBUID_RANGE_MISSING;
             return Ok(Some(
                 Finding::fail(cause, what)
@@ -89,7 +92,7 @@ fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<
     Ok(None)
 }
 
-/// The systemd driver of cgroups needs systemd (`/run/systemd/system`), and a slice for a parent.
+/// The systemd cgroup driver needs systemd (`/run/systemd/system`), and a slice as parent.
 fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let running = host.exists(Path::new("/run/systemd/system"))?;
     let systemd = match settings.cgroup_driver.as_deref() {
@@ -97,7 +100,7 @@ fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result
         None => running && Cgroups::read(host)?.mode == Mode::V2,
     };
     if systemd && !running {
-        let what = "native.cgroupdriver is systemd, and systemd does not run here: no container starts";
+        let what = "native.cgroupdriver is systemd, but systemd does not run here: no container starts";
         return Ok(Some(
             Finding::fail(causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD, what)
                 .with("path", "/run/systemd/system")
@@ -106,7 +109,7 @@ fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result
     }
     let parent = settings.cgroup_parent.as_deref().filter(|parent| systemd && !is_slice(parent));
     Ok(parent.map(|parent| {
-        let what = format!("cgroup-parent is `{parent}`, and the systemd driver takes only slices");
+        let what = format!("cgroup-parent is `{parent}`, but the systemd driver accepts only slices");
         Finding::fail(causes::CGROUP_PARENT_NOT_A_SLICE, what)
             .hint(format!("name it {parent}.slice, or use cgroupfs"))
     }))
@@ -117,14 +120,14 @@ fn is_slice(name: &str) -> bool {
     name.strip_suffix(".slice").is_some_and(|rest| !rest.is_empty())
 }
 
-/// `fd://`, copied from a systemd unit: nobody hands sockets over here.
+/// `fd://`, copied from a systemd unit: nothing passes sockets to dockerd here.
 fn activation(daemon: &Daemon) -> Option<Finding> {
     let listen = daemon.settings.hosts.iter().find(|listen| matches!(listen, Listen::Fd(_)))?;
-    let what = format!("dockerd is to listen at {listen}, and no systemd hands sockets over to it");
-    Some(refused(daemon, "hosts", what).hint("listen at unix:///var/run/docker.sock instead of fd://"))
+    let what = format!("dockerd will listen on {listen}, but systemd does not pass it sockets here");
+    Some(refused(daemon, "hosts", what).hint("listen on unix:///var/run/docker.sock instead of fd://"))
 }
 
-/// Variables that change what dockerd does, or look as if they did.
+/// Variables that change what dockerd does, or have no effect although they seem to.
 fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
     let misleads = causes::ENVIRONMENT_VARIABLE_MISLEADS_DAEMON;
@@ -135,18 +138,17 @@ fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     if let (Some(env), Some(option)) =
         (set("DOCKER_DRIVER"), option.filter(|o| set("DOCKER_DRIVER").as_deref() != Some(o)))
     {
-        let what =
-            format!("DOCKER_DRIVER={env} is stronger than the option storage-driver, which says {option}");
+        let what = format!("DOCKER_DRIVER={env} overrides the option storage-driver, which is {option}");
         findings.push(warn("DOCKER_DRIVER", &env, what));
     }
     if let Some(value) = set("DOCKER_RAMDISK") {
         let what =
-            "DOCKER_RAMDISK is set: containers start without pivot_root, and can see through their root";
+            "DOCKER_RAMDISK is set: containers start without pivot_root and can escape their root directory";
         findings.push(warn("DOCKER_RAMDISK", &value, what.to_owned()));
     }
     if let Some(value) = set("DOCKER_FIREWALL_BACKEND") {
         let why = if daemon.version.major == 28 {
-            "it is an experiment of dockerd 28, and what Debian builds keeps to iptables"
+            "it is experimental in dockerd 28, and the Debian build supports only iptables"
         } else {
             "only dockerd 28 reads it"
         };
@@ -165,18 +167,18 @@ fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     findings
 }
 
-/// `ValidateMinAPIVersion`, since 25.0; nothing older than 1.24 is served by any of them.
+/// `ValidateMinAPIVersion`, since 25.0; none of them serves less than 1.24.
 fn bad_api_version(daemon: Version, text: &str) -> Option<&'static str> {
     if daemon < Version::new(25, 0, 0) {
         return None;
     }
     let number = |part: &str| part.parse::<u32>().ok();
     match text.split_once('.').map(|(major, minor)| (number(major), number(minor))) {
-        _ if text.starts_with(['v', 'V']) => Some("it must be given without the `v`"),
+        _ if text.starts_with(['v', 'V']) => Some("remove the `v`"),
         Some((Some(major), Some(minor))) if (major, minor) < (1, 24) => {
-            Some("1.24 is the oldest that dockerd serves")
+            Some("1.24 is the oldest version that dockerd serves")
         }
         Some((Some(_), Some(_))) => None,
-        _ => Some("it is no version such as 1.40"),
+        _ => Some("it is not a version such as 1.40"),
     }
 }

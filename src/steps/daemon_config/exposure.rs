@@ -1,12 +1,11 @@
-//! Who reaches the API? Whoever does is root here, and with `--privileged` on the host, too.
+//! Warns of API addresses that anyone can connect to: such a client is root here, and with `--privileged` on the host.
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::Daemon;
 use crate::facts::daemon::hosts::Listen;
 use crate::finding::Finding;
 
-/// Addresses that are open to others without client certificates: a warning, which the profile `strict` makes a
-/// failure.
+/// TCP addresses without client authentication: a warning, which the profile `strict` makes a failure.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
     let tls = &daemon.settings.tls;
     let open = daemon
@@ -20,14 +19,14 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
 
 fn warn(daemon: &Daemon, listen: &Listen) -> Finding {
     let tls = &daemon.settings.tls;
-    let how = if tls.on { "to clients without a certificate" } else { "without TLS" };
-    let what = format!("dockerd will listen at {listen} {how}: whoever reaches it is root here");
+    let how = if tls.on { "client authentication" } else { "TLS" };
+    let what = format!("dockerd will listen on {listen} without {how}; anyone who can connect gets root");
     let finding = Finding::warn(causes::OPEN_TCP_LISTENER_WITHOUT_TLS, what).with("host", listen);
     if tls.chosen {
         return finding;
     }
-    // `loadListeners` in dockerd's daemon.go: 1 s for each, and 15 s more unless TLS is switched off by name.
+    // `loadListeners` in dockerd's daemon.go: 1 s for each, and 15 s more unless --tls=false is given.
     finding
         .with("start_delay", "16 s")
-        .hint("listen at 127.0.0.1, or use --tlsverify; --tls=false at least spares the 16 s that dockerd waits before it starts")
+        .hint("listen on 127.0.0.1, or use --tlsverify; --tls=false at least avoids the 16 s that dockerd waits before it starts")
 }

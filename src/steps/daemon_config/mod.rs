@@ -1,5 +1,4 @@
-//! The daemon's configuration: would dockerd accept its arguments, daemon.json and environment, and what
-//! follows from them?
+//! Checks that dockerd will accept its arguments, daemon.json and environment, and reports the resulting configuration.
 
 mod environment;
 mod exposure;
@@ -14,11 +13,11 @@ use crate::finding::{Finding, Level};
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "daemon-config",
     title: "Configuration of the daemon",
-    why: "dockerd refuses to start on a daemon.json it cannot read, on an option it does not know or that is set twice; what it stores where follows from there.",
+    why: "dockerd does not start if it cannot read daemon.json, or if an option is unknown or set twice; the configuration also decides what it stores where.",
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
@@ -28,13 +27,12 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        let what =
-            format!("a daemon that runs already is used ({endpoint}): its configuration is its own matter");
+        let what = format!("not checked: the daemon at {endpoint} is already running");
         return Ok(vec![Finding::pass(what)]);
     }
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let mut findings = daemon.problems.clone();
-    // dockerd looks at values only once it can read all names and types.
+    // dockerd validates values only if all names and types are valid.
     if !findings.iter().any(|finding| finding.level == Level::Fail) {
         findings.extend(values::judge(&daemon));
         findings.extend(rules::judge(&daemon));
@@ -48,7 +46,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What follows.
+/// The resulting configuration.
 fn summary(daemon: &Daemon) -> Finding {
     let settings = &daemon.settings;
     let store = match &settings.store {

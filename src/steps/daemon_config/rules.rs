@@ -1,5 +1,5 @@
-//! Do the options agree with each other? (`verifyDaemonSettings` of daemon/daemon_unix.go, and the options of
-//! storage drivers.)
+//! Finds options that contradict each other (`verifyDaemonSettings` of daemon/daemon_unix.go) and unknown options of storage
+//! drivers.
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Daemon, Store};
@@ -9,23 +9,24 @@ use crate::finding::Finding;
 /// Options that exclude each other.
 const CONTRADICTION: CauseId = causes::CONTRADICTORY_DAEMON_FLAGS;
 
-/// Looks at every pair that dockerd looks at.
+/// Checks what dockerd checks.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
-    let rules = [bridge_and_address(daemon), talk_and_tables(daemon), ip6tables(daemon), namespaces(daemon)];
+    let rules =
+        [bridge_and_address(daemon), icc_without_iptables(daemon), ip6tables(daemon), namespaces(daemon)];
     rules.into_iter().flatten().chain(storage_options(daemon)).collect()
 }
 
-/// A bridge of one's own has its own address.
+/// A user-made bridge has its own address.
 fn bridge_and_address(daemon: &Daemon) -> Option<Finding> {
     let values = &daemon.settings.values;
     let bridge = values.text("bridge")?;
     let address = ["bip", "bip6"].into_iter().find(|key| values.text(key).is_some())?;
-    let what = format!("bridge is `{bridge}` and {address} is set: dockerd takes only one of them");
+    let what = format!("bridge is `{bridge}` and {address} is set: dockerd accepts only one of them");
     Some(Finding::fail(CONTRADICTION, what).hint(format!("remove {address}, or remove bridge")))
 }
 
-/// Containers are kept apart by rules.
-fn talk_and_tables(daemon: &Daemon) -> Option<Finding> {
+/// Firewall rules isolate containers from each other.
+fn icc_without_iptables(daemon: &Daemon) -> Option<Finding> {
     let settings = &daemon.settings;
     let since_28 = daemon.version >= Version::new(28, 0, 0);
     let missing = match settings {
@@ -34,17 +35,18 @@ fn talk_and_tables(daemon: &Daemon) -> Option<Finding> {
         s if since_28 && s.ipv6 && !s.ip6tables => Some("ip6tables"),
         _ => None,
     }?;
-    let what = format!("icc is off and {missing} is off: containers are kept apart by those rules");
+    let what =
+        format!("icc and {missing} are off: those rules are needed to isolate containers from each other");
     Some(Finding::fail(CONTRADICTION, what).hint(format!("remove --{missing}=false or --icc=false")))
 }
 
-/// Up to 26 ip6tables was an experiment.
+/// Up to 26 ip6tables is experimental.
 fn ip6tables(daemon: &Daemon) -> Option<Finding> {
     let values = &daemon.settings.values;
     let asked = values.switch("ip6tables") == Some(true) && values.switch("experimental") != Some(true);
     (asked && daemon.version < Version::new(27, 0, 0)).then(|| {
         let what = format!(
-            "ip6tables is on, which dockerd {} takes only with experimental features",
+            "ip6tables is on, but dockerd {} accepts it only with experimental features",
             daemon.version
         );
         Finding::fail(CONTRADICTION, what).hint("set \"experimental\": true, or remove ip6tables")
@@ -55,16 +57,16 @@ fn ip6tables(daemon: &Daemon) -> Option<Finding> {
 fn namespaces(daemon: &Daemon) -> Option<Finding> {
     let name = |key, default| daemon.settings.values.text(key).unwrap_or(default).to_owned();
     let containers = name("containerd-namespace", "moby");
-    // The file knows this name, and dockerd reads it only as a flag.
+    // daemon.json accepts this name, but dockerd reads it only as a flag.
     let plugins = daemon.flags.values.get("containerd-plugins-namespace").and_then(|value| value.as_str());
     (containers == plugins.unwrap_or("plugins.moby")).then(|| {
-        let what = format!("containers and plugins share containerd's namespace `{containers}`");
+        let what = format!("containers and plugins have the same containerd namespace `{containers}`");
         Finding::fail(CONTRADICTION, what)
     })
 }
 
-/// Options of the storage driver. A graphdriver refuses what it does not know; of the containerd store dockerd
-/// passes nothing on.
+/// Options of the storage driver. A graphdriver refuses unknown options; with the containerd store dockerd ignores all of
+/// them.
 fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     let options = daemon.settings.values.list("storage-opts");
     let Store::Graph(driver) = &daemon.settings.store else {
@@ -74,7 +76,8 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     let driver = driver.as_deref().unwrap_or("overlay2");
     let wrong = options.into_iter().filter(|option| !is_known(driver, option));
     let refuse = |option: &str| {
-        let what = format!("storage-opt `{option}` is not one of the driver {driver}, which refuses it");
+        let what =
+            format!("storage-opt `{option}` is not an option of the driver {driver}, which refuses it");
         Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what)
             .with("driver", driver)
             .hint(format!("remove `{option}` from storage-opts, or set the driver it belongs to"))
@@ -93,16 +96,16 @@ fn is_known(driver: &str, option: &str) -> bool {
         "zfs" => key == "zfs.fsname",
         "vfs" => ["size", "vfs.xattrs"].contains(&key.as_str()),
         "devicemapper" => key.starts_with("dm."),
-        // These read none, or are no graphdriver at all: then the driver itself is refused.
+        // These have no options, or are not graphdrivers: then dockerd refuses the driver itself.
         _ => true,
     }
 }
 
-/// An option that is read by nobody.
+/// An option that has no effect.
 fn without_effect(daemon: &Daemon, option: &str) -> Finding {
     let name = daemon.settings.store.driver().unwrap_or("overlayfs");
     let what = format!(
-        "storage-opt `{option}` has no effect: the containerd snapshotter {name} takes none of dockerd's"
+        "storage-opt `{option}` has no effect: the containerd snapshotter {name} does not read dockerd's options"
     );
     Finding::warn(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", name)
 }

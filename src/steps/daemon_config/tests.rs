@@ -27,7 +27,7 @@ fn evidence<'f>(finding: &'f Finding, key: &str) -> &'f str {
 }
 
 #[test]
-fn says_what_follows_from_a_sound_configuration() {
+fn valid_configuration_is_summarised() {
     let host =
         machine("28.5.2").file(FILE, r#"{"data-root": "/d", "features": {"containerd-snapshotter": true}}"#);
     let found = check_with(&STEP, &host, &["--iptables=false"]).unwrap();
@@ -39,7 +39,7 @@ fn says_what_follows_from_a_sound_configuration() {
 }
 
 #[test]
-fn a_broken_file_is_named_with_its_place_and_nothing_else() {
+fn invalid_file_is_the_only_finding_with_line_and_column() {
     let host = machine("26.1.5").file(FILE, "{\"debug\": tru}");
     let found = check_with(&STEP, &host, &["--log-level=loud"]).unwrap();
     assert_eq!(problems(&found), failing("daemon-json-invalid"));
@@ -47,7 +47,7 @@ fn a_broken_file_is_named_with_its_place_and_nothing_else() {
 }
 
 #[test]
-fn values_are_those_of_the_version() {
+fn values_are_checked_by_version() {
     assert_eq!(with("26.1.5", &["--log-level=loud"]), failing("daemon-option-invalid"));
     assert_eq!(with("24.0.9", &["--log-level=warning"]), []);
     assert_eq!(with("26.1.5", &["--log-level=warning"]), failing("daemon-option-invalid"));
@@ -66,7 +66,7 @@ fn values_are_those_of_the_version() {
 }
 
 #[test]
-fn options_that_exclude_each_other_are_named() {
+fn contradicting_options_fail() {
     let cause = "contradictory-daemon-flags";
     assert_eq!(with("28.5.2", &["-b", "br0", "--bip=10.0.0.1/24"]), failing(cause));
     assert_eq!(with("28.5.2", &["--icc=false", "--iptables=false"]), failing(cause));
@@ -78,7 +78,7 @@ fn options_that_exclude_each_other_are_named() {
 }
 
 #[test]
-fn storage_options_belong_to_their_driver() {
+fn storage_option_of_another_driver_fails() {
     let cause = "storage-option-unknown-to-driver";
     assert_eq!(with("28.5.2", &["--storage-opt", "dm.basesize=20G"]), failing(cause));
     assert_eq!(with("28.5.2", &["--storage-opt", "overlay2.size=1G"]), []);
@@ -88,7 +88,7 @@ fn storage_options_belong_to_their_driver() {
 }
 
 #[test]
-fn what_the_options_name_must_be_there() {
+fn missing_file_user_or_group_fails() {
     assert_eq!(with("26.1.5", &["--tlsverify"]), failing("daemon-tls-config-invalid"));
     let host = machine("26.1.5").file("/c.pem", "").file("/k.pem", "").file("/a.pem", "");
     let files = ["--tlscert=/c.pem", "--tlskey=/k.pem", "--tlscacert=/a.pem"];
@@ -111,7 +111,14 @@ fn what_the_options_name_must_be_there() {
 }
 
 #[test]
-fn open_addresses_are_a_warning() {
+fn tls_without_a_ca_uses_those_of_the_system() {
+    let files = r#"{"tlsverify": true, "tlscert": "/c.pem", "tlskey": "/k.pem"}"#;
+    let host = machine("26.1.5").file(FILE, files).file("/c.pem", "").file("/k.pem", "");
+    assert_eq!(on(&host, &[]), []);
+}
+
+#[test]
+fn open_addresses_warn() {
     let cause = "open-tcp-listener-without-tls";
     let found = check_with(&STEP, &machine("28.5.2"), &["-H", "tcp://0.0.0.0:2375"]).unwrap();
     assert_eq!(problems(&found), warning(cause));
@@ -121,7 +128,7 @@ fn open_addresses_are_a_warning() {
 }
 
 #[test]
-fn variables_that_mislead_are_named() {
+fn misleading_variables_are_named() {
     let cause = "environment-variable-misleads-daemon";
     let host = |name, value| machine("28.5.2").variable(name, value);
     assert_eq!(on(&host("DOCKER_DRIVER", "vfs"), &["-s", "overlay2"]), warning(cause));
@@ -136,7 +143,7 @@ fn variables_that_mislead_are_named() {
 }
 
 #[test]
-fn addresses_have_their_form() {
+fn invalid_addresses_fail() {
     let on = |args: &[&str]| on(&machine("28.5.2"), args);
     for good in
         [["--bip", "172.30.0.1/16"], ["--fixed-cidr-v6", "fd00::/80"], ["--default-gateway", "10.0.0.1"]]
@@ -149,7 +156,7 @@ fn addresses_have_their_form() {
 }
 
 #[test]
-fn a_daemon_that_runs_already_is_not_judged() {
+fn running_daemon_is_not_checked() {
     let found = check_attached(&STEP, &Fake::new(), "unix:///x.sock").unwrap();
     assert_eq!(problems(&found), []);
 }

@@ -1,4 +1,4 @@
-//! Would dockerd take each value by itself? (`Validate` of daemon/config/config.go, by version.)
+//! Finds values that dockerd refuses (`Validate` of daemon/config/config.go, by version).
 
 use std::net::IpAddr;
 
@@ -7,22 +7,22 @@ use crate::facts::daemon::Daemon;
 use crate::facts::version::Version;
 use crate::finding::Finding;
 
-/// Looks at every value that dockerd looks at.
+/// Checks every value that dockerd checks.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
     let refusals = [
-        words(daemon),
+        choices(daemon),
         numbers(daemon),
         lists(daemon),
         addresses(daemon),
         exec_options(daemon),
         runtime(daemon),
         hosts(daemon),
-        gone(daemon),
+        removed(daemon),
     ];
     refusals.into_iter().flatten().collect()
 }
 
-/// A value that dockerd refuses, at the place where it was given.
+/// A value that dockerd refuses, and where it is set.
 pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Finding {
     let what = what.into();
     if daemon.file.values.contains_key(key) {
@@ -34,8 +34,8 @@ pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Fi
     }
 }
 
-/// Words out of a short list.
-fn words(daemon: &Daemon) -> Vec<Finding> {
+/// Options that accept a few values.
+fn choices(daemon: &Daemon) -> Vec<Finding> {
     let since = |major| daemon.version >= Version::new(major, 0, 0);
     let mut levels = vec!["panic", "fatal", "error", "warn", "info", "debug", "trace"];
     if !since(25) {
@@ -52,7 +52,7 @@ fn words(daemon: &Daemon) -> Vec<Finding> {
     ];
     let wrong = lists.into_iter().filter_map(|(key, value, good, checked)| {
         let value = value.filter(|value| checked && !good.contains(value))?;
-        Some(refused(daemon, key, format!("{key} is `{value}`; it may be {}", good.join(", "))))
+        Some(refused(daemon, key, format!("{key} is `{value}`; valid values are {}", good.join(", "))))
     });
     wrong.collect()
 }
@@ -67,7 +67,7 @@ fn numbers(daemon: &Daemon) -> Vec<Finding> {
     negative.collect()
 }
 
-/// Lists whose members have a form.
+/// Lists whose members have a syntax.
 fn lists(daemon: &Daemon) -> Vec<Finding> {
     let values = &daemon.settings.values;
     let mut wrong = Vec::new();
@@ -75,7 +75,7 @@ fn lists(daemon: &Daemon) -> Vec<Finding> {
         wrong.push(refused(daemon, "labels", format!("label `{label}` is not of the form key=value")));
     }
     for server in values.list("dns").into_iter().filter(|server| server.trim().parse::<IpAddr>().is_err()) {
-        wrong.push(refused(daemon, "dns", format!("dns `{server}` is no IP address")));
+        wrong.push(refused(daemon, "dns", format!("dns `{server}` is not an IP address")));
     }
     wrong
 }
@@ -107,7 +107,7 @@ fn addresses(daemon: &Daemon) -> Vec<Finding> {
     wrong.collect()
 }
 
-/// `--exec-opt`. Unknown names are refused since 28.0; the cgroup driver's since long.
+/// `--exec-opt`. dockerd refuses unknown names since 28.0, and unknown cgroup drivers in every version.
 fn exec_options(daemon: &Daemon) -> Vec<Finding> {
     let refuse = |what| refused(daemon, "exec-opts", what);
     let strict = daemon.version >= Version::new(28, 0, 0);
@@ -116,23 +116,24 @@ fn exec_options(daemon: &Daemon) -> Vec<Finding> {
         .map(|(key, value)| (key.trim().to_lowercase(), value.trim()))
     {
         Some((key, value)) if key == "native.cgroupdriver" => (!["systemd", "cgroupfs"].contains(&value))
-            .then(|| refuse(format!("native.cgroupdriver is `{value}`; it may be systemd or cgroupfs"))),
-        Some((key, value)) if !key.is_empty() && !value.is_empty() => {
-            strict.then(|| refuse(format!("exec-opt `{key}` is unknown; there is only native.cgroupdriver")))
-        }
+            .then(|| {
+                refuse(format!("native.cgroupdriver is `{value}`; valid values are systemd and cgroupfs"))
+            }),
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => strict
+            .then(|| refuse(format!("exec-opt `{key}` is unknown; the only one is native.cgroupdriver"))),
         _ => Some(refuse(format!("exec-opt `{option}` is not of the form name=value"))),
     };
     daemon.settings.values.list("exec-opts").into_iter().filter_map(judge).collect()
 }
 
-/// `--default-runtime` must be one of `runtimes`, or one that every containerd has.
+/// `--default-runtime` must be one of `runtimes`, or built into containerd.
 fn runtime(daemon: &Daemon) -> Vec<Finding> {
     let values = &daemon.settings.values;
     let Some(name) = values.text("default-runtime") else { return Vec::new() };
     let known =
         name == "runc" || name.starts_with("io.containerd.") || values.member("runtimes", name).is_some();
     let finding = || {
-        let what = format!("default-runtime is `{name}`, and no such runtime is registered");
+        let what = format!("default-runtime is `{name}`, but that runtime is not registered");
         Finding {
             cause: Some(causes::OCI_RUNTIME_NOT_REGISTERED),
             ..refused(daemon, "default-runtime", what)
@@ -147,8 +148,8 @@ fn hosts(daemon: &Daemon) -> Vec<Finding> {
     daemon.settings.bad_hosts.iter().map(|why| refused(daemon, "hosts", why.clone())).collect()
 }
 
-/// What dockerd still reads, only to refuse it.
-fn gone(daemon: &Daemon) -> Vec<Finding> {
+/// Removed options, which dockerd refuses.
+fn removed(daemon: &Daemon) -> Vec<Finding> {
     let given = |key: &str| daemon.settings.values.get(key).is_some_and(|value| value.as_str() != Some(""));
     let mut wrong = Vec::new();
     if daemon.version.major == 28 && given("api-cors-header") {

@@ -1,4 +1,4 @@
-//! Data: does another daemon use the data root, and is something of an earlier dindcheck there?
+//! Finds another daemon that uses the data root, and leftovers of a killed dindcheck in it.
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon, store};
@@ -6,10 +6,10 @@ use crate::facts::filesystem;
 use crate::finding::Finding;
 use crate::step::Cx;
 
-/// What a trial of a dindcheck that was killed leaves in a data root.
+/// The prefix of directories that a trial makes in a data root.
 const OURS: &str = ".dindcheck-";
 
-/// Looks at the databases that a daemon keeps locked while it runs, and for our own leftovers.
+/// Checks the databases that a running daemon keeps locked, and looks for leftovers of dindcheck.
 pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
     let (host, settings) = (cx.host, &daemon.settings);
     let mut databases = vec![settings.data_root.join("volumes/metadata.db")];
@@ -36,7 +36,7 @@ pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>
     Ok(findings)
 }
 
-/// Directories of earlier runs; a check removes only its own.
+/// Directories of earlier runs; a run removes only its own.
 fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let (base, _) = filesystem::nearest(cx.host, &daemon.settings.data_root)?;
     let names = match cx.host.list(&base) {
@@ -47,7 +47,7 @@ fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let left: Vec<_> =
         names.iter().filter(|name| name.starts_with(OURS)).map(|name| base.join(name)).collect();
     let Some(first) = left.first() else { return Ok(None) };
-    let what = format!("{} is left of a dindcheck that was killed", first.display());
+    let what = format!("{} is left over from a dindcheck that was killed", first.display());
     let paths = left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
     Ok(Some(
         Finding::warn(causes::LEFTOVERS_REMAIN, what).with("paths", &paths).hint(format!("rm -r {paths}")),

@@ -1,4 +1,4 @@
-//! What earlier or other daemons left: pid files, sockets, ports, databases in use, and daemons themselves.
+//! Finds other daemons and what earlier ones left: pid files, sockets, ports, databases in use.
 
 mod data;
 mod pids;
@@ -13,17 +13,17 @@ use crate::finding::{Finding, Level, Reach};
 use crate::options::Need;
 use crate::step::{Cx, Phase, Repair, Step};
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "daemon-state",
-    title: "Traces of other daemons",
-    why: "A pid file that names a living process, a socket that belongs to another daemon or a database in use keeps dockerd from starting, or lets a client talk to the wrong one.",
+    title: "Other daemons and stale state",
+    why: "dockerd does not start if its pid file names a living process or its database is in use; if another daemon owns the socket, clients talk to the wrong one.",
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
     check,
     repair: Some(Repair {
-        title: "remove pid files that name other programs",
+        title: "Remove pid files that name other programs",
         reach: Reach::Container,
         apply: pids::remove_stale,
     }),
@@ -41,17 +41,17 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(pids::judge(&pids, cx.options, sockets::answers(&sockets)));
     findings.extend(sockets::containerd(host, settings)?);
     findings.extend(ports::check(host, settings)?);
-    // A daemon that runs holds its own databases.
+    // A running daemon locks its own databases.
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         findings.extend(data::check(cx, &daemon)?);
     }
     if findings.iter().all(|finding| finding.level != Level::Fail) {
-        findings.insert(0, Finding::pass("nothing of another daemon is in the way"));
+        findings.insert(0, Finding::pass("no other daemon and no stale state"));
     }
     Ok(findings)
 }
 
-/// Where a running daemon is to be used, it has to be there.
+/// With `--attach` the daemon must listen.
 fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> Finding {
     let Endpoint::Unix(path) = endpoint else {
         return Finding::pass(format!("the daemon to use is at {endpoint}"));

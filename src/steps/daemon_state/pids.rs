@@ -1,7 +1,7 @@
-//! Pid files: dockerd refuses to start where its own names a living process, of whatever program; where that of
-//! its containerd does, it takes the process for its containerd and gives up after 15 s.
+//! Checks pid files. dockerd refuses to start if its own names a living process of any program; if that of its containerd
+//! does, dockerd assumes that this process is its containerd and gives up after 15 s.
 //!
-//! A number without a process is no hindrance to any version (moby pkg/pidfile): the file is overwritten.
+//! A number without a process does not stop any version (moby pkg/pidfile): dockerd overwrites the file.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::options::RunOptions;
 use crate::repair_log::RepairLog;
 use crate::step::Cx;
 
-/// The two pid files, where they are there.
+/// The two pid files, if they exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pids {
     version: Version,
@@ -48,7 +48,7 @@ fn is_daemon(name: &str, options: &RunOptions) -> bool {
     name == "dockerd" || name == short
 }
 
-/// The daemon that the pid file names and that lives.
+/// The pid of a living daemon that the pid file names.
 pub(super) fn running(pids: &Pids, options: &RunOptions) -> Option<i32> {
     match &pids.docker.as_ref()?.names {
         Named::Process { pid, name, zombie: false, .. } if is_daemon(name, options) => Some(*pid),
@@ -56,28 +56,28 @@ pub(super) fn running(pids: &Pids, options: &RunOptions) -> Option<i32> {
     }
 }
 
-/// What they mean. `answers`: something answers at the daemon's socket.
+/// The findings. `answers`: something answers at the daemon's socket.
 pub(super) fn judge(pids: &Pids, options: &RunOptions, answers: bool) -> Vec<Finding> {
     let docker = pids.docker.as_ref().and_then(|file| docker(file, options, answers));
     let containerd = pids.containerd.as_ref().and_then(|file| containerd(pids, file));
     docker.into_iter().chain(containerd).collect()
 }
 
-/// dockerd's own.
+/// The pid file of dockerd.
 fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding> {
     let path = file.path.display();
     match &file.names {
         Named::Nobody => None,
         Named::Dead(pid) => Some(dead(file, *pid)),
         Named::Process { pid, name, zombie: false, .. } if is_daemon(name, options) => {
-            // The socket, where it answers, has been told of already.
-            let what = format!("dockerd runs already as process {pid}");
+            // `sockets` reports it if its socket answers.
+            let what = format!("dockerd is already running as process {pid}");
             let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what);
             (!answers).then(|| about(finding, file, *pid, name))
         }
         Named::Process { pid, name, .. } => {
             let what = format!(
-                "{path} names process {pid}, which is {name}: dockerd takes it for a daemon that runs"
+                "{path} names process {pid}, which is {name}: dockerd assumes that a daemon is running"
             );
             let finding = about(Finding::fail(causes::STALE_DOCKER_PID_FILE, what), file, *pid, name);
             Some(finding.hint(format!("rm {path}")))
@@ -85,24 +85,25 @@ fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding
     }
 }
 
-/// That of its containerd.
+/// The pid file of containerd.
 fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
     let path = file.path.display();
     let cause = causes::STALE_CONTAINERD_PID_FILE;
     let remove = format!("rm {path}");
     match &file.names {
-        // Until 23.0 dockerd parsed it by itself, and strictly.
+        // Before 23.0 dockerd parses it strictly.
         Named::Nobody if pids.version < Version::new(23, 0, 0) && !file.text.is_empty() => {
-            let what = format!("{path} holds no process id, which dockerd {} does not forgive", pids.version);
+            let what =
+                format!("{path} does not contain a process id, which is fatal for dockerd {}", pids.version);
             Some(Finding::fail(cause, what).with("path", path).hint(remove))
         }
         Named::Nobody => None,
         Named::Dead(pid) => Some(dead(file, *pid)),
         Named::Process { name, zombie: false, .. } if name == "containerd" && pids.containerd_answers => None,
         Named::Process { pid, name, .. } => {
-            // Measured with 26.1.5, which sends it SIGTERM when it gives up.
+            // Measured with 26.1.5, which sends SIGTERM to it when it gives up.
             let end =
-                if *pid == 1 { ", and may then end this whole container" } else { ", and may then end it" };
+                if *pid == 1 { ", and may then stop this whole container" } else { ", and may then stop it" };
             let what = format!(
                 "{path} names process {pid}, which is {name}: dockerd waits 15 s for it as its containerd{end}"
             );
@@ -111,10 +112,10 @@ fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
     }
 }
 
-/// A number that nobody has.
+/// A pid without a process.
 fn dead(file: &PidFile, pid: i32) -> Finding {
     let path = file.path.display();
-    Finding::pass(format!("{path} is left over: there is no process {pid}, and dockerd overwrites it"))
+    Finding::pass(format!("{path} is stale: process {pid} does not exist, and dockerd overwrites the file"))
         .with("path", path)
 }
 
@@ -128,9 +129,9 @@ fn about(finding: Finding, file: &PidFile, pid: i32, name: &str) -> Finding {
     }
 }
 
-/// Whether the file is proven to mean a process that is gone: the number belongs to another program, which took
-/// it after the file was written, or to one that has ended. A file of another pid namespace (a shared /run) is
-/// older than nobody here, and stays.
+/// Whether the file provably names a process that has ended: the pid now belongs to another program that started after
+/// the file was written, or to a zombie. A file of another pid namespace (a shared /run) is not older than the process
+/// here, and stays.
 fn is_proven_stale(file: &PidFile, own: &dyn Fn(&str) -> bool) -> bool {
     match &file.names {
         Named::Process { zombie: true, .. } => true,
@@ -140,7 +141,7 @@ fn is_proven_stale(file: &PidFile, own: &dyn Fn(&str) -> bool) -> bool {
 }
 
 /// The repair: removes what is proven stale, unless a daemon answers at the socket.
-pub(super) fn remove_stale(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+pub(super) fn remove_stale(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let sockets = super::sockets::read(cx.host, &daemon.settings)?;
     if super::sockets::answers(&sockets) {
@@ -150,12 +151,12 @@ pub(super) fn remove_stale(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Re
     if let Some(file) =
         pids.docker.as_ref().filter(|file| is_proven_stale(file, &|name| is_daemon(name, cx.options)))
     {
-        hands.remove_file(&file.path, file.text.as_bytes())?;
+        log.remove_file(&file.path, file.text.as_bytes())?;
     }
     if let Some(file) =
         pids.containerd.as_ref().filter(|file| is_proven_stale(file, &|name| name == "containerd"))
     {
-        hands.remove_file(&file.path, file.text.as_bytes())?;
+        log.remove_file(&file.path, file.text.as_bytes())?;
     }
     Ok(())
 }

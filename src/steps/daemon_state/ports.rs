@@ -1,4 +1,4 @@
-//! Ports: is one taken at which dockerd is to listen?
+//! Finds TCP ports of dockerd that are already in use.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -12,17 +12,18 @@ use crate::host::SystemReader;
 /// State `TCP_LISTEN` (include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
-/// Each TCP address against those that are listened at.
+/// Compares each TCP address with the listening sockets.
 pub(super) fn check(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Finding>> {
-    let wanted: Vec<_> = settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
-    if wanted.is_empty() {
+    let addresses: Vec<_> =
+        settings.hosts.iter().filter(|listen| matches!(listen, Listen::Tcp(..))).collect();
+    if addresses.is_empty() {
         return Ok(Vec::new());
     }
     let mut taken = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         taken.extend(parse(&host.read_if_there(Path::new(table))?.unwrap_or_default()));
     }
-    Ok(wanted.into_iter().filter_map(|listen| judge(listen, &taken)).collect())
+    Ok(addresses.into_iter().filter_map(|listen| judge(listen, &taken)).collect())
 }
 
 /// One address.
@@ -32,16 +33,16 @@ fn judge(listen: &Listen, taken: &[(IpAddr, u16)]) -> Option<Finding> {
         "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         host => host.parse().ok(),
     };
-    // Everything collides with "every address"; a name is one of this machine's, and unknown here.
+    // The wildcard address conflicts with every address; a host name may be any address of this machine.
     let collides = |other: &IpAddr| {
         other.is_unspecified() || own.is_some_and(|own| own.is_unspecified() || own == *other)
     };
     let (other, _) = taken.iter().find(|(other, used)| used == port && collides(other))?;
-    let what = format!("dockerd is to listen at {listen}, and port {port} is taken at {other}");
+    let what = format!("dockerd will listen on {listen}, but port {port} is in use at {other}");
     Some(
         Finding::fail(causes::LISTEN_PORT_IN_USE, what)
             .with("host", listen)
-            .hint(format!("`ss -ltnp 'sport = :{port}'` names the program that has it")),
+            .hint(format!("`ss -ltnp 'sport = :{port}'` shows the program that uses it")),
     )
 }
 
@@ -56,7 +57,7 @@ fn parse(table: &str) -> Vec<(IpAddr, u16)> {
     rows.collect()
 }
 
-/// Words of 32 bits, each in the machine's own byte order.
+/// Words of 32 bits, each in the machine's byte order.
 fn address(hex: &str) -> Option<IpAddr> {
     let word = |at: usize| u32::from_str_radix(hex.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
     match hex.len() {
@@ -81,14 +82,14 @@ mod tests {
 ";
 
     #[test]
-    fn reads_what_is_listened_at() {
+    fn listening_addresses_are_parsed() {
         assert_eq!(parse(TABLE), [(Ipv4Addr::LOCALHOST.into(), 2375), (Ipv4Addr::UNSPECIFIED.into(), 22)]);
         let any = "sl\n 0: 00000000000000000000000000000000:0947 0:0 0A";
         assert_eq!(parse(any), [(Ipv6Addr::UNSPECIFIED.into(), 2375)]);
     }
 
     #[test]
-    fn an_address_collides_with_itself_and_with_every_address() {
+    fn address_conflicts_with_itself_and_with_the_wildcard() {
         let collides = |text: &str| judge(&Listen::parse(text, false).unwrap(), &parse(TABLE)).is_some();
         assert!(
             collides("tcp://127.0.0.1:2375")

@@ -1,5 +1,4 @@
-//! Sockets: does something answer where dockerd wants to listen, and whose is it? Does the containerd answer that
-//! it will use?
+//! Checks the sockets at which dockerd will listen, and the socket of the containerd that it will use.
 
 use std::path::{Path, PathBuf};
 
@@ -13,18 +12,18 @@ use crate::facts::mounts::{Mount, Mounts};
 use crate::finding::Finding;
 use crate::host::{FileKind, SystemReader};
 
-/// What is at a path where dockerd wants to listen.
+/// What exists at a path at which dockerd will listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Socket {
     path: PathBuf,
     kind: FileKind,
     /// Something accepts connections.
     answers: bool,
-    /// It is a mount by itself: bound from elsewhere.
+    /// The path is a mount point: a bind mount.
     bound: Option<Mount>,
 }
 
-/// Looks at each path; what is not there is left out.
+/// Reads each path that exists.
 pub(super) fn read(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Vec<Socket>> {
     let mut sockets = Vec::new();
     for path in settings.hosts.iter().filter_map(|listen| match listen {
@@ -42,11 +41,11 @@ pub(super) fn read(host: &dyn SystemReader, settings: &Settings) -> anyhow::Resu
     Ok(sockets)
 }
 
-/// Whether anybody does; that nobody does is an answer, too.
+/// Whether something listens there.
 fn listens(host: &dyn SystemReader, path: &Path) -> anyhow::Result<bool> {
     match host.connect(path) {
         Ok(()) => Ok(true),
-        // EPROTOTYPE: it is a datagram socket. ENOENT: it has just gone.
+        // EPROTOTYPE: a datagram socket. ENOENT: it was just removed.
         Err(error) if matches!(error.errno(), Errno::ECONNREFUSED | Errno::ENOENT | Errno::EPROTOTYPE) => {
             Ok(false)
         }
@@ -59,7 +58,7 @@ pub(super) fn answers(sockets: &[Socket]) -> bool {
     sockets.iter().any(|socket| socket.answers)
 }
 
-/// What is in the way. `running`: the daemon that the pid file names, in this container.
+/// The findings. `running`: the daemon that the pid file names, in this container.
 pub(super) fn judge(sockets: &[Socket], running: Option<i32>) -> Vec<Finding> {
     sockets.iter().filter_map(|socket| one(socket, running)).collect()
 }
@@ -67,12 +66,11 @@ pub(super) fn judge(sockets: &[Socket], running: Option<i32>) -> Vec<Finding> {
 fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
     let path = socket.path.display();
     let about = |finding: Finding| finding.with("path", &path);
-    let leave_out =
-        format!("leave out `-v {path}:{path}`: with it, docker commands here act on the outer daemon");
+    let leave_out = format!("remove `-v {path}:{path}`: with it, docker commands here use the outer daemon");
     match (socket.kind, socket.answers, &socket.bound, running) {
         (FileKind::Dir, ..) => {
-            let what = format!("{path} is a directory, which dockerd cannot replace by its socket");
-            let made = "docker makes one where a bind mount's source does not exist";
+            let what = format!("{path} is a directory, which dockerd cannot replace with its socket");
+            let made = "docker makes one if the source of a bind mount does not exist";
             Some(
                 about(Finding::fail(causes::DOCKER_SOCKET_IS_A_DIRECTORY, what).with("why", made))
                     .hint(format!("rmdir {path}")),
@@ -80,7 +78,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
         }
         (_, true, Some(mount), _) => {
             let what = format!(
-                "{path} is bind-mounted, and an outer daemon answers there: that is no Docker-in-Docker"
+                "{path} is bind-mounted, and an outer daemon answers there: this is not Docker-in-Docker"
             );
             let finding = Finding::fail(causes::DOCKER_SOCKET_IS_THE_OUTER_DAEMONS, what);
             Some(
@@ -89,7 +87,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             )
         }
         (_, false, Some(mount), _) => {
-            let what = format!("{path} is bind-mounted, so that dockerd cannot put its own socket there");
+            let what = format!("{path} is bind-mounted, so dockerd cannot create its socket there");
             let finding = Finding::fail(causes::DOCKER_SOCKET_PATH_BIND_MOUNTED, what);
             Some(
                 about(finding.with("mount", format!("{} {}", mount.fstype, mount.root.display())))
@@ -97,36 +95,35 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             )
         }
         (_, true, None, Some(pid)) => {
-            let what = format!("dockerd runs already as process {pid}, and answers at {path}");
+            let what = format!("dockerd is already running as process {pid}, and answers at {path}");
             let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what).with("pid", pid);
             Some(about(finding).hint("use it with `dindcheck --attach`, or stop it first"))
         }
         (_, true, None, None) => {
             let what = format!(
-                "a daemon answers at {path} that no pid file here names: the outer one, or one with other options"
+                "a daemon that no pid file here names answers at {path}: the outer one, or one with other options"
             );
             Some(about(Finding::fail(causes::DAEMON_ALREADY_RUNNING, what)).hint(
-                "use it with `dindcheck --attach`, stop it, or leave out the mount of its directory if it is the outer one's",
+                "use it with `dindcheck --attach`, stop it, or remove the mount of its directory if it is the outer daemon's",
             ))
         }
-        (FileKind::Socket, false, None, _) => Some(about(Finding::pass(format!(
-            "{path} is left over: nobody answers, and dockerd replaces it"
-        )))),
+        (FileKind::Socket, false, None, _) => {
+            Some(about(Finding::pass(format!("{path} is stale: nothing answers, and dockerd replaces it"))))
+        }
         _ => None,
     }
 }
 
-/// A containerd that dockerd does not start itself must answer. (20.10 waits 60 s for it, 28 starts and fails
-/// at the first request, 29 fails at once.)
+/// A containerd that dockerd does not start itself must answer (20.10 waits 60 s for it, 28 starts and fails at the first
+/// request, 29 fails at once).
 pub(super) fn containerd(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<Finding>> {
     let Some(path) = settings.containerd.socket() else { return Ok(None) };
     let cause = causes::CONTAINERD_SOCKET_NOT_ANSWERING;
     let (error, hint) = match (host.connect(path), &settings.containerd) {
         (Ok(()), _) => return Ok(None),
-        (Err(error), Containerd::System(_)) => (
-            error,
-            format!("start that containerd, or rm {}: dockerd then starts one of its own", path.display()),
-        ),
+        (Err(error), Containerd::System(_)) => {
+            (error, format!("start that containerd, or rm {}: dockerd then starts its own", path.display()))
+        }
         (Err(error), _) => (error, "start that containerd, or remove the option containerd".to_owned()),
     };
     if error.errno() == Errno::EACCES {
@@ -134,9 +131,9 @@ pub(super) fn containerd(host: &dyn SystemReader, settings: &Settings) -> anyhow
     }
     let what = match settings.containerd {
         Containerd::System(_) => {
-            format!("{} is there, so that dockerd will use it, and nobody answers", path.display())
+            format!("{} exists, so dockerd will use it, but nothing answers there", path.display())
         }
-        _ => format!("dockerd is to use the containerd at {}, and nobody answers", path.display()),
+        _ => format!("dockerd will use the containerd at {}, but nothing answers there", path.display()),
     };
     Ok(Some(
         Finding::fail(cause, what)

@@ -9,7 +9,7 @@ use crate::testing::{check, check_attached, check_with, problems, repair};
 
 const SOCKET: &str = "/run/docker.sock";
 
-/// A machine without a trace of a daemon; /var/run is a link, as in Debian.
+/// A machine without any daemon; /var/run is a link, as in Debian.
 fn world() -> Fake {
     machine("28.5.2")
         .link("/var/run", "/run")
@@ -43,12 +43,12 @@ fn first_hint(findings: &[Finding]) -> &str {
 }
 
 #[test]
-fn nothing_in_the_way_is_one_finding() {
+fn machine_without_daemons_gives_one_finding() {
     assert_eq!(check(&STEP, &world()).unwrap().len(), 1);
 }
 
 #[test]
-fn a_pid_file_counts_by_whom_it_names() {
+fn pid_file_counts_by_the_process_it_names() {
     let docker = |pid: &str, name: &str, state| {
         found(&pidfile(process(world(), 7, name, state), "/run/docker.pid", pid, 1200))
     };
@@ -60,7 +60,7 @@ fn a_pid_file_counts_by_whom_it_names() {
 }
 
 #[test]
-fn the_pid_file_of_containerd_counts_too() {
+fn pid_file_of_containerd_fails() {
     let path = "/run/docker/containerd/containerd.pid";
     let named = |name| pidfile(process(world(), 7, name, 'S'), path, "7", 1200);
     assert_eq!(found(&named("sleep")), fail("stale-containerd-pid-file"));
@@ -75,7 +75,7 @@ fn the_pid_file_of_containerd_counts_too() {
 }
 
 #[test]
-fn the_repair_removes_only_what_is_proven_stale() {
+fn repair_removes_only_provably_stale_files() {
     let removed = |host: &Fake| {
         let (end, changes) = repair(&STEP, host);
         end.unwrap();
@@ -93,14 +93,14 @@ fn the_repair_removes_only_what_is_proven_stale() {
 }
 
 #[test]
-fn a_removal_that_is_refused_ends_the_repair() {
+fn refused_removal_fails_the_repair() {
     let host = pidfile(process(world(), 7, "sleep", 'S'), "/run/docker.pid", "7", 1200);
     let host = host.fails("remove_file", "/var/run/docker.pid", Errno::EROFS, None);
     assert!(repair(&STEP, &host).0.is_err());
 }
 
 #[test]
-fn a_socket_counts_by_who_answers() {
+fn socket_counts_by_who_answers() {
     let bound =
         "1 0 8:1 / / rw - ext4 /dev/vda rw\n2 1 0:9 /docker.sock /run/docker.sock rw - tmpfs tmpfs rw\n";
     let answers = || world().node(SOCKET, FileKind::Socket);
@@ -109,7 +109,7 @@ fn a_socket_counts_by_who_answers() {
     assert_eq!(found(&refuses(answers())), []);
     let outer = answers().file("/proc/self/mountinfo", bound);
     assert_eq!(found(&outer), fail("docker-socket-is-the-outer-daemons"));
-    assert!(first_hint(&check(&STEP, &outer).unwrap()).contains("leave out `-v /var/run/docker.sock"));
+    assert!(first_hint(&check(&STEP, &outer).unwrap()).contains("remove `-v /var/run/docker.sock"));
     assert_eq!(found(&refuses(outer)), fail("docker-socket-path-bind-mounted"));
     assert_eq!(found(&world().dir(SOCKET)), fail("docker-socket-is-a-directory"));
     let denied = answers().fails("connect to", SOCKET, Errno::EACCES, None);
@@ -117,7 +117,7 @@ fn a_socket_counts_by_who_answers() {
 }
 
 #[test]
-fn a_running_daemon_is_told_once() {
+fn running_daemon_is_reported_once() {
     let host = pidfile(process(world(), 7, "dockerd", 'S'), "/run/docker.pid", "7", 1600);
     let found = check(&STEP, &host.node(SOCKET, FileKind::Socket)).unwrap();
     assert_eq!(problems(&found), fail("daemon-already-running"));
@@ -125,7 +125,7 @@ fn a_running_daemon_is_told_once() {
 }
 
 #[test]
-fn a_containerd_of_others_must_answer() {
+fn external_containerd_must_answer() {
     let socket = "/run/containerd/containerd.sock";
     let host = || world().node(socket, FileKind::Socket);
     assert_eq!(found(&host()), []);
@@ -136,7 +136,7 @@ fn a_containerd_of_others_must_answer() {
 }
 
 #[test]
-fn taken_ports_and_databases_in_use_are_named() {
+fn ports_and_databases_in_use_are_named() {
     let table = "sl\n 0: 00000000:0947 00000000:0000 0A\n";
     let host = world().file("/proc/net/tcp", table);
     let taken = check_with(&STEP, &host, &["-H", "tcp://127.0.0.1:2375"]).unwrap();
@@ -148,13 +148,13 @@ fn taken_ports_and_databases_in_use_are_named() {
 }
 
 #[test]
-fn what_a_killed_dindcheck_left_is_told() {
+fn leftovers_of_a_killed_dindcheck_warn() {
     let host = world().dir("/var/lib/docker/.dindcheck-12ab");
     assert_eq!(found(&host), [(Level::Warn, "leftovers-remain")]);
 }
 
 #[test]
-fn a_daemon_to_be_used_must_listen() {
+fn daemon_to_attach_to_must_listen() {
     let host = Fake::new().node("/x.sock", FileKind::Socket);
     assert_eq!(problems(&check_attached(&STEP, &host, "unix:///x.sock").unwrap()), []);
     let found = check_attached(&STEP, &Fake::new(), "unix:///x.sock").unwrap();

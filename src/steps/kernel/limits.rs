@@ -1,4 +1,4 @@
-//! Are there keys, and watches, for containers? Quotas of the host that all containers share.
+//! Checks quotas of the host that all containers share: kernel keys and inotify watches.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ const KEYS_USED_UP: CauseId = causes::KEYRING_QUOTA_EXCEEDED;
 const FEW_KEYS: CauseId = causes::KEYRING_QUOTA_LOW;
 const FEW_WATCHES: CauseId = causes::INOTIFY_LIMIT_LOW;
 
-/// Uses of keys by user (security/keys/proc.c, `proc_key_users_show`).
+/// Keys in use by user (security/keys/proc.c, `proc_key_users_show`).
 const KEY_USERS: &str = "/proc/key-users";
-/// What root may have. dockerd raises it at start where it is allowed to.
+/// The quota of root, which dockerd raises at start if it may.
 const ROOT_MAXKEYS: &str = "/proc/sys/kernel/keys/root_maxkeys";
-/// runc makes a keyring for each container; fewer than this are felt soon (kubelet asks for 1000000).
+/// runc makes a keyring for each container; a lower quota is used up soon (kubelet sets 1000000).
 const ENOUGH_KEYS: u64 = 10_000;
-/// The kernel's own defaults since 2.6.
+/// The kernel's defaults since 2.6.
 const WATCHES: &[(&str, u64)] =
     &[("/proc/sys/fs/inotify/max_user_instances", 128), ("/proc/sys/fs/inotify/max_user_watches", 8192)];
 
@@ -30,7 +30,7 @@ pub(super) fn judge(host: &dyn SystemReader) -> HostResult<Vec<Finding>> {
         findings.push(
             Finding::warn(
                 FEW_KEYS,
-                format!("root may have {keys} kernel keys, and each inner container takes one or two"),
+                format!("the quota of root is {keys} kernel keys, and each inner container uses one or two"),
             )
             .with("path", ROOT_MAXKEYS)
             .hint(
@@ -41,7 +41,7 @@ pub(super) fn judge(host: &dyn SystemReader) -> HostResult<Vec<Finding>> {
     for (path, usual) in WATCHES {
         if let Some(value) = number(path)?.filter(|value| value < usual) {
             findings.push(
-                Finding::warn(FEW_WATCHES, format!("a user may have {value} of what the kernel gives {usual} by default; programs that watch files fail early"))
+                Finding::warn(FEW_WATCHES, format!("{path} is {value}, below the default of the kernel, {usual}: programs that watch files may fail"))
                     .with("path", path)
                     .with("value", value),
             );
@@ -59,7 +59,7 @@ fn keys_in_use(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     Ok(full.map(|(used, most)| {
         Finding::fail(
             KEYS_USED_UP,
-            format!("user 0 has used up its kernel keys ({used} of {most}): no container can start"),
+            format!("user 0 has used up its quota of kernel keys ({used} of {most}): no container can start"),
         )
         .with("path", KEY_USERS)
         .hint("on the host: sysctl -w kernel.keys.root_maxkeys=1000000 kernel.keys.root_maxbytes=25000000")

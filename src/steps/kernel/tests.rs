@@ -31,20 +31,20 @@ fn seen(host: &Fake) -> Vec<(Level, &'static str)> {
 }
 
 #[test]
-fn a_usual_kernel_passes_and_is_named() {
+fn usual_kernel_passes() {
     let (findings, learned) = learn(&STEP, &healthy());
     assert_eq!(problems(&findings.unwrap()), []);
     assert_eq!(learned.kernel.as_deref(), Some("6.1.0-18-amd64"));
 }
 
 #[test]
-fn without_proc_nothing_is_known() {
+fn unreadable_proc_is_an_error() {
     assert!(check(&STEP, &Fake::new()).is_err());
     assert!(check(&STEP, &healthy().fails("read", "/proc/filesystems", Errno::EACCES, None)).is_err());
 }
 
 #[test]
-fn old_and_foreign_kernels_fail() {
+fn old_kernel_and_wsl1_fail() {
     for (release, expected) in [
         ("3.9.11", Some("kernel-too-old")),
         ("2.6.32-754.el6", Some("kernel-too-old")),
@@ -60,7 +60,7 @@ fn old_and_foreign_kernels_fail() {
 }
 
 #[test]
-fn a_kind_of_namespace_that_is_missing_fails() {
+fn missing_kind_of_namespace_fails() {
     let without = healthy().fails("read the link", "/proc/self/ns/net", Errno::ENOENT, None);
     assert_eq!(seen(&without), [(Level::Fail, "kernel-lacks-namespaces")]);
     let none = healthy().file("/proc/sys/user/max_pid_namespaces", "0\n");
@@ -68,7 +68,7 @@ fn a_kind_of_namespace_that_is_missing_fails() {
 }
 
 #[test]
-fn a_file_system_of_every_container_that_is_missing_fails() {
+fn missing_file_system_of_every_container_fails() {
     let host = healthy()
         .file("/proc/filesystems", &TABLE.replace("nodev\tmqueue\n", ""))
         .file("/boot/config-6.1.0-18-amd64", "# CONFIG_POSIX_MQUEUE is not set\n");
@@ -78,7 +78,7 @@ fn a_file_system_of_every_container_that_is_missing_fails() {
     assert_eq!(evidence, "CONFIG_POSIX_MQUEUE is not set in /boot/config-6.1.0-18-amd64");
 }
 
-/// A kernel without overlay, and what it answers when asked for it.
+/// A kernel without overlay, and its answer to a request for it.
 fn without_overlay(errno: Option<Errno>) -> Fake {
     let mut tried = TrialReport::default();
     tried.attempt("overlay", errno.map_or(Ok(()), |errno| Err(HostError::new("mount", "/", errno))));
@@ -86,40 +86,40 @@ fn without_overlay(errno: Option<Errno>) -> Fake {
 }
 
 #[test]
-fn overlay_is_missed_by_what_will_use_it() {
+fn missing_overlay_counts_by_storage_driver() {
     let found =
         |args: &[&str]| problems(&check_with(&STEP, &without_overlay(Some(Errno::ENODEV)), args).unwrap());
     assert_eq!(found(&[]), [(Level::Warn, "kernel-lacks-overlayfs")]);
     assert_eq!(found(&["-s", "overlay2"]), [(Level::Fail, "kernel-lacks-overlayfs")]);
     assert_eq!(found(&["-s", "vfs"]), []);
-    assert_eq!(seen(&without_overlay(None)), [], "asking for it loaded its module");
+    assert_eq!(seen(&without_overlay(None)), [], "the request loaded the module");
 }
 
 #[test]
-fn overlay_is_loaded_where_the_host_may_be_changed() {
+fn repair_loads_overlay() {
     let host = without_overlay(Some(Errno::ENODEV)).reacts(|fake, line| {
         if line == "request_module overlay" {
             fake.set("/sys/module/overlay/refcnt", "0");
         }
     });
-    let wishes = PlanRequest {
+    let request = PlanRequest {
         repair: Some(Grant::Host),
         daemon_args: vec!["-s=overlay2".into()],
         ..PlanRequest::default()
     };
-    let (end, changes) = repair_with(&STEP, &host, &wishes);
+    let (end, changes) = repair_with(&STEP, &host, &request);
     assert!(end.is_ok(), "{end:?}");
     assert_eq!(changes[0].did, "loaded the module overlay into the host's kernel");
 }
 
 #[test]
-fn a_kernel_without_seccomp_is_a_warning() {
+fn kernel_without_seccomp_warns() {
     let host = healthy().file("/proc/self/status", "Name:\tx\n");
     assert_eq!(seen(&host), [(Level::Warn, "kernel-lacks-seccomp")]);
 }
 
 #[test]
-fn quotas_that_are_low_warn_and_used_up_ones_fail() {
+fn low_quota_warns_and_used_up_quota_fails() {
     let low = healthy().file("/proc/sys/kernel/keys/root_maxkeys", "200\n");
     assert_eq!(seen(&low), [(Level::Warn, "keyring-quota-low")]);
     for row in ["0: 10 9/9 200/200 110/25000000", "0: 10 9/9 4/200 25000/25000"] {
@@ -134,7 +134,7 @@ fn quotas_that_are_low_warn_and_used_up_ones_fail() {
 }
 
 #[test]
-fn user_namespaces_matter_to_a_rootless_daemon_only() {
+fn missing_user_namespaces_fail_for_a_rootless_daemon_only() {
     let host = || healthy().file("/proc/sys/user/max_user_namespaces", "0\n");
     assert_eq!(seen(&host()), []);
     let rootless = host().variable("ROOTLESSKIT_STATE_DIR", "/tmp/rk");

@@ -1,4 +1,4 @@
-//! Are the device nodes there, and can they be opened?
+//! Checks that the device nodes exist and can be opened.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::host::{FileKind, HostResult, SystemReader};
 
 const MISSING: CauseId = causes::DEV_NODE_MISSING;
 
-/// A character device that every container engine makes (OCI runtime-spec, default devices; Documentation/admin-guide/
+/// A character device that every container engine creates (OCI runtime-spec, default devices; Documentation/admin-guide/
 /// devices.txt).
 pub(super) struct Node {
     pub(super) path: &'static str,
@@ -20,7 +20,7 @@ pub(super) struct Node {
     pub(super) mode: u32,
 }
 
-/// Those that dockerd or what it runs may open.
+/// Those that dockerd or its programs may open.
 pub(super) const NODES: &[Node] = &[
     Node { path: "/dev/null", major: 1, minor: 3, mode: 0o666 },
     Node { path: "/dev/zero", major: 1, minor: 5, mode: 0o666 },
@@ -29,17 +29,17 @@ pub(super) const NODES: &[Node] = &[
     Node { path: "/dev/urandom", major: 1, minor: 9, mode: 0o666 },
     Node { path: "/dev/tty", major: 5, minor: 0, mode: 0o666 },
 ];
-/// Only where the kernel has FUSE.
+/// Checked only if the kernel has FUSE.
 const FUSE: Node = Node { path: "/dev/fuse", major: 10, minor: 229, mode: 0o666 };
-/// Directories that programs beside containers use.
+/// Directories that programs outside of inner containers use.
 const DIRS: &[&str] = &["/dev/shm", "/dev/pts"];
 
-/// How a node is found.
+/// The state of a node.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum State {
     Good,
     Absent,
-    /// Something else has its name.
+    /// Another file has its name.
     Wrong,
 }
 
@@ -60,12 +60,11 @@ pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<
     if let Some(mount) =
         mounts.holding(Path::new("/dev/null")).filter(|mount| mount.options.contains("nodev"))
     {
-        let what =
-            "device nodes below /dev cannot be opened (nodev): no program starts with its output thrown away";
+        let what = "device nodes below /dev cannot be opened (nodev): no program can use /dev/null";
         findings.push(Finding::fail(MISSING, what).with("mount", mount.target.display()));
     }
     for node in NODES {
-        findings.extend(lack(node, &state(host, node)?));
+        findings.extend(problem(node, &state(host, node)?));
     }
     let fuse = host.read_if_there(Path::new("/proc/filesystems"))?.unwrap_or_default();
     if fuse.lines().any(|line| line.trim_start_matches("nodev").trim() == "fuse")
@@ -79,7 +78,7 @@ pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<
         let mounted = *dir != "/dev/pts" || mounts.at(Path::new(dir)).is_some();
         if !(there && mounted) {
             let what =
-                format!("{dir} is missing: inner containers have their own, programs beside them do not");
+                format!("{dir} is missing: inner containers have their own, other programs here do not");
             findings.push(Finding::warn(MISSING, what).with("path", dir));
         }
     }
@@ -87,7 +86,7 @@ pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<
 }
 
 /// dockerd opens /dev/null for every program that it starts (Go os/exec).
-fn lack(node: &Node, state: &State) -> Option<Finding> {
+fn problem(node: &Node, state: &State) -> Option<Finding> {
     let path = node.path;
     let finding = match state {
         State::Good => return None,
@@ -97,12 +96,11 @@ fn lack(node: &Node, state: &State) -> Option<Finding> {
         ),
         State::Absent => Finding::warn(
             MISSING,
-            format!("{path} is missing: inner containers have their own, programs beside them do not"),
+            format!("{path} is missing: inner containers have their own, other programs here do not"),
         ),
-        State::Wrong => Finding::warn(
-            MISSING,
-            format!("{path} is not the device {}:{} but something else", node.major, node.minor),
-        ),
+        State::Wrong => {
+            Finding::warn(MISSING, format!("{path} is not the device {}:{}", node.major, node.minor))
+        }
     };
     let Node { major, minor, mode, .. } = node;
     Some(finding.with("path", path).hint(format!("rm -f {path}; mknod -m {mode:o} {path} c {major} {minor}")))

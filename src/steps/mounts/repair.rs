@@ -1,4 +1,4 @@
-//! How is a mount made writable, or a device node made, for this container alone?
+//! Makes mounts writable and creates device nodes, for this container alone.
 
 use std::path::Path;
 
@@ -14,34 +14,34 @@ use crate::host::{HostResult, MountCall};
 use crate::repair_log::RepairLog;
 use crate::step::Cx;
 
-pub(super) fn apply(cx: &Cx<'_>, hands: &mut RepairLog<'_>) -> anyhow::Result<()> {
+pub(super) fn apply(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let mounts = Mounts::read(cx.host)?;
     if let Some(mount) = mounts.holding(Path::new(PROC_SYS)).filter(|mount| mount.is_read_only()) {
-        hands.remount_writable(&mount.target, mount.kept_flags()).context("make /proc/sys writable")?;
+        log.remount_writable(&mount.target, mount.kept_flags()).context("make /proc/sys writable")?;
     }
     if let Some(mount) =
         mounts.holding(Path::new("/dev/null")).filter(|mount| mount.options.contains("nodev"))
     {
-        allow_devices(mount, hands).context("let device nodes below /dev be opened")?;
+        allow_devices(mount, log).context("allow device nodes below /dev")?;
     }
     for node in NODES {
         if state(cx.host, node)? == State::Absent {
-            hands.make_char_device(Path::new(node.path), node.mode, node.major, node.minor)?;
+            log.make_char_device(Path::new(node.path), node.mode, node.major, node.minor)?;
         }
     }
-    // Without its parser AppArmor is better not seen: dockerd would refuse every container.
+    // Without apparmor_parser dockerd must not see AppArmor: it would refuse every container.
     let parser = find(cx.host, "apparmor_parser", &path_dirs(cx.host))?;
     if matches!(parser, Place::At(_)) && lacks_securityfs(cx.host, &mounts)? {
-        hands.mount("securityfs", "none", Path::new(SECURITYFS), "")?;
+        log.mount("securityfs", "none", Path::new(SECURITYFS), "")?;
     }
     Ok(())
 }
 
 /// A bind remount with every flag of the mount but `nodev`.
-fn allow_devices(mount: &Mount, hands: &mut RepairLog<'_>) -> HostResult<()> {
+fn allow_devices(mount: &Mount, log: &mut RepairLog<'_>) -> HostResult<()> {
     let read_only = if mount.is_read_only() { MsFlags::MS_RDONLY } else { MsFlags::empty() };
     let flags = (mount.kept_flags() | read_only.bits()) & !MsFlags::MS_NODEV.bits();
-    hands.scaffold().mount(&MountCall {
+    log.scaffold().mount(&MountCall {
         source: None,
         target: mount.target.clone(),
         fstype: None,
@@ -49,8 +49,8 @@ fn allow_devices(mount: &Mount, hands: &mut RepairLog<'_>) -> HostResult<()> {
         data: None,
     })?;
     let target = mount.target.display();
-    hands.note(
-        format!("let device nodes below {target} be opened"),
+    log.note(
+        format!("allowed device nodes below {target}"),
         Undo::Manual(format!("mount -o remount,bind,nodev {}", quoted(&mount.target))),
     );
     Ok(())

@@ -46,21 +46,21 @@ fn seen(host: &Fake) -> Vec<(Level, &'static str)> {
 const READ_ONLY_PROC_SYS: &str = "7 2 0:2 /sys /proc/sys ro,nosuid,nodev,noexec,relatime - proc proc rw\n";
 
 #[test]
-fn a_privileged_container_passes() {
+fn privileged_container_passes() {
     for version in ["20.10.24", "26.1.5", "28.5.2", "29.0.0"] {
         assert_eq!(seen(&world(version, "", &[])), []);
     }
 }
 
 #[test]
-fn without_a_mount_table_nothing_is_known() {
+fn unreadable_mount_table_is_an_error() {
     assert!(check(&STEP, &machine("26.1.5")).is_err());
     let host = world("26.1.5", "", &[]).fails("stat", "/dev/null", Errno::EACCES, None);
     assert!(check(&STEP, &host).is_err());
 }
 
 #[test]
-fn a_read_only_proc_sys_fails() {
+fn read_only_proc_sys_fails() {
     let fails = [(Level::Fail, "proc-sys-read-only")];
     assert_eq!(seen(&world("28.5.2", READ_ONLY_PROC_SYS, &[])), fails);
     let whole = "7 1 0:2 / /proc ro,nosuid,nodev,noexec,relatime - proc proc rw\n";
@@ -69,7 +69,7 @@ fn a_read_only_proc_sys_fails() {
 }
 
 #[test]
-fn an_old_engine_gets_along_where_packets_are_forwarded() {
+fn read_only_proc_sys_warns_for_an_old_engine_with_forwarding_on() {
     let level = |version| {
         let host = world(version, READ_ONLY_PROC_SYS, &[]).file("/proc/sys/net/ipv4/ip_forward", "1\n");
         seen(&host)[0].0
@@ -79,7 +79,7 @@ fn an_old_engine_gets_along_where_packets_are_forwarded() {
 }
 
 #[test]
-fn a_read_only_proc_sys_is_made_writable() {
+fn repair_makes_proc_sys_writable() {
     let host = world("28.5.2", READ_ONLY_PROC_SYS, &[]);
     let (end, changes) = repair(&STEP, &host);
     assert!(end.is_ok());
@@ -91,7 +91,7 @@ fn a_read_only_proc_sys_is_made_writable() {
 }
 
 #[test]
-fn a_mount_that_cannot_be_remounted_is_the_repairs_error() {
+fn refused_remount_fails_the_repair() {
     let host = world("28.5.2", READ_ONLY_PROC_SYS, &[]).fails("mount", "/proc/sys", Errno::EPERM, None);
     let (end, changes) = repair(&STEP, &host);
     assert!(format!("{:#}", end.unwrap_err()).contains("EPERM"));
@@ -102,7 +102,7 @@ const MASKS: &str = "8 2 0:3 /null /proc/keys rw,nosuid - tmpfs tmpfs rw\n9 2 0:
     10 2 0:2 /bus /proc/bus ro - proc proc rw\n11 2 0:11 / /proc/cpuinfo rw - fuse.lxcfs lxcfs rw\n";
 
 #[test]
-fn covered_parts_of_proc_matter_in_a_user_namespace() {
+fn masked_parts_of_proc_fail_in_a_user_namespace() {
     let host = world("26.1.5", MASKS, &[]);
     assert_eq!(seen(&host), [(Level::Warn, "proc-masked")]);
     let findings = check(&STEP, &host).unwrap();
@@ -113,7 +113,7 @@ fn covered_parts_of_proc_matter_in_a_user_namespace() {
 }
 
 #[test]
-fn a_read_only_sys_is_a_warning() {
+fn read_only_sys_warns() {
     let host = world("26.1.5", "", &[]).file("/proc/self/mountinfo", &TABLE.replace("/sys rw", "/sys ro"));
     assert_eq!(seen(&host), [(Level::Warn, "sys-read-only")]);
 }
@@ -124,7 +124,7 @@ fn with_apparmor(lines: &str) -> Fake {
 }
 
 #[test]
-fn securityfs_is_missed_only_with_apparmor() {
+fn missing_securityfs_warns_only_with_apparmor() {
     let missed = (Level::Warn, "securityfs-not-mounted");
     assert!(seen(&with_apparmor("")).contains(&missed));
     let mounted = "7 5 0:7 / /sys/kernel/security rw - securityfs none rw\n";
@@ -133,7 +133,7 @@ fn securityfs_is_missed_only_with_apparmor() {
 }
 
 #[test]
-fn securityfs_is_mounted_only_where_its_profiles_can_be_loaded() {
+fn repair_mounts_securityfs_only_with_apparmor_parser() {
     let mounted = |host: &Fake| host.changes().iter().any(|change| change.contains("securityfs"));
     let host = with_apparmor("");
     repair(&STEP, &host).0.unwrap();
@@ -144,7 +144,7 @@ fn securityfs_is_mounted_only_where_its_profiles_can_be_loaded() {
 }
 
 #[test]
-fn only_dev_null_stops_the_engine() {
+fn missing_dev_null_fails_and_other_nodes_warn() {
     assert_eq!(seen(&world("26.1.5", "", &["/dev/null"])), [(Level::Fail, "dev-node-missing")]);
     for node in &NODES[1..] {
         assert_eq!(seen(&world("26.1.5", "", &[node.path])), [(Level::Warn, "dev-node-missing")]);
@@ -154,14 +154,14 @@ fn only_dev_null_stops_the_engine() {
 }
 
 #[test]
-fn fuse_is_missed_where_the_kernel_has_it() {
+fn missing_dev_fuse_warns_only_if_the_kernel_has_fuse() {
     let host = |text| world("26.1.5", "", &[]).file("/proc/filesystems", text);
     assert_eq!(seen(&host("nodev\tfuse\n\tfuseblk\n")), [(Level::Warn, "dev-node-missing")]);
     assert_eq!(seen(&host("\tfuseblk\n")), []);
 }
 
 #[test]
-fn missing_nodes_are_made() {
+fn repair_creates_missing_nodes() {
     let host = world("26.1.5", "", &["/dev/null", "/dev/tty"]);
     let (end, changes) = repair(&STEP, &host);
     assert!(end.is_ok());
@@ -170,7 +170,7 @@ fn missing_nodes_are_made() {
 }
 
 #[test]
-fn nodev_below_dev_is_taken_off() {
+fn repair_removes_nodev_from_dev() {
     let host = world("26.1.5", "", &[])
         .file("/proc/self/mountinfo", &TABLE.replace("/dev rw,nosuid", "/dev rw,nosuid,nodev"));
     assert_eq!(seen(&host), [(Level::Fail, "dev-node-missing")]);
@@ -182,7 +182,7 @@ fn nodev_below_dev_is_taken_off() {
 }
 
 #[test]
-fn scratch_directories_must_be_writable() {
+fn read_only_run_or_tmp_fails() {
     let run = "7 1 0:7 / /run ro - tmpfs tmpfs rw\n";
     assert_eq!(seen(&world("26.1.5", run, &[])), [(Level::Fail, "tmp-not-writable")]);
     let tmp = "7 1 0:7 / /tmp rw - tmpfs tmpfs ro\n";

@@ -1,4 +1,4 @@
-//! Do the inner addresses get along with the outer ones: subnets, MTU, paths, and who listens?
+//! Checks addresses: free subnets, MTU, routes, reverse path filters, and open listeners.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -22,7 +22,7 @@ const RP_FILTER: CauseId = causes::RP_FILTER_ASYMMETRIC_ROUTE;
 const HOST_NAMESPACE: CauseId = causes::NETWORK_NAMESPACE_IS_HOST;
 const OPEN: CauseId = causes::OPEN_TCP_LISTENER_WITHOUT_TLS;
 
-/// Where dockerd looks for a subnet, and how large it is (moby libnetwork/ipamutils, `localScopeDefaultNetworks`).
+/// The address pools of dockerd, and the size of a subnet (moby libnetwork/ipamutils, `localScopeDefaultNetworks`).
 const POOLS: &[(&str, u8)] = &[
     ("172.17.0.0/16", 16),
     ("172.18.0.0/16", 16),
@@ -38,7 +38,7 @@ pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Ve
     findings.extend(missing_bridge(host, facts)?);
     findings.extend(subnet(host, facts)?);
     findings.extend(ipv6_subnet(facts));
-    findings.extend(way_out(facts));
+    findings.extend(default_route(facts));
     findings.extend(mtu(host, facts)?);
     findings.extend(reverse_path(host, facts)?);
     findings.extend(shared_bridge(host, facts)?);
@@ -46,7 +46,7 @@ pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Ve
     Ok(findings)
 }
 
-/// dockerd makes docker0 alone; a bridge of another name must be there (libnetwork bridge/setup_device.go).
+/// dockerd creates only docker0; a bridge of another name must exist (libnetwork bridge/setup_device.go).
 fn missing_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let Some(name) = facts.settings.values.text("bridge").filter(|name| !["none", "docker0"].contains(name))
     else {
@@ -57,7 +57,7 @@ fn missing_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<F
         Finding::fail(
             NO_BRIDGE,
             format!(
-                "dockerd is told to use the bridge {name}, which is not there and which it does not make"
+                "dockerd is configured to use the bridge {name}, which does not exist and which it does not create"
             ),
         )
         .with("path", path.display())
@@ -67,7 +67,7 @@ fn missing_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<F
     }))
 }
 
-/// Before 27.0 dockerd has no IPv6 pools of its own.
+/// Before 27.0 dockerd has no IPv6 pools.
 fn ipv6_subnet(facts: &Facts) -> Option<Finding> {
     let lacks = facts.settings.ipv6
         && facts.version < Version::new(27, 0, 0)
@@ -77,27 +77,27 @@ fn ipv6_subnet(facts: &Facts) -> Option<Finding> {
         Finding::fail(
             NO_IPV6_SUBNET,
             format!(
-                "IPv6 is on for the default bridge, and Docker {} has no IPv6 subnet of its own",
+                "IPv6 is on for the default bridge, but Docker {} has no IPv6 subnet of its own",
                 facts.version
             ),
         )
-        .hint("give it one: --fixed-cidr-v6 fd00:dead:beef::/64, or leave --ipv6 out")
+        .hint("give it one: --fixed-cidr-v6 fd00:dead:beef::/64, or remove --ipv6")
     })
 }
 
-/// With no interface at all (`--network none`) that is what was wanted.
-fn way_out(facts: &Facts) -> Option<Finding> {
+/// The default route. It may be missing if there is no interface at all (`--network none`).
+fn default_route(facts: &Facts) -> Option<Finding> {
     let connected = facts.routes.0.iter().any(|route| route.device != facts.settings.bridge);
     (connected && facts.routes.defaults().is_empty()).then(|| {
         Finding::warn(
             NO_WAY_OUT,
-            "there is no default route: dockerd and its containers reach the outer network's own subnet only",
+            "the default route is missing: dockerd and its containers reach only the outer network's subnet",
         )
         .with("path", "/proc/net/route")
     })
 }
 
-/// The subnet of the default bridge: the one that is asked for, or the first of the pools that is free.
+/// The subnet of the default bridge: the configured one, or the first free one of the pools.
 fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let settings = &facts.settings;
     if settings.bridge == "none" || settings.values.text("bridge").is_some() {
@@ -113,9 +113,9 @@ fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>>
         .map(|route| (route.to, format!("on the link {}", route.device)))
         .collect();
     if let Some(bip) = settings.values.text("bip") {
-        return Ok(asked_for(bip, &taken));
+        return Ok(bip_overlap(bip, &taken));
     }
-    // A bridge that is there keeps its address.
+    // An existing bridge keeps its address.
     if facts.routes.0.iter().any(|route| route.device == settings.bridge) {
         return Ok(None);
     }
@@ -125,12 +125,12 @@ fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>>
         }
     }
     let pools = pools(facts);
-    let free = pools.iter().flat_map(|(base, size)| base.subnets(*size)).find(|net| all_clear(*net, &taken));
+    let free = pools.iter().flat_map(|(base, size)| base.subnets(*size)).find(|net| is_free(*net, &taken));
     Ok(Some(match free {
         Some(net) => Finding::pass(format!("{} gets the subnet {net}", settings.bridge)),
         None => Finding::fail(
             NO_POOL,
-            "every address pool of dockerd overlaps with a route or a name server here",
+            "every address pool of dockerd overlaps with a route or name server of this container",
         )
         .with("taken", taken.iter().map(|(net, by)| format!("{net} {by}")).collect::<Vec<_>>().join(", "))
         .hint(
@@ -139,11 +139,11 @@ fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>>
     }))
 }
 
-fn all_clear(net: Net, taken: &[(Net, String)]) -> bool {
+fn is_free(net: Net, taken: &[(Net, String)]) -> bool {
     taken.iter().all(|(other, _)| !net.overlaps(*other))
 }
 
-/// Those of the configuration, or the built-in ones.
+/// The pools of the configuration, or the built-in ones.
 fn pools(facts: &Facts) -> Vec<(Net, u8)> {
     let given = facts
         .settings
@@ -157,9 +157,9 @@ fn pools(facts: &Facts) -> Vec<(Net, u8)> {
     POOLS.iter().filter_map(|(base, size)| Some((Net::parse(base)?, *size))).collect()
 }
 
-/// dockerd takes `--bip` as it is. Packets to a container go out by the other link where that network is not the larger
-/// one; a larger one only loses what `--bip` hides.
-fn asked_for(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
+/// dockerd uses `--bip` as it is. If the overlapping network is not the larger one, packets to containers go there;
+/// a larger one only loses the addresses of `--bip`.
+fn bip_overlap(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
     let net = Net::parse(bip)?;
     let hides = |other: &Net| other.bits() >= net.bits();
     let overlapping = || taken.iter().filter(|(other, _)| net.overlaps(*other));
@@ -170,7 +170,7 @@ fn asked_for(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
         Finding::fail(OVERLAP, what)
     } else {
         let what = format!(
-            "--bip {bip} overlaps with {other}, which is {by}: what is in both is no longer reached there"
+            "--bip {bip} overlaps with {other}, which is {by}: addresses in both are no longer reachable there"
         );
         Finding::warn(OVERLAP, what)
     };
@@ -187,7 +187,7 @@ fn mtu(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     Ok(Some(if outer < inner {
         Finding::warn(
             MTU,
-            format!("containers get an MTU of {inner}, and {} has {outer}: large answers from outside may never arrive", route.device),
+            format!("containers get an MTU of {inner}, but {} has {outer}: large packets from outside may be lost", route.device),
         )
         .with("path", path)
         .hint(format!("start dockerd with --mtu {outer}"))
@@ -199,8 +199,8 @@ fn mtu(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     }))
 }
 
-/// A strict filter (1) drops a packet that comes in by another way than its answer would go out (ip-sysctl,
-/// `rp_filter`); with routers behind one interface only there is but one way.
+/// A strict filter (1) drops a packet that arrives on another interface than its answer would leave by (ip-sysctl,
+/// `rp_filter`). With routers behind one interface only, both are the same.
 fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let mut ways: Vec<&str> = Vec::new();
     for route in facts.routes.0.iter().filter(|route| route.gateway.is_some()) {
@@ -221,7 +221,7 @@ fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Fin
             return Ok(Some(
                 Finding::warn(
                     RP_FILTER,
-                    format!("routers are behind several interfaces, and {device} filters strictly: answers to containers by another way are dropped"),
+                    format!("routers are behind several interfaces, and rp_filter of {device} is strict: answers that arrive on another interface are dropped"),
                 )
                 .with("path", format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"))
                 .hint(format!("sysctl -w net.ipv4.conf.{device}.rp_filter=2")),
@@ -231,20 +231,20 @@ fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Fin
     Ok(None)
 }
 
-/// Two daemons on one bridge take each other's rules and addresses away.
+/// Two daemons on one bridge remove each other's rules and addresses.
 fn shared_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let bridge = &facts.settings.bridge;
     let there = facts.is_host && host.exists(&Path::new("/sys/class/net").join(bridge))?;
     Ok(there.then(|| {
         Finding::warn(
             HOST_NAMESPACE,
-            format!("this is the host's own network namespace, and its {bridge} belongs to the host's daemon: the inner one takes it over"),
+            format!("this is the host's network namespace, and its {bridge} belongs to the host's daemon: the inner daemon takes it over"),
         )
         .hint("start the outer container without --network host, or dockerd with --bridge none")
     }))
 }
 
-/// Who reaches the API is root.
+/// Anyone who can connect to the API gets root.
 fn open_listener(facts: &Facts) -> Option<Finding> {
     let settings = &facts.settings;
     let open = settings.hosts.iter().find(|listen| !listen.is_loopback())?;
@@ -252,10 +252,10 @@ fn open_listener(facts: &Facts) -> Option<Finding> {
         Finding::warn(
             OPEN,
             format!(
-                "dockerd will listen at {open} and ask nobody for a certificate: who reaches it is root here"
+                "dockerd will listen on {open} without client authentication; anyone who can connect gets root"
             ),
         )
         .with("host", open)
-        .hint("listen at unix:///var/run/docker.sock only, or with --tlsverify")
+        .hint("listen on unix:///var/run/docker.sock only, or use --tlsverify")
     })
 }

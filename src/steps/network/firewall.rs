@@ -1,4 +1,4 @@
-//! Does the firewall that dockerd will use take its rules?
+//! Checks that the firewall backend of dockerd accepts its rules.
 
 use std::path::Path;
 
@@ -21,12 +21,12 @@ const NO_SIX: CauseId = causes::KERNEL_LACKS_IP6TABLES_NAT;
 const BUSY: CauseId = causes::IPTABLES_RESOURCE_BUSY;
 const MIXED: CauseId = causes::IPTABLES_BACKENDS_MIXED;
 
-/// The kernel's legacy tables that are in use in this network namespace.
+/// Lists the legacy tables in use in this network namespace.
 const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
 
 pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Vec<Finding>> {
     if !facts.settings.iptables && facts.settings.firewall == Firewall::Iptables {
-        let what = "dockerd is told to set up no rules (--iptables=false): containers reach the outside only where something else masquerades them";
+        let what = "dockerd sets no firewall rules (--iptables=false): containers reach the outside only if something else masquerades them";
         return Ok(vec![Finding::pass(what)]);
     }
     let Some(program) = &facts.programs.chosen else {
@@ -44,26 +44,26 @@ pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Vec<Fi
 fn no_program(firewall: Firewall) -> Finding {
     match firewall {
         Firewall::Iptables => {
-            Finding::fail(NO_PROGRAM, "iptables is not in dockerd's PATH, and dockerd ends without it")
+            Finding::fail(NO_PROGRAM, "iptables is not in dockerd's PATH; dockerd does not start without it")
         }
         Firewall::Nftables => {
-            Finding::fail(NO_NFT, "nft is not in dockerd's PATH, and the nftables back end needs it")
+            Finding::fail(NO_NFT, "nft is not in dockerd's PATH; the nftables backend needs it")
         }
     }
 }
 
-/// With the nftables back end all rules are one transaction.
+/// With the nftables backend all rules are one transaction.
 fn nft(tried: &TrialReport, program: &Path) -> Vec<Finding> {
     let Some(attempt) = tried.get("nft") else { return Vec::new() };
     let finding = match &attempt.error {
-        None => Finding::pass("nft takes the chains and rules of a Docker network"),
-        Some(_) => Finding::fail(NO_NF_TABLES, "nft cannot make the chains and rules of a Docker network")
+        None => Finding::pass("nft accepts the chains and rules of a Docker network"),
+        Some(_) => Finding::fail(NO_NF_TABLES, "nft rejects the chains and rules of a Docker network")
             .hint(kernel_modules::hint(NO_NF_TABLES)),
     };
-    vec![said(finding.with("program", program.display()), attempt)]
+    vec![with_output(finding.with("program", program.display()), attempt)]
 }
 
-/// The rules of IPv4 by what each is for, then those of IPv6.
+/// The rules of IPv4 by purpose, then those of IPv6.
 fn iptables(facts: &Facts, program: &Path) -> Vec<Finding> {
     let tried = &facts.tried;
     let kind = tried.get("backend").and_then(|attempt| attempt.detail.as_deref()).unwrap_or("unknown");
@@ -77,41 +77,42 @@ fn iptables(facts: &Facts, program: &Path) -> Vec<Finding> {
         .collect();
     let four = ["nat", "masquerade", "addrtype", "filter", "conntrack"];
     if four.iter().all(|name| tried.get(name).is_some_and(|attempt| attempt.error.is_none())) {
-        let good = Finding::pass(format!("iptables ({kind}) takes the chains and rules of a Docker network"));
+        let good =
+            Finding::pass(format!("iptables ({kind}) accepts the chains and rules of a Docker network"));
         findings.insert(0, good.with("program", program.display()));
     }
     findings
 }
 
-/// What a refused rule means.
+/// The finding on a rejected rule.
 fn refused(attempt: &Attempt, facts: &Facts, lacking: CauseId) -> Option<Finding> {
     let not_run = attempt.error.as_ref().is_some_and(|error| error.errno() != Errno::EIO);
     let finding = match attempt.name.as_str() {
-        "nat" if not_run => Finding::fail(NO_PROGRAM, "iptables is there and cannot be run"),
-        "nat" => other_kind(&facts.tried, Finding::fail(lacking, "iptables cannot make a chain in the nat table, and dockerd ends without it"), lacking),
+        "nat" if not_run => Finding::fail(NO_PROGRAM, "iptables is present but does not run"),
+        "nat" => with_alternative(&facts.tried, Finding::fail(lacking, "iptables cannot create a chain in the nat table; dockerd does not start without it"), lacking),
         "masquerade" if !facts.settings.ip_masq => {
-            Finding::warn(lacking, "MASQUERADE is not taken; with --ip-masq=false only user-made networks miss it")
+            Finding::warn(lacking, "iptables rejects MASQUERADE; user-defined networks still need it")
         }
-        "masquerade" => Finding::fail(lacking, "MASQUERADE is not taken, and the default bridge needs it"),
-        "addrtype" => Finding::fail(lacking, "the match addrtype is not taken, and dockerd ends without it"),
-        "filter" => Finding::fail(lacking, "iptables cannot make a chain in the filter table, and dockerd ends without it"),
-        "conntrack" => Finding::fail(lacking, "the match conntrack is not taken, and the default bridge needs it"),
-        "publish" => Finding::warn(lacking, "DNAT is not taken: no port of a container can be published"),
-        "raw" => Finding::fail(NO_RAW, format!("the raw table does not take rules, and Docker {} adds one for each container on a bridge", facts.version))
-            .hint(format!("{}, or set DOCKER_INSECURE_NO_IPTABLES_RAW=1 knowing that others on the outer network then reach unpublished ports", kernel_modules::hint(NO_RAW))),
+        "masquerade" => Finding::fail(lacking, "iptables rejects MASQUERADE; the default bridge needs it"),
+        "addrtype" => Finding::fail(lacking, "iptables rejects the match addrtype; dockerd does not start without it"),
+        "filter" => Finding::fail(lacking, "iptables cannot create a chain in the filter table; dockerd does not start without it"),
+        "conntrack" => Finding::fail(lacking, "iptables rejects the match conntrack; the default bridge needs it"),
+        "publish" => Finding::warn(lacking, "iptables rejects DNAT: containers cannot publish ports"),
+        "raw" => Finding::fail(NO_RAW, format!("iptables rejects rules in the raw table; Docker {} adds one for each container on a bridge", facts.version))
+            .hint(format!("{}, or set DOCKER_INSECURE_NO_IPTABLES_RAW=1, which lets others on the outer network reach unpublished ports", kernel_modules::hint(NO_RAW))),
         "nat6" | "masquerade6" | "addrtype6" | "filter6" => {
-            Finding::warn(NO_SIX, "ip6tables does not take the chains and rules of a Docker network: dockerd goes on with IPv4 alone")
+            Finding::warn(NO_SIX, "ip6tables rejects the chains and rules of a Docker network: dockerd continues with IPv4 only")
                 .hint(format!("{}, or set \"ip6tables\": false in daemon.json", kernel_modules::hint(NO_SIX)))
         }
-        "lock" => Finding::fail(BUSY, "another process holds the lock of iptables and does not let go: dockerd waits for it without end")
+        "lock" => Finding::fail(BUSY, "another process holds the xtables lock: dockerd waits for it forever")
             .hint("find it: fuser /run/xtables.lock"),
         _ => return None,
     };
-    Some(said(finding, attempt))
+    Some(with_output(finding, attempt))
 }
 
-/// Says whether the other kind of iptables would do, and how it is chosen.
-fn other_kind(tried: &TrialReport, finding: Finding, lacking: CauseId) -> Finding {
+/// Adds whether the other iptables variant works, and how to select it.
+fn with_alternative(tried: &TrialReport, finding: Finding, lacking: CauseId) -> Finding {
     let works = tried.attempts.iter().find(|attempt| attempt.name == "other" && attempt.error.is_none());
     match works.and_then(|attempt| attempt.detail.as_deref()) {
         Some(other) => finding.with("works", other).hint(format!(
@@ -122,8 +123,8 @@ fn other_kind(tried: &TrialReport, finding: Finding, lacking: CauseId) -> Findin
     }
 }
 
-/// The words of the program.
-fn said(finding: Finding, attempt: &Attempt) -> Finding {
+/// Adds the output of the program.
+fn with_output(finding: Finding, attempt: &Attempt) -> Finding {
     match (&attempt.detail, &attempt.error) {
         (Some(words), Some(_)) if !words.is_empty() => finding.with("said", words),
         (_, Some(error)) => finding.with("said", error),
@@ -131,22 +132,22 @@ fn said(finding: Finding, attempt: &Attempt) -> Finding {
     }
 }
 
-/// dockerd only says so in its log, and goes on.
+/// dockerd only logs it and continues.
 fn no_ip6tables(facts: &Facts) -> Option<Finding> {
     let missed = facts.settings.ip6tables
         && facts.settings.firewall == Firewall::Iptables
         && facts.programs.six.is_none();
     missed.then(|| {
-        Finding::warn(NO_PROGRAM, "ip6tables is not in dockerd's PATH: dockerd goes on with IPv4 alone")
+        Finding::warn(NO_PROGRAM, "ip6tables is not in dockerd's PATH: dockerd continues with IPv4 only")
     })
 }
 
-/// Rules of both kinds count for every packet, and neither program sees those of the other.
+/// Every packet passes the rules of both variants, and neither program shows those of the other.
 fn mixed(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
     let kind = facts.tried.get("backend").and_then(|attempt| attempt.detail.as_deref());
     let nft_rules = facts.tried.get("nft-rules").and_then(|attempt| attempt.detail.as_deref());
     let legacy = match host.read_if_there(Path::new(LEGACY_TABLES)) {
-        // In a user namespace of its own nobody is told; that costs a warning, and no more.
+        // It is unreadable in a user namespace: then this check is left out.
         Err(error) if error.errno() == Errno::EACCES => None,
         read => read?,
     };
@@ -157,7 +158,7 @@ fn mixed(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> 
             Finding::warn(
                 MIXED,
                 format!(
-                    "dockerd will use nf_tables, and the legacy tables {} are in use here too",
+                    "dockerd will use nf_tables, but the legacy tables {} are also in use here",
                     tables.join(", ")
                 ),
             )
@@ -165,7 +166,7 @@ fn mixed(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> 
         ),
         (Some("legacy"), _, Some(rules)) if rules != "0" => Some(Finding::warn(
             MIXED,
-            format!("dockerd will use the legacy iptables, and nf_tables holds {rules} nat rules here too"),
+            format!("dockerd will use legacy iptables, but nf_tables also has {rules} nat rules here"),
         )),
         _ => None,
     })

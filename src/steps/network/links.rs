@@ -1,4 +1,4 @@
-//! Can interfaces be made: a bridge, a veth pair, the one attached to the other?
+//! Checks that a bridge and a veth pair can be created and connected.
 
 use nix::errno::Errno;
 
@@ -16,7 +16,7 @@ const NO_NAMESPACES: CauseId = causes::KERNEL_LACKS_NAMESPACES;
 const NO_BRIDGE: CauseId = causes::KERNEL_LACKS_BRIDGE;
 const NO_VETH: CauseId = causes::KERNEL_LACKS_VETH;
 
-/// One finding where all is well, else one for each lack.
+/// One finding if everything works, else one for each problem.
 pub(super) fn judge(tried: &TrialReport, settings: &Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = tried
         .attempts
@@ -27,52 +27,56 @@ pub(super) fn judge(tried: &TrialReport, settings: &Settings) -> Vec<Finding> {
         })
         .collect();
     if findings.iter().all(|finding| finding.level < Level::Fail) {
-        findings.insert(0, Finding::pass("a bridge and a veth pair can be made in a network namespace"));
+        findings.insert(0, Finding::pass("a bridge and a veth pair can be created in a network namespace"));
     }
     findings
 }
 
-/// What a refused attempt means; those of the firewall are judged elsewhere.
+/// The finding on a refused attempt; `firewall` covers those of the firewall.
 fn refused(attempt: &str, error: &HostError, settings: &Settings) -> Option<Finding> {
     Some(match (attempt, error.errno()) {
-        ("netlink", _) => Finding::fail(NO_NETLINK, "there is no netlink socket to configure interfaces by"),
+        ("netlink", _) => {
+            Finding::fail(NO_NETLINK, "the kernel gives no netlink socket to configure interfaces with")
+        }
         ("net-admin" | "bridge" | "veth" | "enslave", Errno::EPERM) => Finding::fail(
             NO_NET_ADMIN,
-            "interfaces of this network namespace may not be configured: CAP_NET_ADMIN does not count here",
+            "interfaces of this network namespace cannot be configured: CAP_NET_ADMIN has no effect here",
         ),
-        ("net-admin", _) => Finding::fail(NO_NETLINK, "the kernel does not answer on netlink as it should"),
+        ("net-admin", _) => Finding::fail(NO_NETLINK, "the kernel gives an invalid answer on netlink"),
         ("conntrack-netlink", _) => Finding::warn(
             NO_NETLINK,
-            "there is no netlink socket for connection tracking: dockerd cannot drop the UDP connections of a container that ends",
+            "the kernel gives no netlink socket for connection tracking: dockerd cannot drop the UDP connections of a container that ends",
         ),
         ("network-namespace", Errno::EPERM) => {
-            Finding::fail(NOT_PRIVILEGED, "no network namespace can be made, so no container gets one")
+            Finding::fail(NOT_PRIVILEGED, "network namespaces cannot be created, so no container gets one")
         }
         ("network-namespace", Errno::ENOSPC) => Finding::fail(
             NO_NAMESPACES,
-            "no further network namespace can be made: the limit of this user namespace is reached",
+            "network namespaces cannot be created: the limit of this user namespace is reached",
         )
         .hint("on the host: sysctl -w user.max_net_namespaces=15000"),
-        ("network-namespace", _) => Finding::fail(NO_NAMESPACES, "the kernel makes no network namespace"),
-        ("bridge", _) => without_bridge(settings, "the kernel makes no bridge"),
-        ("enslave", _) => without_bridge(settings, "the kernel attaches no interface to a bridge"),
+        ("network-namespace", _) => {
+            Finding::fail(NO_NAMESPACES, "the kernel cannot create network namespaces")
+        }
+        ("bridge", _) => without_bridge(settings, "the kernel cannot create a bridge"),
+        ("enslave", _) => without_bridge(settings, "the kernel cannot attach an interface to a bridge"),
         ("veth", _) => {
-            Finding::fail(NO_VETH, "the kernel makes no veth pair, so no container gets an interface")
+            Finding::fail(NO_VETH, "the kernel cannot create a veth pair, so no container gets an interface")
                 .hint(kernel_modules::hint(NO_VETH))
         }
         _ => return None,
     })
 }
 
-/// With `--bridge=none` only networks that a user makes need one.
+/// With `--bridge=none` only user-defined networks need one.
 fn without_bridge(settings: &Settings, what: &str) -> Finding {
     let finding = if settings.bridge == "none" {
         Finding::warn(
             NO_BRIDGE,
-            format!("{what}: with --bridge=none dockerd starts, and has no network of containers"),
+            format!("{what}: with --bridge=none dockerd starts, but has no container network"),
         )
     } else {
-        Finding::fail(NO_BRIDGE, format!("{what}, and dockerd ends without {}", settings.bridge))
+        Finding::fail(NO_BRIDGE, format!("{what}: dockerd does not start without {}", settings.bridge))
     };
     finding.hint(kernel_modules::hint(NO_BRIDGE))
 }

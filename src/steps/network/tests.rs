@@ -8,8 +8,8 @@ use crate::testing::{check_with, problems};
 
 mod repairs;
 
-/// What a kernel answers that takes everything.
-fn all_taken(kind: &str) -> TrialReport {
+/// The report of a trial in which everything works.
+fn all_accepted(kind: &str) -> TrialReport {
     let mut report = TrialReport::default();
     for name in
         ["netlink", "net-admin", "conntrack-netlink", "network-namespace", "bridge", "veth", "enslave"]
@@ -24,9 +24,9 @@ fn all_taken(kind: &str) -> TrialReport {
     report
 }
 
-/// The same up to an attempt that is refused; what follows was not tried where `ends`.
+/// The same up to a refused attempt; with `ends` nothing after it was tried.
 fn refusing(name: &str, errno: Errno, ends: bool) -> TrialReport {
-    let mut report = all_taken("legacy");
+    let mut report = all_accepted("legacy");
     let at = report.attempts.iter().position(|attempt| attempt.name == name).unwrap();
     report.attempts[at].error = Some(HostError::new("try", "/x", errno));
     if ends {
@@ -39,7 +39,7 @@ const ROUTES: &str = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU
     eth0 00000000 010011AC 0003 0 0 0 00000000 0 0 0\n\
     eth0 000011AC 00000000 0001 0 0 0 0000FFFF 0 0 0\n";
 
-/// A healthy outer container, without an answer of the trial yet.
+/// A healthy outer container, without a report of the trial.
 fn quiet(version: &str) -> Fake {
     let disk = FsInfo { magic: 0x9fa0, size: 0, free: 0, inodes: 0, inodes_free: 0, flags: 0 };
     machine(version)
@@ -59,22 +59,22 @@ fn seen(host: Fake, tried: TrialReport, args: &[&str]) -> Vec<(Level, &'static s
 }
 
 #[test]
-fn a_healthy_container_passes_with_every_engine() {
+fn healthy_container_passes_with_every_engine() {
     for version in ["20.10.24", "26.1.5", "28.5.2"] {
-        assert_eq!(seen(quiet(version), all_taken("nft"), &[]), []);
+        assert_eq!(seen(quiet(version), all_accepted("nft"), &[]), []);
     }
 }
 
 #[test]
-fn a_container_without_a_network_passes() {
+fn container_without_a_network_passes() {
     let host = quiet("28.5.2")
         .file("/proc/net/route", "Iface\n")
         .file("/etc/resolv.conf", "nameserver 127.0.0.11\n");
-    assert_eq!(seen(host, all_taken("nft"), &[]), []);
+    assert_eq!(seen(host, all_accepted("nft"), &[]), []);
 }
 
 #[test]
-fn interfaces_that_cannot_be_made_fail() {
+fn refused_interface_fails() {
     for (name, errno, ends, cause) in [
         ("netlink", Errno::EPROTONOSUPPORT, true, "netlink-handle-unavailable"),
         ("net-admin", Errno::EPERM, true, "net-admin-capability-missing"),
@@ -91,13 +91,13 @@ fn interfaces_that_cannot_be_made_fail() {
 }
 
 #[test]
-fn without_a_default_bridge_a_kernel_without_bridges_is_a_warning() {
+fn kernel_without_bridges_warns_with_bridge_none() {
     let tried = || refusing("bridge", Errno::EOPNOTSUPP, false);
     assert_eq!(seen(quiet("26.1.5"), tried(), &["--bridge=none"]), [(Level::Warn, "kernel-lacks-bridge")]);
 }
 
 #[test]
-fn each_rule_that_is_refused_has_its_level() {
+fn each_rejected_rule_has_its_level() {
     for (rule, level, cause) in [
         ("nat", Level::Fail, "kernel-lacks-legacy-iptables-nat"),
         ("masquerade", Level::Fail, "kernel-lacks-legacy-iptables-nat"),
@@ -118,7 +118,7 @@ fn each_rule_that_is_refused_has_its_level() {
 }
 
 #[test]
-fn the_other_kind_is_named_where_it_works() {
+fn working_iptables_variant_is_named() {
     let mut tried = refusing("nat", Errno::EIO, true);
     tried.attempt("other", Ok(()));
     tried.detail("/usr/sbin/iptables-nft");
@@ -128,23 +128,23 @@ fn the_other_kind_is_named_where_it_works() {
 }
 
 #[test]
-fn programs_that_are_missing_are_told() {
+fn missing_programs_have_their_causes() {
     let bare = |version| {
         machine(version).file("/proc/sys/net/ipv4/ip_forward", "1").file("/proc/net/route", "Iface\n")
     };
-    assert_eq!(seen(bare("26.1.5"), all_taken("nft"), &[]), [(Level::Fail, "iptables-program-missing")]);
-    assert_eq!(seen(bare("26.1.5"), all_taken("nft"), &["--iptables=false"]), []);
-    let nft = seen(bare("29.0.0"), all_taken("nft"), &["--firewall-backend=nftables"]);
+    assert_eq!(seen(bare("26.1.5"), all_accepted("nft"), &[]), [(Level::Fail, "iptables-program-missing")]);
+    assert_eq!(seen(bare("26.1.5"), all_accepted("nft"), &["--iptables=false"]), []);
+    let nft = seen(bare("29.0.0"), all_accepted("nft"), &["--firewall-backend=nftables"]);
     assert_eq!(nft, [(Level::Fail, "nft-tool-missing")]);
     let without_six = bare("28.5.2").program("/usr/bin/iptables --version", 0, "");
-    assert_eq!(seen(without_six, all_taken("nft"), &[]), [(Level::Warn, "iptables-program-missing")]);
+    assert_eq!(seen(without_six, all_accepted("nft"), &[]), [(Level::Warn, "iptables-program-missing")]);
 }
 
 #[test]
-fn rules_of_both_kinds_are_a_warning() {
+fn rules_of_both_variants_warn() {
     let legacy_in_use = quiet("26.1.5").file("/proc/net/ip_tables_names", "nat\nfilter\n");
-    assert_eq!(seen(legacy_in_use, all_taken("nft"), &[]), [(Level::Warn, "iptables-backends-mixed")]);
-    let mut tried = all_taken("legacy");
+    assert_eq!(seen(legacy_in_use, all_accepted("nft"), &[]), [(Level::Warn, "iptables-backends-mixed")]);
+    let mut tried = all_accepted("legacy");
     tried.attempt("nft-rules", Ok(()));
     tried.detail("0");
     assert_eq!(seen(quiet("26.1.5"), tried.clone(), &[]), []);
@@ -158,8 +158,8 @@ fn read_only(host: Fake) -> Fake {
 }
 
 #[test]
-fn forwarding_matters_by_who_switches_it_on() {
-    let found = |host, args: &[&str]| seen(host, all_taken("nft"), args);
+fn forwarding_counts_by_who_can_enable_it() {
+    let found = |host, args: &[&str]| seen(host, all_accepted("nft"), args);
     assert_eq!(found(read_only(quiet("26.1.5")), &[]), [(Level::Fail, "ip-forward-not-writable")]);
     let on = read_only(quiet("26.1.5")).file("/proc/sys/net/ipv4/ip_forward", "1\n");
     assert_eq!(found(on, &[]), []);
@@ -167,25 +167,25 @@ fn forwarding_matters_by_who_switches_it_on() {
     let io = quiet("26.1.5").fails("read", "/proc/sys/net/ipv4/ip_forward", Errno::EIO, None);
     assert_eq!(found(io, &[]), [(Level::Fail, "proc-sys-emulation-io-error")]);
     let denied = quiet("26.1.5").fails("read", "/proc/sys/net/ipv4/ip_forward", Errno::EACCES, None);
-    assert!(check_with(&STEP, &denied.answers_trial(all_taken("nft")), &[]).is_err());
+    assert!(check_with(&STEP, &denied.answers_trial(all_accepted("nft")), &[]).is_err());
 }
 
 #[test]
-fn br_netfilter_is_missed_only_where_it_is_wanted() {
-    let mut tried = all_taken("nft");
+fn missing_br_netfilter_counts_by_options_and_version() {
+    let mut tried = all_accepted("nft");
     tried.attempt("br-netfilter", Err(HostError::new("stat", "/x", Errno::ENOENT)));
     let found = |host, args: &[&str]| seen(host, tried.clone(), args);
     assert_eq!(found(quiet("28.5.2"), &["--icc=false"]), [(Level::Fail, "br-netfilter-unavailable")]);
-    let told = quiet("28.5.2").variable("DOCKER_IGNORE_BR_NETFILTER_ERROR", "1");
-    assert_eq!(found(told, &["--icc=false"]), [(Level::Warn, "br-netfilter-unavailable")]);
+    let ignored = quiet("28.5.2").variable("DOCKER_IGNORE_BR_NETFILTER_ERROR", "1");
+    assert_eq!(found(ignored, &["--icc=false"]), [(Level::Warn, "br-netfilter-unavailable")]);
     let in_docker = |version| quiet(version).file("/.dockerenv", "");
     assert_eq!(found(in_docker("26.1.5"), &["--icc=false"])[0].0, Level::Warn);
     assert_eq!(found(in_docker("28.5.2"), &["--icc=false"])[0].0, Level::Fail);
 }
 
 #[test]
-fn subnets_that_overlap_are_seen() {
-    let found = |args: &[&str]| seen(quiet("28.5.2"), all_taken("nft"), args);
+fn overlapping_subnets_are_found() {
+    let found = |args: &[&str]| seen(quiet("28.5.2"), all_accepted("nft"), args);
     assert_eq!(found(&["--bip=172.17.5.1/24"]), [(Level::Warn, "bridge-subnet-overlaps")]);
     assert_eq!(found(&["--bip=172.17.0.9/16"]), [(Level::Fail, "bridge-subnet-overlaps")]);
     assert_eq!(found(&["--bip=172.16.0.1/12"]), [(Level::Fail, "bridge-subnet-overlaps")]);
@@ -196,9 +196,10 @@ fn subnets_that_overlap_are_seen() {
 }
 
 #[test]
-fn the_first_free_pool_is_named() {
-    let host =
-        quiet("28.5.2").file("/etc/resolv.conf", "nameserver 172.18.0.53\n").answers_trial(all_taken("nft"));
+fn first_free_pool_is_named() {
+    let host = quiet("28.5.2")
+        .file("/etc/resolv.conf", "nameserver 172.18.0.53\n")
+        .answers_trial(all_accepted("nft"));
     let findings = check_with(&STEP, &host, &[]).unwrap();
     assert!(
         findings.iter().any(|finding| finding.what == "docker0 gets the subnet 172.19.0.0/16"),
@@ -207,25 +208,28 @@ fn the_first_free_pool_is_named() {
 }
 
 #[test]
-fn a_smaller_outer_mtu_is_a_warning() {
+fn smaller_outer_mtu_warns() {
     let host = || quiet("28.5.2").file("/sys/class/net/eth0/mtu", "1450\n");
-    assert_eq!(seen(host(), all_taken("nft"), &[]), [(Level::Warn, "mtu-mismatch")]);
-    assert_eq!(seen(host(), all_taken("nft"), &["--mtu=1450"]), []);
+    assert_eq!(seen(host(), all_accepted("nft"), &[]), [(Level::Warn, "mtu-mismatch")]);
+    assert_eq!(seen(host(), all_accepted("nft"), &["--mtu=1450"]), []);
 }
 
 #[test]
-fn a_loopback_resolver_is_a_warning_where_there_is_a_way_out() {
+fn loopback_resolver_warns_if_there_is_a_default_route() {
     let only = |server: &str| quiet("28.5.2").file("/etc/resolv.conf", &format!("nameserver {server}\n"));
-    assert_eq!(seen(only("127.0.0.11"), all_taken("nft"), &[]), [(Level::Warn, "embedded-dns-unreachable")]);
-    assert_eq!(seen(only("127.0.0.53"), all_taken("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
-    assert_eq!(seen(only("none"), all_taken("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
-    assert_eq!(seen(only("127.0.0.11"), all_taken("nft"), &["--dns=10.0.0.2"]), []);
+    assert_eq!(
+        seen(only("127.0.0.11"), all_accepted("nft"), &[]),
+        [(Level::Warn, "embedded-dns-unreachable")]
+    );
+    assert_eq!(seen(only("127.0.0.53"), all_accepted("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
+    assert_eq!(seen(only("none"), all_accepted("nft"), &[]), [(Level::Warn, "resolv-conf-unusable")]);
+    assert_eq!(seen(only("127.0.0.11"), all_accepted("nft"), &["--dns=10.0.0.2"]), []);
     let resolved = only("127.0.0.53").file("/run/systemd/resolve/resolv.conf", "nameserver 10.0.0.2\n");
-    assert_eq!(seen(resolved, all_taken("nft"), &[]), []);
+    assert_eq!(seen(resolved, all_accepted("nft"), &[]), []);
 }
 
 #[test]
-fn strict_filters_matter_with_two_ways_out() {
+fn strict_filter_warns_with_two_default_routes() {
     let two = format!("{ROUTES}eth1 00000000 010012AC 0003 0 0 100 00000000 0 0 0\n");
     let host = |all: &str, one: &str| {
         quiet("28.5.2")
@@ -233,7 +237,7 @@ fn strict_filters_matter_with_two_ways_out() {
             .file("/proc/sys/net/ipv4/conf/all/rp_filter", all)
             .file("/proc/sys/net/ipv4/conf/eth1/rp_filter", one)
     };
-    let found = |all, one| seen(host(all, one), all_taken("nft"), &[]);
+    let found = |all, one| seen(host(all, one), all_accepted("nft"), &[]);
     assert_eq!(found("0", "1"), [(Level::Warn, "rp-filter-asymmetric-route")]);
     assert_eq!(
         found("1", "2"),
@@ -245,50 +249,53 @@ fn strict_filters_matter_with_two_ways_out() {
 }
 
 #[test]
-fn the_hosts_own_bridge_is_not_ours_to_take() {
+fn bridge_of_the_host_warns() {
     let host = || quiet("28.5.2").file("/proc/sys/net/core/dev_weight", "64\n");
-    assert_eq!(seen(host(), all_taken("nft"), &[]), []);
+    assert_eq!(seen(host(), all_accepted("nft"), &[]), []);
     let shared = host().dir("/sys/class/net/docker0");
-    assert_eq!(seen(shared, all_taken("nft"), &[]), [(Level::Warn, "network-namespace-is-host")]);
+    assert_eq!(seen(shared, all_accepted("nft"), &[]), [(Level::Warn, "network-namespace-is-host")]);
 }
 
 #[test]
-fn an_open_listener_is_a_warning() {
-    let found = |args: &[&str]| seen(quiet("28.5.2"), all_taken("nft"), args);
+fn open_listener_warns() {
+    let found = |args: &[&str]| seen(quiet("28.5.2"), all_accepted("nft"), args);
     assert_eq!(found(&["-H", "tcp://0.0.0.0:2375"]), [(Level::Warn, "open-tcp-listener-without-tls")]);
     assert_eq!(found(&["-H", "tcp://127.0.0.1:2375"]), []);
     assert_eq!(found(&["-H", "tcp://0.0.0.0:2376", "--tlsverify"]), []);
 }
 
 #[test]
-fn what_the_options_ask_for_must_be_there() {
-    let found = |version, args: &[&str]| seen(quiet(version), all_taken("nft"), args);
+fn missing_bridge_and_missing_ipv6_subnet_fail() {
+    let found = |version, args: &[&str]| seen(quiet(version), all_accepted("nft"), args);
     assert_eq!(found("26.1.5", &["--bridge=br9"]), [(Level::Fail, "docker0-bridge-missing")]);
     let there = quiet("26.1.5").dir("/sys/class/net/br9");
-    assert_eq!(seen(there, all_taken("nft"), &["--bridge=br9"]), []);
+    assert_eq!(seen(there, all_accepted("nft"), &["--bridge=br9"]), []);
     assert_eq!(found("26.1.5", &["--ipv6"]), [(Level::Fail, "ipv6-subnet-not-configured")]);
     assert_eq!(found("26.1.5", &["--ipv6", "--fixed-cidr-v6=fd00::/64"]), []);
     assert_eq!(found("28.5.2", &["--ipv6"]), []);
 }
 
 #[test]
-fn a_way_out_is_missed_where_there_is_a_network() {
+fn missing_default_route_warns_if_there_is_a_network() {
     let on_link = ROUTES.lines().filter(|line| !line.contains("010011AC")).collect::<Vec<_>>().join("\n");
     let host = quiet("28.5.2").file("/proc/net/route", &on_link);
-    assert_eq!(seen(host, all_taken("nft"), &[]), [(Level::Warn, "container-outbound-network-unreachable")]);
+    assert_eq!(
+        seen(host, all_accepted("nft"), &[]),
+        [(Level::Warn, "container-outbound-network-unreachable")]
+    );
 }
 
 #[test]
-fn a_proxy_is_named() {
+fn proxy_is_named_without_its_value() {
     let host = || quiet("28.5.2").variable("https_proxy", "http://10.0.0.9:3128");
-    assert_eq!(seen(host(), all_taken("nft"), &[]), [(Level::Warn, "proxy-required")]);
-    let findings = check_with(&STEP, &host().answers_trial(all_taken("nft")), &[]).unwrap();
+    assert_eq!(seen(host(), all_accepted("nft"), &[]), [(Level::Warn, "proxy-required")]);
+    let findings = check_with(&STEP, &host().answers_trial(all_accepted("nft")), &[]).unwrap();
     assert!(!format!("{findings:?}").contains("3128"), "its value may hold a password");
 }
 
 #[test]
-fn a_lock_that_is_held_stops_dockerd() {
-    let mut tried = all_taken("legacy");
+fn held_xtables_lock_fails() {
+    let mut tried = all_accepted("legacy");
     tried.attempt("lock", Err(HostError::new("lock", "/run/xtables.lock", Errno::EWOULDBLOCK)));
     assert_eq!(seen(quiet("26.1.5"), tried, &[]), [(Level::Fail, "iptables-resource-busy")]);
 }

@@ -1,4 +1,4 @@
-//! Do a system-call filter and a security module let through what runc calls?
+//! Checks that a seccomp filter and a security module allow the system calls of runc.
 
 use nix::errno::Errno;
 
@@ -18,7 +18,7 @@ const SELINUX: CauseId = causes::SELINUX_CONFINED;
 const UNCONFINED: &str =
     "start the outer container with --privileged, or with --security-opt seccomp=unconfined";
 
-/// One finding for what was tried although `CAP_SYS_ADMIN` is held.
+/// The findings of the trial, which is made if `CAP_SYS_ADMIN` is present.
 pub(super) fn judge(report: &TrialReport, label: &Label, filtered: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     match report.first_failed() {
@@ -26,7 +26,7 @@ pub(super) fn judge(report: &TrialReport, label: &Label, filtered: bool) -> Vec<
         None => findings.extend(filtered.then(|| {
             Finding::warn(
                 FILTER,
-                "a seccomp filter is active; it lets through what runc calls most, and may refuse more",
+                "a seccomp filter is active; it allows the main system calls of runc and may refuse others",
             )
             .with("path", "/proc/self/status")
         })),
@@ -35,7 +35,7 @@ pub(super) fn judge(report: &TrialReport, label: &Label, filtered: bool) -> Vec<
         findings.push(
             Finding::warn(
                 NESTED_PROFILE,
-                format!("the AppArmor profile {profile} is enforced here, and may not allow docker-default to be loaded for inner containers"),
+                format!("the AppArmor profile {profile} is enforced here; loading docker-default for inner containers may fail"),
             )
             .with("path", "/proc/self/attr/current"),
         );
@@ -43,30 +43,30 @@ pub(super) fn judge(report: &TrialReport, label: &Label, filtered: bool) -> Vec<
     findings
 }
 
-/// A filter older than clone3(2) that answers EPERM instead of ENOSYS: no C library then starts a thread or process.
+/// A filter that does not know clone3(2) and answers EPERM instead of ENOSYS: the C library then starts no thread or process.
 pub(super) fn nothing_starts(error: &HostError) -> Finding {
-    Finding::fail(BLOCKS_CLONE3, "the seccomp filter refuses to start a process: it knows no clone3(2)")
+    Finding::fail(BLOCKS_CLONE3, "the seccomp filter refuses clone3(2): no process can be started")
         .with("tried", error)
 }
 
-/// Security modules answer EACCES, filters as a rule EPERM.
+/// Security modules answer EACCES, filters usually EPERM.
 fn refused(attempt: &Attempt, label: &Label) -> Finding {
     let errno = attempt.error.as_ref().map_or(Errno::UnknownErrno, HostError::errno);
     let finding = match (label, errno, attempt.name.as_str()) {
         (Label::AppArmor(profile, true), Errno::EACCES, call) => {
-            Finding::fail(APPARMOR, format!("the AppArmor profile {profile} denies {}", said(call)))
+            Finding::fail(APPARMOR, format!("the AppArmor profile {profile} denies {}", call_name(call)))
                 .hint("start the outer container with --privileged, or with --security-opt apparmor=unconfined")
         }
         (Label::Context(context), Errno::EACCES, call) => {
-            Finding::fail(SELINUX, format!("SELinux denies {} to {context}", said(call)))
+            Finding::fail(SELINUX, format!("SELinux denies {} to {context}", call_name(call)))
         }
         (_, _, "keyctl") => Finding::fail(
             BLOCKS_KEYCTL,
-            "the seccomp filter refuses keyctl(2), by which runc makes the session keyring of every container",
+            "the seccomp filter refuses keyctl(2), with which runc makes the session keyring of every container",
         )
         .hint(UNCONFINED),
         (_, _, call) => {
-            Finding::fail(FILTER, format!("{} is refused although CAP_SYS_ADMIN is held", said(call))).hint(UNCONFINED)
+            Finding::fail(FILTER, format!("{} is refused although this container has CAP_SYS_ADMIN", call_name(call))).hint(UNCONFINED)
         }
     };
     match &attempt.error {
@@ -75,8 +75,8 @@ fn refused(attempt: &Attempt, label: &Label) -> Finding {
     }
 }
 
-/// The system call behind an attempt.
-fn said(attempt: &str) -> &'static str {
+/// The system call of an attempt.
+fn call_name(attempt: &str) -> &'static str {
     match attempt {
         "mount" => "mount(2)",
         "mount-namespace" => "unshare(2) of the mount namespace",

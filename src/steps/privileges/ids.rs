@@ -1,4 +1,4 @@
-//! Has this user namespace the ids that an engine and its images need?
+//! Checks that this user namespace maps the ids that an engine and its images need.
 
 use std::path::Path;
 
@@ -13,20 +13,20 @@ use crate::step::Cx;
 const USER_NAMESPACE: CauseId = causes::USER_NAMESPACE;
 const NARROW_MAP: CauseId = causes::IMAGE_UID_OUTSIDE_MAPPED_RANGE;
 
-/// What dockerd's unix socket is given to, unless `--group` says another.
+/// The group of dockerd's unix socket, unless `--group` names another.
 const DEFAULT_GROUP: &str = "docker";
 const GROUPS: &str = "/etc/group";
 const GID_MAP: &str = "/proc/self/gid_map";
 
-/// A group by its name and number.
+/// The name and number of a group.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Group {
     name: String,
     gid: u64,
 }
 
-/// The group of dockerd's unix socket, where its id is not mapped: chown(2) answers EINVAL then, and dockerd ends
-/// (go-connections sockets/unix_socket_unix.go). Where there is no such group, dockerd takes 0.
+/// The group of dockerd's unix socket, if its id is not mapped: then chown(2) fails with EINVAL and dockerd exits
+/// (go-connections sockets/unix_socket_unix.go). If the group does not exist, dockerd uses 0.
 pub(super) fn unmapped_group(cx: &Cx<'_>) -> HostResult<Option<Group>> {
     let settings = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings);
     let unix = |listen: &Listen| matches!(listen, Listen::Unix(_));
@@ -48,7 +48,7 @@ fn number(groups: &str, name: &str) -> Option<u64> {
     line.and_then(|line| line.split(':').nth(2)?.trim().parse().ok()).or_else(|| name.parse().ok())
 }
 
-/// Whether a map of user_namespaces(7) has the id inside; no map at all is a kernel without such namespaces.
+/// Whether a map of user_namespaces(7) contains the id; a kernel without user namespaces has no map.
 fn is_mapped(map: &str, id: u64) -> bool {
     let holds = |line: &str| {
         let mut numbers = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
@@ -58,20 +58,20 @@ fn is_mapped(map: &str, id: u64) -> bool {
     map.trim().is_empty() || map.lines().filter_map(holds).any(|held| held)
 }
 
-/// Docker works in a user namespace, with what is mapped there.
+/// Docker works in a user namespace, with the ids that are mapped there.
 pub(super) fn judge(user_namespace: &UserNamespace, group: Option<&Group>) -> Option<Finding> {
     let UserNamespace::Mapped(map) = user_namespace else { return None };
     let ids: u64 = map.split(", ").filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum();
     let seen = |finding: Finding| finding.with("path", "/proc/self/uid_map").with("map", map);
     if let Some(Group { name, gid }) = group {
         let what = format!(
-            "the group {name} ({gid}) has no id in this user namespace: dockerd cannot give it its socket, and ends"
+            "the group {name} ({gid}) is not mapped in this user namespace: dockerd cannot chown its socket and exits"
         );
         let hint = format!("map group {gid}, or start dockerd with --group 0");
         return Some(seen(Finding::fail(NARROW_MAP, what)).with("groups", GID_MAP).hint(hint));
     }
     let (cause, effect) = if ids < 65_536 {
-        (NARROW_MAP, "images with files of other owners cannot be unpacked")
+        (NARROW_MAP, "images with files of unmapped owners cannot be unpacked")
     } else {
         (USER_NAMESPACE, "device rules of inner containers are not enforced")
     };
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_group_of_the_socket_must_have_an_id() {
+    fn unmapped_group_of_the_socket_fails() {
         assert_eq!(seen("0 1000 1\n", &[]), [(Level::Fail, "image-uid-outside-mapped-range")]);
         assert_eq!(seen("0 1000 104\n", &[]), [(Level::Warn, "image-uid-outside-mapped-range")]);
         assert_eq!(
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_found_by_name_or_number() {
+    fn group_is_found_by_name_or_number() {
         let groups = "docker:x:103:a,b\n";
         assert_eq!(
             [number(groups, "docker"), number(groups, "7"), number("", "docker")],

@@ -7,7 +7,7 @@ use crate::host::fake::Fake;
 
 const ALL: CapSet = CapSet(0x1ff_ffff_ffff);
 
-/// A privileged container, root, nothing in the way.
+/// A privileged container, as root, without filter or security module.
 fn healthy() -> Facts {
     Facts {
         identity: Identity { euid: 0, pid: 1 },
@@ -38,61 +38,61 @@ fn seen(facts: &Facts) -> (Level, Vec<&'static str>) {
 }
 
 #[test]
-fn a_privileged_container_passes() {
+fn privileged_container_passes() {
     assert_eq!(seen(&healthy()), (Level::Pass, vec![]));
 }
 
 #[test]
-fn an_old_outer_engine_that_gives_38_capabilities_passes() {
+fn outer_engine_that_gives_38_capabilities_passes() {
     assert_eq!(seen(&holding(CapSet(0x3f_ffff_ffff))), (Level::Pass, vec![]));
 }
 
 #[test]
-fn sys_resource_alone_is_a_warning_of_its_own() {
+fn missing_sys_resource_alone_warns() {
     assert_eq!(seen(&without(&[24])), (Level::Warn, vec!["cap-sys-resource-missing"]));
 }
 
 #[test]
-fn the_default_set_is_not_privileged() {
+fn default_set_is_not_privileged() {
     let findings = judge(&holding(CapSet(0xa804_25fb)));
     assert_eq!(findings[0].cause.unwrap().as_str(), "outer-container-not-privileged");
     assert!(findings[0].what.contains("24 of 38"), "{}", findings[0].what);
     let without = findings[0].evidence.iter().find(|(key, _)| *key == "without").unwrap();
-    assert!(without.1.contains("CAP_SYS_ADMIN: nothing can be mounted"), "{}", without.1);
-    assert_eq!(findings.len(), 1, "what follows from the first lack is not told");
+    assert!(without.1.contains("CAP_SYS_ADMIN: mounts and namespaces are refused"), "{}", without.1);
+    assert_eq!(findings.len(), 1, "consequences of the first problem are not reported");
 }
 
 #[test]
-fn no_capability_at_all_is_not_privileged() {
+fn no_capabilities_is_not_privileged() {
     assert_eq!(seen(&holding(CapSet(0))), (Level::Fail, vec!["outer-container-not-privileged"]));
 }
 
 #[test]
-fn one_of_the_default_set_is_missed_by_every_container() {
+fn missing_capability_of_the_default_set_fails() {
     assert_eq!(seen(&without(&[27, 24])), (Level::Fail, vec!["engine-lacks-capability"]));
 }
 
 #[test]
-fn net_admin_alone_has_its_own_cause() {
+fn missing_net_admin_alone_has_its_own_cause() {
     assert_eq!(seen(&without(&[12])), (Level::Fail, vec!["net-admin-capability-missing"]));
 }
 
 #[test]
-fn the_two_administrators_beside_the_default_set_are_enough() {
+fn sys_admin_and_net_admin_beside_the_default_set_warn() {
     let (level, causes) = seen(&holding(CapSet(0xa804_25fb | 1 << 12 | 1 << 21)));
     let expected = vec!["cap-sys-resource-missing", "capability-not-effective"];
     assert_eq!((level, causes), (Level::Warn, expected));
 }
 
 #[test]
-fn a_bound_below_the_effective_set_counts() {
+fn bounding_set_below_the_effective_set_counts() {
     let mut facts = healthy();
     facts.status.bounding = CapSet(ALL.0 & !(1 << 21));
     assert_eq!(seen(&facts), (Level::Fail, vec!["cap-sys-admin-missing"]));
 }
 
 #[test]
-fn another_user_is_told_so_and_not_that_capabilities_are_missing() {
+fn other_user_with_full_bounding_set_is_only_not_root() {
     let mut facts = healthy();
     facts.identity.euid = 1000;
     facts.status.effective = CapSet(0);
@@ -100,21 +100,21 @@ fn another_user_is_told_so_and_not_that_capabilities_are_missing() {
 }
 
 #[test]
-fn another_user_without_privileges_is_told_both() {
+fn other_user_without_privileges_has_both_causes() {
     let mut facts = holding(CapSet(0xa804_25fb));
     facts.identity.euid = 1000;
     assert_eq!(seen(&facts).1, ["not-root", "outer-container-not-privileged"]);
 }
 
 #[test]
-fn no_new_privileges_is_a_warning() {
+fn no_new_privileges_warns() {
     let mut facts = healthy();
     facts.status.no_new_privs = true;
     assert_eq!(seen(&facts), (Level::Warn, vec!["no-new-privileges"]));
 }
 
 #[test]
-fn a_narrow_user_namespace_has_a_cause_of_its_own() {
+fn narrow_user_namespace_has_its_own_cause() {
     let mut facts = healthy();
     facts.user_namespace = UserNamespace::Mapped("0 1000 1".into());
     assert_eq!(seen(&facts), (Level::Warn, vec!["image-uid-outside-mapped-range"]));
@@ -136,12 +136,12 @@ fn tried(label: Label, refused: Option<(&str, Errno)>) -> Facts {
 }
 
 #[test]
-fn a_filter_that_lets_all_through_is_a_warning() {
+fn filter_that_allows_all_calls_warns() {
     assert_eq!(seen(&tried(Label::None, None)), (Level::Warn, vec!["seccomp-filter-active"]));
 }
 
 #[test]
-fn refused_calls_are_told_apart() {
+fn refused_calls_have_their_causes() {
     let profile = || Label::AppArmor("docker-default".into(), true);
     let context = || Label::Context("u:r:container_t:s0".into());
     for (facts, cause) in [
@@ -157,7 +157,7 @@ fn refused_calls_are_told_apart() {
 }
 
 #[test]
-fn an_enforced_profile_that_allows_mounts_is_a_warning() {
+fn enforced_profile_that_allows_mounts_warns() {
     let mut facts = tried(Label::AppArmor("lxc-container-default".into(), true), None);
     facts.status.seccomp = Seccomp::Off;
     assert_eq!(seen(&facts), (Level::Warn, vec!["apparmor-denies-nested-profile"]));
@@ -171,7 +171,7 @@ fn checked(host: &Fake) -> anyhow::Result<Vec<Finding>> {
 const STATUS: &str = "CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n";
 
 #[test]
-fn without_proc_nothing_is_known() {
+fn unreadable_proc_is_an_error() {
     assert!(checked(&Fake::new()).is_err());
     let host = Fake::new().file("/proc/self/status", STATUS).fails(
         "read",
@@ -183,7 +183,7 @@ fn without_proc_nothing_is_known() {
 }
 
 #[test]
-fn the_calls_are_tried_only_where_something_might_forbid_them() {
+fn calls_are_tried_only_with_a_filter_or_a_security_module() {
     let quiet = Fake::new().file("/proc/self/status", STATUS);
     assert_eq!(checked(&quiet).unwrap().len(), 1);
     let filtered = Fake::new().file("/proc/self/status", &STATUS.replace("Seccomp:\t0", "Seccomp:\t2"));
@@ -192,7 +192,7 @@ fn the_calls_are_tried_only_where_something_might_forbid_them() {
 }
 
 #[test]
-fn a_filter_under_which_no_process_starts_is_named() {
+fn filter_that_refuses_clone3_is_named() {
     let host = Fake::new().file("/proc/self/status", &STATUS.replace("Seccomp:\t0", "Seccomp:\t2")).fails(
         "try",
         "/",

@@ -1,13 +1,13 @@
-//! Which driver will be used there, and does it work?
+//! Finds the storage driver that the engine will use, and checks that it works.
 //!
-//! A graphdriver that was not named is the first of a list that works, and the last of that list is vfs, which
-//! always works: dockerd then copies every layer and says so only in its log. A driver that was named, or whose
-//! data is there already, must work. The containerd store does not try before the first container.
+//! If no graphdriver is configured, dockerd uses the first of a list that works. The last one is vfs, which always works:
+//! dockerd then copies every layer and only logs that. A driver that is configured, or whose data exists, must work. The
+//! containerd store does not try its snapshotter before the first container.
 
 use nix::errno::Errno;
 
+use super::directory::about;
 use super::look::Seen;
-use super::place::about;
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Store;
 use crate::facts::daemon::store::graphdrivers;
@@ -18,16 +18,16 @@ use crate::host::HostError;
 
 const CAUSE_PRIOR: CauseId = causes::PRIOR_STORAGE_DRIVER_UNAVAILABLE;
 
-/// The first whose erofs snapshotter fails, instead of being left out, on a file system that does not tell the types of
-/// entries; with it fails all that needs a snapshotter, leases among them.
+/// The first containerd whose erofs snapshotter fails on a file system without `d_type`, instead of being skipped; then
+/// everything that needs a snapshotter fails, leases included.
 const FAILS_WITHOUT_D_TYPE: Version = Version::new(2, 1, 0);
 
 /// Snapshotters that are part of containerd.
 const BUILT_IN: &[&str] = &["overlayfs", "native", "btrfs", "zfs", "devmapper", "blockfile", "erofs"];
-/// What dockerd had once.
+/// Drivers that were removed from dockerd.
 const REMOVED: &[&str] = &["aufs", "devicemapper", "overlay"];
 
-/// Whether what will be used is overlay, as far as that is known before it is tried.
+/// Whether the engine will use overlay, as far as is known without a trial.
 pub(super) fn wants_overlay(seen: &Seen) -> bool {
     match &seen.store {
         Store::Graph(Some(driver)) => driver == "overlay2" || driver == "overlay",
@@ -36,8 +36,8 @@ pub(super) fn wants_overlay(seen: &Seen) -> bool {
     }
 }
 
-/// The driver that a daemon with no named one will try first and keep: that of the data which is there, else
-/// the first of its list that belongs to this file system.
+/// The driver that a daemon without a configured one tries first: that of existing data, else the first of its list for
+/// this file system.
 fn first(seen: &Seen) -> &'static str {
     let own = |driver: &str| match driver {
         "btrfs" => seen.fs.magic & 0xffff_ffff == BTRFS,
@@ -49,7 +49,7 @@ fn first(seen: &Seen) -> &'static str {
     prior.or_else(|| list.iter().find(|driver| own(driver))).copied().unwrap_or("overlay2")
 }
 
-/// What `docker info` will say.
+/// The driver that `docker info` will show.
 pub(super) fn expected(seen: &Seen) -> &str {
     match &seen.store {
         Store::Graph(Some(driver)) => driver,
@@ -59,7 +59,7 @@ pub(super) fn expected(seen: &Seen) -> &str {
     }
 }
 
-/// Where overlay does not work and nothing was named: the next that does.
+/// The next driver that works, if overlay does not and none is configured.
 fn fallback(seen: &Seen) -> &'static str {
     let has = |names: &[&str]| names.iter().all(|name| !seen.lacks.contains(name));
     let works = |driver: &&&str| match **driver {
@@ -72,12 +72,12 @@ fn fallback(seen: &Seen) -> &'static str {
     graphdrivers(seen.version).iter().find(works).copied().unwrap_or("vfs")
 }
 
-/// Whether a container's root file system will be a plain copy, bound from the data root.
+/// Whether a container's root file system will be a copy, bind-mounted from the data root.
 pub(super) fn copies_layers(seen: &Seen) -> bool {
     matches!(expected(seen), "vfs" | "native")
 }
 
-/// What is wrong with the driver.
+/// The findings on the driver.
 pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     if let Some(finding) = named(seen).or_else(|| several(seen)) {
         return vec![finding];
@@ -96,43 +96,48 @@ fn named(seen: &Seen) -> Option<Finding> {
         Store::Graph(_) if known => None,
         _ if REMOVED.contains(&driver) && !known => fail(
             causes::DAEMON_REMOVED_STORAGE_DRIVER,
-            format!("dockerd {version} has no storage driver {driver} any more"),
+            format!("dockerd {version} does not have the storage driver {driver} any more"),
         ),
         Store::Graph(_) => fail(
             causes::STORAGE_DRIVER_NOT_SUPPORTED,
-            format!("dockerd {version} has no storage driver {driver}"),
+            format!("dockerd {version} does not have a storage driver {driver}"),
         ),
         Store::Snapshotter { name, .. } if !seen.managed || BUILT_IN.contains(&name.as_str()) => None,
         Store::Snapshotter { name, .. } => {
-            let what = format!("the containerd image store is on, and containerd has no snapshotter {name}");
-            let why = if known { " (it is the name of a graphdriver)" } else { "" };
-            let hint = "remove the storage driver (option storage-driver, variable DOCKER_DRIVER), or name overlayfs or native";
+            let what = format!(
+                "the containerd image store is on, but containerd does not have a snapshotter {name}"
+            );
+            let why = if known { " (this is the name of a graphdriver)" } else { "" };
+            let hint = "remove the storage driver (option storage-driver, variable DOCKER_DRIVER), or set it to overlayfs or native";
             fail(causes::CONTAINERD_SNAPSHOTTER_NOT_AVAILABLE, format!("{what}{why}"))
                 .map(|finding| finding.hint(hint))
         }
     }
 }
 
-/// Data of more than one driver: dockerd refuses to choose.
+/// Data of more than one driver: dockerd does not start.
 fn several(seen: &Seen) -> Option<Finding> {
     (seen.store == Store::Graph(None) && seen.prior.len() > 1).then(|| {
         let drivers = seen.prior.join(" and ");
         let what = format!(
-            "{} has data of {drivers}, and dockerd does not choose between them",
+            "{} has data of {drivers}, and dockerd does not start with data of several drivers",
             seen.data_root.display()
         );
         Finding::fail(causes::SEVERAL_GRAPHDRIVERS_IN_DATA_ROOT, what)
             .with("path", seen.data_root.display())
-            .hint(format!("set \"storage-driver\": \"{}\", or remove the others' directories", seen.prior[0]))
+            .hint(format!(
+                "set \"storage-driver\": \"{}\", or remove the directories of the others",
+                seen.prior[0]
+            ))
     })
 }
 
-/// Data that the engine will not show.
+/// Data that the engine ignores.
 fn invisible(seen: &Seen) -> Option<Finding> {
     let drivers = seen.forgotten.join(" and ");
     (!seen.forgotten.is_empty()).then(|| {
         let what = format!(
-            "{} has data of {drivers}, which dockerd {} does not see",
+            "{} has data of {drivers}, which dockerd {} ignores",
             seen.data_root.display(),
             seen.version
         );
@@ -140,7 +145,7 @@ fn invisible(seen: &Seen) -> Option<Finding> {
     })
 }
 
-/// What drivers other than overlay need: a file system of their own, a device.
+/// The requirements of drivers other than overlay: a file system, a device.
 fn needs(seen: &Seen) -> Option<Finding> {
     let prior = seen.store == Store::Graph(None) && !seen.prior.is_empty();
     let driver = if prior { first(seen) } else { seen.store.driver()? };
@@ -150,23 +155,23 @@ fn needs(seen: &Seen) -> Option<Finding> {
     let (cause, what) = match driver {
         "btrfs" if magic != BTRFS => (
             causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
-            format!("the driver btrfs needs btrfs, and {} is on {kind}", seen.base.display()),
+            format!("the driver btrfs needs btrfs, but {} is on {kind}", seen.base.display()),
         ),
         "zfs" if magic != ZFS => (
             causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
-            format!("the driver zfs needs zfs, and {} is on {kind}", seen.base.display()),
+            format!("the driver zfs needs zfs, but {} is on {kind}", seen.base.display()),
         ),
         "zfs" => (
             causes::STORAGE_DRIVER_NOT_SUPPORTED,
-            format!("the driver zfs needs {}, which is not here", missing(&["zfs", "/dev/zfs"])?),
+            format!("the driver zfs needs {}, which is missing", missing(&["zfs", "/dev/zfs"])?),
         ),
         "fuse-overlayfs" => (
             causes::STORAGE_DRIVER_NOT_SUPPORTED,
-            format!("the driver fuse-overlayfs needs {}, which is not here", missing(&["/dev/fuse"])?),
+            format!("the driver fuse-overlayfs needs {}, which is missing", missing(&["/dev/fuse"])?),
         ),
         "devicemapper" => (
             causes::LOOP_DEVICES_UNAVAILABLE,
-            format!("the driver devicemapper needs {}, which is not here", missing(&["/dev/loop-control"])?),
+            format!("the driver devicemapper needs {}, which is missing", missing(&["/dev/loop-control"])?),
         ),
         _ => return None,
     };
@@ -174,64 +179,64 @@ fn needs(seen: &Seen) -> Option<Finding> {
         let base = seen.data_root.display();
         Finding::fail(
             CAUSE_PRIOR,
-            format!("{base} has data of {driver}, which dockerd then must use: {what}"),
+            format!("{base} has data of {driver}, so dockerd must use that driver: {what}"),
         )
         .with("path", &base)
-        .hint(format!("give it the file system of that driver again, or remove {base}/{driver}"))
+        .hint(format!("mount the file system of that driver again, or remove {base}/{driver}"))
     } else {
         Finding::fail(cause, what)
     };
     Some(about(seen, finding))
 }
 
-/// What the kernel said against overlay.
+/// The error of the kernel for overlay.
 fn overlay_error(seen: &Seen) -> Option<(&str, &HostError)> {
     let failed = seen.trial.first_failed()?;
     Some((failed.name.as_str(), failed.error.as_ref()?))
 }
 
-/// Overlay, where it is wanted and does not work.
+/// Overlay, if it will be used and does not work.
 fn overlay(seen: &Seen) -> Option<Finding> {
     let (attempt, error) = overlay_error(seen)?;
     let (cause, why) = explain(seen, attempt, error);
     let must = match &seen.store {
         Store::Graph(None) if attempt == "d-type" && seen.containerd >= Some(FAILS_WITHOUT_D_TYPE) => {
-            Some("containerd 2.1 and later starts no container there, whatever the driver".to_owned())
+            Some("containerd 2.1 and later starts no container there with any driver".to_owned())
         }
         Store::Graph(None) if seen.prior.is_empty() => None,
-        Store::Graph(None) => Some(format!("the data that is there is of {}", first(seen))),
-        Store::Graph(Some(driver)) => Some(format!("{driver} is asked for")),
+        Store::Graph(None) => Some(format!("the existing data is of {}", first(seen))),
+        Store::Graph(Some(driver)) => Some(format!("{driver} is configured")),
         Store::Snapshotter { .. } if seen.version >= Version::new(29, 0, 0) => {
-            Some("Docker starts all the same, and fails at the first container".to_owned())
+            Some("Docker starts but fails at the first container".to_owned())
         }
         Store::Snapshotter { .. } => {
-            Some("the containerd image store is on, and fails at the first container".to_owned())
+            Some("the containerd image store is on and fails at the first container".to_owned())
         }
     };
     let finding = match must {
         Some(must) => Finding::fail(cause, format!("{why}: {must}")),
-        None => softened(seen, cause, &why),
+        None => with_fallback(seen, cause, &why),
     };
     Some(about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno())))
 }
 
-/// Where dockerd takes another driver instead.
-fn softened(seen: &Seen, cause: CauseId, why: &str) -> Finding {
+/// The finding if dockerd uses another driver instead.
+fn with_fallback(seen: &Seen, cause: CauseId, why: &str) -> Finding {
     match fallback(seen) {
         "vfs" => Finding::warn(
             if cause == causes::OVERLAY_ON_OVERLAY_DATA_ROOT { cause } else { causes::VFS_STORAGE_DRIVER },
-            format!("{why}: dockerd falls back to vfs, slow, copies every layer"),
+            format!("{why}: dockerd falls back to vfs, which is slow and copies every layer"),
         )
         .hint(format!(
             "mount a volume at {} (docker run -v {} ...)",
             seen.data_root.display(),
             seen.data_root.display()
         )),
-        other => Finding::warn(cause, format!("{why}: dockerd takes {other} instead")),
+        other => Finding::warn(cause, format!("{why}: dockerd uses {other} instead")),
     }
 }
 
-/// The cause, and the sentence so far.
+/// The cause and the first part of the text.
 fn explain(seen: &Seen, attempt: &str, error: &HostError) -> (CauseId, String) {
     let (base, kind) = (seen.base.display(), filesystem::name(seen.fs.magic));
     let magic = seen.fs.magic & 0xffff_ffff;
@@ -242,22 +247,19 @@ fn explain(seen: &Seen, attempt: &str, error: &HostError) -> (CauseId, String) {
     match (attempt, error.errno()) {
         ("d-type", Errno::EOPNOTSUPP) => {
             let how = if magic == XFS { "xfs without ftype=1" } else { &kind };
-            (
-                causes::XFS_WITHOUT_D_TYPE,
-                format!("{base} is on {how}, which does not tell the types of entries"),
-            )
+            (causes::XFS_WITHOUT_D_TYPE, format!("{base} is on {how}, which does not support d_type"))
         }
         ("mount" | "mount-namespace", Errno::EPERM | Errno::EACCES) if seen.user_namespace => (
             causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED,
-            format!("overlay may not be mounted in this user namespace ({})", error.errno()),
+            format!("overlay cannot be mounted in this user namespace ({})", error.errno()),
         ),
         ("mount" | "mount-namespace", Errno::EPERM | Errno::EACCES) => (
             causes::OUTER_CONTAINER_NOT_PRIVILEGED,
-            format!("overlay may not be mounted here ({})", error.errno()),
+            format!("overlay cannot be mounted here ({})", error.errno()),
         ),
         ("mount", Errno::ENODEV) => (causes::KERNEL_LACKS_OVERLAYFS, "the kernel has no overlay".to_owned()),
         (_, _) if magic == OVERLAY => {
-            (on_overlay, format!("{base} is itself on overlay, and overlay cannot be stacked on it"))
+            (on_overlay, format!("{base} is on overlay, and overlay cannot be stacked on overlay"))
         }
         ("mount", _) if seen.user_namespace => (
             causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED,
@@ -265,11 +267,11 @@ fn explain(seen: &Seen, attempt: &str, error: &HostError) -> (CauseId, String) {
         ),
         ("mount", _) if magic == FUSE => (
             causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
-            format!("{base} is on a FUSE file system, which overlay does not take ({error})"),
+            format!("{base} is on a FUSE file system, which overlay does not support ({error})"),
         ),
         ("mount", _) => (
             causes::DATA_ROOT_FILESYSTEM_UNSUPPORTED,
-            format!("{base} is on {kind}, which overlay does not take ({error})"),
+            format!("{base} is on {kind}, which overlay does not support ({error})"),
         ),
         (attempt, Errno::EPERM | Errno::EACCES | Errno::EOPNOTSUPP) => (
             causes::DATA_ROOT_REFUSES_METADATA_CHANGES,

@@ -1,4 +1,4 @@
-//! What is to be known of the storage? The directory, its file system, and what a trial there came to.
+//! Reads the state of the storage: the directory, its file system, and the result of a trial there.
 
 use std::path::{Path, PathBuf};
 
@@ -13,62 +13,62 @@ use crate::host::trial::{Trial, TrialReport};
 use crate::host::{FileKind, FsInfo, SystemReader};
 use crate::step::Cx;
 
-/// All of it.
+/// The state of the storage.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
-    /// dockerd's version.
+    /// The version of dockerd.
     pub(super) version: Version,
-    /// How it stores.
+    /// The image store.
     pub(super) store: Store,
-    /// Whether the containerd is dockerd's own, with nothing but what is built in.
+    /// Whether dockerd starts containerd itself, with built-in snapshotters only.
     pub(super) managed: bool,
-    /// Its version, where that is dockerd's own and tells it.
+    /// The version of that containerd, if it is known.
     pub(super) containerd: Option<Version>,
     /// `--data-root`.
     pub(super) data_root: PathBuf,
-    /// Where the layers will lie.
+    /// The directory of the layers.
     pub(super) dir: PathBuf,
-    /// The nearest directory of it that exists, links followed: here everything was looked at.
+    /// Its nearest existing parent, with links resolved: everything else here is about this directory.
     pub(super) base: PathBuf,
-    /// What `base` is.
+    /// The file type of `base`.
     pub(super) kind: FileKind,
-    /// Its file system.
+    /// The file system of `base`.
     pub(super) fs: FsInfo,
-    /// Its mount.
+    /// The mount of `base`.
     pub(super) mount: Option<Mount>,
-    /// Drivers whose data is in the data root, of those that this version has.
+    /// Drivers of this version whose data is in the data root.
     pub(super) prior: Vec<&'static str>,
-    /// Drivers whose data is there and which this version does not have any more.
+    /// Removed drivers whose data is in the data root.
     pub(super) forgotten: Vec<&'static str>,
-    /// What the trial came to.
+    /// The report of the trial.
     pub(super) trial: TrialReport,
-    /// In a user namespace other than the host's.
+    /// Whether this is a user namespace other than the host's.
     pub(super) user_namespace: bool,
-    /// What the driver's own programs and devices lack.
+    /// Missing programs and devices of drivers.
     pub(super) lacks: Vec<&'static str>,
-    /// What the profile wants.
+    /// The profile's requirements.
     pub(super) wanted: crate::profile::Storage,
 }
 
-/// Looks, and tries.
+/// Reads the state and runs the trial.
 pub(super) fn look(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
     let mut seen = glance(cx, daemon)?;
-    if let Some(trial) = wanted(cx, &seen)? {
+    if let Some(trial) = trial(cx, &seen)? {
         seen.trial = cx.host.trial(&trial)?;
     }
     Ok(seen)
 }
 
-/// Begins what will be tried, while the step before is still at work.
+/// Starts the trial while the step before is still running.
 pub(in crate::steps) fn begin(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<()> {
-    if let Some(trial) = wanted(cx, &glance(cx, daemon)?)? {
+    if let Some(trial) = trial(cx, &glance(cx, daemon)?)? {
         cx.host.trial_ahead(&trial);
     }
     Ok(())
 }
 
-/// What is to be tried: nothing where there is no directory.
-fn wanted(cx: &Cx<'_>, seen: &Seen) -> anyhow::Result<Option<Trial>> {
+/// The trial; none if `base` is not a directory.
+fn trial(cx: &Cx<'_>, seen: &Seen) -> anyhow::Result<Option<Trial>> {
     if seen.kind != FileKind::Dir {
         return Ok(None);
     }
@@ -103,7 +103,7 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
     })
 }
 
-/// The version of containerd: its shim's, which was asked before and answers sooner.
+/// The version of containerd, from its shim, which `binaries` has already asked.
 fn containerd(host: &dyn SystemReader) -> anyhow::Result<Option<Version>> {
     let place = programs::find(host, "containerd-shim-runc-v2", &programs::path_dirs(host))?;
     let Place::At(path) = place else { return Ok(None) };
@@ -113,15 +113,15 @@ fn containerd(host: &dyn SystemReader) -> anyhow::Result<Option<Version>> {
     })
 }
 
-/// Where to try. dockerd tries in the driver's own directory; a trial that was killed there would leave data
-/// behind that looks like the driver's, so that the data root beside it is taken if it is the same file system.
+/// The directory of the trial. A trial that is killed in the driver's own directory would leave data that looks like the
+/// driver's, so the data root is used if it is on the same file system.
 fn trial_base(host: &dyn SystemReader, seen: &Seen, data_root: &Path) -> anyhow::Result<PathBuf> {
     let (root, _) = filesystem::nearest(host, data_root)?;
     let below = seen.base.starts_with(&root) && host.stat(&root)?.dev == host.stat(&seen.base)?.dev;
     Ok(if below { root } else { seen.base.clone() })
 }
 
-/// Data of drivers that are gone: dockerd does not see it, and its images are missing without a word.
+/// Data of removed drivers: dockerd ignores it without a message.
 fn forgotten(
     host: &dyn SystemReader,
     version: Version,
@@ -140,7 +140,7 @@ fn forgotten(
     Ok(found)
 }
 
-/// What drivers other than overlay need and is not here.
+/// Missing programs and devices that drivers other than overlay need.
 fn lacks(host: &dyn SystemReader) -> anyhow::Result<Vec<&'static str>> {
     let mut lacks = Vec::new();
     let dirs = programs::path_dirs(host);

@@ -1,11 +1,11 @@
-//! Storage: can the directory that this engine will really use hold images and containers?
+//! Checks that the directory that this engine will use can store images and containers.
 //!
 //! Which directory that is depends on version and configuration: a graphdriver keeps layers below the data
 //! root, the containerd store in containerd's own root, which a system containerd has elsewhere.
 
+mod directory;
 mod driver;
 mod look;
-mod place;
 #[cfg(test)]
 mod tests;
 
@@ -18,11 +18,11 @@ use crate::step::{Cx, Phase, Step};
 use look::Seen;
 pub(super) use look::begin;
 
-/// See the ladder in `steps/mod.rs`.
+/// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "storage",
     title: "Storage of images and containers",
-    why: "Layers are stacked by overlay on the data root: on the wrong file system dockerd falls back to copying every layer, or fails at the first container.",
+    why: "Overlay stacks layers on the data root: on an unsuitable file system dockerd copies every layer, or fails at the first container.",
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
@@ -32,7 +32,7 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        let what = format!("a daemon that runs already is used ({endpoint}): its storage is its own matter");
+        let what = format!("not checked: the daemon at {endpoint} manages its own storage");
         return Ok(vec![Finding::pass(what)]);
     }
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
@@ -44,12 +44,12 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The directory first, then what the driver makes of it.
+/// The directory first, then the driver.
 fn judge(seen: &Seen) -> Vec<Finding> {
-    let mut findings = place::judge(seen);
+    let mut findings = directory::judge(seen);
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         findings.extend(driver::judge(seen));
-        findings.extend(place::flags(seen));
+        findings.extend(directory::flags(seen));
     }
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         findings.insert(0, summary(seen));
@@ -57,7 +57,7 @@ fn judge(seen: &Seen) -> Vec<Finding> {
     findings
 }
 
-/// What it is, and how much of it.
+/// The directory, its file system and its free space.
 fn summary(seen: &Seen) -> Finding {
     let (kind, free) = (filesystem::name(seen.fs.magic), filesystem::free(&seen.fs));
     let driver = driver::expected(seen);

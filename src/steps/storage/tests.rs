@@ -14,7 +14,7 @@ use crate::testing::{check_with, learn, problems};
 
 const EXT4: i64 = 0xef53;
 
-/// A file system with room.
+/// A file system with free space.
 fn fs(magic: i64) -> FsInfo {
     FsInfo { magic, size: 100 << 30, free: 50 << 30, inodes: 1 << 20, inodes_free: 1 << 19, flags: 0 }
 }
@@ -25,7 +25,7 @@ fn mount(options: &str, fstype: &str) -> Option<crate::facts::mounts::Mount> {
     Mounts::parse(line.as_bytes()).unwrap().0.pop()
 }
 
-/// A trial that got to `attempt`, which failed.
+/// A trial that failed at `attempt`.
 fn fails_at(attempt: &str, errno: Errno) -> TrialReport {
     let all = [
         "directory",
@@ -49,7 +49,7 @@ fn fails_at(attempt: &str, errno: Errno) -> TrialReport {
     report
 }
 
-/// A sound place of 28.5.2.
+/// A sound storage of 28.5.2.
 fn sound() -> Seen {
     Seen {
         version: Version::new(28, 5, 2),
@@ -90,7 +90,7 @@ fn warn(cause: &'static str) -> Vec<(Level, &'static str)> {
 }
 
 #[test]
-fn a_sound_place_is_one_finding() {
+fn sound_storage_gives_one_finding() {
     let found = judge(&sound());
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].what, "/var/lib/docker/overlay2 is on ext4 with 50 GiB free: overlay2 works there");
@@ -98,7 +98,7 @@ fn a_sound_place_is_one_finding() {
 }
 
 #[test]
-fn overlay_on_overlay_counts_by_what_dockerd_makes_of_it() {
+fn overlay_on_overlay_counts_by_fallback() {
     let on_overlay = |store: Store, version: Version, prior: Vec<&'static str>| {
         judged(|seen| {
             (seen.fs, seen.trial) = (fs(OVERLAY), fails_at("mount", Errno::EINVAL));
@@ -117,17 +117,19 @@ fn overlay_on_overlay_counts_by_what_dockerd_makes_of_it() {
 }
 
 #[test]
-fn the_fall_back_is_named() {
+fn fallback_is_named() {
     let mut seen = sound();
     (seen.fs, seen.trial) = (fs(OVERLAY), fails_at("mount", Errno::EINVAL));
-    assert!(judge(&seen).iter().any(|finding| finding.what.contains("vfs, slow, copies every layer")));
+    assert!(
+        judge(&seen).iter().any(|finding| finding.what.contains("vfs, which is slow and copies every layer"))
+    );
     assert_eq!(driver::expected(&seen), "vfs");
     seen.lacks.clear();
     assert_eq!(driver::expected(&seen), "fuse-overlayfs");
 }
 
 #[test]
-fn without_d_type_it_depends_on_containerd() {
+fn missing_d_type_counts_by_containerd_version() {
     let without = |containerd| {
         judged(|seen| {
             (seen.fs, seen.trial) = (fs(XFS), fails_at("d-type", Errno::EOPNOTSUPP));
@@ -140,14 +142,14 @@ fn without_d_type_it_depends_on_containerd() {
 }
 
 #[test]
-fn data_of_another_file_systems_driver_must_be_used() {
+fn data_of_a_driver_for_another_file_system_fails() {
     assert_eq!(judged(|seen| seen.prior = vec!["btrfs"]), fail("prior-storage-driver-unavailable"));
     let on_btrfs = judged(|seen| (seen.prior, seen.fs) = (vec!["btrfs"], fs(BTRFS)));
     assert_eq!(on_btrfs, []);
 }
 
 #[test]
-fn each_refusal_of_overlay_has_its_cause() {
+fn each_error_of_overlay_has_its_cause() {
     let refused = |attempt, errno, magic, user_namespace| {
         judged(|seen| {
             seen.store = Store::Graph(Some("overlay2".into()));
@@ -165,7 +167,7 @@ fn each_refusal_of_overlay_has_its_cause() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_apart() {
+fn each_write_error_has_its_cause() {
     let refused = |attempt, errno| judged(|seen| seen.trial = fails_at(attempt, errno));
     assert_eq!(refused("directory", Errno::EROFS), fail("data-root-read-only"));
     assert_eq!(refused("write", Errno::ENOSPC), fail("disk-full"));
@@ -178,7 +180,7 @@ fn what_cannot_be_written_is_told_apart() {
 }
 
 #[test]
-fn space_and_inodes_are_measured_by_the_profile() {
+fn space_and_inodes_are_compared_with_the_profile() {
     assert_eq!(judged(|seen| seen.fs.free = 200 << 20), warn("low-disk-space"));
     assert_eq!(judged(|seen| seen.fs.free = 256 << 20), []);
     assert_eq!(judged(|seen| seen.fs.free = 1 << 20), fail("disk-full"));
@@ -202,7 +204,7 @@ fn mount_flags_count_by_driver() {
 }
 
 #[test]
-fn drivers_that_are_not_there_are_named() {
+fn unknown_and_removed_drivers_are_named() {
     let asked = |driver: &str, major| {
         judged(|seen| {
             seen.version = Version::new(major, 0, 0);
@@ -223,7 +225,7 @@ fn drivers_that_are_not_there_are_named() {
 }
 
 #[test]
-fn data_of_other_drivers_is_seen() {
+fn data_of_other_drivers_is_found() {
     let prior = |prior: &[&'static str]| judged(|seen| seen.prior = prior.to_vec());
     assert_eq!(prior(&["overlay2"]), []);
     assert_eq!(prior(&["overlay2", "btrfs"]), fail("several-graphdrivers-in-data-root"));
@@ -231,7 +233,7 @@ fn data_of_other_drivers_is_seen() {
 }
 
 #[test]
-fn an_own_file_system_has_its_own_driver() {
+fn btrfs_and_zfs_use_their_own_driver() {
     let mut seen = sound();
     (seen.version, seen.fs) = (Version::new(20, 10, 24), fs(BTRFS));
     assert_eq!(driver::expected(&seen), "btrfs");
@@ -248,7 +250,7 @@ fn world() -> Fake {
 }
 
 #[test]
-fn the_nearest_directory_is_looked_at_and_the_report_learns_the_driver() {
+fn nearest_existing_directory_is_checked_and_the_driver_reported() {
     let (found, learned) = learn(&STEP, &world().answers_trial(fails_at("nothing", Errno::EIO)));
     let found = found.unwrap();
     assert_eq!(problems(&found), []);
@@ -257,6 +259,6 @@ fn the_nearest_directory_is_looked_at_and_the_report_learns_the_driver() {
 }
 
 #[test]
-fn a_trial_that_could_not_be_made_is_no_finding() {
+fn failed_trial_is_an_error() {
     assert!(check_with(&STEP, &world(), &[]).is_err());
 }

@@ -167,7 +167,7 @@ impl<'w> Wait<'w> {
         }
         if !self.is_out_of_sight() && self.daemons.is_empty() {
             self.scan();
-            if !attempt.listening.get() && self.last_starter.elapsed() >= self.request.grace {
+            if !attempt.listening.get() && self.time_without_starter() >= self.request.grace {
                 return Ok(Some(Readiness::Never(Box::new(self.no_starter(attempt)))));
             }
         }
@@ -178,6 +178,12 @@ impl<'w> Wait<'w> {
         let late =
             fault.as_ref().map_or_else(|| Ok(self.timed_out(attempt)), |fault| self.tls_failure(fault))?;
         Ok(Some(Readiness::Late(Box::new(late))))
+    }
+
+    /// The time from the last sight of a starter to the last scan. A machine where scans take long has few of them, and the
+    /// time since a scan shows nothing.
+    fn time_without_starter(&self) -> Duration {
+        self.last_scan.map_or(Duration::ZERO, |scan| scan.saturating_duration_since(self.last_starter))
     }
 
     /// Whether its process cannot be seen: by the request, or behind TCP.
@@ -197,10 +203,11 @@ impl<'w> Wait<'w> {
         }
         let own = self.host.identity().pid;
         let waiting = ancestors(&all, own);
+        let now = Instant::now();
         if all.iter().any(|process| may_start_one(process) && !waiting.contains(&process.id.pid)) {
-            self.last_starter = Instant::now();
+            self.last_starter = now;
         }
-        self.last_scan = Some(Instant::now());
+        self.last_scan = Some(now);
         self.scan_every = SCAN.max(began.elapsed() * 10);
     }
 
@@ -274,6 +281,24 @@ mod tests {
         assert_eq!(failure(wait(Endpoint::Unix(path.clone()), false)), (false, "daemon-hangs"));
         drop(listener);
         assert_eq!(failure(wait(Endpoint::Unix(path), false)), (true, "stale-socket"));
+    }
+
+    #[test]
+    fn the_grace_is_not_over_before_a_scan_finds_no_starter() {
+        let (host, interrupt) = (Fake::new(), Interrupt::default());
+        let request = WaitRequest {
+            endpoint: Endpoint::Unix("/none.sock".into()),
+            timeout: Duration::from_secs(60),
+            grace: Duration::from_millis(1),
+            elsewhere: false,
+        };
+        let mut wait = Wait::new(&host, &interrupt, &request);
+        (wait.last_scan, wait.scan_every) = (Some(wait.began), Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(wait.end_without_answer(&Attempt::default()).unwrap(), None);
+        wait.scan_every = Duration::ZERO;
+        let end = wait.end_without_answer(&Attempt::default()).unwrap().unwrap();
+        assert_eq!(failure(end), (true, "daemon-not-reachable"));
     }
 
     #[test]

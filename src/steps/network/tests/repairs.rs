@@ -2,22 +2,22 @@ use super::*;
 use crate::options::PlanRequest;
 use crate::profile::Grant;
 
-/// What the repair did on that machine, and whether it got to its end.
+/// The result and the changes of the repair on this machine.
 fn repaired(host: &Fake, grant: Grant) -> (anyhow::Result<()>, Vec<String>) {
     let args = ["--firewall-backend=nftables".to_owned()];
-    let wishes = PlanRequest { repair: Some(grant), daemon_args: args.into(), ..PlanRequest::default() };
-    let (end, changes) = crate::testing::repair_with(&STEP, host, &wishes);
+    let request = PlanRequest { repair: Some(grant), daemon_args: args.into(), ..PlanRequest::default() };
+    let (end, changes) = crate::testing::repair_with(&STEP, host, &request);
     (end, changes.into_iter().map(|change| format!("{} | {}", change.did, change.undo)).collect())
 }
 
 fn nft_machine() -> Fake {
-    let mut tried = all_taken("nft");
+    let mut tried = all_accepted("nft");
     tried.attempt("nft", Ok(()));
     quiet("29.0.0").program("/usr/bin/nft --version", 0, "").answers_trial(tried)
 }
 
 #[test]
-fn forwarding_is_switched_on_where_dockerd_only_looks() {
+fn repair_enables_forwarding_for_the_nftables_backend() {
     let (end, changes) = repaired(&nft_machine(), Grant::Container);
     assert!(end.is_ok(), "{end:?}");
     let expected = "wrote 1 to /proc/sys/net/ipv4/ip_forward | printf %s 0 > /proc/sys/net/ipv4/ip_forward";
@@ -25,16 +25,16 @@ fn forwarding_is_switched_on_where_dockerd_only_looks() {
 }
 
 #[test]
-fn forwarding_of_the_host_itself_is_left_alone() {
+fn forwarding_of_the_host_is_not_changed() {
     let host = nft_machine().file("/proc/sys/net/core/dev_weight", "64\n");
     let (end, changes) = repaired(&host, Grant::Host);
-    assert!(end.unwrap_err().to_string().contains("the host's own"));
+    assert!(end.unwrap_err().to_string().contains("the host's network namespace"));
     assert!(changes.is_empty());
 }
 
-/// A kernel without nf_tables until its modules are asked for.
+/// A kernel without nf_tables until its modules are requested.
 fn without_nf_tables() -> Fake {
-    let mut tried = all_taken("nft");
+    let mut tried = all_accepted("nft");
     tried.attempt("nft", Err(HostError::new("run", "/usr/bin/nft", Errno::EIO)));
     quiet("29.0.0")
         .file("/proc/sys/net/ipv4/ip_forward", "1\n")
@@ -48,7 +48,7 @@ fn without_nf_tables() -> Fake {
 }
 
 #[test]
-fn modules_are_loaded_only_where_the_host_may_be_changed() {
+fn modules_are_loaded_only_with_the_reach_host() {
     let (end, changes) = repaired(&without_nf_tables(), Grant::Container);
     assert!(end.is_ok() && changes.is_empty());
     let (end, changes) = repaired(&without_nf_tables(), Grant::Host);
@@ -61,7 +61,7 @@ fn modules_are_loaded_only_where_the_host_may_be_changed() {
 }
 
 #[test]
-fn modules_that_do_not_come_are_an_error() {
+fn modules_that_do_not_load_are_an_error() {
     let host = without_nf_tables().reacts(|_, _| {}).program("/usr/bin/modprobe nf_tables", 1, "");
     let host =
         host.program("/usr/bin/modprobe nft_compat", 1, "").program("/usr/bin/modprobe nft_chain_nat", 1, "");
@@ -71,10 +71,11 @@ fn modules_that_do_not_come_are_an_error() {
 }
 
 #[test]
-fn a_read_only_sysctl_is_made_writable() {
+fn repair_makes_the_sysctl_writable() {
     let table = "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /proc rw - proc proc rw\n\
         3 2 0:2 /sys/net/ipv4/ip_forward /proc/sys/net/ipv4/ip_forward ro,nosuid - proc proc rw\n";
-    let host = read_only(quiet("26.1.5")).file("/proc/self/mountinfo", table).answers_trial(all_taken("nft"));
+    let host =
+        read_only(quiet("26.1.5")).file("/proc/self/mountinfo", table).answers_trial(all_accepted("nft"));
     let (end, changes) = crate::testing::repair(&STEP, &host);
     assert!(end.is_ok(), "{end:?}");
     assert_eq!(changes[0].undo.to_string(), "mount -o remount,bind,ro /proc/sys/net/ipv4/ip_forward");

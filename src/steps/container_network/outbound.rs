@@ -1,4 +1,4 @@
-//! Does the inner container get out, with packets of its size, and does somebody answer its questions?
+//! Checks outbound traffic of an inner container: gateway, path MTU, resolvers and destinations.
 
 use super::Compared;
 use crate::diagnosis::{CauseId, causes};
@@ -9,57 +9,55 @@ const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
 const DNS: CauseId = causes::CONTAINER_DNS_BROKEN;
 const MTU: CauseId = causes::MTU_MISMATCH;
 
-/// Everything beyond the bridge.
+/// The findings on everything beyond the bridge.
 pub(super) fn judge(reached: &Reached, compared: &Compared) -> Vec<Finding> {
-    let mut findings: Vec<_> = reached.of(Kind::Outer).map(|attempt| way(attempt, compared)).collect();
-    findings.extend(reached.mtu.as_ref().map(size));
+    let mut findings: Vec<_> = reached.of(Kind::Outer).map(|attempt| gateway(attempt, compared)).collect();
+    findings.extend(reached.mtu.as_ref().map(path_mtu));
     findings.push(resolvers(reached, compared));
-    findings.extend(reached.of(Kind::Name).map(|attempt| wanted(attempt, DNS, "resolves")));
-    findings.extend(reached.of(Kind::Endpoint).map(|attempt| wanted(attempt, OUT, "is reached")));
+    findings.extend(reached.of(Kind::Name).map(|attempt| named(attempt, DNS, "resolves")));
+    findings.extend(reached.of(Kind::Endpoint).map(|attempt| named(attempt, OUT, "is reached")));
     findings
 }
 
-/// This container's own gateway.
-fn way(attempt: &Attempt, compared: &Compared) -> Finding {
+/// The gateway of this container.
+fn gateway(attempt: &Attempt, compared: &Compared) -> Finding {
     let to = &attempt.to;
     match &attempt.error {
-        None => Finding::pass(format!("the way out is open: {to}, this container's gateway, answers"))
+        None => Finding::pass(format!("this container's gateway {to} answers an inner container"))
             .with("answer", &attempt.answer),
         Some(error) if compared.outer => {
             let what = format!(
-                "an inner container does not reach {to}, this container's gateway, which answers here: {error}"
+                "an inner container does not reach this container's gateway {to}, which answers this container: {error}"
             );
             Finding::fail(OUT, what).with("errno", error.errno)
         }
-        Some(error) => {
-            Finding::pass(format!("{to}, this container's gateway, answers neither inside nor here"))
-                .with("tried", error)
-        }
+        Some(error) => Finding::pass(format!(
+            "this container's gateway {to} answers neither an inner container nor this one"
+        ))
+        .with("tried", error),
     }
 }
 
-/// The largest packet.
-fn size(mtu: &PathMtu) -> Finding {
+/// The path MTU.
+fn path_mtu(mtu: &PathMtu) -> Finding {
     let PathMtu { own, path, small, large } = *mtu;
     let hint = format!("start dockerd with --mtu {}", path.min(own));
     let finding = if path < own {
-        let what = format!("an inner container sends packets of {own} bytes, and the way out takes {path}");
+        let what = format!("an inner container sends packets of {own} bytes, but the path MTU is {path}");
         Finding::warn(MTU, what).hint(hint)
     } else if small && !large {
-        let what = format!(
-            "packets of {own} bytes from an inner container vanish on the way out, and small ones do not"
-        );
+        let what = format!("packets of {own} bytes from an inner container are lost, small ones are not");
         Finding::fail(MTU, what)
             .hint("find the largest that passes (`ping -M do -s`), and start dockerd with that --mtu")
     } else if large {
         Finding::pass(format!("packets of {own} bytes pass to this container's gateway"))
     } else {
-        Finding::pass(format!("nothing on the way out speaks against packets of {own} bytes"))
+        Finding::pass(format!("packets of {own} bytes were not refused on the path"))
     };
     finding.with("inner_mtu", own).with("path_mtu", path)
 }
 
-/// One resolver that answers is enough, whatever it answers.
+/// One resolver that answers is enough, whatever the answer is.
 fn resolvers(reached: &Reached, compared: &Compared) -> Finding {
     let mut all = reached.of(Kind::Resolver).peekable();
     let names = reached.of(Kind::Resolver).map(|attempt| attempt.to.as_str()).collect::<Vec<_>>().join(", ");
@@ -68,29 +66,29 @@ fn resolvers(reached: &Reached, compared: &Compared) -> Finding {
         return Finding::pass(format!("the resolver {} answers", good.to)).with("answer", &good.answer);
     }
     let error = reached.of(Kind::Resolver).find_map(|attempt| attempt.error.clone());
-    let told = |finding: Finding| match &error {
+    let with_error = |finding: Finding| match &error {
         Some(error) => finding.with("tried", error).with("errno", error.errno),
         None => finding,
     };
     if compared.resolver {
         let what = if none {
-            "an inner container has no resolver, and this one has".to_owned()
+            "an inner container has no resolver, but this container has one".to_owned()
         } else {
-            format!("no resolver of an inner container answers it ({names}), and one of this container does")
+            format!("no resolver of an inner container answers ({names}), but one of this container does")
         };
-        return told(Finding::fail(DNS, what))
+        return with_error(Finding::fail(DNS, what))
             .hint("give inner containers a resolver that answers: `dockerd --dns ADDRESS`");
     }
-    told(Finding::pass("no resolver answers, neither inside nor here")).with("resolvers", names)
+    with_error(Finding::pass("no resolver answers an inner container or this one")).with("resolvers", names)
 }
 
-/// What a profile names.
-fn wanted(attempt: &Attempt, cause: CauseId, verb: &str) -> Finding {
+/// A destination that the profile names.
+fn named(attempt: &Attempt, cause: CauseId, verb: &str) -> Finding {
     let to = &attempt.to;
     match &attempt.error {
         None => Finding::pass(format!("{to} {verb} from an inner container")).with("answer", &attempt.answer),
         Some(error) => {
-            Finding::fail(cause, format!("{to} must be reached and is not, from an inner container: {error}"))
+            Finding::fail(cause, format!("an inner container must reach {to} and does not: {error}"))
                 .with("errno", error.errno)
         }
     }

@@ -1,4 +1,4 @@
-//! Is the directory one that can be written, with room in it?
+//! Checks that the directory is writable and has space.
 
 use nix::errno::Errno;
 
@@ -9,13 +9,14 @@ use crate::facts::filesystem;
 use crate::finding::Finding;
 use crate::host::{FileKind, HostError};
 
-/// Below this dockerd does not even start (its databases and containerd's take some MiB).
+/// dockerd does not start with less (its databases and containerd's take some MiB).
 const HARDLY_ANYTHING: u64 = 8 << 20;
 
-/// What keeps anything from being stored.
+/// Problems of the directory.
 pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     if seen.kind != FileKind::Dir {
-        let what = format!("{} is no directory, and {} must be one", seen.base.display(), seen.dir.display());
+        let what =
+            format!("{} is not a directory, but {} must be one", seen.base.display(), seen.dir.display());
         return vec![about(seen, Finding::fail(causes::DATA_ROOT_NOT_WRITABLE, what))];
     }
     let plain = ["directory", "write"];
@@ -26,7 +27,7 @@ pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     [space(seen), inodes(seen)].into_iter().flatten().collect()
 }
 
-/// Why nothing can be written.
+/// Why it is not writable.
 fn refusal(seen: &Seen, error: &HostError) -> Finding {
     let base = seen.base.display();
     let read_only = seen.mount.as_ref().map(|mount| (mount.is_read_only(), mount.is_super_read_only()));
@@ -35,9 +36,9 @@ fn refusal(seen: &Seen, error: &HostError) -> Finding {
             (causes::DATA_ROOT_READ_ONLY, format!("{base} is mounted read-only; its file system is not"))
         }
         (Errno::EROFS, _) => (causes::DATA_ROOT_READ_ONLY, format!("the file system of {base} is read-only")),
-        (Errno::ENOSPC, _) => (causes::DISK_FULL, format!("{base} is full: no file of 8 KiB fits")),
+        (Errno::ENOSPC, _) => (causes::DISK_FULL, format!("{base} is full: a file of 8 KiB does not fit")),
         (Errno::EDQUOT, _) => (causes::DISK_FULL, format!("the quota of {base} is used up")),
-        _ => (causes::DATA_ROOT_NOT_WRITABLE, format!("nothing can be written to {base}: {error}")),
+        _ => (causes::DATA_ROOT_NOT_WRITABLE, format!("{base} is not writable: {error}")),
     };
     let finding = about(seen, Finding::fail(cause, what)).with("errno", format!("{:?}", error.errno()));
     match read_only {
@@ -56,25 +57,26 @@ fn space(seen: &Seen) -> Option<Finding> {
         return Some(about(seen, Finding::fail(causes::DISK_FULL, what)).with("free_bytes", seen.fs.free));
     }
     (seen.fs.free >> 20 < wanted).then(|| {
-        let what = format!("{dir} has {free} free, and the profile wants {wanted} MiB");
+        let what = format!("{dir} has {free} free, but the profile requires {wanted} MiB");
         about(seen, Finding::warn(causes::LOW_DISK_SPACE, what))
             .with("free_bytes", seen.fs.free)
             .hint(format!("free space below {base}, or mount a larger volume there"))
     })
 }
 
-/// Free inodes against the profile, where the file system counts them.
+/// Free inodes against the profile, if the file system counts them.
 fn inodes(seen: &Seen) -> Option<Finding> {
     let (free, wanted) = (seen.fs.inodes_free, seen.wanted.min_free_inodes);
     (seen.fs.inodes > 0 && free < wanted).then(|| {
-        let what = format!("{} has {free} inodes free, and the profile wants {wanted}", seen.dir.display());
+        let what =
+            format!("{} has {free} inodes free, but the profile requires {wanted}", seen.dir.display());
         about(seen, Finding::warn(causes::LOW_INODES, what))
     })
 }
 
-/// What the mount forbids. Overlay does not pass `noexec`, `nodev` and `nosuid` on to the containers' root
-/// file systems, but volumes lie on the mount itself; vfs and native bind the root file system from there
-/// (measured: 26.1.5, kernel 6.18).
+/// Restrictive flags of the mount. With overlay the containers' root file systems do not get `noexec`, `nodev` and
+/// `nosuid`, but volumes do; vfs and native bind-mount the root file system from there, so it gets them as well (measured:
+/// 26.1.5, kernel 6.18).
 pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
     let Some(mount) = &seen.mount else { return Vec::new() };
     let copies = driver::copies_layers(seen);
@@ -84,7 +86,7 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
         findings.push(if copies {
             Finding::fail(
                 cause,
-                format!("{} is mounted noexec, and so are the containers' programs", target(seen)),
+                format!("{} is mounted noexec: containers cannot run programs", target(seen)),
             )
         } else {
             Finding::warn(
@@ -105,12 +107,12 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
     findings.into_iter().map(|finding| about(seen, finding).hint(remount())).collect()
 }
 
-/// Where the directory is mounted.
+/// The mount point of the directory.
 fn target(seen: &Seen) -> String {
     seen.mount.as_ref().map_or_else(|| "/".to_owned(), |mount| mount.target.display().to_string())
 }
 
-/// The evidence that every finding about the directory has.
+/// Adds the evidence of every finding about the directory.
 pub(super) fn about(seen: &Seen, finding: Finding) -> Finding {
     let finding =
         finding.with("path", seen.base.display()).with("filesystem", filesystem::name(seen.fs.magic));

@@ -1,5 +1,4 @@
-//! Can a container be lived with? Other programs run in it, its output is kept, it is let go by a line, started
-//! again, and ended by a signal; an init stands in for its first process.
+//! The life cycle of a container: `docker exec`, `docker logs`, restart, stop by a signal, and `--init`.
 
 use nix::errno::Errno;
 
@@ -15,24 +14,24 @@ const EXEC: CauseId = causes::CONTAINER_EXEC_FAILED;
 const OUTPUT: CauseId = causes::CONTAINER_WRONG_OUTPUT;
 const CODE: CauseId = causes::CONTAINER_WRONG_EXIT_CODE;
 const INIT: CauseId = causes::DOCKER_INIT_PROGRAM_MISSING;
-/// What the daemon gives for a program's output where the runtime starts none (moby `daemon/exec.go`).
+/// The output of `docker exec` if the runtime does not start the program (moby `daemon/exec.go`).
 const REFUSED: &str = "OCI runtime exec failed";
-/// The exit codes of a command that cannot be run and of one that is not there.
+/// The exit codes of a command that is not executable and of one that is not found.
 const NOTHING: [i64; 2] = [126, 127];
 
-/// Its first life.
+/// The first run.
 pub(super) fn judge_first(run: &ContainerRun) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    if let [told, missing] = run.execs.as_slice() {
-        findings.push(judge_told(told)?);
+    if let [printing, missing] = run.execs.as_slice() {
+        findings.push(judge_exec(printing)?);
         findings.extend(judge_missing(missing)?);
     }
-    // On a full disk nothing is kept of a container: container-storage says so.
+    // On a full disk there is no log; `container-storage` reports that.
     findings.extend(judge_log(run)?.filter(|_| !met_a_full_disk(run)));
     Ok(findings)
 }
 
-/// Whether the probe was refused space.
+/// Whether the disk was full for the probe.
 fn met_a_full_disk(run: &ContainerRun) -> bool {
     let document = workload::read(run).ok();
     let tried = document.and_then(|document| document.storage).map(|storage| storage.tried);
@@ -42,36 +41,34 @@ fn met_a_full_disk(run: &ContainerRun) -> bool {
     })
 }
 
-/// A program that says something and is killed.
-fn judge_told(exec: &Executed) -> anyhow::Result<Finding> {
+/// `docker exec` of a program that prints a line and is killed.
+fn judge_exec(exec: &Executed) -> anyhow::Result<Finding> {
     let code = match &exec.end {
         Ok(code) => *code,
         Err(error) => return workload::failure(Stage::Run, error.clone(), EXEC),
     };
     let said = String::from_utf8_lossy(&exec.stdout);
     if said.contains(REFUSED) {
-        let what = format!("no program can be run in the container (docker exec): {}", said.trim());
+        let what = format!("`docker exec` cannot run a program in the container: {}", said.trim());
         return Ok(Finding::fail(EXEC, what).with("exit_code", code));
     }
     if said.trim() != DEATH_MESSAGE {
-        let what = "what a program prints that is run in the container (docker exec) does not arrive";
+        let what = "output of `docker exec` is missing or wrong";
         return Ok(Finding::fail(OUTPUT, what).with("stdout", said.chars().take(400).collect::<String>()));
     }
     if code != KILLED {
-        let what = format!(
-            "a program that is run in the container (docker exec) and killed ends with {code}, not {KILLED}"
-        );
+        let what = format!("a killed program of `docker exec` ends with {code}, not {KILLED}");
         return Ok(Finding::fail(CODE, what));
     }
-    Ok(Finding::pass("another program runs in it, prints, and is killed with exit code 137"))
+    Ok(Finding::pass("`docker exec` runs a program, returns its output, and exit code 137 when it is killed"))
 }
 
-/// A program that is not there; that it ends with another code is no harm to the container.
+/// `docker exec` of a missing program. Another exit code does not harm the container, so this only warns.
 fn judge_missing(exec: &Executed) -> anyhow::Result<Option<Finding>> {
     match &exec.end {
         Ok(code) if NOTHING.contains(code) => Ok(None),
         Ok(code) => {
-            let what = format!("a program that is not there ends with {code}, and not with 126 or 127");
+            let what = format!("`docker exec` of a missing program ends with {code}, not with 126 or 127");
             Ok(Some(Finding::warn(CODE, what)))
         }
         Err(EngineError::Refused { .. }) => Ok(None),
@@ -79,41 +76,38 @@ fn judge_missing(exec: &Executed) -> anyhow::Result<Option<Finding>> {
     }
 }
 
-/// What the daemon kept of its output. A log driver that cannot be read is somebody's choice.
+/// `docker logs`. A log driver that cannot be read passes: somebody chose it.
 fn judge_log(run: &ContainerRun) -> anyhow::Result<Option<Finding>> {
     match &run.logged {
         None => Ok(None),
         Some(Ok(text)) if run.stdout.starts_with(text) && !text.is_empty() => Ok(None),
         Some(Ok(text)) => {
-            let what = "the daemon's log of the container (docker logs) is not what it printed";
+            let what = "`docker logs` does not return what the container printed";
             let text = String::from_utf8_lossy(text).chars().take(400).collect::<String>();
             Ok(Some(Finding::fail(OUTPUT, what).with("log", text)))
         }
         Some(Err(EngineError::Refused { message, .. })) if message.contains("does not support reading") => {
-            Ok(Some(
-                Finding::pass("the log driver keeps what containers print elsewhere")
-                    .with("message", message),
-            ))
+            Ok(Some(Finding::pass("the log driver does not support `docker logs`").with("message", message)))
         }
         Some(Err(error)) => workload::failure(Stage::Run, error.clone(), OUTPUT).map(Some),
     }
 }
 
-/// Its second life, which a signal ends; that it did not come so far is judged by the steps that need it.
+/// The second run, which a signal ends. If it did not start, the steps that need it report that.
 pub(super) fn judge_second(together: &Together) -> Vec<Finding> {
     let mut findings = Vec::new();
     match together.first.end {
         Ok(code) if code == i64::from(TERMINATED) => {
-            findings.push(Finding::pass(format!("started again, it ends on SIGTERM with {code}")));
+            findings.push(Finding::pass(format!("after a restart, it ends on SIGTERM with {code}")));
         }
         Ok(code) => {
-            let what = format!("started again, it ends on SIGTERM with {code}, and not with {TERMINATED}");
+            let what = format!("after a restart, it ends on SIGTERM with {code}, not with {TERMINATED}");
             findings.push(Finding::fail(CODE, what));
         }
         Err(_) => {}
     }
     if let Some(error) = together.others.iter().find_map(|run| run.init.as_ref()) {
-        let what = format!("a container with an init of its own (docker run --init) does not start: {error}");
+        let what = format!("a container with `--init` does not start: {error}");
         findings.push(Finding::warn(INIT, what));
     }
     findings
@@ -133,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn an_exec_must_print_and_be_killed() {
+    fn exec_without_output_or_with_another_exit_code_fails() {
         let judged = |end, stdout: &str| {
-            let finding = judge_told(&exec(end, stdout)).unwrap();
+            let finding = judge_exec(&exec(end, stdout)).unwrap();
             (finding.level, finding.cause)
         };
         assert_eq!(judged(Ok(137), "killed on request\n"), (Level::Pass, None));
@@ -147,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_may_be_refused_or_end() {
+    fn exec_of_a_missing_program_may_be_refused_or_end() {
         for end in [Ok(126), Ok(127), Err(refused("not found"))] {
             assert!(judge_missing(&exec(end, "")).unwrap().is_none());
         }
@@ -155,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_compared_unless_it_cannot_be_read() {
+    fn unreadable_log_passes_and_a_wrong_one_fails() {
         let judged = |logged| {
             let run = ContainerRun { stdout: b"one\n".to_vec(), logged: Some(logged), ..ContainerRun::new() };
             judge_log(&run).unwrap().map(|finding| finding.level)
@@ -169,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_life_ends_by_a_signal() {
+    fn second_run_ends_by_a_signal() {
         let judged = |end| {
             let first = ContainerRun { end, ..ContainerRun::new() };
             judge_second(&Together { first, ..Together::default() })

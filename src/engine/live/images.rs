@@ -1,4 +1,4 @@
-//! Brings images into the daemon and runs containers.
+//! Brings images into the daemon: loads, builds, pulls and inspects them.
 
 use std::time::Duration;
 
@@ -6,22 +6,16 @@ use bollard::query_parameters::{
     BuildImageOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptionsBuilder,
 };
 use bollard::{body_full, body_try_stream};
-use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 
-use super::{Created, LiveEngine};
-use crate::engine::cleanup::objects::{self, Kind, Object};
+use super::{Created, LiveEngine, SHORT};
+use crate::engine::Built;
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::{self, of_bollard};
 use crate::engine::image::{Archive, build};
-use crate::engine::{Built, ContainerRun, ContainerSpec, containers};
 use crate::host::HostError;
 use crate::options::RunOptions;
 
-/// The deadline of a small request, and of the removal of one object.
-pub(super) const SHORT: Duration = Duration::from_secs(20);
-/// The deadline of a ping to a daemon that has answered before.
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most bytes that are kept of a builder's output.
 const MAX_BUILD_OUTPUT: usize = 16 << 10;
 /// The program that the built-in image is made of.
@@ -111,127 +105,6 @@ impl LiveEngine {
             },
         );
         self.wait(&doing, within, pulled)
-    }
-
-    /// Runs a container to its end, and removes it.
-    pub(super) fn run_container(
-        &self,
-        options: &RunOptions,
-        spec: &ContainerSpec,
-        within: Duration,
-    ) -> ContainerRun {
-        let mut run = ContainerRun::new();
-        let api = match self.api(SHORT) {
-            Ok(api) => api,
-            Err(error) => {
-                run.end = Err(error);
-                return run;
-            }
-        };
-        let name = containers::name(&options.run, spec.role);
-        self.note(Created::Container(name.clone()));
-        if let Some(other) = &spec.refused {
-            self.note(Created::Container(containers::name(&options.run, other.role)));
-        }
-        if let Some(network) = &spec.network {
-            self.note(Created::Network(network.clone()));
-        }
-        let mounts = spec.body["HostConfig"]["Mounts"].as_array().into_iter().flatten();
-        for volume in mounts.filter(|mount| mount["Type"] == "volume") {
-            if let Some(name) = volume["Source"].as_str() {
-                self.note(Created::Volume(name.to_owned()));
-            }
-        }
-        let client =
-            containers::ContainerClient { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
-        run.end =
-            self.wait("run the container", within, containers::run(&client, &options.run, spec, &mut run));
-        if let Err(EngineError::Deadline { waited, .. }) = run.end
-            && !self.answers_ping()
-        {
-            let endpoint = self.endpoint();
-            run.end = Err(EngineError::NotServing {
-                endpoint,
-                waited,
-                listening: true,
-                first_error: None,
-                last_words: None,
-            });
-        }
-        if let (Some(other), Some(_)) = (&spec.refused, &run.refused) {
-            let gone = containers::name(&options.run, other.role);
-            self.created.borrow_mut().retain(|object| object.name() != gone);
-        }
-        // A daemon that did not finish the run would not finish the removal either: the teardown tries again.
-        let interrupted = matches!(
-            run.end,
-            Err(EngineError::Interrupted(_)
-                | EngineError::Died(_)
-                | EngineError::Deadline { .. }
-                | EngineError::NotServing { .. })
-        );
-        let kept = spec.keep && matches!(run.end, Ok(0));
-        if run.id.is_some() && !interrupted && !kept {
-            let _ = self.remove_all(&[Created::Container(name).object(&options.run)]);
-        }
-        run
-    }
-
-    /// Whether the daemon still answers after a request that passed its deadline.
-    fn answers_ping(&self) -> bool {
-        let (endpoint, doing) = (self.endpoint(), "ping the daemon");
-        !matches!(
-            self.wait(doing, PING_TIMEOUT, docker::ask(&endpoint, doing, "/_ping")),
-            Err(EngineError::Deadline { .. })
-        )
-    }
-
-    /// Remembers an object that is about to be created.
-    pub(super) fn note(&self, object: Created) {
-        let mut all = self.created.borrow_mut();
-        if !all.contains(&object) {
-            all.push(object);
-        }
-    }
-
-    /// Removes objects of ours, all at once; the results in the same order.
-    pub(super) fn remove_all(&self, objects: &[Object]) -> Vec<EngineResult<()>> {
-        let endpoint = self.endpoint();
-        let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
-        let doing = format!("remove the {}", names.join(", the "));
-        let removed = self.api(SHORT).and_then(|api| {
-            let all = objects.iter().map(|object| objects::remove(&endpoint, &api.version, object));
-            self.wait(&doing, SHORT, async { Ok(join_all(all).await) })
-        });
-        let ends = removed.unwrap_or_else(|error| objects.iter().map(|_| Err(error.clone())).collect());
-        for (object, _) in objects.iter().zip(&ends).filter(|(_, end)| end.is_ok()) {
-            self.created.borrow_mut().retain(|created| created.name() != object.name);
-        }
-        ends
-    }
-}
-
-impl Created {
-    /// Its name in the daemon.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Container(name)
-            | Self::Network(name)
-            | Self::Volume(name)
-            | Self::Builtin(name)
-            | Self::Pulled(name) => name,
-        }
-    }
-
-    /// The object as the API addresses it.
-    pub(super) fn object(&self, run: &str) -> Object {
-        let kind = match self {
-            Self::Container(_) => Kind::Container,
-            Self::Network(_) => Kind::Network,
-            Self::Volume(_) => Kind::Volume,
-            Self::Builtin(_) | Self::Pulled(_) => Kind::Image,
-        };
-        Object { kind, id: self.name().to_owned(), name: self.name().to_owned(), run: run.to_owned() }
     }
 }
 
