@@ -7,7 +7,7 @@
 use nix::errno::Errno;
 
 use crate::diagnosis::{CauseId, causes};
-use crate::engine::containers::connectivity::{Visit, AddressKind};
+use crate::engine::containers::connectivity::{AddressKind, Visit};
 use crate::finding::{Finding, Level};
 use crate::host::SystemReader;
 use crate::host::trial::{ReachRequest, Trial};

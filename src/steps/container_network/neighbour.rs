@@ -1,7 +1,7 @@
 //! Checks that a container finds another one by name on a user-defined network.
 
 use crate::diagnosis::{CauseId, causes};
-use crate::engine::{ContainerRun, EngineError, Stage, PairRun};
+use crate::engine::{ContainerRun, EngineError, PairRun, Stage};
 use crate::finding::Finding;
 use crate::probe::reach::Kind;
 use crate::workload;

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::containers::KILLED;
 use crate::engine::containers::exec::Executed;
-use crate::engine::{ContainerRun, EngineError, Stage, PairRun};
+use crate::engine::{ContainerRun, EngineError, PairRun, Stage};
 use crate::finding::Finding;
 use crate::probe::{DEATH_MESSAGE, TERMINATED};
 use crate::workload;
