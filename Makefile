@@ -29,6 +29,7 @@ test-all: ## the same with the whole of each matrix
 
 unit: ## what needs neither root nor an engine
 	cargo test --locked --all-targets
+	cargo test --locked --doc
 
 snapshots: ## write anew what is generated: README's tables, the schema, and the findings of the recordings
 	UPDATE_SNAPSHOTS=1 cargo test --locked --test steps --test reports --test cli --test replays

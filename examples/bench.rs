@@ -5,7 +5,7 @@
 //! for and removed, dockerd stopped - by raw HTTP, without a check or a report. The script is what people
 //! write: `dockerd &`, `until docker info; do sleep 1; done`, `docker run`. All three run in turn, on the same
 //! data root, with the same image; figures are medians, compared as ratios within this one run.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "a measuring program, no part of the library"
