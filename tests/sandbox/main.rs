@@ -2,8 +2,8 @@
 //! fault that it is there for, and nothing where all is well.
 //!
 //! See README.md. These tests need root and the trees of the bed (tests/bed).
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine themselves")]
-#![allow(clippy::print_stdout, reason = "the table is what the matrix is for")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests look at the machine themselves")]
+#![expect(clippy::print_stdout, reason = "the table is what the matrix is for")]
 
 mod fault;
 mod faults;

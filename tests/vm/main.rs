@@ -1,7 +1,7 @@
 //! Kernels and cgroups that this machine does not have, in virtual machines.
 //!
 //! scripts/vm-test.sh makes the bed and runs this; README.md tells how it works.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -2,7 +2,7 @@
 //! makes of them. README.md shows how to add one.
 //!
 //! They need root and the bed (tests/bed); `make worlds-test` brings it up and runs them.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stdout,
