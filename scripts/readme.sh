@@ -8,7 +8,11 @@ image=$(tests/bed/outer.sh "$binary" trixie)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-play() { "$engine" docker run --rm --privileged --entrypoint sh "$image" -c "$1" 2>/dev/null || true; }
+# play SCRIPT: what comes of it in the outer container. Counts of steps are left out: each new step would change them.
+play() {
+    { "$engine" docker run --rm --privileged --entrypoint sh "$image" -c "$1" 2>/dev/null || true; } |
+        sed -E 's/ \([0-9]+ steps\)//; s/[0-9]+ later steps/the later steps/'
+}
 # put NAME FILE: the block between the markers of NAME becomes FILE.
 put() {
     awk -v name="$1" -v file="$2" '
