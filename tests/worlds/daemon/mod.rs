@@ -94,7 +94,8 @@ fn daemon_that_accepts_and_never_answers_hangs() {
         perl -MIO::Socket::INET -e 1
         printf 'daemon: {start_timeout: 8s, stop_timeout: 1s}\n' >/root/deaf.yaml
         check --profile /root/deaf.yaml -- -H tcp://127.0.0.1:2399"#;
-    assert_eq!(report::first_failure(&report(Forky, 1, deaf)), ("daemon-start", "daemon-hangs"));
+    let report = report(Forky, 1, deaf);
+    assert_eq!(report::first_failure(&report), ("daemon-start", "daemon-hangs"), "{report:#}");
 }
 
 fn daemon_that_dies_later_is_reported_and_cleaned_up(suite: Suite) {
