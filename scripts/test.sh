@@ -11,11 +11,11 @@ export DINDCHECK_FULL=$full
 
 # Part; what it plays; seconds on two quiet processors with a warm bed, of the sample and of everything.
 parts=(
-    "build|the binary, and every test|220|220"
+    "build|the binary, and every test|300|300"
     "unit|what needs neither root nor an engine|15|15"
-    "worlds|real outer containers with real engines in them|300|720"
-    "sandbox|the fault matrix, in namespaces|180|300"
-    "vm|other kernels and cgroups, in virtual machines|400|960"
+    "worlds|real outer containers with real engines in them|330|680"
+    "sandbox|the fault matrix, in namespaces|180|340"
+    "vm|other kernels and cgroups, in virtual machines|380|1020"
 )
 logs=target/test
 began=$SECONDS
