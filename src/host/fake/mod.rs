@@ -263,7 +263,7 @@ impl Node {
     fn new(kind: FileKind, bytes: &[u8]) -> Self {
         let mode = if kind == FileKind::Dir { 0o755 } else { 0o644 };
         let size = bytes.len() as u64;
-        let stat = Stat { kind, mode, uid: 0, gid: 0, size, dev: 1, ino: 1, rdev: 0, mtime: 0 };
+        let stat = Stat { kind, mode, uid: 0, gid: 0, size, dev: 1, ino: 1, rdev: 0, mtime: 0, born: None };
         Self { stat, bytes: bytes.to_vec(), target: PathBuf::new() }
     }
 }

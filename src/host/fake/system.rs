@@ -154,6 +154,19 @@ impl SystemWriter for Fake {
         Ok(())
     }
 
+    fn delete_link(&self, name: &str, index: u32) -> HostResult<()> {
+        self.fault("delete_link", Path::new(name))?;
+        let dir = Path::new("/sys/class/net").join(name);
+        let now = self.find("delete_link", &dir.join("ifindex"), true);
+        let now = now.map_err(|_| HostError::new("delete_link", name, Errno::ENODEV))?;
+        if String::from_utf8_lossy(&now.bytes).trim() != index.to_string() {
+            return Err(HostError::new("delete_link", name, Errno::ESTALE));
+        }
+        self.nodes.borrow_mut().retain(|path, _| !path.starts_with(&dir));
+        self.changed(format!("delete_link {name} {index}"));
+        Ok(())
+    }
+
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
         let ran = self.run(program, args, within)?;
         self.changed(format!("execute {} {}", program.display(), args.join(" ")));

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::Restored;
 use crate::engine::cleanup::objects;
-use crate::host::netlink::Route;
-use crate::host::{HostResult, SystemReader};
+use crate::host::{HostError, HostResult, SystemReader, SystemWriter};
 
 /// The kernel's list of interfaces.
 const DIR: &str = "/sys/class/net";
@@ -31,9 +31,9 @@ impl Links {
     }
 
     /// Removes dockerd's new interfaces.
-    pub(super) fn restore(&self, host: &dyn SystemReader, done: &mut Restored) {
+    pub(super) fn restore(&self, host: &dyn SystemReader, machine: &dyn SystemWriter, done: &mut Restored) {
         for name in self.ours(host) {
-            done.note(format!("interface {name}"), delete_link(&name));
+            done.note(format!("interface {name}"), delete_link(host, machine, &name));
         }
     }
 
@@ -53,15 +53,18 @@ impl Links {
 }
 
 /// Removes one bridge with its ports, and nothing else.
-pub(super) fn remove(host: &dyn SystemReader, bridge: &str, done: &mut Restored) {
+pub(super) fn remove(host: &dyn SystemReader, machine: &dyn SystemWriter, bridge: &str, done: &mut Restored) {
     for name in with_ports(host, bridge) {
-        done.note(format!("interface {name}"), delete_link(&name));
+        done.note(format!("interface {name}"), delete_link(host, machine, &name));
     }
 }
 
 /// Removes the interface of this name; one that is already gone is a success.
-fn delete_link(name: &str) -> HostResult<()> {
-    Route::open()?.delete_link(name)
+fn delete_link(host: &dyn SystemReader, machine: &dyn SystemWriter, name: &str) -> HostResult<()> {
+    let index = Path::new(DIR).join(name).join("ifindex");
+    let Some(text) = host.read_if_there(&index)? else { return Ok(()) };
+    let index = text.trim().parse().map_err(|_| HostError::new("parse", index, Errno::EPROTO))?;
+    machine.delete_link(name, index)
 }
 
 /// The ports of a bridge, then the bridge itself, as far as they exist.

@@ -74,7 +74,7 @@ impl Snapshot {
         if self.namespaces == namespace_key(host) {
             self.mounts.restore(host, machine, layout, &mut done);
             self.cgroups.restore(host, machine, &mut done);
-            self.links.restore(host, &mut done);
+            self.links.restore(host, machine, &mut done);
             self.rules.restore(host, machine, scratch, &mut done);
             self.sysctls.restore(host, machine, &mut done);
         }
@@ -99,7 +99,7 @@ pub fn remove_network(
 ) -> Restored {
     let mut done = Restored::default();
     let bridge = objects::bridge(run);
-    links::remove(host, &bridge, &mut done);
+    links::remove(host, machine, &bridge, &mut done);
     rules::Rules::remove_of(&bridge, host, machine, scratch, &mut done);
     done
 }
