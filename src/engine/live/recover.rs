@@ -70,7 +70,7 @@ impl LiveEngine {
         match RunDir::all() {
             Ok(paths) => paths.iter().for_each(|path| self.recover_one(path, here.as_ref(), recovery)),
             Err(error) => {
-                self.leftovers.borrow_mut().push(format!("runs that were killed, perhaps: {error}"))
+                self.leftovers.borrow_mut().push(format!("runs that were killed, perhaps: {error}"));
             }
         }
     }
@@ -108,10 +108,8 @@ impl LiveEngine {
             if let Some(dir) = RunDir::take(path)? {
                 return Ok(Some(dir));
             }
-            let patience = match waits && self.was_killed(path, here) {
-                true => WITNESS_TIMEOUT,
-                false => EXIT_GRACE,
-            };
+            let is_witnessed = waits && self.was_killed(path, here);
+            let patience = if is_witnessed { WITNESS_TIMEOUT } else { EXIT_GRACE };
             if began.elapsed() > patience || !path.exists() {
                 return Ok(None);
             }
