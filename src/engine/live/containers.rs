@@ -79,6 +79,7 @@ impl LiveEngine {
             listening: true,
             first_error: None,
             last_words: None,
+            log_dropped: 0,
         }
     }
 }

@@ -21,7 +21,7 @@ const NETWORK_CREATION: Duration = Duration::from_millis(500);
 impl LiveEngine {
     /// Removes our objects, and stops the daemon unless it is to be kept.
     pub(super) fn take_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown {
-        let mut done = TornDown::default();
+        let mut done = TornDown { log_dropped: self.log_dropped(), ..TornDown::default() };
         let death = self.death();
         if death.is_some() && !self.created.borrow().is_empty() {
             self.restart_for_cleanup(options, &mut done);
@@ -59,6 +59,11 @@ impl LiveEngine {
         done.removed.extend(restored.removed);
         done.left.extend(restored.left);
         done.left.extend(files.dir.remove().err().map(|error| error.to_string()));
+    }
+
+    /// How many bytes of the log of our daemon were dropped.
+    fn log_dropped(&self) -> u64 {
+        self.daemon.get().map_or(0, |daemon| daemon.borrow().log().dropped())
     }
 
     /// How the daemon that we started ended, if it did.
