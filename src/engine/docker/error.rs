@@ -8,10 +8,7 @@ use crate::engine::docker::tls::Fault;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::HostError;
-use crate::text::seconds;
-
-/// A mebibyte in bytes.
-const MIB: f64 = 1_048_576.0;
+use crate::text::{mebibytes, seconds};
 
 /// The result of an operation on Docker.
 pub type EngineResult<T> = Result<T, EngineError>;
@@ -209,7 +206,7 @@ fn cause_of(error: Option<&LogError>, plain: CauseId) -> CauseId {
 
 /// Adds how much of the log was dropped as evidence, if anything was.
 pub fn with_dropped(finding: Finding, bytes: u64) -> Finding {
-    if bytes == 0 { finding } else { finding.with("log_dropped", format!("{:.1} MiB", bytes as f64 / MIB)) }
+    if bytes == 0 { finding } else { finding.with("log_dropped", mebibytes(bytes)) }
 }
 
 /// Adds the log's first error and last lines as evidence.
