@@ -8,6 +8,7 @@ use super::{QUICK, play};
 const FLOODING: &str = r#"
 mkdir /root/fake; cat >/root/fake/dockerd <<'END'
 #!/bin/bash
+[[ $1 == --version ]] && exec /usr/sbin/dockerd --version
 ( until [[ -e /root/flood ]]; do sleep 0.05; done
   exec yes 'time="2026-01-01T00:00:00Z" level=info msg="nothing of interest"' >&2 ) &
 exec /usr/sbin/dockerd "$@"
@@ -22,10 +23,14 @@ const IS_CUT: &str =
 #[test]
 #[ignore = "needs root and the test bed"]
 fn flooded_log_stays_below_a_size_while_the_command_runs() {
-    let command = format!(
-        "touch /root/flood; {IS_CUT}; for i in $(seq 100); do wc -c </run/dindcheck/*/dockerd.log; sleep 0.02; done | sort -n | tail -n 1"
+    let run = format!(
+        r"{FLOODING}
+cat >/root/command <<'END'
+touch /root/flood; {IS_CUT}
+for i in $(seq 100); do wc -c </run/dindcheck/*/dockerd.log; sleep 0.02; done | sort -n | tail -n 1
+END
+dindcheck entrypoint {QUICK} -- bash /root/command"
     );
-    let run = format!("{FLOODING}\ndindcheck entrypoint {QUICK} -- bash -c \"{command}\"");
     let played = play(Trixie, &run);
     assert_eq!(played.code, 0, "{}", played.said());
     let largest: u64 = played.stdout.trim().parse().unwrap();

@@ -7,6 +7,8 @@ use super::LogTail;
 
 /// How often a log is looked at.
 const EVERY: Duration = Duration::from_millis(5);
+/// The same while there is more to read: long enough for others to take their turn.
+const BEHIND: Duration = Duration::from_millis(1);
 
 /// A log that a thread follows until this is dropped.
 #[derive(Debug)]
@@ -23,9 +25,9 @@ impl Follower {
         let followed = Arc::downgrade(&tail);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || {
             while let Some(tail) = followed.upgrade() {
-                lock(&tail).look();
+                let at_end = lock(&tail).look();
                 drop(tail);
-                std::thread::sleep(EVERY);
+                std::thread::sleep(if at_end { EVERY } else { BEHIND });
             }
         })?;
         Ok(Self(tail))
