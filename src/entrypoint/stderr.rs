@@ -5,7 +5,6 @@
 //! that is not possible, only what fits is written ([poll(2)]: a pipe that is writable takes a page).
 //!
 //! [poll(2)]: https://man7.org/linux/man-pages/man7/pipe.7.html
-#![expect(clippy::disallowed_methods, reason = "the open file of our own stderr")]
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -3,7 +3,6 @@
 //! dockerd holds the file open with O_APPEND, so whatever truncates it, dockerd goes on at the new end, and needs nobody at
 //! the other end of a pipe. The head is never touched: it has the first error. Between head and tail stands one line with
 //! the number of bytes that were dropped. Nothing else is remembered, so that another process can go on.
-#![expect(clippy::disallowed_methods, reason = "the daemon's log")]
 
 use std::fs::{File, OpenOptions};
 use std::io;

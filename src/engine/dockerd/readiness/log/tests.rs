@@ -18,7 +18,7 @@ fn cause(judgement: &Judgement) -> Option<CauseId> {
 #[test]
 fn the_first_error_is_that_of_the_last_start() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    write!(file, "{FIRST}time=\"x\" level=info msg=\"Starting up\"\n").unwrap();
+    writeln!(file, "{FIRST}time=\"x\" level=info msg=\"Starting up\"").unwrap();
     assert_eq!(cause(&judge(&file)), None);
     write!(file, "{FIRST}").unwrap();
     assert_eq!(cause(&judge(&file)), Some(CAUSE));
