@@ -88,13 +88,27 @@ impl LogTail {
 
     /// Reads what there is, for at most [`CATCH_UP`]; of the rest, the last part.
     pub fn catch_up(&mut self) {
-        if !self.reach_end_within(CATCH_UP) {
-            let last_part = self.log.size().saturating_sub(LAST_PART);
-            if last_part > self.position {
-                self.skip_to(last_part, last_part - self.position);
-            }
-            self.reach_end_within(CATCH_UP / 4);
+        let last_part = match self.reach_end_within(CATCH_UP) {
+            true => return,
+            false => self.log.size().saturating_sub(LAST_PART),
+        };
+        if last_part > self.position {
+            self.skip_to(last_part, last_part - self.position);
         }
+        self.read_last_part();
+    }
+
+    /// Takes the last lines, and then diagnoses as many as there is time for, which is much slower.
+    fn read_last_part(&mut self) {
+        let Self { log, position, last_lines, diagnoser, .. } = self;
+        let (mut at, mut left) = (*position, LAST_PART);
+        reading::read_on_while(log.file(), &mut at, CATCH_UP, &mut |bytes| {
+            last_lines.push(bytes);
+            left = left.saturating_sub(bytes.len() as u64);
+            left > 0
+        });
+        last_lines.end_line();
+        reading::read_on(log.file(), position, CATCH_UP / 4, &mut |bytes| diagnoser.push(bytes));
     }
 
     fn reach_end_within(&mut self, within: Duration) -> bool {
