@@ -150,11 +150,12 @@ pub struct FsInfo {
 pub struct Ran {
     /// The exit code, or 128 + the number of the signal that ended it.
     pub code: i32,
-    /// What it wrote to its standard output, at most the first 64 KiB, with U+FFFD for what is not UTF-8.
+    /// What it wrote to its standard output, at most the first 4 MiB (64 KiB with [`SystemReader::ask`]), with U+FFFD for
+    /// what is not UTF-8.
     pub stdout: String,
     /// What it wrote to its standard error, in the same way.
     pub stderr: String,
-    /// Whether more than 64 KiB were written to either, so that the end is missing.
+    /// Whether the end of either may be missing: more was written, or a process that it left behind held the pipe.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }

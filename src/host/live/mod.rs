@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::prefetch::{Answers, Query, RunningTrials};
-use super::spawn::run;
+use super::spawn::{MAX_OUTPUT, Order, run};
 use super::trial::{Trial, TrialReport};
 use super::{FileKind, FsInfo, HostError, HostResult, Identity, Ran, Stat, SystemReader};
 
@@ -131,7 +131,7 @@ impl SystemReader for Live {
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        run(program, args, &[], within)
+        run(Order { program, args, env: &[], within, keep: MAX_OUTPUT })
     }
 
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
@@ -185,7 +185,9 @@ impl SystemReader for Live {
 /// Performs a trial in a child process, and removes what outlives the child.
 fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
     let request = serde_json::to_string(trial).unwrap_or_default();
-    let ran = run(exe, &["__trial", &request], &[], TRIAL_DEADLINE);
+    let args = &["__trial", request.as_str()];
+    let order = Order { program: exe, args, env: &[], within: TRIAL_DEADLINE, keep: MAX_OUTPUT };
+    let ran = run(order);
     if let Some(path) = trial.cleanup_path() {
         match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -194,7 +196,7 @@ fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
             _ => {}
         }
     }
-    serde_json::from_str(&ran?.stdout)
+    serde_json::from_str(ran?.whole_stdout(exe)?)
         .map_err(|_| HostError::new("parse the trial report of", exe, Errno::EPROTO))
 }
 

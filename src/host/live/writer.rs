@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags};
 
 use super::{Live, at, on};
 use crate::host::netlink::Route;
-use crate::host::spawn::run;
+use crate::host::spawn::{MAX_OUTPUT, Order, run};
 use crate::host::{HostError, HostResult, MountCall, Ran, SystemWriter};
 
 impl SystemWriter for Live {
@@ -78,6 +78,6 @@ impl SystemWriter for Live {
     }
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        run(program, args, &[], within)
+        run(Order { program, args, env: &[], within, keep: MAX_OUTPUT })
     }
 }
