@@ -1,9 +1,12 @@
 //! SIGINT, SIGTERM and SIGHUP as a flag that every wait polls.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// The flag of the first [`Interrupt::listen`], for waits that are far below whoever holds it.
+static LISTENING: OnceLock<Interrupt> = OnceLock::new();
 
 /// The last signal that asked the program to end, if any. Cheap to clone and to read.
 #[derive(Debug, Clone, Default)]
@@ -16,12 +19,20 @@ impl Interrupt {
     ///
     /// Where a handler cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
+        if let Some(flag) = LISTENING.get() {
+            return Ok(flag.clone());
+        }
         let flag = Self::default();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             let value = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, Arc::clone(&flag.0), value)?;
         }
-        Ok(flag)
+        Ok(LISTENING.get_or_init(|| flag.clone()).clone())
+    }
+
+    /// The name of the signal that came to this process, if one did and is listened to.
+    pub fn last() -> Option<&'static str> {
+        LISTENING.get()?.signal()
     }
 
     /// The name of the signal, if one came.

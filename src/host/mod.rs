@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::trial::{Trial, TrialReport};
 
+mod bounded;
 pub mod fake;
+pub mod input;
 pub mod live;
 pub(crate) mod netlink;
 mod prefetch;
@@ -27,8 +29,9 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// Its message is `OP PATH: DESCRIPTION (ERRNO)`: `read /etc/hosts: Permission denied (EACCES)`. Callers match on
 /// [`HostError::errno`], never on the message. A few errors have no system call behind them; their errno is chosen here:
-/// `ETIMEDOUT` where a deadline passed, `EFBIG` where a limit on size was exceeded, `EPROTO` where an answer has the wrong
-/// form, `ENODATA` where a recording has no answer, and `EIO` where a result is wrong without an error.
+/// `ETIMEDOUT` where a deadline passed, `EFBIG` where a limit on size was exceeded, `EINVAL` where a file is of a type that
+/// is not read, `EINTR` where a signal ended a wait, `EPROTO` where an answer has the wrong form, `ENODATA` where a
+/// recording has no answer, and `EIO` where a result is wrong without an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{op} {}: {} ({})", path.display(), Errno::from_raw(*errno).desc(), errno_name(*errno))]
 pub struct HostError {
@@ -186,8 +189,14 @@ pub const fn own_machine() -> u16 {
 
 /// Reads the machine. No method changes it.
 pub trait SystemReader {
-    /// The whole file; `EFBIG` where it has more than 4 MiB.
+    /// The whole file; `EFBIG` where it has more than 4 MiB, `EINVAL` where it is a pipe, a socket or a device that a read
+    /// would wait for or change.
     fn read(&self, path: &Path) -> HostResult<Vec<u8>>;
+    /// The same for what the user names as an input of this program: it may be a pipe (`<(command)`, /dev/stdin), and then
+    /// `ETIMEDOUT` where nothing comes.
+    fn read_input(&self, path: &Path) -> HostResult<Vec<u8>> {
+        self.read(path)
+    }
     /// The first `most` bytes of a file, or fewer where it is shorter.
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
         let mut bytes = self.read(path)?;

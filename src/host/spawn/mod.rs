@@ -1,14 +1,14 @@
 //! Runs a program to its end with a deadline; at the deadline its whole process group is killed.
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 
 use nix::errno::Errno;
 
-use super::{HostError, HostResult, Ran};
+use super::{HostError, HostResult, Ran, bounded};
 
 mod outputs;
 mod running;
@@ -48,7 +48,7 @@ pub(super) struct Order<'o> {
 pub(super) fn run(order: Order<'_>) -> HostResult<Ran> {
     let failed = |op: &'static str| move |errno| HostError::new(op, order.program, errno);
     running::admit().map_err(failed("run"))?;
-    let mut running = Running::new(start(order)?);
+    let mut running = start(order)?;
     let mut outputs = Outputs::of(running.child(), order.keep).map_err(failed("read the output of"))?;
     let status = wait(&mut running, &mut outputs, order.within).map_err(failed("wait for"))?;
     let (stdout, stderr, truncated) = outputs.into_parts();
@@ -60,19 +60,21 @@ pub(super) fn run(order: Order<'_>) -> HostResult<Ran> {
     })
 }
 
-/// Starts the program with pipes for its outputs.
+/// Starts the program. One that is started after the start was given up is killed at once.
+fn start(order: Order<'_>) -> HostResult<Running> {
+    let mut command = command(order);
+    bounded::call("run", order.program, move |program| {
+        command.spawn().map(Running::new).map_err(|error| HostError::io("run", program, &error))
+    })
+}
+
+/// The program with pipes for its outputs.
 #[expect(clippy::disallowed_methods, reason = "checks and repairs call the operating system here")]
-fn start(order: Order<'_>) -> HostResult<Child> {
-    Command::new(order.program)
-        .args(order.args)
-        .env("LC_ALL", "C")
-        .envs(order.env.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| HostError::io("run", order.program, &error))
+fn command(order: Order<'_>) -> Command {
+    let mut command = Command::new(order.program);
+    command.args(order.args).env("LC_ALL", "C").envs(order.env.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command
 }
 
 /// Waits for the end of the program, and then shortly for the end of its outputs. A program that ends closes its pipes,

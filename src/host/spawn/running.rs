@@ -103,7 +103,7 @@ impl Drop for Running {
 mod tests {
     use std::path::Path;
 
-    use super::super::{Order, start};
+    use super::super::{Order, command};
     use super::*;
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
         let program = Path::new("/bin/sleep");
         let order = Order { program, args: &["0.4"], env: &[], within: Duration::ZERO, keep: 0 };
         for _ in 0..MOST_UNREAPED {
-            left.reap(start(order).unwrap(), Duration::ZERO);
+            left.reap(command(order).spawn().unwrap(), Duration::ZERO);
         }
         assert_eq!(left.admit(), Err(Errno::EAGAIN));
         while left.admit().is_err() {
