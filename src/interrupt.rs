@@ -5,8 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// The flag of the first [`Interrupt::listen`], for waits that are far below whoever holds it.
+/// The flag of this process, which every [`Interrupt::listen`] returns.
 static LISTENING: OnceLock<Interrupt> = OnceLock::new();
+
+/// Whether a signal that this process listens to has asked it to end.
+pub fn is_requested() -> bool {
+    LISTENING.get().is_some_and(|interrupt| interrupt.signal().is_some())
+}
 
 /// The last signal that asked the program to end, if any. Cheap to clone and to read.
 #[derive(Debug, Clone, Default)]
@@ -19,20 +24,12 @@ impl Interrupt {
     ///
     /// Where a handler cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
-        if let Some(flag) = LISTENING.get() {
-            return Ok(flag.clone());
-        }
-        let flag = Self::default();
+        let flag = LISTENING.get_or_init(Self::default).clone();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             let value = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_usize(signal, Arc::clone(&flag.0), value)?;
         }
-        Ok(LISTENING.get_or_init(|| flag.clone()).clone())
-    }
-
-    /// The name of the signal that came to this process, if one did and is listened to.
-    pub fn last() -> Option<&'static str> {
-        LISTENING.get()?.signal()
+        Ok(flag)
     }
 
     /// The name of the signal, if one came.

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::live::files::{self, open_at_once};
 use super::{FileKind, HostError, HostResult, bounded};
-use crate::interrupt::Interrupt;
+use crate::interrupt;
 
 /// The longest silence of a pipe.
 pub const SILENCE: Duration = Duration::from_secs(30);
@@ -43,15 +43,14 @@ impl Input {
     }
 
     /// Waits until there is something to read, or the end: a named pipe has neither before its first writer came. A
-    /// signal that ends the program is `ECANCELED`.
+    /// signal that ends the program ends the wait as the deadline does.
     fn wait(&self, end: Instant) -> io::Result<()> {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, PollTimeout::try_from(left.min(POLL)).unwrap_or(PollTimeout::ZERO)) {
-                Ok(0) if left.is_zero() => return Err(Errno::ETIMEDOUT.into()),
-                Ok(0) | Err(Errno::EINTR) if Interrupt::last().is_some() => {
-                    return Err(Errno::ECANCELED.into());
+                Ok(0) | Err(Errno::EINTR) if left.is_zero() || interrupt::is_requested() => {
+                    return Err(Errno::ETIMEDOUT.into());
                 }
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::{HostError, HostResult};
-use crate::interrupt::Interrupt;
+use crate::interrupt;
 
 mod mounts;
 #[cfg(test)]
@@ -80,15 +80,16 @@ fn is_stuck(mount: &Path) -> bool {
 /// not end the wait.
 fn receive<T>(receiver: &mpsc::Receiver<T>, within: Duration) -> Result<T, Errno> {
     let end = Instant::now() + within;
-    let signalled = || Interrupt::last().is_some();
-    let before = signalled();
+    let before = interrupt::is_requested();
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match receiver.recv_timeout(left.min(POLL)) {
             Ok(result) => return Ok(result),
             Err(RecvTimeoutError::Disconnected) => return Err(Errno::EIO),
             Err(RecvTimeoutError::Timeout) if left.is_zero() => return Err(Errno::ETIMEDOUT),
-            Err(RecvTimeoutError::Timeout) if !before && signalled() => return Err(Errno::EINTR),
+            Err(RecvTimeoutError::Timeout) if !before && interrupt::is_requested() => {
+                return Err(Errno::EINTR);
+            }
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
