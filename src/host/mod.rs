@@ -290,7 +290,8 @@ pub trait SystemWriter {
     fn create_dir(&self, path: &Path) -> HostResult<()>;
     /// rmdir(2): only an empty directory (a cgroup: one without children and processes).
     fn remove_dir(&self, path: &Path) -> HostResult<()>;
-    /// Writes the whole value by one write(2), as kernel files need it; an existing regular file is truncated.
+    /// Writes the whole value by one write(2), as kernel files need it, or to a new or empty file; `EEXIST` where any other
+    /// file holds data.
     fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()>;
     /// unlink(2).
     fn remove_file(&self, path: &Path) -> HostResult<()>;

@@ -16,6 +16,8 @@ use super::{HostError, HostResult};
 use crate::interrupt;
 
 mod mounts;
+
+pub(super) use mounts::is_kernel_file;
 #[cfg(test)]
 pub(super) mod tests;
 

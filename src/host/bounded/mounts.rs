@@ -7,11 +7,15 @@ use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The mounts of the namespace of this thread.
 const MOUNTINFO: &str = "/proc/thread-self/mountinfo";
+
+/// So old may the table be, so that the many small looks of a step cost no system call more.
+const AGE: Duration = Duration::from_millis(50);
 
 /// File systems that this kernel serves by itself, from memory or from a disk. Any other may wait.
 const LOCAL: &[&str] = &[
@@ -98,6 +102,8 @@ fn is_in_proc(parts: &[Component<'_>]) -> bool {
 struct Table {
     /// poll(2) on it reports a change of the mounts (proc_pid_mountinfo(5)).
     file: File,
+    /// When it was asked last.
+    asked: Instant,
     mounts: Vec<Mount>,
     /// Whether any mount may wait.
     waits: bool,
@@ -116,13 +122,17 @@ impl Table {
     fn open() -> std::io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the reader itself looks here where it may read")]
         let file = File::open(MOUNTINFO)?;
-        let mut table = Self { file, mounts: Vec::new(), waits: false, strays: false };
+        let mut table = Self { file, asked: Instant::now(), mounts: Vec::new(), waits: false, strays: false };
         table.read()?;
         Ok(table)
     }
 
-    /// Reads the mounts again where they changed.
+    /// Reads the mounts again where they changed, of which it learns at most [`AGE`] later.
     fn refresh(&mut self) -> std::io::Result<()> {
+        if self.asked.elapsed() < AGE {
+            return Ok(());
+        }
+        self.asked = Instant::now();
         let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLPRI)];
         if poll(&mut fds, PollTimeout::ZERO)? > 0 { self.read() } else { Ok(()) }
     }
@@ -148,9 +158,15 @@ impl Table {
         if let Some(mount) = mount.filter(|mount| plain && mount.waits) {
             return Some(mount.target.clone());
         }
-        let inside = plain && is_of_kernel(path) && !parts.iter().any(|part| is_magic(part));
-        (self.strays && !inside).then(|| path.to_owned())
+        (self.strays && !is_kernel_file(path)).then(|| path.to_owned())
     }
+}
+
+/// Whether a path is a file of the kernel itself, however it is read: below /proc or /sys, and not through a link to
+/// wherever a process is.
+pub(in crate::host) fn is_kernel_file(path: &Path) -> bool {
+    let plain = |part: &Component<'_>| *part != Component::ParentDir && !is_magic(part);
+    is_of_kernel(path) && path.components().all(|part| plain(&part))
 }
 
 fn is_of_kernel(path: &Path) -> bool {
@@ -197,7 +213,7 @@ mod tests {
             mounts.iter().map(|(target, waits)| Mount { target: target.into(), waits: *waits }).collect();
         let waits = mounts.iter().any(|mount| mount.waits);
         let strays = mounts.iter().any(|mount| mount.waits && !is_of_kernel(&mount.target));
-        Table { file, mounts, waits, strays }
+        Table { file, asked: Instant::now(), mounts, waits, strays }
     }
 
     fn asked(table: &Table, path: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::{at, on};
-use crate::host::{FileKind, FsInfo, HostError, HostResult, Stat};
+use crate::host::{FileKind, FsInfo, HostError, HostResult, Stat, bounded};
 
 /// The largest number of names in a directory that is listed.
 const MOST_NAMES: usize = 1 << 18;
@@ -35,6 +35,9 @@ pub(super) fn head(path: &Path, most: u64) -> HostResult<Vec<u8>> {
 /// Opens a file to read it, where that neither waits nor has an effect: a named pipe would wait for its writer and take
 /// what another program is to read, and some devices act when they are opened.
 fn open(path: &Path) -> HostResult<File> {
+    if bounded::is_kernel_file(path) {
+        return open_at_once(path).map_err(on("open", path));
+    }
     let meta = std::fs::metadata(path).map_err(on("open", path))?;
     let refused = |op, errno| Err(HostError::new(op, path, errno));
     match kind(meta.file_type()) {
