@@ -1,6 +1,8 @@
-//! Small texts that several layers write: durations, bounded output.
+//! Small texts that several layers write: durations, bounded output, and text from outside.
 
 use std::time::Duration;
+
+pub mod shown;
 
 /// A duration in a sentence: `412 ms`, `1.5 s`.
 pub fn seconds(duration: Duration) -> String {

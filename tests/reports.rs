@@ -98,7 +98,7 @@ fn runs() -> [Report; 3] {
 /// The report in the format of that name, without colours.
 fn text(report: &Report, format: &str) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
-    (formats::find(format).unwrap().render)(report, &mut out).unwrap();
+    out.write_all(formats::find(format).unwrap().text(report).unwrap().as_bytes()).unwrap();
     String::from_utf8(out.into_inner()).unwrap()
 }
 
@@ -117,7 +117,7 @@ fn readme_table_lists_every_format() {
 
 /// A row of the README's table of formats.
 fn row(format: &Format) -> String {
-    let images = if format.render_images.is_some() { "yes" } else { "" };
+    let images = if format.has_images() { "yes" } else { "" };
     format!("| `{}` | {} | {} | {images} |\n", format.name, format.about, format.readers)
 }
 

@@ -1,20 +1,19 @@
 //! `completions` and `man`, generated from the definition of the command line.
 #![expect(clippy::disallowed_methods, reason = "writes the pages to the directory that the user named")]
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
 use clap::{Args, Command, CommandFactory};
 
 use crate::cli::{Cli, Verify};
-use crate::exit;
+use crate::{exit, talk};
 
 /// Prints the completions of a shell.
 pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut visible(), "dindcheck", &mut text);
-    std::io::stdout().write_all(&text).context("write to stdout")?;
+    talk::print_bytes(&text)?;
     Ok(exit::SOUND)
 }
 
@@ -35,6 +34,6 @@ pub fn man(dir: Option<&Path>) -> anyhow::Result<u8> {
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-    std::io::stdout().write_all(&text).context("write to stdout")?;
+    talk::print_bytes(&text)?;
     Ok(exit::SOUND)
 }

@@ -16,9 +16,10 @@ pub mod wait;
 use crate::cli::{Cli, Command};
 use crate::engine::dockerd::become_program;
 use crate::entrypoint::init::exec_program;
-use crate::exit;
+use crate::exit::{self, CannotCheck};
 use crate::host::live::Live;
 use crate::report::document;
+use crate::talk::{self, StdoutError};
 
 /// Runs the subcommand that was typed; returns the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
@@ -44,13 +45,22 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Exec { parent, argv }) => Err(become_program(parent, &argv)),
     };
     code.unwrap_or_else(|error| {
-        anstream::eprintln!("dindcheck: {error:#}");
-        exit::USAGE
+        talk::say_error(&error);
+        code_of(&error)
     })
+}
+
+/// The exit code of an error: all but these are found before anything is done.
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<StdoutError>() || cause.is::<CannotCheck>()) {
+        exit::UNKNOWN
+    } else {
+        exit::USAGE
+    }
 }
 
 /// `schema`: prints the schema of the JSON report.
 fn schema() -> anyhow::Result<u8> {
-    anstream::println!("{}", serde_json::to_string_pretty(&document::schema())?);
+    talk::print_json(&document::schema())?;
     Ok(exit::SOUND)
 }

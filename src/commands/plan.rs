@@ -15,7 +15,8 @@ use crate::profile::Grant;
 use crate::report::{Report, StepReport};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
-use crate::{cli, exit};
+use crate::text::shown::one_line;
+use crate::{cli, exit, talk};
 
 use super::recording;
 use super::verify::request;
@@ -43,8 +44,8 @@ fn print(
     let checked = check_environment(host, machine, request, run)?;
     let rows: Vec<_> = plan.steps.iter().map(|planned| Row::new(&plan, planned, &checked)).collect();
     match plan.format.name {
-        "human" => print_for_people(host, &plan, &rows),
-        "json" => anstream::println!("{}", serde_json::to_string_pretty(&document(host, &plan, &rows))?),
+        "human" => talk::print(&for_people(host, &plan, &rows))?,
+        "json" => talk::print_json(&document(host, &plan, &rows))?,
         _ => anyhow::bail!("a plan is not a report: use `--format human` or `--format json`"),
     }
     Ok(exit::SOUND)
@@ -134,17 +135,19 @@ impl<'p> Row<'p> {
     }
 }
 
-/// Prints the plan in lines.
-fn print_for_people(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) {
-    anstream::println!("profile {}: {}", plan.options.profile.name, plan.options.profile.description);
+/// The plan in lines.
+fn for_people(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) -> String {
+    let profile = &plan.options.profile;
+    let mut lines = vec![format!("profile {}: {}", profile.name, profile.description)];
     if plan.reaches(Phase::Daemon) {
-        anstream::println!("daemon  {}", daemon(host, plan));
-        anstream::println!("image   {}", image(plan));
+        lines.push(format!("daemon  {}", daemon(host, plan)));
+        lines.push(format!("image   {}", image(plan)));
     }
-    for row in rows {
+    lines.extend(rows.iter().map(|row| {
         let mode = format!("{:?}", row.planned.mode).to_lowercase();
-        anstream::println!("  {mode:<8} {:<20} {}", row.planned.step.id, row.prospect());
-    }
+        format!("  {mode:<8} {:<20} {}", row.planned.step.id, row.prospect())
+    }));
+    lines.iter().map(|line| format!("{}\n", one_line(line))).collect()
 }
 
 /// The plan as JSON.

@@ -1,6 +1,5 @@
 //! `verify`: runs every step here, and reports the first that fails in every format that was asked for.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -8,7 +7,7 @@ use anyhow::Context;
 use crate::cli;
 use crate::engine::NoEngine;
 use crate::engine::live::LiveEngine;
-use crate::exit::Verdict;
+use crate::exit::{self, Verdict};
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
 use crate::host::{SystemReader, SystemWriter};
@@ -21,15 +20,17 @@ use crate::report::progress::Progress;
 use crate::report::{Event, Report};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
+use crate::talk::{self, say_error};
 
 use super::recording;
 
 /// The report on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryStyle {
-    /// In the format of the plan.
+    /// In the format of the plan. A report that cannot be written is never sound.
     AsPlanned,
-    /// `brief` where the verdict is sound: an entrypoint prints it at every start.
+    /// `brief` where the verdict is sound: an entrypoint prints it at every start, on stderr. What becomes of it does not
+    /// matter for the command.
     BriefWhereSound,
 }
 
@@ -45,8 +46,13 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     let recorder = recording::Saved::open(file, host)?;
     let (run, code) =
         run_live(recorder.doors(), host, &request, &args.checks.output, SummaryStyle::AsPlanned)?;
-    recorder.save(&run, &request)?;
-    Ok(code)
+    match recorder.save(&run, &request) {
+        Ok(()) => Ok(code),
+        Err(error) => {
+            say_error(&error);
+            Ok(exit::unwritten(code))
+        }
+    }
 }
 
 /// Runs the steps on this machine; returns the exit code.
@@ -103,9 +109,13 @@ fn run_and_report(
     });
     outputs.write(&report);
     let is_brief = style == SummaryStyle::BriefWhereSound && report.verdict() == Verdict::Sound;
-    print(&report, if is_brief { &brief::FORMAT } else { plan.format })
-        .context("write the report to stdout")?;
-    Ok(report.verdict().exit_code())
+    let printed = print(&report, if is_brief { &brief::FORMAT } else { plan.format });
+    if let Err(error) = &printed {
+        say_error(error);
+    }
+    let code = report.verdict().exit_code();
+    let written = printed.is_ok() && outputs.all_written();
+    Ok(if written || style == SummaryStyle::BriefWhereSound { code } else { exit::unwritten(code) })
 }
 
 /// The request that was typed.
@@ -133,8 +143,7 @@ pub fn checks_request(args: &cli::Checks) -> PlanRequest {
 }
 
 /// Prints the report on stdout. A reader that closed the pipe is not an error.
-fn print(report: &Report, format: &Format) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    let written = (format.render)(report, &mut out).and_then(|()| out.flush());
-    written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+fn print(report: &Report, format: &Format) -> anyhow::Result<()> {
+    let text = format.text(report).context("write the report")?;
+    talk::print_report(&text).context("the report is lost")
 }

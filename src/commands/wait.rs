@@ -1,6 +1,6 @@
 //! `wait`: waits until the inner daemon serves, and stops at once where it cannot.
 
-use serde_json::json;
+use serde_json::{Value, json as object};
 
 use super::verify::{self, SummaryStyle};
 use crate::cli::{self, Plain, Until};
@@ -13,8 +13,11 @@ use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan;
-use crate::report::formats::{brief, json};
+use crate::report::formats;
+use crate::report::shown::of_finding;
+use crate::talk::{print, print_report, say_error, tell};
 use crate::text::seconds;
+use crate::text::shown::json;
 
 /// The steps that run a container once under a daemon that serves.
 const CONTAINER: [&str; 2] = ["image", "container-run"];
@@ -33,9 +36,9 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
         Ok(Readiness::Serving { .. }) if args.until == Until::Container => {
             run_container(host, args, &endpoint)
         }
-        Ok(readiness) => Ok(report(&readiness, &endpoint, args.format)),
+        Ok(readiness) => report(&readiness, &endpoint, args.format),
         Err(error) => {
-            anstream::eprintln!("dindcheck: {error:#}");
+            say_error(&error.into());
             Ok(exit::UNKNOWN)
         }
     }
@@ -44,8 +47,8 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
 /// Runs the built-in container once.
 fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Result<u8> {
     let format = match args.format {
-        Plain::Human => &brief::FORMAT,
-        Plain::Json => &json::FORMAT,
+        Plain::Human => &formats::brief::FORMAT,
+        Plain::Json => &formats::json::FORMAT,
     };
     let request = PlanRequest {
         attach: Some(endpoint.to_string()),
@@ -57,44 +60,47 @@ fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::
 }
 
 /// Prints what the wait came to; returns the exit code.
-fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> u8 {
+fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> anyhow::Result<u8> {
     let code = match readiness {
         Readiness::Serving { .. } => exit::SOUND,
         Readiness::Never(_) => exit::BROKEN,
         Readiness::Late(_) => exit::UNKNOWN,
     };
-    match (format, readiness) {
-        (Plain::Json, _) => anstream::println!("{}", document(readiness, endpoint, code)),
+    let printed = match (format, readiness) {
+        (Plain::Json, _) => print_report(&(json(&document(readiness, endpoint, code).to_string()) + "\n")),
         (Plain::Human, Readiness::Serving { waited, .. }) => {
-            anstream::println!("the daemon at {endpoint} serves (waited {})", seconds(*waited));
+            print(&format!("the daemon at {endpoint} serves (waited {})\n", seconds(*waited)))
         }
-        (Plain::Human, Readiness::Never(finding) | Readiness::Late(finding)) => print_failure(finding),
+        (Plain::Human, Readiness::Never(finding) | Readiness::Late(finding)) => {
+            tell(&failure(&of_finding(finding)));
+            Ok(())
+        }
+    };
+    if let Err(error) = printed {
+        say_error(&error.into());
+        return Ok(exit::unwritten(code));
     }
-    code
+    Ok(code)
 }
 
-/// Prints what is wrong and what to do, on stderr.
-fn print_failure(finding: &Finding) {
-    anstream::eprintln!("dindcheck: {}", finding.what);
-    let cause = finding.cause.map(CauseId::as_str).unwrap_or_default();
-    anstream::eprintln!("  cause       {cause}");
-    for (key, value) in &finding.evidence {
-        anstream::eprintln!("  {key:<11} {value}");
-    }
-    if let Some(remedy) = finding.remedy() {
-        anstream::eprintln!("  what to do  {remedy}");
-    }
+/// What is wrong and what to do, in lines.
+fn failure(finding: &Finding) -> String {
+    let mut rows = vec![format!("dindcheck: {}", finding.what)];
+    rows.push(format!("  cause       {}", finding.cause.map(CauseId::as_str).unwrap_or_default()));
+    rows.extend(finding.evidence.iter().map(|(key, value)| format!("  {key:<11} {value}")));
+    rows.extend(finding.remedy().map(|remedy| format!("  what to do  {remedy}")));
+    rows.join("\n")
 }
 
 /// The same as JSON.
-fn document(readiness: &Readiness, endpoint: &Endpoint, code: u8) -> serde_json::Value {
+fn document(readiness: &Readiness, endpoint: &Endpoint, code: u8) -> Value {
     let endpoint = endpoint.to_string();
     match readiness {
-        Readiness::Serving { pid, waited } => json!({
+        Readiness::Serving { pid, waited } => object!({
             "schema_version": 1, "serves": true, "exit_code": code, "endpoint": endpoint, "pid": pid,
             "waited_ms": waited.as_secs_f64() * 1000.0,
         }),
-        Readiness::Never(finding) | Readiness::Late(finding) => json!({
+        Readiness::Never(finding) | Readiness::Late(finding) => object!({
             "schema_version": 1, "serves": false, "exit_code": code, "endpoint": endpoint,
             "cause": finding.cause, "what": finding.what, "remedy": finding.remedy(),
         }),

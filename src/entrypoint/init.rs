@@ -171,6 +171,6 @@ pub fn exec_program(foreground: bool, argv: &[String]) -> u8 {
         return 127;
     };
     let error = Command::new(program).args(args).exec();
-    anstream::eprintln!("dindcheck: cannot run {program}: {error}");
+    crate::talk::say(&format!("cannot run {program}: {error}"));
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }

@@ -287,5 +287,5 @@ fn asks_to_end(number: i32) -> bool {
 
 /// Prints a message to stderr: stdout belongs to the command.
 pub(crate) fn say(text: &str) {
-    anstream::eprintln!("dindcheck: {text}");
+    crate::talk::say(text);
 }
