@@ -229,17 +229,7 @@ fn pipe_gets_the_report_once_and_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let reader = std::thread::spawn({
-        let pipe = pipe.clone();
-        move || {
-            // Both ends: opening to write must not wait for a reader.
-            let mut both = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-            let mut text = vec![0; 4096];
-            std::thread::sleep(std::time::Duration::from_millis(300));
-            let length = std::io::Read::read(&mut both, &mut text).unwrap();
-            String::from_utf8_lossy(&text[..length]).into_owned()
-        }
-    });
+    let mut both = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
     let mut outputs = Outputs::open(&[("brief".to_owned(), pipe.clone())]).unwrap();
     let report = run(&[&PASSES, &DAEMON], &mut |event| {
         if let Event::Concluded(report) = event {
@@ -247,7 +237,9 @@ fn pipe_gets_the_report_once_and_is_not_replaced() {
         }
     });
     outputs.write(&report);
-    let text = reader.join().unwrap();
+    let mut bytes = vec![0; 4096];
+    let length = std::io::Read::read(&mut both, &mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes[..length]);
     assert_eq!(text.matches("dindcheck: ").count(), 1, "{text}");
     assert!(std::os::unix::fs::FileTypeExt::is_fifo(&std::fs::metadata(&pipe).unwrap().file_type()));
 }

@@ -8,12 +8,14 @@ mod entrypoint;
 mod formats;
 mod image;
 mod logs;
+mod parse;
 mod verify;
 mod wait;
 
 pub use entrypoint::Entrypoint;
 pub use image::Image;
 pub use logs::Diagnose;
+pub use parse::parse;
 pub use verify::{Checks, Verify};
 pub use wait::{Until, Wait};
 

@@ -108,7 +108,7 @@ impl Target {
     /// Replaces the file by a new one, with the owner and the permissions of the old one where there is one.
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         let mut new = new_file(directory(&self.path), self.access)?;
-        new.write_all(text)?;
+        new.as_file_mut().write_all(text)?;
         match std::fs::symlink_metadata(&self.path) {
             Ok(old) if !old.is_file() => return Err(Errno::EEXIST.into()),
             Ok(old) => self.inherit(new.as_file(), &old)?,
@@ -195,11 +195,13 @@ fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
     file.set_len(text.len() as u64)
 }
 
-/// A file of a name that nobody else uses, which is removed again unless it gets another name.
+/// A file of a name that nobody else uses, which is removed again unless it gets another name. tempfile's own way of opening
+/// it would hide the errno.
 fn new_file(directory: &Path, access: Access) -> io::Result<tempfile::NamedTempFile> {
     let mode = if access == Access::Private { 0o600 } else { 0o666 };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".dindcheck-").permissions(Permissions::from_mode(mode)).tempfile_in(directory)
+    tempfile::Builder::new().prefix(".dindcheck-").make_in(directory, |path| {
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+    })
 }
 
 fn directory(path: &Path) -> &Path {
