@@ -93,7 +93,11 @@ fn pipe_without_reader_is_refused_and_nothing_is_written() {
     let (dir, pipe) = pipe();
     let other = dir.path().join("other.json");
     for option in ["--output", "--record"] {
-        let value = if option == "--output" { format!("json={}", pipe.display()) } else { pipe.display().to_string() };
+        let value = if option == "--output" {
+            format!("json={}", pipe.display())
+        } else {
+            pipe.display().to_string()
+        };
         let began = Instant::now();
         let refused = program()
             .args(["--until", "privileges", "--repair", "none", option, &value])

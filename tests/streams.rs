@@ -7,7 +7,8 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 const SOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/worlds/healthy-trixie.json");
-const BROKEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/worlds/cgroups-not-mounted.json");
+const BROKEN: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/worlds/json-with-a-trailing-comma.json");
 
 /// Commands that answer on stdout, and their exit codes.
 const ANSWERS: &[(&[&str], i32)] = &[
@@ -75,7 +76,11 @@ fn answer_on_a_full_stdout_is_an_error_and_never_sound() {
     for (args, code) in ANSWERS {
         let output = program(args).stdout(full()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(*code.max(&if *code == 0 { 2 } else { 0 })), "{args:?}: {stderr}");
+        assert_eq!(
+            output.status.code(),
+            Some(*code.max(&if *code == 0 { 2 } else { 0 })),
+            "{args:?}: {stderr}"
+        );
         assert_eq!(
             stderr.matches("write to stdout: No space left on device (ENOSPC)").count(),
             1,
@@ -125,12 +130,8 @@ fn everything_full_at_once_is_no_panic() {
 
 #[test]
 fn diagnosis_is_not_lost_silently_on_a_full_stdout() {
-    let mut child = program(&["diagnose"])
-        .stdin(Stdio::piped())
-        .stdout(full())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        program(&["diagnose"]).stdin(Stdio::piped()).stdout(full()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"failed to find runc binary\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -6,9 +6,9 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
 use super::Cli;
+use crate::exit;
 use crate::talk::{print, say_error, tell};
 use crate::text::shown::one_line;
-use crate::exit;
 
 /// The command line of these arguments. Help and errors are printed, and their exit code returned.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, u8> {

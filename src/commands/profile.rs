@@ -11,7 +11,9 @@ pub fn profile(host: &dyn SystemReader, command: &ProfileCommand) -> anyhow::Res
     match command {
         ProfileCommand::List => {
             let rows = profile::built_in().into_iter();
-            print(&rows.map(|(name, description)| format!("{name:<12} {description}\n")).collect::<String>())?;
+            print(
+                &rows.map(|(name, description)| format!("{name:<12} {description}\n")).collect::<String>(),
+            )?;
         }
         ProfileCommand::Show { name } => {
             let shown = serde_yaml::to_string(&plan::load_profile(host, name)?)?;

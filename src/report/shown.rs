@@ -106,10 +106,8 @@ fn of_outcome(outcome: &Outcome) -> Outcome {
 
 fn of_repair(repair: &RepairRecord) -> RepairRecord {
     let RepairRecord { title, reach, changes, error } = repair;
-    let change = |Change { did, undo }: &Change| Change {
-        did: text(did),
-        undo: Undo::Manual(text(undo.to_string())),
-    };
+    let change =
+        |Change { did, undo }: &Change| Change { did: text(did), undo: Undo::Manual(text(undo.to_string())) };
     RepairRecord {
         title,
         reach: *reach,

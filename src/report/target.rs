@@ -199,9 +199,9 @@ fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
 /// it would hide the errno.
 fn new_file(directory: &Path, access: Access) -> io::Result<tempfile::NamedTempFile> {
     let mode = if access == Access::Private { 0o600 } else { 0o666 };
-    tempfile::Builder::new().prefix(".dindcheck-").make_in(directory, |path| {
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
-    })
+    tempfile::Builder::new()
+        .prefix(".dindcheck-")
+        .make_in(directory, |path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path))
 }
 
 fn directory(path: &Path) -> &Path {

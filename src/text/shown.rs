@@ -160,10 +160,7 @@ mod tests {
     #[test]
     fn hidden_characters_are_escaped_and_line_breaks_are_spaces() {
         let shown = one_line(HOSTILE);
-        assert_eq!(
-            shown,
-            "a\\u{9b}31m\\u{1b}]0;x\\u{7}\\u{202e}b\\u{2028}c ::error::d\\u{200b}"
-        );
+        assert_eq!(shown, "a\\u{9b}31m\\u{1b}]0;x\\u{7}\\u{202e}b\\u{2028}c ::error::d\\u{200b}");
         assert!(matches!(one_line("é 日本 ✔"), Cow::Borrowed("é 日本 ✔")));
         assert_eq!(one_line("one line\n"), "one line");
     }
