@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anstream::{AutoStream, ColorChoice};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
 
 use crate::interrupt;
@@ -98,6 +99,14 @@ pub fn tell(lines: &str) {
     if write_all(io::stderr().as_fd(), text.as_bytes(), Some(STDERR_DEADLINE)).is_err() {
         GIVEN_UP.store(true, Ordering::Relaxed);
     }
+}
+
+/// Keeps a stderr without a reader from killing this process, after exec(2) has failed: std sets SIGPIPE to its default
+/// before it.
+pub fn survive_broken_pipe() {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGPIPE);
+    let _ = signals.thread_block();
 }
 
 /// The text with its colours, or without where the stream wants none.

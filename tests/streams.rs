@@ -27,7 +27,7 @@ const ANSWERS: &[(&[&str], i32)] = &[
     (&["schema"], 0),
     (&["completions", "bash"], 0),
     (&["man"], 0),
-    (&["diagnose", "Cargo.toml"], 0),
+    (&["diagnose", "rustfmt.toml"], 0),
     (&["--help"], 0),
     (&["image", "--help"], 0),
     (&["--version"], 0),

@@ -68,5 +68,6 @@ fn restart_with_legacy(host: &Live, why: &str) -> anyhow::Error {
     };
     let mut command = std::process::Command::new("/proc/self/exe");
     let error = command.args(std::env::args_os().skip(1)).env("PATH", path).env(CHOSEN, "legacy").exec();
+    crate::talk::survive_broken_pipe();
     anyhow::Error::new(error).context("restart the check")
 }

@@ -42,7 +42,11 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Check { request }) => entrypoint::check(&host, &request),
         Some(Command::Become { foreground, argv }) => Ok(exec_program(foreground, &argv)),
-        Some(Command::Exec { parent, argv }) => Err(become_program(parent, &argv)),
+        Some(Command::Exec { parent, argv }) => {
+            let error = become_program(parent, &argv);
+            talk::survive_broken_pipe();
+            Err(error)
+        }
     };
     code.unwrap_or_else(|error| {
         talk::say_error(&error);

@@ -171,6 +171,7 @@ pub fn exec_program(foreground: bool, argv: &[String]) -> u8 {
         return 127;
     };
     let error = Command::new(program).args(args).exec();
+    crate::talk::survive_broken_pipe();
     crate::talk::say(&format!("cannot run {program}: {error}"));
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }

@@ -76,6 +76,11 @@ impl Decoder {
         if self.sample.len() < SAMPLE { Cow::Borrowed(&[]) } else { Cow::Owned(self.decide()) }
     }
 
+    /// Whether what the bytes are is known.
+    pub(super) fn has_decided(&self) -> bool {
+        self.encoding.is_some()
+    }
+
     /// Whether bytes have been kept because they do not decide yet.
     pub(super) fn is_undecided(&self) -> bool {
         self.encoding.is_none() && !self.sample.is_empty()

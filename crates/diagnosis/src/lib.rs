@@ -138,6 +138,11 @@ impl Diagnoser {
         self.lines.push(&text, &mut self.state);
     }
 
+    /// Whether enough bytes are there to know whether they are a log.
+    pub fn has_decided(&self) -> bool {
+        self.decoder.has_decided()
+    }
+
     /// Why the bytes so far are no log; they are diagnosed all the same. What the first 4 KiB say stays.
     pub fn not_a_log(&self) -> Option<NotALog> {
         self.decoder.not_a_log()
