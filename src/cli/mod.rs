@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod entrypoint;
-mod formats;
 mod image;
 mod logs;
 mod parse;
+mod values;
 mod verify;
 mod wait;
 
@@ -124,13 +124,13 @@ pub enum ProfileCommand {
     /// Print a profile with the values of all keys.
     Show {
         /// A built-in name or a file.
-        name: String,
+        name: PathBuf,
     },
     /// Check profiles without running them.
     Validate {
         /// Built-in names or files.
         #[arg(required = true)]
-        names: Vec<String>,
+        names: Vec<PathBuf>,
     },
 }
 

@@ -5,30 +5,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use nix::errno::Errno;
 
 use crate::cli::{self, Plain};
 use crate::diagnosis::{Diagnoser, Diagnosis, NotALog};
 use crate::exit;
 use crate::finding::quoted;
 use crate::interrupt::Interrupt;
-use crate::talk::{self, print_report, say, say_error};
+use crate::talk::{print_report, say, say_error};
 use crate::text::shown;
 
-use log_file::{LogFile, Piece};
+use super::input::{self, InputFile, PIECE, Piece, WRITER};
 use printer::Printer;
 
-mod log_file;
 mod printer;
 
-/// So many bytes are read at once.
-const PIECE: usize = 128 * 1024;
 /// So many bytes of a log are read, unless it is followed: an endless one ends here.
 const LIMIT: u64 = 4 << 30;
 /// How often a followed log that has ended is read again.
 const POLL: Duration = Duration::from_millis(50);
-/// How long a pipe may have no writer.
-const WRITER: Duration = Duration::from_secs(10);
 
 /// The logs to diagnose, and how to print the answers.
 #[derive(Debug, Clone)]
@@ -106,7 +100,7 @@ fn read(
 ) -> anyhow::Result<(Diagnosis, bool)> {
     let failed = |error: io::Error| unreadable(path, &error);
     let patience = if request.follow { Duration::MAX } else { WRITER };
-    let mut log = LogFile::open(path, patience).map_err(failed)?;
+    let mut log = InputFile::open(path, patience).map_err(failed)?;
     let mut diagnoser = Diagnoser::new();
     let (mut buffer, mut length) = (vec![0; PIECE], 0_u64);
     loop {
@@ -135,7 +129,7 @@ fn read(
 /// Prints what is known so far of a log that grows, or waits for more; whether it was truncated.
 fn follow(
     piece: &Piece,
-    log: &mut LogFile,
+    log: &mut InputFile,
     diagnoser: &mut Diagnoser,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<bool> {
@@ -183,13 +177,7 @@ fn refuse(path: &Path, diagnoser: &Diagnoser) -> anyhow::Result<()> {
 
 /// The error of a log that cannot be read.
 fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
-    let name = shown::path(path);
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ETIMEDOUT) => {
-            anyhow!("cannot read {name}: nothing writes to this pipe; start its writer first")
-        }
-        _ => anyhow!("cannot read {name}: {}", talk::reason(error)),
-    }
+    anyhow!("cannot read {}: {}", shown::path(path), input::reason(error))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     }
     let check = CheckRequest {
         plan: request,
-        outputs: args.checks.output.clone(),
+        outputs: args.checks.output.iter().map(|(format, path)| (format.clone(), path.into())).collect(),
         certificates: task.certificates.clone(),
     };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
@@ -55,7 +55,8 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
             return Err(restart_with_legacy(host, why));
         }
     }
-    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound)
+    let outputs = request.outputs.iter().map(|(format, path)| (format.clone(), path.to_path_buf()));
+    verify::check(host, &request.plan, &outputs.collect::<Vec<_>>(), SummaryStyle::BriefWhereSound)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.

@@ -14,14 +14,18 @@ use crate::report::formats::{Format, human};
 use crate::report::images::{one, table};
 use crate::report::shown::of_image;
 use crate::talk::say_error;
+use crate::text::any_path::AnyPath;
 use crate::{cli, exit, talk};
 
 /// Checks the images, and reports.
 pub fn image(host: &Live, args: &cli::Image) -> anyhow::Result<u8> {
-    let endpoint = plan::endpoint(host, args.host.as_deref().unwrap_or_default())?;
+    let endpoint = plan::endpoint(host, "--host", args.host.as_deref().unwrap_or_default())?;
     // Invalid options are found before anything is started.
-    let checked =
-        PlanRequest { profile: args.profile.clone(), repair: args.repair, ..PlanRequest::default() };
+    let checked = PlanRequest {
+        profile: args.profile.clone().map(AnyPath::from),
+        repair: args.repair,
+        ..PlanRequest::default()
+    };
     let run = Plan::new(host, &checked)?.options.run;
     let outputs = Outputs::open(&args.output)?;
     let interrupt = Interrupt::listen()?;

@@ -4,6 +4,7 @@ pub mod diagnose;
 pub mod entrypoint;
 pub mod explain;
 pub mod image;
+mod input;
 pub mod list;
 pub mod manual;
 pub mod plan;
@@ -56,11 +57,7 @@ pub fn dispatch(cli: Cli) -> u8 {
 
 /// The exit code of an error: all but these are found before anything is done.
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<StdoutError>() || cause.is::<CannotCheck>()) {
-        exit::UNKNOWN
-    } else {
-        exit::USAGE
-    }
+    if error.is::<StdoutError>() || error.is::<CannotCheck>() { exit::UNKNOWN } else { exit::USAGE }
 }
 
 /// `schema`: prints the schema of the JSON report.

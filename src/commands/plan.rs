@@ -3,6 +3,8 @@
 //! The checks of the environment run, so that the plan can name the repairs that would be applied. Checks leave the machine
 //! as it was, and no repair is granted, so nothing is changed.
 
+use anyhow::ensure;
+
 use crate::engine::NoEngine;
 use crate::facts::daemon::command_line;
 use crate::finding::Outcome;
@@ -41,12 +43,15 @@ fn print(
     run: Option<&str>,
 ) -> anyhow::Result<u8> {
     let plan = Plan::new(host, request)?;
+    ensure!(
+        ["human", "json"].contains(&plan.format.name),
+        "a plan is not a report: use `--format human` or `--format json`"
+    );
     let checked = check_environment(host, machine, request, run)?;
     let rows: Vec<_> = plan.steps.iter().map(|planned| Row::new(&plan, planned, &checked)).collect();
     match plan.format.name {
-        "human" => talk::print(&for_people(host, &plan, &rows))?,
         "json" => talk::print_json(&document(host, &plan, &rows))?,
-        _ => anyhow::bail!("a plan is not a report: use `--format human` or `--format json`"),
+        _ => talk::print(&for_people(host, &plan, &rows))?,
     }
     Ok(exit::SOUND)
 }

@@ -3,7 +3,7 @@
 use crate::cli::ProfileCommand;
 use crate::host::SystemReader;
 use crate::talk::print;
-use crate::text::shown::one_line;
+use crate::text::shown;
 use crate::{exit, plan, profile};
 
 /// Runs the subcommand.
@@ -16,13 +16,13 @@ pub fn profile(host: &dyn SystemReader, command: &ProfileCommand) -> anyhow::Res
             )?;
         }
         ProfileCommand::Show { name } => {
-            let shown = serde_yaml::to_string(&plan::load_profile(host, name)?)?;
-            print(&shown)?;
+            print(&serde_yaml::to_string(&plan::load_profile(host, name)?)?)?;
         }
         ProfileCommand::Validate { names } => {
             for name in names {
+                let shown = shown::path(name);
                 plan::load_profile(host, name)?;
-                print(&format!("{}: valid\n", one_line(name)))?;
+                print(&format!("{shown}: valid\n"))?;
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The files of `--record` and `--replay`.
-#![expect(clippy::disallowed_methods, reason = "the user's own recordings")]
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 
+use super::input;
 use crate::host::live::Live;
 use crate::host::recorded::{Recorder, Replay};
 use crate::host::recording::Recording;
@@ -15,6 +15,9 @@ use crate::report::formats::Format;
 use crate::report::target::{Access, Target};
 use crate::text::shown;
 use crate::{steps, talk};
+
+/// The most bytes that a recording may have; real ones have some hundred thousand.
+const MAX_RECORDING: usize = 64 << 20;
 
 /// The recording of a run, and its file.
 pub struct Saved<'h> {
@@ -49,8 +52,11 @@ impl<'h> Saved<'h> {
 
 /// The recording of a file.
 pub fn load(path: &Path) -> anyhow::Result<Replay> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("--replay: read {}", path.display()))?;
-    Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {}", path.display()))?))
+    let name = shown::path(path);
+    let bytes = input::read_all(path, MAX_RECORDING, input::WRITER);
+    let bytes = bytes.map_err(|error| anyhow!("--replay: cannot read {name}: {}", input::reason(&error)))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("--replay: {name} is no recording"))?;
+    Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {name}"))?))
 }
 
 /// The request of a recording, with another format where one is given.
@@ -68,6 +74,7 @@ pub fn plan(replay: &Replay, format: Option<&Format>) -> anyhow::Result<Plan> {
     let recorded = replay.recording();
     let request = PlanRequest { environment_only: true, ..request(replay, format)? };
     let mut plan = Plan::new(replay, &request)?;
+    ensure!(!plan.options.runs.is_empty(), "--replay: the options of the recording leave no step to replay");
     plan.options.run.clone_from(&recorded.run);
     Ok(plan)
 }

@@ -21,6 +21,7 @@ use crate::report::{Event, Report};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
 use crate::talk::{self, say_error};
+use crate::text::any_path::AnyPath;
 
 use super::recording;
 
@@ -132,7 +133,7 @@ pub fn request(args: &cli::Verify) -> PlanRequest {
 /// The part of a request that `verify` and `entrypoint` share.
 pub fn checks_request(args: &cli::Checks) -> PlanRequest {
     PlanRequest {
-        profile: args.profile.clone(),
+        profile: args.profile.clone().map(AnyPath::from),
         repair: args.repair,
         until: args.until.clone(),
         only: args.only.clone(),

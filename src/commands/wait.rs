@@ -24,7 +24,7 @@ const CONTAINER: [&str; 2] = ["image", "container-run"];
 
 /// Waits, and reports.
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
-    let endpoint = plan::endpoint(host, args.attach.as_deref().unwrap_or_default())?;
+    let endpoint = plan::endpoint(host, "--attach", args.attach.as_deref().unwrap_or_default())?;
     let interrupt = Interrupt::listen()?;
     let request = WaitRequest {
         endpoint: endpoint.clone(),

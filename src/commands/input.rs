@@ -1,5 +1,5 @@
-//! Reads logs, which may be files, pipes or terminals, with a limit and without missing a signal.
-#![expect(clippy::disallowed_methods, reason = "the user's own log files")]
+//! Reads what the user named for input, which may be a file, a pipe or a terminal, with a limit and without missing a signal.
+#![expect(clippy::disallowed_methods, reason = "the user's own input files")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -12,11 +12,17 @@ use nix::errno::Errno;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How often a log that does not grow is looked at.
+use crate::talk;
+
+/// So many bytes are read at once.
+pub(super) const PIECE: usize = 128 * 1024;
+/// How long a pipe may have no writer.
+pub(super) const WRITER: Duration = Duration::from_secs(10);
+/// How often an input that does not grow is looked at, in milliseconds.
 const POLL: u8 = 50;
 
-/// A log that is read piece by piece.
-pub(super) struct LogFile {
+/// An input that is read piece by piece.
+pub(super) struct InputFile {
     source: Source,
     /// How long a pipe may have no writer.
     patience: Duration,
@@ -32,6 +38,34 @@ enum Source {
     Other(File),
 }
 
+/// All bytes of an input.
+///
+/// # Errors
+///
+/// As [`InputFile::open`] and [`InputFile::read`]; `EFBIG` where it has more than `limit` bytes.
+pub(super) fn read_all(path: &Path, limit: usize, patience: Duration) -> io::Result<Vec<u8>> {
+    let mut input = InputFile::open(path, patience)?;
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; PIECE]);
+    loop {
+        match input.read(&mut buffer)? {
+            Piece::Bytes(length) if bytes.len() + length > limit => return Err(Errno::EFBIG.into()),
+            Piece::Bytes(length) => bytes.extend_from_slice(&buffer[..length]),
+            Piece::Nothing => {}
+            Piece::End => return Ok(bytes),
+        }
+    }
+}
+
+/// An error of an input in words.
+pub(super) fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(errno) if errno == Errno::ETIMEDOUT as i32 => {
+            "nothing writes to this pipe; start its writer first".to_owned()
+        }
+        _ => talk::reason(error),
+    }
+}
+
 /// What a read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -43,8 +77,8 @@ pub(super) enum Piece {
     End,
 }
 
-impl LogFile {
-    /// Opens a log without waiting for the writer of a pipe; `-` is standard input.
+impl InputFile {
+    /// Opens an input without waiting for the writer of a pipe; `-` is standard input.
     ///
     /// # Errors
     ///
@@ -99,7 +133,7 @@ impl LogFile {
         piece
     }
 
-    /// Whether the log was truncated; it is read from its beginning then.
+    /// Whether a file was truncated; it is read from its beginning then.
     ///
     /// # Errors
     ///
@@ -144,36 +178,30 @@ mod tests {
         (dir, path)
     }
 
-    /// Reads to the end; the bytes.
-    fn all(log: &mut LogFile) -> io::Result<Vec<u8>> {
-        let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
-        loop {
-            match log.read(&mut buffer)? {
-                Piece::Bytes(length) => all.extend_from_slice(&buffer[..length]),
-                Piece::Nothing => {}
-                Piece::End => return Ok(all),
-            }
-        }
-    }
-
     #[test]
     fn pipe_without_writer_is_an_error_in_time() {
         let (_dir, path) = pipe();
-        let mut log = LogFile::open(&path, Duration::from_millis(200)).unwrap();
-        assert_eq!(all(&mut log).unwrap_err().raw_os_error(), Some(Errno::ETIMEDOUT as i32));
+        let error = read_all(&path, 10, Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::ETIMEDOUT as i32));
     }
 
     #[test]
     fn late_and_silent_writer_of_a_pipe_is_waited_for() {
         let (_dir, path) = pipe();
-        let mut log = LogFile::open(&path, Duration::from_millis(500)).unwrap();
+        let late = path.clone();
         let writer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
-            let mut file = OpenOptions::new().write(true).open(path).unwrap();
+            let mut file = OpenOptions::new().write(true).open(late).unwrap();
             std::thread::sleep(Duration::from_millis(800));
             file.write_all(b"late").unwrap();
         });
-        assert_eq!(all(&mut log).unwrap(), b"late");
+        assert_eq!(read_all(&path, 10, Duration::from_millis(500)).unwrap(), b"late");
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn endless_input_is_an_error() {
+        let error = read_all(Path::new("/dev/zero"), 1 << 20, WRITER).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::EFBIG as i32));
     }
 }
