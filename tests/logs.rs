@@ -60,7 +60,7 @@ fn failure_is_found_in_every_encoding() {
         ("big-endian UTF-16 without a mark", utf16(LOG, u16::to_be_bytes)),
         (
             "bytes and UTF-16",
-            [b"one\n".repeat(1), utf16("failed to find runc binary", u16::to_le_bytes)].concat(),
+            [b"one\n".to_vec(), utf16("failed to find runc binary", u16::to_le_bytes)].concat(),
         ),
         ("a hole", [vec![0; 100_000], b"\n".to_vec(), LOG.as_bytes().to_vec()].concat()),
         ("the json-file driver", docker.map(|line| format!("{line}\n")).collect::<String>().into_bytes()),
@@ -137,8 +137,8 @@ fn signal_ends_a_diagnosis_that_follows_a_silent_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     mkfifo(&pipe, Mode::S_IRWXU).unwrap();
-    let (_reader, silent) = std::io::pipe().unwrap();
-    for (args, stdin) in [(vec![pipe.as_os_str()], None), (vec![], Some(_reader.try_clone().unwrap()))] {
+    let (reader, silent) = std::io::pipe().unwrap();
+    for (args, stdin) in [(vec![pipe.as_os_str()], None), (vec![], Some(reader.try_clone().unwrap()))] {
         let mut command = program();
         command.arg("--follow").args(args).stdout(Stdio::null());
         if let Some(stdin) = stdin {

@@ -59,10 +59,10 @@ pub(super) fn duration(value: &str) -> Result<Duration, String> {
 
 /// A reference of an image.
 pub(super) fn image(value: &str) -> Result<String, String> {
-    match plan::is_image_reference(value) {
-        true => Ok(value.to_owned()),
-        false => Err("an image is [HOST[:PORT]/]NAME[:TAG][@DIGEST] in lower case".to_owned()),
+    if plan::is_image_reference(value) {
+        return Ok(value.to_owned());
     }
+    Err("an image is [HOST[:PORT]/]NAME[:TAG][@DIGEST] in lower case".to_owned())
 }
 
 /// A volume: `SOURCE:TARGET[:OPTIONS]`, or a path in the container.

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, ensure};
 
-use super::verify::{self, SummaryStyle};
+use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
@@ -38,6 +38,7 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
         plan: request,
         outputs: args.checks.output.iter().map(|(format, path)| (format.clone(), path.into())).collect(),
         certificates: task.certificates.clone(),
+        restart: false,
     };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
     let (on_failure, stop_timeout) = (args.on_failure, args.stop_timeout);
@@ -56,7 +57,9 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
         }
     }
     let outputs = request.outputs.iter().map(|(format, path)| (format.clone(), path.to_path_buf()));
-    verify::check(host, &request.plan, &outputs.collect::<Vec<_>>(), SummaryStyle::BriefWhereSound)
+    let recovers = if request.restart { Recovers::No } else { Recovers::AsPlanned };
+    let outputs: Vec<_> = outputs.collect();
+    verify::check(host, &request.plan, &outputs, SummaryStyle::BriefWhereSound, recovers)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.

@@ -1,5 +1,4 @@
 //! Reads what the user named for input, which may be a file, a pipe or a terminal, with a limit and without missing a signal.
-#![expect(clippy::disallowed_methods, reason = "the user's own input files")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};

@@ -16,6 +16,7 @@ pub mod wait;
 
 use crate::cli::{Cli, Command};
 use crate::engine::dockerd::become_program;
+use crate::engine::live::observe;
 use crate::entrypoint::init::exec_program;
 use crate::exit::{self, CannotCheck};
 use crate::host::live::Live;
@@ -43,6 +44,10 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Check { request }) => entrypoint::check(&host, &request),
         Some(Command::Become { foreground, argv }) => Ok(exec_program(foreground, &argv)),
+        Some(Command::Witness { directory }) => {
+            observe(&host, &directory);
+            Ok(exit::SOUND)
+        }
         Some(Command::Exec { parent, argv }) => {
             let error = become_program(parent, &argv);
             talk::survive_broken_pipe();

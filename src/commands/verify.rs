@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::cli;
 use crate::engine::NoEngine;
-use crate::engine::live::LiveEngine;
+use crate::engine::live::{LiveEngine, Recovery};
 use crate::exit::{self, Verdict};
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
@@ -14,6 +14,7 @@ use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::Plan;
+use crate::profile::Grant;
 use crate::report::files::Outputs;
 use crate::report::formats::{Format, brief};
 use crate::report::progress::Progress;
@@ -35,6 +36,15 @@ pub enum SummaryStyle {
     BriefWhereSound,
 }
 
+/// Whether what killed runs left is removed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovers {
+    /// As far as the plan permits.
+    AsPlanned,
+    /// Not at all.
+    No,
+}
+
 /// Runs the steps; the exit code is the verdict's.
 pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     if let Some(file) = &args.replay {
@@ -42,11 +52,17 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     }
     let request = request(args);
     let Some(file) = args.record.as_deref() else {
-        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned);
+        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned, Recovers::AsPlanned);
     };
     let recorder = recording::Saved::open(file, host)?;
-    let (run, code) =
-        run_live(recorder.doors(), host, &request, &args.checks.output, SummaryStyle::AsPlanned)?;
+    let (run, code) = run_live(
+        recorder.doors(),
+        host,
+        &request,
+        &args.checks.output,
+        SummaryStyle::AsPlanned,
+        Recovers::AsPlanned,
+    )?;
     match recorder.save(&run, &request) {
         Ok(()) => Ok(code),
         Err(error) => {
@@ -62,8 +78,9 @@ pub fn check(
     request: &PlanRequest,
     outputs: &[(String, PathBuf)],
     style: SummaryStyle,
+    recovers: Recovers,
 ) -> anyhow::Result<u8> {
-    run_live((host, host), host, request, outputs, style).map(|(_, code)| code)
+    run_live((host, host), host, request, outputs, style, recovers).map(|(_, code)| code)
 }
 
 /// Runs the steps through these doors, with a real engine; returns the run's id and the exit code.
@@ -73,17 +90,32 @@ fn run_live(
     request: &PlanRequest,
     outputs: &[(String, PathBuf)],
     style: SummaryStyle,
+    recovers: Recovers,
 ) -> anyhow::Result<(String, u8)> {
     let plan = Plan::new(reader, request)?;
     let outputs = Outputs::open(outputs)?;
-    let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
-    let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
-    if plan.reaches(Phase::Daemon) {
-        engine.recover();
+    let interrupt = Interrupt::listen().context(exit::CannotCheck).context("listen to SIGINT and SIGTERM")?;
+    let engine = LiveEngine::new(host.clone(), interrupt.clone());
+    let engine = engine.context(exit::CannotCheck).context("make the runtime")?;
+    if let Some(recovery) = recovery(&plan).filter(|_| recovers == Recovers::AsPlanned) {
+        engine.recover(recovery);
     }
     let doors = Doors { host: reader, machine, engine: &engine, interrupt: &interrupt };
-    let code = run_and_report(&plan, &doors, outputs, style)?;
+    let code = run_and_report(&plan, &doors, outputs, style);
     Ok((plan.options.run, code))
+}
+
+/// What of killed runs is removed before the steps: nothing where nothing may be changed, and with a daemon of somebody
+/// else only our objects in it.
+fn recovery(plan: &Plan) -> Option<Recovery> {
+    let options = &plan.options;
+    match (options.profile.repair, &options.attach) {
+        _ if !plan.reaches(Phase::Daemon) => None,
+        (Grant::None, _) => None,
+        (_, Some(_)) => Some(Recovery::ObjectsOnly),
+        _ if options.keep_daemon => Some(Recovery::SparingEtc),
+        _ => Some(Recovery::Machine),
+    }
 }
 
 /// Replays the environment phase of a recording.
@@ -91,16 +123,11 @@ fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
     let outputs = Outputs::open(&args.checks.output)?;
     let doors = Doors { host: replay, machine: replay, engine: &NoEngine, interrupt: &Interrupt::default() };
-    run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned)
+    Ok(run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned))
 }
 
 /// Runs the plan, and reports.
-fn run_and_report(
-    plan: &Plan,
-    doors: &Doors<'_>,
-    mut outputs: Outputs,
-    style: SummaryStyle,
-) -> anyhow::Result<u8> {
+fn run_and_report(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, style: SummaryStyle) -> u8 {
     let mut progress = Progress::new(plan.format);
     let report = runner::run(plan, doors, &mut |event| {
         if let Event::Concluded(report) = event {
@@ -116,7 +143,7 @@ fn run_and_report(
     }
     let code = report.verdict().exit_code();
     let written = printed.is_ok() && outputs.all_written();
-    Ok(if written || style == SummaryStyle::BriefWhereSound { code } else { exit::unwritten(code) })
+    if written || style == SummaryStyle::BriefWhereSound { code } else { exit::unwritten(code) }
 }
 
 /// The request that was typed.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as object};
 
-use super::verify::{self, SummaryStyle};
+use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli::{self, Plain, Until};
 use crate::diagnosis::CauseId;
 use crate::engine::dockerd::readiness::{Readiness, WaitRequest, wait_for_daemon};
@@ -36,9 +36,9 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
         Ok(Readiness::Serving { .. }) if args.until == Until::Container => {
             run_container(host, args, &endpoint)
         }
-        Ok(readiness) => report(&readiness, &endpoint, args.format),
+        Ok(readiness) => Ok(report(&readiness, &endpoint, args.format)),
         Err(error) => {
-            say_error(&error.into());
+            say_error(&error);
             Ok(exit::UNKNOWN)
         }
     }
@@ -56,11 +56,11 @@ fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::
         format: Some(format.name.to_owned()),
         ..PlanRequest::default()
     };
-    verify::check(host, &request, &[], SummaryStyle::AsPlanned)
+    verify::check(host, &request, &[], SummaryStyle::AsPlanned, Recovers::No)
 }
 
 /// Prints what the wait came to; returns the exit code.
-fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> anyhow::Result<u8> {
+fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> u8 {
     let code = match readiness {
         Readiness::Serving { .. } => exit::SOUND,
         Readiness::Never(_) => exit::BROKEN,
@@ -78,9 +78,9 @@ fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> anyhow::
     };
     if let Err(error) = printed {
         say_error(&error.into());
-        return Ok(exit::unwritten(code));
+        return exit::unwritten(code);
     }
-    Ok(code)
+    code
 }
 
 /// What is wrong and what to do, in lines.

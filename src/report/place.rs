@@ -2,7 +2,6 @@
 //!
 //! `/dev/stdout` and the like are links to links without a path of their own. Opening them anew loses the position in a file,
 //! and fails for a socket and for what another user opened, so the open file itself is used.
-#![expect(clippy::disallowed_methods, reason = "the user's own output files")]
 
 use std::fs::OpenOptions;
 use std::io;
