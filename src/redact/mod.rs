@@ -13,7 +13,7 @@ use crate::diagnosis::redact::{WITHHELD, cover, is_safe_option, message, without
 mod arguments;
 mod json;
 
-pub use arguments::{arguments, is_classified as is_known};
+pub use arguments::{arguments, is_known, is_switch};
 pub use json::json;
 
 /// The options whose value is an object: the names of its members are shown, and the values of these members.

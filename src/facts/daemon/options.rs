@@ -296,8 +296,7 @@ mod tests {
     #[test]
     fn switches_are_those_of_the_redaction() {
         for option in ALL.iter().filter(|option| !option.flag.is_empty()) {
-            let shown = crate::redact::arguments(&[format!("--{}", option.flag), "--x-canary=v".to_owned()]);
-            assert_eq!(shown[1] == "--x-canary=x", option.is_switch(), "{}", option.flag);
+            assert_eq!(crate::redact::is_switch(option.flag), option.is_switch(), "{}", option.flag);
         }
     }
 
