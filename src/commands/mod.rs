@@ -44,7 +44,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Exec { parent, argv }) => Err(become_program(parent, &argv)),
     };
     code.unwrap_or_else(|error| {
-        anstream::eprintln!("dindcheck: {error:#}");
+        anstream::eprintln!("dindcheck: {}", crate::diagnosis::redact::message(&format!("{error:#}")));
         exit::USAGE
     })
 }

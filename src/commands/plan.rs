@@ -15,7 +15,7 @@ use crate::profile::Grant;
 use crate::report::{Report, StepReport};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
-use crate::{cli, exit};
+use crate::{cli, exit, redact};
 
 use super::recording;
 use super::verify::request;
@@ -162,7 +162,7 @@ fn document(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) -> serde_jso
 fn daemon(host: &dyn SystemReader, plan: &Plan) -> String {
     match &plan.options.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
-        None => command_line(host, &plan.options.daemon()).join(" "),
+        None => redact::command(&command_line(host, &plan.options.daemon())),
     }
 }
 

@@ -35,7 +35,7 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
         }
         Ok(readiness) => Ok(report(&readiness, &endpoint, args.format)),
         Err(error) => {
-            anstream::eprintln!("dindcheck: {error:#}");
+            anstream::eprintln!("dindcheck: {}", crate::diagnosis::redact::message(&format!("{error:#}")));
             Ok(exit::UNKNOWN)
         }
     }

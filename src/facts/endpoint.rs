@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::{bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::diagnosis::redact::without_logins;
+
 /// The socket on which dockerd listens by default.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
@@ -41,22 +43,28 @@ impl Endpoint {
         if url.is_empty() {
             return Ok(Self::default());
         }
+        // What is typed may hold a login.
+        let shown = without_logins(url);
         match url.split_once("://") {
             Some(("unix", path)) => {
                 ensure!(
                     path.starts_with('/'),
-                    "`{url}`: a unix socket needs an absolute path, unix:///var/run/docker.sock"
+                    "`{shown}`: a unix socket needs an absolute path, unix:///var/run/docker.sock"
                 );
                 Ok(Self::Unix(path.into()))
             }
             Some(("tcp" | "http", address)) => {
                 let address = address.trim_end_matches('/');
+                ensure!(
+                    !address.contains('@'),
+                    "`{shown}`: a daemon takes no login; use client certificates (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"
+                );
                 let port =
                     address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-                ensure!(port.is_some_and(|(host, _)| !host.is_empty()), "`{url}`: tcp needs HOST:PORT");
+                ensure!(port.is_some_and(|(host, _)| !host.is_empty()), "`{shown}`: tcp needs HOST:PORT");
                 Ok(Self::Tcp(address.to_owned()))
             }
-            _ => bail!("`{url}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
+            _ => bail!("`{shown}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
         }
     }
 }
@@ -80,8 +88,18 @@ mod tests {
         assert_eq!(Endpoint::parse("").unwrap(), Endpoint::Unix(DEFAULT_SOCKET.into()));
         assert_eq!(Endpoint::parse("unix:///x").unwrap(), Endpoint::Unix("/x".into()));
         assert_eq!(Endpoint::parse("tcp://h:1/").unwrap(), Endpoint::Tcp("h:1".into()));
-        for bad in ["unix://x", "tcp://h", "tcp://:1", "npipe:////./pipe", "/var/run/docker.sock"] {
-            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        for bad in [
+            "unix://x",
+            "tcp://h",
+            "tcp://:1",
+            "npipe:////./pipe",
+            "/var/run/docker.sock",
+            "tcp://me:canary@h:1",
+            "http://me:canary@h",
+            "me:canary@h:1",
+        ] {
+            let error = Endpoint::parse(bad).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 }

@@ -63,6 +63,12 @@ pub fn arguments(args: &[String]) -> Vec<String> {
     shown
 }
 
+/// A command line of dockerd as it may be shown, joined by spaces.
+pub fn command(line: &[String]) -> String {
+    let Some((program, args)) = line.split_first() else { return String::new() };
+    std::iter::once(program.clone()).chain(arguments(args)).collect::<Vec<_>>().join(" ")
+}
+
 /// Whether a flag needs no value.
 pub fn is_switch(flag: &str) -> bool {
     SWITCHES.contains(&flag)

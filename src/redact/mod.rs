@@ -3,18 +3,16 @@
 //! The list of what is safe is [`diagnosis::redact`](crate::diagnosis::redact); everything else is covered. A covered value
 //! keeps its type and its shape, so that a recording gives the same findings.
 
+use crate::diagnosis::redact::{cover, is_safe_option, without_logins};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-
-use serde_json::Value;
-
-use crate::diagnosis::redact::{WITHHELD, cover, is_safe_option, message, without_logins};
 
 mod arguments;
 mod json;
+mod known;
 
-pub use arguments::{arguments, is_known, is_switch};
+pub use arguments::{arguments, command, is_known, is_switch};
 pub use json::json;
+pub use known::KnownSecrets;
 
 /// The options whose value is an object: the names of its members are shown, and the values of these members.
 const MEMBERS: &[(&str, &[&str])] = &[
@@ -99,81 +97,8 @@ fn find(table: &[(&str, &'static [&'static str])], key: &str) -> Option<&'static
     table.iter().find(|(name, _)| *name == key).map(|(_, safe)| *safe)
 }
 
-/// Secrets whose text is known, because they are values of options that are not safe. What repeats them, such as a line of
-/// the daemon's log, is shown without them.
-#[derive(Debug, Clone, Default)]
-pub struct KnownSecrets(BTreeSet<String>);
-
-/// A shorter value is not looked for: it would be found in ordinary words.
-const SHORTEST: usize = 6;
-
-impl KnownSecrets {
-    /// Adds what is covered of a string at a path of keys in daemon.json.
-    pub fn add(&mut self, path: &[&str], text: &str) {
-        self.add_difference(text, &value(path, text));
-    }
-
-    /// Adds every string of a parsed daemon.json that is not shown.
-    pub fn add_json<'v>(&mut self, path: &mut Vec<&'v str>, json: &'v Value) {
-        match json {
-            Value::String(text) => self.add(path, text),
-            Value::Array(list) => list.iter().for_each(|item| self.add_json(path, item)),
-            Value::Object(members) => {
-                for (key, item) in members {
-                    path.push(key);
-                    self.add_json(path, item);
-                    path.pop();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Adds what is covered of dockerd's arguments.
-    pub fn add_arguments(&mut self, args: &[String]) {
-        for (given, shown) in args.iter().zip(arguments(args)) {
-            self.add_difference(given, &shown);
-        }
-    }
-
-    /// Adds the part of a text that `shown` covers. Of a URL without a login nothing is secret.
-    fn add_difference(&mut self, given: &str, shown: &str) {
-        let same = given.bytes().zip(shown.bytes()).take_while(|(one, other)| one == other).count();
-        let start = (0..=same).rev().find(|at| given.is_char_boundary(*at)).unwrap_or(0);
-        let hidden = if given == shown { "" } else { given[start..].trim() };
-        let tail = shown.len().min(given.len());
-        let rest = if given.len() == shown.len() { common_end(given, shown).min(tail) } else { 0 };
-        for secret in [hidden, hidden.get(..hidden.len().saturating_sub(rest)).unwrap_or(hidden)] {
-            if secret.len() >= SHORTEST {
-                self.0.insert(secret.to_owned());
-            }
-        }
-    }
-
-    /// A text for people or programs, without logins and without these secrets.
-    pub fn hide(&self, text: &str) -> String {
-        // The longer one first: it may hold the shorter one.
-        let mut secrets: Vec<_> = self.0.iter().collect();
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        let mut shown = text.to_owned();
-        for secret in secrets {
-            if shown.contains(secret.as_str()) {
-                shown = shown.replace(secret.as_str(), WITHHELD);
-            }
-        }
-        message(&shown).into_owned()
-    }
-}
-
-/// The length of the common end of two texts.
-fn common_end(one: &str, other: &str) -> usize {
-    one.bytes().rev().zip(other.bytes().rev()).take_while(|(one, other)| one == other).count()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -202,29 +127,5 @@ mod tests {
         ] {
             assert_eq!(value(path, text), shown, "{path:?}");
         }
-    }
-
-    #[test]
-    fn repeated_secrets_are_hidden() {
-        let mut known = KnownSecrets::default();
-        let config = json!({
-            "labels": ["team=canary-label"], "log-opts": {"splunk-token": "canary-token", "max-size": "10m"},
-            "hosts": ["tcp://me:canary-host@h:1"], "data-root": "/data-root", "proxies": {"http-proxy": "http://me:canary-proxy@p:1"},
-        });
-        known.add_json(&mut Vec::new(), &config);
-        known.add_arguments(&["--log-opt".into(), "env=canary-flag".into(), "--data-root=/data-root".into()]);
-        let said = "unknown log opt canary-token in /data-root of canary-label 10m (canary-flag) \
-            http://me:canary-proxy@p:1 me:canary-host";
-        assert_eq!(
-            known.hide(said),
-            "unknown log opt withheld in /data-root of withheld 10m (withheld) withheld withheld"
-        );
-    }
-
-    #[test]
-    fn short_values_do_not_cover_words() {
-        let mut known = KnownSecrets::default();
-        known.add(&["labels"], "a=is");
-        assert_eq!(known.hide("this is it"), "this is it");
     }
 }

@@ -81,7 +81,8 @@ impl LogTail {
 
     /// The last message. A log of a few lines is one message over several lines.
     pub fn last_words(&self) -> Option<String> {
-        let message = |line: &String| diagnosis::log::read(line).text;
+        let message =
+            |line: &String| diagnosis::redact::message(&diagnosis::log::read(line).text).into_owned();
         if self.ring.len() > SHORT_LOG {
             return self.ring.back().map(message);
         }

@@ -23,6 +23,7 @@ pub mod layout;
 mod mismatch;
 pub mod options;
 pub mod rootless;
+pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod tls;
