@@ -182,7 +182,7 @@ mod tests {
         let identity = Identity { euid: 0, pid: 1 };
         let recording = Recording::new("1", &[], &request, identity, BTreeMap::new());
         let covered =
-            serde_json::json!({"attach": "tcp://xxxxxxxxx@h:1", "daemon_args": ["--log-opt", "env=xxxxxx"]});
+            serde_json::json!({"attach": "tcp://xx:xxxxxx@h:1", "daemon_args": ["--log-opt", "env=xxxxxx"]});
         assert_eq!(recording.request, covered);
     }
 

@@ -155,7 +155,7 @@ mod tests {
             ("--add-runtime r=/canary", "--add-runtime r=xxxxxxx"),
             ("--new-flag canary --new-flag=canary", "--new-flag xxxxxx --new-flag=xxxxxx"),
             ("canary -x canary --CANARY", "xxxxxx -x xxxxxx --xxxxxx"),
-            ("-DH tcp://u:canary@h:1 -Htcp://u:canary@h:1", "-DH tcp://xxxxxxxx@h:1 -Htcp://xxxxxxxx@h:1"),
+            ("-DH tcp://u:canary@h:1 -Htcp://u:canary@h:1", "-DH tcp://x:xxxxxx@h:1 -Htcp://x:xxxxxx@h:1"),
             (
                 "--storage-opt overlay2.size=1G --storage-opt a=canary",
                 "--storage-opt overlay2.size=1G --storage-opt a=xxxxxx",

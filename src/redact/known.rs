@@ -61,22 +61,22 @@ impl KnownSecrets {
         }
     }
 
-    /// Adds the part of a text that differs from what is shown of it.
+    /// Adds the parts of a text that are covered in what is shown of it, and the words in them.
     fn add_hidden(&mut self, given: &str, shown: &str) {
-        if given == shown {
+        if given == shown || given.len() != shown.len() {
             return;
         }
-        let common = |pairs: &mut dyn Iterator<Item = (char, char)>| {
-            pairs.take_while(|(one, other)| one == other).map(|(one, _)| one.len_utf8()).sum::<usize>()
-        };
-        let start = common(&mut given.chars().zip(shown.chars()));
-        let end = common(&mut given[start..].chars().rev().zip(shown.chars().rev()));
-        // The secret may begin or end like its cover.
-        let before = given[..start].trim_end_matches('x').len();
-        let hidden = &given[before..given.len() - end];
-        let is_word = hidden.bytes().all(|byte| byte.is_ascii_lowercase());
-        if hidden.len() >= SHORTEST && !is_word {
-            self.0.insert(hidden.to_owned());
+        let mut start = 0;
+        for part in shown.split_inclusive(|letter| letter != 'x') {
+            let covered = part.trim_end_matches(|letter| letter != 'x');
+            let hidden = given.get(start..start + covered.len()).unwrap_or_default();
+            start += part.len();
+            if hidden != covered {
+                let words =
+                    hidden.split(|letter: char| letter.is_whitespace() || "=:/?&,@\"'".contains(letter));
+                self.0
+                    .extend(words.chain([hidden]).filter(|word| may_be_secret(word)).map(ToOwned::to_owned));
+            }
         }
     }
 
@@ -88,6 +88,11 @@ impl KnownSecrets {
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.into_iter().fold(text.clone().into_owned(), |text, secret| text.replace(secret, WITHHELD))
     }
+}
+
+/// Whether a value is long enough, and no ordinary word.
+fn may_be_secret(text: &str) -> bool {
+    text.len() >= SHORTEST && !text.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -109,8 +114,8 @@ mod tests {
         for (said, shown) in [
             ("unknown log opt canary-token in /data-root", "unknown log opt withheld in /data-root"),
             ("canary-label 10m (canary-flag)", "withheld 10m (withheld)"),
-            ("http://me:canary-proxy@p:1", "http://xxxxxxxxxxxxxxx@p:1"),
-            ("login me:canary-host", "login withheld"),
+            ("http://me:canary-proxy@p:1", "http://xx:xxxxxxxxxxxx@p:1"),
+            ("login me:canary-host", "login me:withheld"),
             ("Get https://mirror.example/v2/", "Get https://mirror.example/v2/"),
         ] {
             assert_eq!(known.hide(said), shown);

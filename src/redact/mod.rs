@@ -105,7 +105,7 @@ mod tests {
     fn only_values_of_safe_options_are_shown() {
         for (path, text, shown) in [
             (&["data-root"][..], "/d", "/d"),
-            (&["hosts"], "tcp://a:b@h:1", "tcp://xxx@h:1"),
+            (&["hosts"], "tcp://a:b@h:1", "tcp://x:x@h:1"),
             (&["paths", "data-root"], "/d", "/d"),
             (&["labels"], "team=blue", "team=xxxx"),
             (&["labels"], "no label", "xx xxxxx"),

@@ -112,8 +112,8 @@ pub fn is_safe_option(name: &str) -> bool {
     SAFE_OPTIONS.binary_search(&name).is_ok()
 }
 
-/// Covers the user and the password of every URL and address, and the values in the query of a URL, letter by letter, so
-/// that line and column numbers stay the same.
+/// Covers the user and the password of every URL and address, and the query of a URL, letter by letter, so that line and
+/// column numbers stay the same. Colons stay: they decide whether an address is valid.
 pub fn without_logins(text: &str) -> Cow<'_, str> {
     static LOGINS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         let patterns = [
@@ -147,7 +147,8 @@ fn cover_secret(found: &Captures<'_>) -> String {
         return whole.to_owned();
     };
     let (before, rest) = whole.split_at(at);
-    format!("{before}{}{}", cover(secret), &rest[secret.len()..])
+    let covered: Vec<_> = secret.split(':').map(cover).collect();
+    format!("{before}{}{}", covered.join(":"), &rest[secret.len()..])
 }
 
 /// A text with every character but white space replaced by as many `x` as it has bytes, so that its shape stays.
@@ -206,11 +207,11 @@ mod tests {
     #[test]
     fn logins_are_covered_and_columns_stay() {
         for (text, shown) in [
-            ("http://sam:p%40ss@proxy:3128 x", "http://xxxxxxxxxx@proxy:3128 x"),
+            ("http://sam:p%40ss@proxy:3128 x", "http://xxx:xxxxxx@proxy:3128 x"),
             ("\"https://token@r/v2\"", "\"https://xxxxx@r/v2\""),
-            ("proxy http://sam:p@ss@proxy:1/", "proxy http://xxxxxxxx@proxy:1/"),
-            ("http://sam:p/ss@proxy:1", "http://xxxxxxxx@proxy:1"),
-            ("proxy=sam:pass@proxy:3128", "proxy=xxxxxxxx@proxy:3128"),
+            ("proxy http://sam:p@ss@proxy:1/", "proxy http://xxx:xxxx@proxy:1/"),
+            ("http://sam:p/ss@proxy:1", "http://xxx:xxxx@proxy:1"),
+            ("proxy=sam:pass@proxy:3128", "proxy=xxx:xxxx@proxy:3128"),
             ("https://r/v2?token=abc&x=1 end", "https://r/v2?xxxxxxxxxxxxx end"),
             ("Authorization: Basic abc=", "Authorization: xxxxx xxxx"),
         ] {

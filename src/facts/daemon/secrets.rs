@@ -48,6 +48,6 @@ mod tests {
         let args = ["--label".to_owned(), "a=canary-3-flag".to_owned()];
         let daemon = Invocation { command: "dockerd", args: &args, data_root: None, debug: true };
         let said = secrets(&host, &daemon).hide("canary-1-file me:canary-2-env canary-3-flag /canary-data");
-        assert_eq!(said, "withheld withheld withheld /canary-data");
+        assert_eq!(said, "withheld me:withheld withheld /canary-data");
     }
 }
