@@ -4,6 +4,7 @@
 //! the version is agreed on here (`GET /version`, itself unversioned), and put into every path.
 
 use bollard::{ClientVersion, Docker};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use self::http::Answer;
 use crate::engine::Versions;
@@ -22,6 +23,9 @@ const OUR_MIN: (u32, u32) = (1, 24);
 /// bollard's own timeout for response heads, in seconds; the callers' deadlines are shorter.
 const HEAD_TIMEOUT: u64 = 3600;
 
+/// What the query of a request may hold unescaped (RFC 3986, unreserved characters).
+pub const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Sends `GET path`; any status is an answer.
 ///
 /// # Errors
@@ -37,7 +41,7 @@ pub async fn ask(endpoint: &Endpoint, doing: &str, path: &str) -> EngineResult<A
 }
 
 /// Classifies an error of a connection.
-fn of_io(endpoint: &Endpoint, doing: &str, error: &std::io::Error) -> EngineError {
+pub fn of_io(endpoint: &Endpoint, doing: &str, error: &std::io::Error) -> EngineError {
     if let Some(fault) = Fault::behind(error) {
         return of_tls(endpoint, doing, fault);
     }

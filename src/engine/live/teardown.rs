@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Created, LiveEngine, SHORT};
-use crate::engine::cleanup::objects::{self, KINDS, Kind};
+use crate::engine::cleanup::objects::{self, KINDS, Kind, Removal};
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::cleanup::snapshot;
 use crate::engine::dockerd::Stopped;
@@ -170,7 +170,8 @@ impl LiveEngine {
             }
             for (object, end) in objects.iter().zip(self.remove_all(&objects)) {
                 match end {
-                    Ok(()) => done.removed.push(object.to_string()),
+                    Ok(Removal::Removed) => done.removed.push(object.to_string()),
+                    Ok(Removal::NotOurs) => {}
                     Err(error) => {
                         in_use |= matches!(error, EngineError::Refused { status: 409, .. });
                         left.push(error.to_string());
