@@ -13,8 +13,9 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
+use super::names;
 use crate::facts::endpoint::Endpoint;
 
 /// A longer body is an error.
@@ -41,7 +42,7 @@ pub async fn connect(endpoint: &Endpoint) -> io::Result<(Box<dyn Stream>, Option
             let peer = stream.peer_cred().ok().and_then(|cred| cred.pid());
             (Box::new(stream), peer)
         }
-        Endpoint::Tcp(address) => (Box::new(TcpStream::connect(address).await?), None),
+        Endpoint::Tcp(address) => (Box::new(names::connect(address).await?), None),
         #[cfg(feature = "tls")]
         Endpoint::Tls(secured) => {
             (Box::new(crate::engine::docker::tls::client::connect(secured).await?), None)

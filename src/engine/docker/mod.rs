@@ -14,6 +14,7 @@ use crate::facts::endpoint::Endpoint;
 
 pub mod error;
 pub mod http;
+pub mod names;
 pub mod tls;
 
 /// The newest API version that was tested with every request made here.
