@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use bollard::errors::Error as Bollard;
 use nix::errno::Errno;
 
 use super::http::BadAnswer;
@@ -51,6 +52,12 @@ impl Reason {
 pub(super) fn chain<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)> {
     let inner = |error: &&'e (dyn Error + 'static)| -> Option<&'e (dyn Error + 'static)> {
         let error: &'e (dyn Error + 'static) = *error;
+        match error.downcast_ref() {
+            // Both stand for what is in them, and so have its sources.
+            Some(Bollard::IOError { err }) => return Some(err),
+            Some(Bollard::HyperResponseError { err }) => return Some(err),
+            _ => {}
+        }
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -71,8 +78,8 @@ fn known(error: &(dyn Error + 'static)) -> Option<Reason> {
         return of_io(io);
     }
     match error.downcast_ref() {
-        Some(bollard::errors::Error::RequestTimeoutError) => return Some(Reason::System(Errno::ETIMEDOUT)),
-        Some(bollard::errors::Error::SocketNotFoundError(_)) => return Some(Reason::System(Errno::ENOENT)),
+        Some(Bollard::RequestTimeoutError) => return Some(Reason::System(Errno::ETIMEDOUT)),
+        Some(Bollard::SocketNotFoundError(_)) => return Some(Reason::System(Errno::ENOENT)),
         _ => {}
     }
     let hyper = error.downcast_ref::<hyper::Error>()?;
@@ -158,7 +165,7 @@ mod tests {
             (sentence(os(Errno::EACCES)), "Permission denied (EACCES); run dindcheck as root"),
             (sentence(io::Error::other(os(Errno::EPIPE))), "(EPIPE); the daemon closed"),
             (sentence(io::Error::from(io::ErrorKind::UnexpectedEof)), "closed the connection"),
-            (sentence(bollard::errors::Error::RequestTimeoutError), "(ETIMEDOUT)"),
+            (sentence(Bollard::RequestTimeoutError), "(ETIMEDOUT)"),
             (sentence(io::Error::other(BadAnswer::NotHttp)), "not in HTTP"),
             (sentence(io::Error::other("its own words")), "its own words"),
         ] {
