@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::facts::{filesystem, process};
+use crate::facts::process;
 use crate::host::{HostResult, SystemReader};
 
 /// Clock ticks in a second, as /proc counts them on every Linux (`USER_HZ`).
@@ -16,8 +16,6 @@ const SLACK_SECONDS: i64 = 10;
 pub struct PidFile {
     /// Its path.
     pub path: PathBuf,
-    /// The same with every link resolved.
-    pub real: PathBuf,
     /// What it holds.
     pub text: String,
     /// The process that it names.
@@ -54,8 +52,7 @@ impl PidFile {
             Ok(pid) if pid > 0 => named(host, pid, written)?,
             _ => Named::Nobody,
         };
-        let (real, _) = filesystem::nearest(host, path)?;
-        Ok(Some(Self { path: path.to_owned(), real, text, names }))
+        Ok(Some(Self { path: path.to_owned(), text, names }))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon};
+use crate::facts::filesystem;
 use crate::facts::mounts::Mounts;
 use crate::facts::pidfile::{Named, PidFile};
 use crate::facts::version::Version;
@@ -146,20 +147,28 @@ fn about(finding: Finding, file: &PidFile, pid: i32, name: &str) -> Finding {
 /// Whether the file provably names a process that has ended: the pid now belongs to another program that started after
 /// the file was written, or to a zombie. This holds for a file on the root file system alone, which no other container
 /// has: elsewhere (a shared /run) the number may be one of another pid namespace.
-fn is_proven_stale(file: &PidFile, mounts: &Mounts, own: &dyn Fn(&str) -> bool) -> bool {
+fn is_proven_stale(
+    host: &dyn SystemReader,
+    file: &PidFile,
+    own: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<bool> {
     let of_another = match &file.names {
         Named::Process { zombie: true, .. } => true,
         Named::Process { name, later, .. } => *later && !own(name),
         Named::Nobody | Named::Dead(_) => false,
     };
-    of_another && is_on_root(&file.real, mounts)
+    Ok(of_another && is_on_root(host, file.path.parent().unwrap_or(Path::new("/")))?)
 }
 
-/// Whether a path is on the root file system, and that has the clock of this machine.
-fn is_on_root(path: &Path, mounts: &Mounts) -> bool {
-    let (Some(root), Some(mount)) = (mounts.at(Path::new("/")), mounts.holding(path)) else { return false };
+/// Whether a directory is on the root file system, and that has the clock of this machine.
+fn is_on_root(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<bool> {
+    let mounts = Mounts::read(host)?;
+    let (real, _) = filesystem::nearest(host, dir)?;
+    let (Some(root), Some(mount)) = (mounts.at(Path::new("/")), mounts.holding(&real)) else {
+        return Ok(false);
+    };
     let served = ["nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph"].contains(&root.fstype.as_str());
-    root.id == mount.id && !served && !root.fstype.starts_with("fuse")
+    Ok(root.id == mount.id && !served && !root.fstype.starts_with("fuse"))
 }
 
 /// The repair: removes what is proven stale, unless a daemon answers at the socket or has locked its databases, whatever
@@ -170,14 +179,15 @@ pub(super) fn remove_stale(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Resu
     if sockets::answers(&sockets) || data::locked(cx.host, &daemon)?.is_some() {
         return Ok(());
     }
-    let (pids, mounts) = (read(cx.host, &daemon)?, Mounts::read(cx.host)?);
-    let stale = |file: &&PidFile, own: &dyn Fn(&str) -> bool| is_proven_stale(file, &mounts, own);
-    if let Some(file) = pids.docker.as_ref().filter(|file| stale(file, &|name| is_daemon(name, cx.options))) {
-        log.remove_file(&file.path, file.text.as_bytes())?;
-    }
+    let pids = read(cx.host, &daemon)?;
+    let mut remove = |file: Option<&PidFile>, own: &dyn Fn(&str) -> bool| {
+        let Some(file) = file else { return Ok(()) };
+        if is_proven_stale(cx.host, file, own)? {
+            log.remove_file(&file.path, file.text.as_bytes())?;
+        }
+        anyhow::Ok(())
+    };
+    remove(pids.docker.as_ref(), &|name| is_daemon(name, cx.options))?;
     let containerd = pids.containerd.as_ref().filter(|_| !pids.containerd_answers);
-    if let Some(file) = containerd.filter(|file| stale(file, &|name| name == "containerd")) {
-        log.remove_file(&file.path, file.text.as_bytes())?;
-    }
-    Ok(())
+    remove(containerd, &|name| name == "containerd")
 }
