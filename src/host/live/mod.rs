@@ -10,11 +10,14 @@ use nix::errno::Errno;
 
 use super::prefetch::{Answers, Query, RunningTrials};
 use super::spawn::{MAX_OUTPUT, Order, run};
-use super::trial::{Trial, TrialReport};
+use super::trial::{DIRECTORY, Trial, TrialReport};
 use super::{FsInfo, HostError, HostResult, Identity, Ran, Stat, SystemReader, bounded, input};
 
 pub(super) mod files;
+mod scratch;
 mod writer;
+
+use scratch::Scratch;
 
 /// The largest file that is read, in bytes; a larger one is an error.
 const MAX_FILE: u64 = 4 << 20;
@@ -147,22 +150,29 @@ impl SystemReader for Live {
     }
 }
 
-/// Performs a trial in a child process, and removes what outlives the child.
+/// Performs a trial in a child process, in a new directory where it needs one, and removes that.
 fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
-    let request = serde_json::to_string(trial).unwrap_or_default();
-    let args = &["__trial", request.as_str()];
-    let order = Order { program: exe, args, env: &[], within: TRIAL_DEADLINE, keep: MAX_OUTPUT };
-    let ran = run(order);
-    if let Some(path) = trial.cleanup_path() {
-        match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(HostError::io("remove", path, &error));
-            }
-            _ => {}
+    let scratch = match trial.cleanup_path().map(Scratch::make).transpose() {
+        Ok(scratch) => scratch,
+        // It is somebody else's, and says nothing about the file system.
+        Err(error) if error.errno() == Errno::EEXIST => return Err(error),
+        Err(error) => {
+            let mut report = TrialReport::default();
+            report.attempt(DIRECTORY, Err(error));
+            return Ok(report);
         }
-    }
-    serde_json::from_str(ran?.whole_stdout(exe)?)
-        .map_err(|_| HostError::new("parse the trial report of", exe, Errno::EPROTO))
+    };
+    let ran = run_child(exe, trial);
+    scratch.map_or(Ok(()), Scratch::remove)?;
+    ran
+}
+
+fn run_child(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
+    let failed = |errno| HostError::new("parse the trial report of", exe, errno);
+    let request = serde_json::to_string(trial).map_err(|_| failed(Errno::EILSEQ))?;
+    let args = &["__trial", request.as_str()];
+    let ran = run(Order { program: exe, args, env: &[], within: TRIAL_DEADLINE, keep: MAX_OUTPUT })?;
+    serde_json::from_str(ran.whole_stdout(exe)?).map_err(|_| failed(Errno::EPROTO))
 }
 
 /// Connects to a unix socket without waiting, and closes the connection.
