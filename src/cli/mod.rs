@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod entrypoint;
-mod formats;
 mod image;
 mod logs;
+mod parse;
+mod values;
 mod verify;
 mod wait;
 
 pub use entrypoint::Entrypoint;
 pub use image::Image;
 pub use logs::Diagnose;
+pub use parse::parse;
 pub use verify::{Checks, Verify};
 pub use wait::{Until, Wait};
 
@@ -103,6 +105,12 @@ pub enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<String>,
     },
+    /// Record what the dockerd of a run makes, also after a run that is killed.
+    #[command(name = "__witness", hide = true)]
+    Witness {
+        /// The directory of the run.
+        directory: PathBuf,
+    },
     /// Become a program that ends with its parent.
     #[command(name = "__exec", hide = true)]
     Exec {
@@ -122,13 +130,13 @@ pub enum ProfileCommand {
     /// Print a profile with the values of all keys.
     Show {
         /// A built-in name or a file.
-        name: String,
+        name: PathBuf,
     },
     /// Check profiles without running them.
     Validate {
         /// Built-in names or files.
         #[arg(required = true)]
-        names: Vec<String>,
+        names: Vec<PathBuf>,
     },
 }
 

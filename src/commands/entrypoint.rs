@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, ensure};
 
-use super::verify::{self, SummaryStyle};
+use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
@@ -36,8 +36,9 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     }
     let check = CheckRequest {
         plan: request,
-        outputs: args.checks.output.clone(),
+        outputs: args.checks.output.iter().map(|(format, path)| (format.clone(), path.into())).collect(),
         certificates: task.certificates.clone(),
+        restart: false,
     };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
     let (on_failure, stop_timeout) = (args.on_failure, args.stop_timeout);
@@ -55,7 +56,10 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
             return Err(restart_with_legacy(host, why));
         }
     }
-    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound)
+    let outputs = request.outputs.iter().map(|(format, path)| (format.clone(), path.to_path_buf()));
+    let recovers = if request.restart { Recovers::No } else { Recovers::AsPlanned };
+    let outputs: Vec<_> = outputs.collect();
+    verify::check(host, &request.plan, &outputs, SummaryStyle::BriefWhereSound, recovers)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.
@@ -68,5 +72,6 @@ fn restart_with_legacy(host: &Live, why: &str) -> anyhow::Error {
     };
     let mut command = std::process::Command::new("/proc/self/exe");
     let error = command.args(std::env::args_os().skip(1)).env("PATH", path).env(CHOSEN, "legacy").exec();
+    crate::talk::survive_broken_pipe();
     anyhow::Error::new(error).context("restart the check")
 }

@@ -1,36 +1,48 @@
 //! `verify`: runs every step here, and reports the first that fails in every format that was asked for.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 
 use crate::cli;
 use crate::engine::NoEngine;
-use crate::engine::live::LiveEngine;
-use crate::exit::Verdict;
+use crate::engine::live::{LiveEngine, Recovery};
+use crate::exit::{self, Verdict};
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
 use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::Plan;
+use crate::profile::Grant;
 use crate::report::files::Outputs;
 use crate::report::formats::{Format, brief};
 use crate::report::progress::Progress;
 use crate::report::{Event, Report};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
+use crate::talk::{self, say_error};
+use crate::text::any_path::AnyPath;
 
 use super::recording;
 
 /// The report on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryStyle {
-    /// In the format of the plan.
+    /// In the format of the plan. A report that cannot be written is never sound.
     AsPlanned,
-    /// `brief` where the verdict is sound: an entrypoint prints it at every start.
+    /// `brief` where the verdict is sound: an entrypoint prints it at every start, on stderr. What becomes of it does not
+    /// matter for the command.
     BriefWhereSound,
+}
+
+/// Whether what killed runs left is removed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovers {
+    /// As far as the plan permits.
+    AsPlanned,
+    /// Not at all.
+    No,
 }
 
 /// Runs the steps; the exit code is the verdict's.
@@ -40,13 +52,24 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     }
     let request = request(args);
     let Some(file) = args.record.as_deref() else {
-        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned);
+        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned, Recovers::AsPlanned);
     };
     let recorder = recording::Saved::open(file, host)?;
-    let (run, code) =
-        run_live(recorder.doors(), host, &request, &args.checks.output, SummaryStyle::AsPlanned)?;
-    recorder.save(&run, &request)?;
-    Ok(code)
+    let (run, code) = run_live(
+        recorder.doors(),
+        host,
+        &request,
+        &args.checks.output,
+        SummaryStyle::AsPlanned,
+        Recovers::AsPlanned,
+    )?;
+    match recorder.save(&run, &request) {
+        Ok(()) => Ok(code),
+        Err(error) => {
+            say_error(&error);
+            Ok(exit::unwritten(code))
+        }
+    }
 }
 
 /// Runs the steps on this machine; returns the exit code.
@@ -55,8 +78,9 @@ pub fn check(
     request: &PlanRequest,
     outputs: &[(String, PathBuf)],
     style: SummaryStyle,
+    recovers: Recovers,
 ) -> anyhow::Result<u8> {
-    run_live((host, host), host, request, outputs, style).map(|(_, code)| code)
+    run_live((host, host), host, request, outputs, style, recovers).map(|(_, code)| code)
 }
 
 /// Runs the steps through these doors, with a real engine; returns the run's id and the exit code.
@@ -66,17 +90,32 @@ fn run_live(
     request: &PlanRequest,
     outputs: &[(String, PathBuf)],
     style: SummaryStyle,
+    recovers: Recovers,
 ) -> anyhow::Result<(String, u8)> {
     let plan = Plan::new(reader, request)?;
     let outputs = Outputs::open(outputs)?;
-    let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
-    let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
-    if plan.reaches(Phase::Daemon) {
-        engine.recover();
+    let interrupt = Interrupt::listen().context(exit::CannotCheck).context("listen to SIGINT and SIGTERM")?;
+    let engine = LiveEngine::new(host.clone(), interrupt.clone());
+    let engine = engine.context(exit::CannotCheck).context("make the runtime")?;
+    if let Some(recovery) = recovery(&plan).filter(|_| recovers == Recovers::AsPlanned) {
+        engine.recover(recovery);
     }
     let doors = Doors { host: reader, machine, engine: &engine, interrupt: &interrupt };
-    let code = run_and_report(&plan, &doors, outputs, style)?;
+    let code = run_and_report(&plan, &doors, outputs, style);
     Ok((plan.options.run, code))
+}
+
+/// What of killed runs is removed before the steps: nothing where nothing may be changed, and with a daemon of somebody
+/// else only our objects in it.
+fn recovery(plan: &Plan) -> Option<Recovery> {
+    let options = &plan.options;
+    match (options.profile.repair, &options.attach) {
+        _ if !plan.reaches(Phase::Daemon) => None,
+        (Grant::None, _) => None,
+        (_, Some(_)) => Some(Recovery::ObjectsOnly),
+        _ if options.keep_daemon => Some(Recovery::SparingEtc),
+        _ => Some(Recovery::Machine),
+    }
 }
 
 /// Replays the environment phase of a recording.
@@ -84,16 +123,11 @@ fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
     let outputs = Outputs::open(&args.checks.output)?;
     let doors = Doors { host: replay, machine: replay, engine: &NoEngine, interrupt: &Interrupt::default() };
-    run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned)
+    Ok(run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned))
 }
 
 /// Runs the plan, and reports.
-fn run_and_report(
-    plan: &Plan,
-    doors: &Doors<'_>,
-    mut outputs: Outputs,
-    style: SummaryStyle,
-) -> anyhow::Result<u8> {
+fn run_and_report(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, style: SummaryStyle) -> u8 {
     let mut progress = Progress::new(plan.format);
     let report = runner::run(plan, doors, &mut |event| {
         if let Event::Concluded(report) = event {
@@ -103,9 +137,13 @@ fn run_and_report(
     });
     outputs.write(&report);
     let is_brief = style == SummaryStyle::BriefWhereSound && report.verdict() == Verdict::Sound;
-    print(&report, if is_brief { &brief::FORMAT } else { plan.format })
-        .context("write the report to stdout")?;
-    Ok(report.verdict().exit_code())
+    let printed = print(&report, if is_brief { &brief::FORMAT } else { plan.format });
+    if let Err(error) = &printed {
+        say_error(error);
+    }
+    let code = report.verdict().exit_code();
+    let written = printed.is_ok() && outputs.all_written();
+    if written || style == SummaryStyle::BriefWhereSound { code } else { exit::unwritten(code) }
 }
 
 /// The request that was typed.
@@ -122,7 +160,7 @@ pub fn request(args: &cli::Verify) -> PlanRequest {
 /// The part of a request that `verify` and `entrypoint` share.
 pub fn checks_request(args: &cli::Checks) -> PlanRequest {
     PlanRequest {
-        profile: args.profile.clone(),
+        profile: args.profile.clone().map(AnyPath::from),
         repair: args.repair,
         until: args.until.clone(),
         only: args.only.clone(),
@@ -133,8 +171,7 @@ pub fn checks_request(args: &cli::Checks) -> PlanRequest {
 }
 
 /// Prints the report on stdout. A reader that closed the pipe is not an error.
-fn print(report: &Report, format: &Format) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    let written = (format.render)(report, &mut out).and_then(|()| out.flush());
-    written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+fn print(report: &Report, format: &Format) -> anyhow::Result<()> {
+    let text = format.text(report).context("write the report")?;
+    talk::print_report(&text).context("the report is lost")
 }

@@ -152,10 +152,12 @@ impl Fake {
         self.stat_of(path, |stat| stat.mode = 0o755)
     }
 
-    /// Adds a file on which a lock is held.
+    /// Adds a lock that is held on a file or directory, which is made a file where it is missing.
     #[must_use]
     pub fn locked(mut self, path: &str) -> Self {
-        self.set(path, "");
+        if !self.nodes.borrow().contains_key(Path::new(path)) {
+            self.set(path, "");
+        }
         self.locked.insert(path.into());
         self
     }
@@ -199,6 +201,13 @@ impl Fake {
             nodes.entry(above.to_owned()).or_insert_with(|| Node::new(FileKind::Dir, &[]));
         }
         nodes.insert(path, Node::new(kind, bytes));
+    }
+
+    /// Whether a directory has something in it. The files of a cgroup do not count, as for the kernel.
+    fn holds_something(&self, dir: &Path) -> bool {
+        let is_cgroup = dir.starts_with("/sys/fs/cgroup");
+        let counts = |node: &Node| !is_cgroup || node.stat.kind == FileKind::Dir;
+        self.nodes.borrow().iter().any(|(path, node)| path.parent() == Some(dir) && counts(node))
     }
 
     /// Returns the error that this operation was set to fail with, if any.

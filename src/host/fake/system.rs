@@ -109,6 +109,9 @@ impl SystemWriter for Fake {
 
     fn remove_dir(&self, path: &Path) -> HostResult<()> {
         self.fault("remove_dir", path)?;
+        if self.holds_something(path) {
+            return Err(HostError::new("remove_dir", path, Errno::ENOTEMPTY));
+        }
         self.nodes
             .borrow_mut()
             .remove(path)

@@ -176,7 +176,8 @@ fn is_on_root(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<bool> {
 pub(super) fn remove_stale(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let sockets = sockets::read(cx.host, &daemon.settings)?;
-    if sockets::answers(&sockets) || data::locked(cx.host, &daemon)?.is_some() {
+    let answers = sockets::answers(&sockets) || super::neighbours::find(cx)?.is_some();
+    if answers || data::locked(cx.host, &daemon)?.is_some() {
         return Ok(());
     }
     let pids = read(cx.host, &daemon)?;
