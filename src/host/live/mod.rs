@@ -1,6 +1,7 @@
 //! The machine that this process runs on. Checks and repairs call the operating system only here.
 #![expect(clippy::disallowed_methods, reason = "checks and repairs call the operating system here")]
 
+use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,8 +111,8 @@ impl SystemReader for Live {
         Identity { euid: nix::unistd::geteuid().as_raw(), pid: nix::unistd::getpid().as_raw() }
     }
 
-    fn env(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+    fn env_os(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
