@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub mod any_path;
+pub mod errors;
 pub mod shown;
 
 /// The longest duration that anything may be given: far from where sums of times overflow.

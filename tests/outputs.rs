@@ -155,6 +155,7 @@ fn pipe_whose_reader_takes_nothing_is_given_up_and_is_never_sound() {
     let late = output_to("json", &pipe);
     assert_eq!(code(&late), 2, "{}", stderr(&late));
     assert!(stderr(&late).contains("could not be written"), "{}", stderr(&late));
+    assert!(stderr(&late).contains("its reader takes nothing"), "{}", stderr(&late));
 }
 
 #[test]
@@ -230,6 +231,30 @@ fn files_of_the_user_stay_and_links_and_permissions_are_kept() {
     assert_eq!(meta.mode() & 0o777, 0o640);
     assert!(!is_root || (meta.uid(), meta.gid()) == (ORDINARY, ORDINARY));
     assert_eq!(names(dir.path()).len(), 5);
+}
+
+#[test]
+fn reader_of_an_own_stream_that_closed_it_is_not_an_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = program();
+    command.args(["--replay", SOUND, "--format", "brief", "--output", "json=/dev/stdout"]).stdout(writer);
+    assert_eq!(command.stderr(Stdio::null()).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn manual_pages_are_written_as_reports_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let man = || program().arg("man").arg(dir.path()).output().unwrap();
+    fs::write(dir.path().join("dindcheck.1"), "old").unwrap();
+    assert_eq!(code(&man()), 0);
+    assert!(fs::read_to_string(dir.path().join("dindcheck.1")).unwrap().contains(".TH dindcheck 1"));
+    assert!(dir.path().join("dindcheck-profile-show.1").is_file());
+    fs::remove_file(dir.path().join("dindcheck.1")).unwrap();
+    mkfifo(&dir.path().join("dindcheck.1"), Mode::S_IRWXU).unwrap();
+    let refused = man();
+    assert_eq!(code(&refused), 64);
+    assert!(stderr(&refused).contains("nothing reads this pipe"), "{}", stderr(&refused));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::talk;
+use crate::text;
 
 /// So many bytes are read at once.
 pub(super) const PIECE: usize = 128 * 1024;
@@ -61,7 +61,7 @@ pub(super) fn reason(error: &io::Error) -> String {
         Some(errno) if errno == Errno::ETIMEDOUT as i32 => {
             "nothing writes to this pipe; start its writer first".to_owned()
         }
-        _ => talk::reason(error),
+        _ => text::errors::reason(error),
     }
 }
 

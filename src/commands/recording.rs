@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::report::formats::Format;
 use crate::report::target::{Access, Target};
 use crate::text::shown;
-use crate::{steps, talk};
+use crate::{steps, text};
 
 /// The most bytes that a recording may have; real ones have some hundred thousand.
 const MAX_RECORDING: usize = 64 << 20;
@@ -45,7 +45,10 @@ impl<'h> Saved<'h> {
         let written = self.target.write(shown::json(&text).as_bytes());
         written.map_err(|error| {
             let path = shown::path(&self.path);
-            anyhow!("--record: the recording could not be written to {path}: {}", talk::reason(&error))
+            anyhow!(
+                "--record: the recording could not be written to {path}: {}",
+                text::errors::reason(&error)
+            )
         })
     }
 }
