@@ -40,6 +40,11 @@ pub fn took(milliseconds: f64) -> String {
     }
 }
 
+/// An amount of data in a sentence: `0.5 MiB`.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
 /// Appends as much of `piece` to `kept` as there is room for up to `most` bytes. Returns whether all of it fitted.
 pub fn append_up_to(kept: &mut Vec<u8>, piece: &[u8], most: usize) -> bool {
     let room = most.saturating_sub(kept.len());
@@ -64,6 +69,11 @@ mod tests {
         for invalid in ["", "soon", "-1s", "5", "366d", "500000000000y", "1s\u{9b}"] {
             assert!(duration(invalid).unwrap_err().contains("is not a valid duration"), "{invalid}");
         }
+    }
+
+    #[test]
+    fn amounts_are_mebibytes() {
+        assert_eq!((mebibytes(3 << 19), mebibytes(2 << 30)), ("1.5 MiB".into(), "2048.0 MiB".into()));
     }
 
     #[test]

@@ -11,7 +11,6 @@ use replayed::SOUND;
 
 mod replayed;
 
-
 /// Commands that answer on stdout, and their exit codes. SOUND and BROKEN stand for recordings.
 const ANSWERS: &[(&[&str], i32)] = &[
     (&["--replay", "SOUND"], 0),

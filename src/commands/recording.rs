@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 
-use super::input;
+use crate::host::input;
 use crate::host::live::Live;
 use crate::host::recorded::{Recorder, Replay};
 use crate::host::recording::Recording;
@@ -16,8 +16,8 @@ use crate::report::target::{Access, Target};
 use crate::text::shown;
 use crate::{steps, text};
 
-/// The most bytes that a recording may have; real ones have some hundred thousand.
-const MAX_RECORDING: usize = 64 << 20;
+/// The largest recording that is read, in bytes.
+const MAX_RECORDING: u64 = 64 << 20;
 
 /// The recording of a run, and its file.
 pub struct Saved<'h> {
@@ -55,10 +55,9 @@ impl<'h> Saved<'h> {
 
 /// The recording of a file.
 pub fn load(path: &Path) -> anyhow::Result<Replay> {
+    let text = input::read(path, MAX_RECORDING).context("--replay")?;
+    let text = String::from_utf8_lossy(&text);
     let name = shown::path(path);
-    let bytes = input::read_all(path, MAX_RECORDING, input::WRITER);
-    let bytes = bytes.map_err(|error| anyhow!("--replay: cannot read {name}: {}", input::reason(&error)))?;
-    let text = String::from_utf8(bytes).with_context(|| format!("--replay: {name} is no recording"))?;
     Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {name}"))?))
 }
 

@@ -71,7 +71,8 @@ fn text_of(host: &dyn SystemReader, name: &Path) -> anyhow::Result<String> {
     let shown = shown::path(name);
     let is_path = name.as_os_str().as_bytes().contains(&b'/') || name.extension().is_some();
     if is_path {
-        return host.read_text(name).with_context(|| format!("profile {shown} cannot be read"));
+        let text = host.read_input(name).with_context(|| format!("profile {shown} cannot be read"))?;
+        return Ok(String::from_utf8_lossy(&text).into_owned());
     }
     let invalid =
         || format!("`{shown}` is not a valid profile: use a file, or one of {}", names().join(", "));
