@@ -84,14 +84,12 @@ pub fn say_error(error: &anyhow::Error) {
 
 /// Writes lines to stderr; what comes from outside in them is one line already.
 pub fn tell(lines: &str) {
+    // A reader that has once taken too long, such as a stopped terminal, is not waited for again until it reads.
     static GIVEN_UP: AtomicBool = AtomicBool::new(false);
-    if GIVEN_UP.load(Ordering::Relaxed) {
-        return;
-    }
+    let patience = if GIVEN_UP.load(Ordering::Relaxed) { Duration::ZERO } else { STDERR_DEADLINE };
     let text = coloured(&shown::page(lines), &io::stderr()) + "\n";
-    if write_all(io::stderr().as_fd(), text.as_bytes(), Some(STDERR_DEADLINE)).is_err() {
-        GIVEN_UP.store(true, Ordering::Relaxed);
-    }
+    let written = write_all(io::stderr().as_fd(), text.as_bytes(), Some(patience));
+    GIVEN_UP.store(written.is_err(), Ordering::Relaxed);
 }
 
 /// Keeps a stderr without a reader from killing this process, after exec(2) has failed: std sets SIGPIPE to its default
