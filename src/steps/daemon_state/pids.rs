@@ -9,7 +9,7 @@ use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon};
 use crate::facts::pidfile::{Named, PidFile};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::SystemReader;
 use crate::options::RunOptions;
 use crate::repair_log::RepairLog;
@@ -80,7 +80,7 @@ fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding
                 "{path} names process {pid}, which is {name}: dockerd assumes that a daemon is running"
             );
             let finding = about(Finding::fail(causes::STALE_DOCKER_PID_FILE, what), file, *pid, name);
-            Some(finding.hint(format!("rm {path}")))
+            Some(finding.hint(format!("rm {}", quoted(&file.path))))
         }
     }
 }
