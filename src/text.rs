@@ -1,6 +1,28 @@
-//! Small texts that several layers write: durations, bounded output.
+//! Small texts that several layers write: durations, bounded output, and text from outside.
 
 use std::time::Duration;
+
+pub mod any_path;
+pub mod shown;
+
+/// The longest duration that anything may be given: far from where sums of times overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A duration as it is typed: `60s`, `1m 30s`.
+///
+/// # Errors
+///
+/// What is invalid in it, and what is valid.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let invalid = |why: String| {
+        format!("`{}` is not a valid duration, such as `60s` or `1m 30s`: {why}", shown::one_line(text))
+    };
+    let duration = humantime::parse_duration(text).map_err(|error| invalid(error.to_string()))?;
+    if duration > LONGEST {
+        return Err(invalid("it is longer than 365 days".to_owned()));
+    }
+    Ok(duration)
+}
 
 /// A duration in a sentence: `412 ms`, `1.5 s`.
 pub fn seconds(duration: Duration) -> String {
@@ -15,6 +37,11 @@ pub fn took(milliseconds: f64) -> String {
     } else {
         format!("{milliseconds:.1} ms")
     }
+}
+
+/// An amount of data in a sentence: `0.5 MiB`.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// Appends as much of `piece` to `kept` as there is room for up to `most` bytes. Returns whether all of it fitted.
@@ -33,6 +60,19 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!((seconds(ms(412)), seconds(ms(1500))), ("412 ms".into(), "1.5 s".into()));
         assert_eq!((took(3.24), took(1250.0)), ("3.2 ms".into(), "1.25 s".into()));
+    }
+
+    #[test]
+    fn amounts_are_mebibytes() {
+        assert_eq!((mebibytes(3 << 19), mebibytes(2 << 30)), ("1.5 MiB".into(), "2048.0 MiB".into()));
+    }
+
+    #[test]
+    fn duration_that_would_overflow_is_refused() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for invalid in ["", "soon", "-1s", "5", "366d", "500000000000y", "1s\u{9b}"] {
+            assert!(duration(invalid).unwrap_err().contains("is not a valid duration"), "{invalid}");
+        }
     }
 
     #[test]

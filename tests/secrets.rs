@@ -159,6 +159,8 @@ fn plan_profile_and_usage_errors_hold_no_secret() {
         &["verify", "--attach", "tcp://me:canary-7f3a@h:1"],
         &["verify", "--image", "https://me:canary-7f3a@r/x"],
         &["wait", "--attach", "http://me:canary-7f3a@h"],
+        &["image", "--host", "tcp://me:canary-7f3a@h:1", "x"],
+        &["image", "https://me:canary-7f3a@r/x"],
     ] {
         let run = dindcheck(dir.path(), args).output().unwrap();
         assert_no_canary(&format!("{args:?}"), &String::from_utf8_lossy(&run.stdout));
@@ -194,6 +196,7 @@ fn dies_talking(secrets: &[&str]) -> FakeEngine {
                 code: Some(1),
                 first_error: Some(LogError { line: 1, text: line.clone(), cause: None }),
                 last_words: Some(line.clone()),
+                log_dropped: 0,
                 served: false,
             }))
         },
@@ -225,9 +228,7 @@ fn log_of_the_daemon_that_repeats_its_options_is_reported_without_them() {
     let doors = Doors { host: &host, machine: &host, engine: &engine, interrupt: &interrupt };
     let report = runner::run(&plan, &doors, &mut |_| {});
     for format in formats::ALL {
-        let mut text = Vec::new();
-        (format.render)(&report, &mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
+        let text = format.text(&report).unwrap();
         assert!(text.contains("withheld") || !["human", "json", "html"].contains(&format.name), "{text}");
         assert_no_canary(format.name, &text);
     }

@@ -59,9 +59,15 @@ impl Endpoint {
                     !address.contains('@'),
                     "`{shown}`: a daemon takes no login; use client certificates (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"
                 );
-                let port =
-                    address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-                ensure!(port.is_some_and(|(host, _)| !host.is_empty()), "`{shown}`: tcp needs HOST:PORT");
+                let port = address.rsplit_once(':').and_then(|(host, port)| {
+                    let is_name =
+                        !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control());
+                    is_name.then_some(port.parse::<u16>().ok()?)
+                });
+                ensure!(
+                    port.is_some_and(|port| port > 0),
+                    "`{shown}`: tcp needs HOST:PORT, with a port of 1 to 65535"
+                );
                 Ok(Self::Tcp(address.to_owned()))
             }
             _ => bail!("`{shown}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
@@ -92,6 +98,10 @@ mod tests {
             "unix://x",
             "tcp://h",
             "tcp://:1",
+            "tcp://h:0",
+            "tcp://h:65536",
+            "tcp://a b:1",
+            "tcp://\n:1",
             "npipe:////./pipe",
             "/var/run/docker.sock",
             "tcp://me:canary@h:1",
