@@ -3,6 +3,7 @@
 //! docker-library's images have the legacy programs under the usual names in a directory of their own; Debian has them
 //! under names of their own, for which a directory of links is created.
 
+use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ pub enum Choice {
     Legacy(&'static str),
 }
 
-/// Chooses, without a change to this machine.
+/// Chooses, without a change to this machine: the one in PATH where the programs cannot be looked for.
 pub fn choose(host: &dyn SystemReader) -> Choice {
     if let Some(value) = host.env("DOCKER_IPTABLES_LEGACY") {
         return if value.is_empty() {
@@ -38,7 +39,7 @@ pub fn choose(host: &dyn SystemReader) -> Choice {
             Choice::Legacy("DOCKER_IPTABLES_LEGACY is set")
         };
     }
-    let (Some(program), Some(legacy)) = (locate(host, "iptables"), legacy(host)) else {
+    let (Some(program), Some(legacy)) = (locate(host, "iptables").ok().flatten(), legacy(host)) else {
         return Choice::Unchanged;
     };
     let is_used = |path: &str| host.read(Path::new(path)).is_ok_and(|tables| !tables.is_empty());
@@ -61,7 +62,7 @@ pub fn choose(host: &dyn SystemReader) -> Choice {
 fn legacy(host: &dyn SystemReader) -> Option<PathBuf> {
     let program = Path::new(DOCKER_LIBRARY_DIR).join("iptables");
     let program = host.stat(&program).is_ok().then_some(program);
-    program.or_else(|| locate(host, "iptables-legacy"))
+    program.or_else(|| locate(host, "iptables-legacy").ok().flatten())
 }
 
 /// A PATH in which the legacy programs come first.
@@ -69,21 +70,26 @@ fn legacy(host: &dyn SystemReader) -> Option<PathBuf> {
 /// # Errors
 ///
 /// Where the links cannot be created.
-pub fn path_with_legacy(host: &dyn SystemReader) -> anyhow::Result<String> {
-    let path = host.env("PATH").unwrap_or_default();
+pub fn path_with_legacy(host: &dyn SystemReader) -> anyhow::Result<OsString> {
+    let path = host.env_os("PATH").unwrap_or_default();
+    let before = |dir: &str| {
+        let mut longer = OsString::from(format!("{dir}:"));
+        longer.push(&path);
+        longer
+    };
     if host.stat(Path::new(DOCKER_LIBRARY_DIR)).is_ok() {
-        return Ok(format!("{DOCKER_LIBRARY_DIR}:{path}"));
+        return Ok(before(DOCKER_LIBRARY_DIR));
     }
     let dir = Path::new(LINKS_DIR);
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
     for program in PROGRAMS {
         let name = program.replacen("tables", "tables-legacy", 1);
         let link = dir.join(program);
-        if let (Some(target), Err(_)) = (locate(host, &name), host.lstat(&link)) {
+        if let (Some(target), Err(_)) = (locate(host, &name)?, host.lstat(&link)) {
             symlink(target, link)?;
         }
     }
-    Ok(format!("{LINKS_DIR}:{path}"))
+    Ok(before(LINKS_DIR))
 }
 
 /// Removes the links, if there are any.

@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub fn provide(host: &dyn SystemReader, machine: &dyn SystemWriter, dir: &Path) -> anyhow::Result<()> {
     let has = |name: &str| host.stat(&dir.join("server").join(name)).is_ok_and(|stat| stat.size > 0);
     let complete = ["ca.pem", "cert.pem", "key.pem"].iter().all(|name| has(name));
-    if locate(host, "openssl").is_none() {
+    if locate(host, "openssl")?.is_none() {
         ensure!(
             complete,
             "DOCKER_TLS_CERTDIR is {0}, but server/ca.pem, cert.pem or key.pem is missing there, and openssl to \

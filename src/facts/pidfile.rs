@@ -7,7 +7,8 @@ use crate::host::{HostResult, SystemReader};
 
 /// Clock ticks in a second, as /proc counts them on every Linux (`USER_HZ`).
 const TICKS: i64 = 100;
-/// Seconds by which a process may seem to start after its own file was written: clocks are corrected now and then.
+/// Seconds by which a process must have started after a file was written, so that it cannot have written it: the time of
+/// the boot is known to a second, and clocks are corrected now and then.
 const SLACK_SECONDS: i64 = 10;
 
 /// A pid file that exists.
@@ -36,7 +37,8 @@ pub enum Named {
         name: String,
         /// It ended and was not reaped yet, so that the number is still taken.
         zombie: bool,
-        /// It started after the file was written, so that the file names another process.
+        /// It started clearly after the file was written, so that the file names another process. This holds where the
+        /// file has the clock of this machine, and that was not set anew in between.
         later: bool,
     },
 }
@@ -66,7 +68,7 @@ fn named(host: &dyn SystemReader, pid: i32, written: i64) -> HostResult<Named> {
         pid,
         name,
         zombie: process.is_some_and(|process| process.zombie),
-        later: started.is_some_and(|started| started > written - SLACK_SECONDS),
+        later: started.is_some_and(|started| started > written.saturating_add(SLACK_SECONDS)),
     })
 }
 
@@ -111,10 +113,30 @@ mod tests {
         let process = |later, zombie| Named::Process { pid: 7, name: "sleep".into(), zombie, later };
         assert_eq!(names(world("sleep", 'S'), "7\n", 1200), process(true, false));
         assert_eq!(names(world("sleep", 'S'), "7", 9000), process(false, false));
-        assert_eq!(names(world("sleep", 'Z'), "7", 1501), process(true, true));
+        assert_eq!(names(world("sleep", 'S'), "7", 1489), process(true, false));
+        for written in [1490, 1495, 1500, 1510] {
+            assert_eq!(names(world("sleep", 'S'), "7", written), process(false, false), "{written}");
+        }
+        assert_eq!(names(world("sleep", 'Z'), "7", 1501), process(false, true));
         assert_eq!(names(world("sleep", 'S'), "8", 1200), Named::Dead(8));
         assert_eq!(names(world("sleep", 'S'), "junk", 1200), Named::Nobody);
         assert_eq!(names(world("sleep", 'S'), "-7", 1200), Named::Nobody);
         assert_eq!(PidFile::read(&Fake::new(), Path::new("/run/x.pid")).unwrap(), None);
+    }
+
+    #[test]
+    fn file_that_a_living_process_writes_after_its_start_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.pid");
+        let script = format!("sleep 1.2; echo $$ > {}; sleep 1.2; cat", path.display());
+        let host = crate::host::live::Live::default();
+        let names = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                host.run(Path::new("/bin/sh"), &["-c", &script], std::time::Duration::from_secs(9))
+            });
+            std::thread::sleep(std::time::Duration::from_millis(1800));
+            PidFile::read(&host, &path).unwrap().unwrap().names
+        });
+        assert!(matches!(names, Named::Process { zombie: false, later: false, .. }), "{names:?}");
     }
 }

@@ -34,9 +34,9 @@ pub enum Place {
 
 /// The absolute directories of PATH, which dockerd inherits from dindcheck.
 pub fn path_dirs(host: &dyn SystemReader) -> Vec<PathBuf> {
-    let path = host.env("PATH").unwrap_or_default();
+    let path = host.env_os("PATH").unwrap_or_default();
     // Go refuses a program that it finds through a relative directory.
-    path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect()
+    std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect()
 }
 
 /// The directories in which dockerd looks for a helper: libexec directories first, where the version does that, then PATH.
@@ -46,12 +46,12 @@ pub fn helper_dirs(host: &dyn SystemReader, name: &str, version: Version) -> Vec
     first.iter().map(PathBuf::from).chain(path_dirs(host)).collect()
 }
 
-/// Looks for a program by name in `dirs`, or at a path. A directory that is missing or not readable holds nothing; any
-/// other error is returned.
+/// Looks for a program by name in `dirs`, or at a path, as Go's `exec.LookPath` does: a directory in which it cannot look
+/// does not keep it from the next one. Where nothing is found, the first error but an absence is returned.
 pub fn find(host: &dyn SystemReader, name: &str, dirs: &[PathBuf]) -> HostResult<Place> {
     let candidates: Vec<PathBuf> =
         if name.contains('/') { vec![name.into()] } else { dirs.iter().map(|dir| dir.join(name)).collect() };
-    let mut refused = None;
+    let (mut refused, mut failed) = (None, None);
     for candidate in candidates {
         match host.stat(&candidate) {
             Ok(stat) if stat.kind == FileKind::File && stat.mode & 0o111 != 0 => {
@@ -59,19 +59,24 @@ pub fn find(host: &dyn SystemReader, name: &str, dirs: &[PathBuf]) -> HostResult
             }
             Ok(stat) if stat.kind == FileKind::File => refused = refused.or(Some(candidate)),
             Ok(_) => {}
-            Err(error) if error.is_absent() || error.errno() == Errno::EACCES => {}
-            Err(error) => return Err(error),
+            Err(error) if error.is_absent() => {}
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    Ok(refused.map_or(Place::Nowhere, Place::NotExecutable))
+    match (refused, failed) {
+        (Some(path), _) => Ok(Place::NotExecutable(path)),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(Place::Nowhere),
+    }
 }
 
-/// The program that dockerd would run by this name: in PATH, or at a path. `None` where there is none that may be run.
-pub fn locate(host: &dyn SystemReader, name: &str) -> Option<PathBuf> {
-    match find(host, name, &path_dirs(host)) {
-        Ok(Place::At(path)) => Some(path),
-        _ => None,
-    }
+/// The program that dockerd would run by this name: in PATH, or at a path. `None` where there is none that may be run; an
+/// error where it cannot be looked for.
+pub fn locate(host: &dyn SystemReader, name: &str) -> HostResult<Option<PathBuf>> {
+    Ok(match find(host, name, &path_dirs(host))? {
+        Place::At(path) => Some(path),
+        Place::NotExecutable(_) | Place::Nowhere => None,
+    })
 }
 
 /// What a program printed when it was asked for its version.
@@ -201,6 +206,9 @@ pub fn ask_ahead(host: &dyn SystemReader, dockerd: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
     use super::*;
     use crate::host::fake::Fake;
 
@@ -217,6 +225,25 @@ mod tests {
         assert_eq!(find(&host, "runc", &dirs[..2]).unwrap(), Place::NotExecutable("/a/runc".into()));
         assert_eq!(find(&host, "dockerd", &dirs).unwrap(), Place::Nowhere);
         assert_eq!(find(&host, "/c/runc", &[]).unwrap(), Place::At("/c/runc".into()));
+    }
+
+    #[test]
+    fn path_is_a_list_of_bytes() {
+        let path = OsString::from_vec(b"/odd\xff:/usr/bin".to_vec());
+        let host = Fake::new().variable("PATH", path).program("/usr/bin/runc", 0, "");
+        let dirs = path_dirs(&host);
+        assert_eq!(dirs[0].as_os_str().as_bytes(), b"/odd\xff");
+        assert_eq!(find(&host, "runc", &dirs).unwrap(), Place::At("/usr/bin/runc".into()));
+    }
+
+    #[test]
+    fn look_that_fails_is_no_absence() {
+        for errno in [Errno::EACCES, Errno::EIO, Errno::ETIMEDOUT] {
+            let host = || Fake::new().variable("PATH", "/a:/b").fails("stat", "/a/runc", errno, None);
+            assert_eq!(locate(&host(), "runc").unwrap_err().errno(), errno);
+            let later = host().program("/b/runc", 0, "");
+            assert_eq!(locate(&later, "runc").unwrap(), Some("/b/runc".into()), "as dockerd goes on");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Only a repair changes the machine, through its [`RepairLog`](crate::repair_log::RepairLog). Every answer can be recorded,
 //! so that the environment phase of a run can be replayed elsewhere. Errors carry operation, path and errno.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -215,8 +216,12 @@ pub trait SystemReader {
     fn statfs(&self, path: &Path) -> HostResult<FsInfo>;
     /// The ids of this process.
     fn identity(&self) -> Identity;
-    /// A variable of the environment; `None` where it is not set or not UTF-8.
-    fn env(&self, name: &str) -> Option<String>;
+    /// A variable of the environment, byte by byte, as a path needs it; `None` where it is not set.
+    fn env_os(&self, name: &str) -> Option<OsString>;
+    /// The same as text, with U+FFFD for what is not UTF-8.
+    fn env(&self, name: &str) -> Option<String> {
+        self.env_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
     /// Runs a program that changes nothing, and kills it at the deadline (`ETIMEDOUT`).
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
     /// Runs a program for something that depends only on its file (`--version`). Unlike with [`SystemReader::run`], the

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::HostError;
 
+/// The attempt to make the directory of a trial.
+pub const DIRECTORY: &str = "directory";
+
 /// A trial. Paths are those of the process that requests it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "try", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
@@ -26,7 +29,7 @@ pub enum Trial {
     Reach(ReachRequest),
     /// A file system below a directory: new files, and an overlay on them.
     Storage {
-        /// A directory that does not exist. It is created for the trial and removed afterwards.
+        /// A directory that does not exist. The process that requests the trial makes it and removes it afterwards.
         dir: PathBuf,
         /// Whether overlay is tried as well.
         overlay: bool,
@@ -36,7 +39,7 @@ pub enum Trial {
 }
 
 impl Trial {
-    /// The directory that outlives the namespaces of the child; the process that requested the trial removes it.
+    /// The directory that outlives the namespaces of the child; the process that requests the trial makes and removes it.
     pub fn cleanup_path(&self) -> Option<&Path> {
         match self {
             Self::Storage { dir, .. } => Some(dir),

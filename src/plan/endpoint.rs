@@ -1,5 +1,7 @@
 //! The endpoint of a running daemon, from what was typed or from the docker CLI's environment variables.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, ensure};
 
 use crate::engine::docker::tls;
@@ -29,10 +31,10 @@ fn with_tls(host: &dyn SystemReader, address: String) -> anyhow::Result<Endpoint
         "DOCKER_TLS_VERIFY is set, but this dindcheck was built without the feature `tls` and cannot connect to \
          tcp://{address}: use the daemon's unix socket (unix:///PATH) instead"
     );
-    let set = |name| host.env(name).filter(|value| !value.is_empty());
-    let home = || set("HOME").map(|home| format!("{home}/.docker"));
+    let set = |name| host.env_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || set("HOME").map(|home| home.join(".docker"));
     let keys = set("DOCKER_CERT_PATH").or_else(|| set("DOCKER_CONFIG")).or_else(home);
-    let keys = keys.unwrap_or_else(|| "/root/.docker".to_owned()).into();
+    let keys = keys.unwrap_or_else(|| "/root/.docker".into());
     Ok(Endpoint::Tls(Box::new(TlsEndpoint { address, keys })))
 }
 

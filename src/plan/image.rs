@@ -5,11 +5,6 @@ use anyhow::Context;
 use crate::facts::reference::Reference;
 use crate::options::ImageChoice;
 
-/// Whether a text is the reference of an image.
-pub fn is_image_reference(text: &str) -> bool {
-    Reference::parse(text).is_ok()
-}
-
 /// `builtin`, or an image reference.
 pub(super) fn choice(text: &str) -> anyhow::Result<ImageChoice> {
     if text == "builtin" {

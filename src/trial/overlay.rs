@@ -3,7 +3,7 @@
 //! dockerd itself only tries the mount (daemon/graphdriver/overlayutils), and containerd's snapshotter not even that before
 //! the first container. The other attempts show what the file system below lacks.
 
-use crate::host::trial::TrialReport;
+use crate::host::trial::{DIRECTORY, TrialReport};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -19,10 +19,10 @@ use super::own_mounts;
 use crate::host::{HostError, HostResult};
 
 /// Attempts `directory`, `write`, `d-type` and, where `overlay` is set, `mount-namespace`, `mount`, `read`,
-/// `copy-up`, `whiteout`, `rename` and `opaque`. `dir` is created; the process that requested the trial removes it.
+/// `copy-up`, `whiteout`, `rename` and `opaque`. `dir` is empty; the process that requested the trial made it and removes it.
 pub(super) fn perform(dir: &Path, overlay: bool, userxattr: bool) -> TrialReport {
     let mut report = TrialReport::default();
-    let plain = report.attempt("directory", prepare(dir))
+    let plain = report.attempt(DIRECTORY, prepare(dir))
         && report.attempt("write", write(&dir.join("lower1/file"), b"lower"))
         && report.attempt("write", write(&dir.join("lower1/dir/inside"), b"lower"))
         && report.attempt("d-type", d_type(dir));
@@ -48,10 +48,10 @@ fn on<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Ho
 
 /// Creates the directories. Two are lower ones, since overlay2 mounts more than one.
 fn prepare(dir: &Path) -> HostResult<()> {
-    let below = ["lower1/dir", "lower2", "upper", "work", "merged"];
-    for path in std::iter::once(dir.to_owned()).chain(below.iter().map(|name| dir.join(name))) {
+    for name in ["lower1", "lower1/dir", "lower2", "upper", "work", "merged"] {
+        let path = dir.join(name);
         #[expect(clippy::disallowed_methods, reason = "in a child process that exists for the trial")]
-        fs::create_dir_all(&path).map_err(on("make the directory", &path))?;
+        fs::create_dir(&path).map_err(on("make the directory", &path))?;
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn ordinary_directory_passes_without_overlay() {
         let dir = tempfile::tempdir().unwrap();
-        let report = perform(&dir.path().join("new"), false, false);
+        let report = perform(dir.path(), false, false);
         let names: Vec<_> = report.attempts.iter().map(|attempt| attempt.name.as_str()).collect();
         assert_eq!((names, report.first_failed()), (vec!["directory", "write", "write", "d-type"], None));
     }

@@ -200,7 +200,7 @@ fn describe(status: ExitStatus) -> String {
 ///
 /// `NotFound`, with the directories that were searched.
 pub fn locate(host: &dyn SystemReader, name: &str) -> EngineResult<PathBuf> {
-    programs::locate(host, name).ok_or_else(|| {
+    programs::locate(host, name)?.ok_or_else(|| {
         let path = match Path::new(name).parent().filter(|_| name.contains('/')) {
             Some(dir) => dir.display().to_string(),
             None => host.env("PATH").unwrap_or_default(),

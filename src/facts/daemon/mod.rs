@@ -119,9 +119,10 @@ fn config_file(host: &dyn SystemReader, flags: &flags::Flags) -> (PathBuf, bool)
 
 /// The default of `--config-file`: under rootlesskit it is below the user's configuration directory.
 pub fn default_config(host: &dyn SystemReader) -> PathBuf {
-    let home = || host.env("HOME").map(|home| format!("{home}/.config"));
-    match is_rootless(host).then(|| host.env("XDG_CONFIG_HOME").or_else(home)).flatten() {
-        Some(dir) => Path::new(&dir).join("docker/daemon.json"),
+    let home = || host.env_os("HOME").map(|home| Path::new(&home).join(".config"));
+    let config = || host.env_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    match is_rootless(host).then(|| config().or_else(home)).flatten() {
+        Some(dir) => dir.join("docker/daemon.json"),
         None => "/etc/docker/daemon.json".into(),
     }
 }

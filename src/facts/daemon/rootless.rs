@@ -6,7 +6,7 @@ use crate::host::SystemReader;
 
 /// Whether dockerd will run under rootlesskit (pkg/rootless).
 pub fn is_rootless(host: &dyn SystemReader) -> bool {
-    host.env("ROOTLESSKIT_STATE_DIR").is_some_and(|dir| !dir.is_empty())
+    host.env_os("ROOTLESSKIT_STATE_DIR").is_some_and(|dir| !dir.is_empty())
 }
 
 /// The default of a directory option under rootlesskit (daemon/config/config_linux.go, `setPlatformDefaults`).
@@ -14,11 +14,11 @@ pub fn directory(host: &dyn SystemReader, key: &str) -> Option<PathBuf> {
     if !is_rootless(host) {
         return None;
     }
-    let runtime = || host.env("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let runtime = || host.env_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match key {
         "data-root" => {
-            let home = || host.env("HOME").map(|home| Path::new(&home).join(".local/share"));
-            Some(host.env("XDG_DATA_HOME").map(PathBuf::from).or_else(home)?.join("docker"))
+            let home = || host.env_os("HOME").map(|home| Path::new(&home).join(".local/share"));
+            Some(host.env_os("XDG_DATA_HOME").map(PathBuf::from).or_else(home)?.join("docker"))
         }
         "exec-root" => Some(runtime()?.join("docker")),
         "pidfile" => Some(runtime()?.join("docker.pid")),
@@ -28,7 +28,7 @@ pub fn directory(host: &dyn SystemReader, key: &str) -> Option<PathBuf> {
 
 /// Where a daemon under rootlesskit listens by default (opts/hosts.go, `ParseHost` with `defaultToUnixXDG`).
 pub fn socket(host: &dyn SystemReader) -> Option<PathBuf> {
-    let runtime = host.env("XDG_RUNTIME_DIR").filter(|_| is_rootless(host))?;
+    let runtime = host.env_os("XDG_RUNTIME_DIR").filter(|_| is_rootless(host))?;
     Some(Path::new(&runtime).join("docker.sock"))
 }
 

@@ -167,7 +167,7 @@ fn containerd(
     if let Some(socket) = named {
         return Ok(Containerd::Named(socket));
     }
-    let rootless = is_rootless(host).then(|| host.env("XDG_RUNTIME_DIR")).flatten();
+    let rootless = is_rootless(host).then(|| host.env_os("XDG_RUNTIME_DIR")).flatten();
     let system = rootless.map_or_else(
         || PathBuf::from(SYSTEM_CONTAINERD),
         |dir| Path::new(&dir).join("containerd/containerd.sock"),

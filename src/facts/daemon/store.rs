@@ -109,7 +109,7 @@ pub fn containerd_root(host: &dyn SystemReader, version: Version, settings: &Set
     if settings.containerd != Containerd::Managed {
         return system_root(host);
     }
-    let named = host.env("DOCKER_CONTAINERD_ROOT").filter(|root| !root.is_empty());
+    let named = host.env_os("DOCKER_CONTAINERD_ROOT").filter(|root| !root.is_empty());
     match named {
         Some(root) if version >= CONTAINERD_ROOT_VARIABLE => root.into(),
         _ => settings.data_root.join("containerd/daemon"),

@@ -30,15 +30,15 @@ impl Tls {
         let tls = if values.has("tlsverify") { Some(true) } else { values.switch("tls") };
         let by_flag = flag("tls") == Some(true) || flag("tlsverify").is_some();
         let dir = || {
-            let home = || host.env("HOME").map(|home| format!("{home}/.docker"));
-            let set = |name| host.env(name).filter(|value| !value.is_empty());
+            let home = || host.env_os("HOME").map(|home| Path::new(&home).join(".docker"));
+            let set = |name| host.env_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
             set("DOCKER_CERT_PATH")
                 .or_else(|| set("DOCKER_CONFIG"))
                 .or_else(home)
                 .unwrap_or_else(|| "/root/.docker".into())
         };
         let file = |key: &str, name: &str| {
-            let default = || by_flag.then(|| Path::new(&dir()).join(name));
+            let default = || by_flag.then(|| dir().join(name));
             values.text(key).map(PathBuf::from).or_else(default)
         };
         Self {

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -21,7 +22,7 @@ type Reaction = Box<dyn Fn(&Fake, &str)>;
 pub struct Fake {
     nodes: RefCell<BTreeMap<PathBuf, Node>>,
     filesystems: RefCell<BTreeMap<PathBuf, FsInfo>>,
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, OsString>,
     identity: Identity,
     runs: RefCell<BTreeMap<String, Ran>>,
     locked: BTreeSet<PathBuf>,
@@ -124,7 +125,7 @@ impl Fake {
 
     /// Sets a variable of the environment.
     #[must_use]
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }

@@ -1,5 +1,6 @@
 //! [`SystemReader`] and [`SystemWriter`] of the machine in memory.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl SystemReader for Fake {
         self.identity
     }
 
-    fn env(&self, name: &str) -> Option<String> {
+    fn env_os(&self, name: &str) -> Option<OsString> {
         self.env.get(name).cloned()
     }
 

@@ -1,6 +1,7 @@
 //! The machine that this process runs on. Checks and repairs call the operating system only here.
 #![expect(clippy::disallowed_methods, reason = "checks and repairs call the operating system here")]
 
+use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +11,14 @@ use nix::errno::Errno;
 
 use super::prefetch::{Answers, Query, RunningTrials};
 use super::spawn::{MAX_OUTPUT, Order, run};
-use super::trial::{Trial, TrialReport};
+use super::trial::{DIRECTORY, Trial, TrialReport};
 use super::{FsInfo, HostError, HostResult, Identity, Ran, Stat, SystemReader, bounded, input};
 
 pub(super) mod files;
+mod scratch;
 mod writer;
+
+use scratch::Scratch;
 
 /// The largest file that is read, in bytes; a larger one is an error.
 const MAX_FILE: u64 = 4 << 20;
@@ -107,8 +111,8 @@ impl SystemReader for Live {
         Identity { euid: nix::unistd::geteuid().as_raw(), pid: nix::unistd::getpid().as_raw() }
     }
 
-    fn env(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
+    fn env_os(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
@@ -147,22 +151,29 @@ impl SystemReader for Live {
     }
 }
 
-/// Performs a trial in a child process, and removes what outlives the child.
+/// Performs a trial in a child process, in a new directory where it needs one, and removes that.
 fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
-    let request = serde_json::to_string(trial).unwrap_or_default();
-    let args = &["__trial", request.as_str()];
-    let order = Order { program: exe, args, env: &[], within: TRIAL_DEADLINE, keep: MAX_OUTPUT };
-    let ran = run(order);
-    if let Some(path) = trial.cleanup_path() {
-        match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(HostError::io("remove", path, &error));
-            }
-            _ => {}
+    let scratch = match trial.cleanup_path().map(Scratch::make).transpose() {
+        Ok(scratch) => scratch,
+        // It is somebody else's, and says nothing about the file system.
+        Err(error) if error.errno() == Errno::EEXIST => return Err(error),
+        Err(error) => {
+            let mut report = TrialReport::default();
+            report.attempt(DIRECTORY, Err(error));
+            return Ok(report);
         }
-    }
-    serde_json::from_str(ran?.whole_stdout(exe)?)
-        .map_err(|_| HostError::new("parse the trial report of", exe, Errno::EPROTO))
+    };
+    let ran = run_child(exe, trial);
+    scratch.map_or(Ok(()), Scratch::remove)?;
+    ran
+}
+
+fn run_child(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
+    let failed = |errno| HostError::new("parse the trial report of", exe, errno);
+    let request = serde_json::to_string(trial).map_err(|_| failed(Errno::EILSEQ))?;
+    let args = &["__trial", request.as_str()];
+    let ran = run(Order { program: exe, args, env: &[], within: TRIAL_DEADLINE, keep: MAX_OUTPUT })?;
+    serde_json::from_str(ran.whole_stdout(exe)?).map_err(|_| failed(Errno::EPROTO))
 }
 
 /// Connects to a unix socket without waiting, and closes the connection.

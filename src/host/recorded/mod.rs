@@ -72,6 +72,21 @@ mod tests {
     }
 
     #[test]
+    fn variable_that_is_not_utf8_is_replayed_byte_by_byte() {
+        use std::os::unix::ffi::OsStringExt;
+        let path = std::ffi::OsString::from_vec(b"/odd\xff:/usr/bin".to_vec());
+        let host = Fake::new().variable("PATH", path.clone()).variable("TOKEN", path.clone());
+        let recorder = Recorder::new(&host, &host);
+        assert_eq!(
+            (recorder.env_os("PATH"), recorder.env_os("TOKEN")),
+            (Some(path.clone()), Some(path.clone()))
+        );
+        let json = serde_json::to_string(&recorder.recording("1", &[], &())).unwrap();
+        let replay = Replay::new(Recording::parse(&json).unwrap());
+        assert_eq!((replay.env_os("PATH"), replay.env("TOKEN").as_deref()), (Some(path), Some("withheld")));
+    }
+
+    #[test]
     fn question_without_answer_is_enodata() {
         let host = Fake::new().file("/a", "text");
         let replay = Replay::new(Recorder::new(&host, &host).recording("1", &[], &()));

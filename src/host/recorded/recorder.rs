@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +61,12 @@ fn stored_content(path: &Path) -> impl Fn(&Vec<u8>) -> Content {
     move |bytes| content::safe(&path, bytes).into()
 }
 
+/// The stored form of a variable. One that is kept and not UTF-8 is kept byte by byte.
+fn variable(name: &str, value: OsString) -> Content {
+    let text = recording::variable(name, value.to_string_lossy().into_owned());
+    if text == value.to_string_lossy() { value.into_vec().into() } else { Content::Text(text) }
+}
+
 /// The stored form of the output of a program.
 fn output(ran: &Ran) -> Ran {
     let covered = |text: &str| redact::message(text).into_owned();
@@ -102,9 +110,9 @@ impl SystemReader for Recorder<'_> {
         self.host.identity()
     }
 
-    fn env(&self, name: &str) -> Option<String> {
-        let stored = |value: &Option<String>| value.clone().map(|value| recording::variable(name, value));
-        self.record(format!("env {name}"), Ok(self.host.env(name)), stored).unwrap_or_default()
+    fn env_os(&self, name: &str) -> Option<OsString> {
+        let stored = |value: &Option<OsString>| value.clone().map(|value| variable(name, value));
+        self.record(format!("env {name}"), Ok(self.host.env_os(name)), stored).unwrap_or_default()
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,8 +84,10 @@ impl SystemReader for Replay {
         self.recording.identity
     }
 
-    fn env(&self, name: &str) -> Option<String> {
-        self.recall(&format!("env {name}"), Path::new(name)).unwrap_or_default()
+    fn env_os(&self, name: &str) -> Option<OsString> {
+        let stored: Option<Content> =
+            self.recall(&format!("env {name}"), Path::new(name)).unwrap_or_default();
+        stored.map(|value| OsString::from_vec(value.into()))
     }
 
     fn run(&self, program: &Path, args: &[&str], _within: Duration) -> HostResult<Ran> {

@@ -1,9 +1,12 @@
 //! Finds another daemon that uses the data root, and leftovers of a killed dindcheck in it.
 
+use std::path::PathBuf;
+
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon, store};
 use crate::facts::filesystem;
 use crate::finding::{Finding, quoted};
+use crate::host::{HostResult, SystemReader};
 use crate::step::Cx;
 
 /// The prefix of directories that a trial makes in a data root.
@@ -11,29 +14,31 @@ const OURS: &str = ".dindcheck-";
 
 /// Checks the databases that a running daemon keeps locked, and looks for leftovers of dindcheck.
 pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
-    let (host, settings) = (cx.host, &daemon.settings);
+    let shared = locked(cx.host, daemon)?.map(|database| {
+        let root = daemon.settings.data_root.display();
+        let what = format!("another daemon uses {root}: it holds a lock on {}", database.display());
+        Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what).with("path", database.display())
+    });
+    Ok(shared.into_iter().chain(leftovers(cx, daemon)?).collect())
+}
+
+/// The first database on which a daemon of any pid namespace holds a lock.
+pub(super) fn locked(host: &dyn SystemReader, daemon: &Daemon) -> HostResult<Option<PathBuf>> {
+    let settings = &daemon.settings;
     let mut databases = vec![settings.data_root.join("volumes/metadata.db")];
     if settings.containerd == Containerd::Managed {
         let root = store::containerd_root(host, daemon.version, settings);
         databases.push(root.join("io.containerd.metadata.v1.bolt/meta.db"));
     }
-    let mut findings = Vec::new();
     for database in databases {
         match host.is_locked(&database) {
-            Ok(true) => {
-                let root = settings.data_root.display();
-                let what = format!("another daemon uses {root}: it holds a lock on {}", database.display());
-                let finding = Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what);
-                findings.push(finding.with("path", database.display()));
-                break;
-            }
+            Ok(true) => return Ok(Some(database)),
             Ok(false) => {}
             Err(error) if error.is_absent() => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
-    findings.extend(leftovers(cx, daemon)?);
-    Ok(findings)
+    Ok(None)
 }
 
 /// Directories of earlier runs; a run removes only its own.

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon};
+use crate::facts::filesystem;
+use crate::facts::mounts::Mounts;
 use crate::facts::pidfile::{Named, PidFile};
 use crate::facts::version::Version;
 use crate::finding::{Finding, quoted};
@@ -14,6 +16,8 @@ use crate::host::SystemReader;
 use crate::options::RunOptions;
 use crate::repair_log::RepairLog;
 use crate::step::Cx;
+
+use super::{data, sockets};
 
 /// The two pid files, if they exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub(super) fn read(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<P
         Containerd::Managed => PidFile::read(host, &own.join("containerd.pid"))?,
         _ => None,
     };
-    let containerd_answers = containerd.is_some() && host.connect(&own.join("containerd.sock")).is_ok();
+    let containerd_answers = containerd.is_some() && sockets::listens(host, &own.join("containerd.sock"))?;
     Ok(Pids { version: daemon.version, docker, containerd, containerd_answers })
 }
 
@@ -80,7 +84,7 @@ fn docker(file: &PidFile, options: &RunOptions, answers: bool) -> Option<Finding
                 "{path} names process {pid}, which is {name}: dockerd assumes that a daemon is running"
             );
             let finding = about(Finding::fail(causes::STALE_DOCKER_PID_FILE, what), file, *pid, name);
-            Some(finding.hint(format!("rm {}", quoted(&file.path))))
+            Some(finding.hint(removal(file)))
         }
     }
 }
@@ -107,8 +111,19 @@ fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
             let what = format!(
                 "{path} names process {pid}, which is {name}: dockerd waits 15 s for it as its containerd{end}"
             );
-            Some(about(Finding::fail(cause, what), file, *pid, name).hint(remove))
+            Some(about(Finding::fail(cause, what), file, *pid, name).hint(removal(file)))
         }
+    }
+}
+
+/// How to remove the file of a process that lives: only after a look where that process may be the daemon.
+fn removal(file: &PidFile) -> String {
+    let path = quoted(&file.path);
+    match &file.names {
+        Named::Process { pid, zombie: false, later: false, .. } => format!(
+            "look at it (`ps -fp {pid}`): stop it, or use it with `dindcheck --attach`, if it is the daemon; else rm {path}"
+        ),
+        _ => format!("rm {path}"),
     }
 }
 
@@ -130,33 +145,50 @@ fn about(finding: Finding, file: &PidFile, pid: i32, name: &str) -> Finding {
 }
 
 /// Whether the file provably names a process that has ended: the pid now belongs to another program that started after
-/// the file was written, or to a zombie. A file of another pid namespace (a shared /run) is not older than the process
-/// here, and stays.
-fn is_proven_stale(file: &PidFile, own: &dyn Fn(&str) -> bool) -> bool {
-    match &file.names {
+/// the file was written, or to a zombie. This holds for a file on the root file system alone, which no other container
+/// has: elsewhere (a shared /run) the number may be one of another pid namespace.
+fn is_proven_stale(
+    host: &dyn SystemReader,
+    file: &PidFile,
+    own: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<bool> {
+    let of_another = match &file.names {
         Named::Process { zombie: true, .. } => true,
         Named::Process { name, later, .. } => *later && !own(name),
         Named::Nobody | Named::Dead(_) => false,
-    }
+    };
+    Ok(of_another && is_on_root(host, file.path.parent().unwrap_or(Path::new("/")))?)
 }
 
-/// The repair: removes what is proven stale, unless a daemon answers at the socket.
+/// Whether a directory is on the root file system, and that has the clock of this machine.
+fn is_on_root(host: &dyn SystemReader, dir: &Path) -> anyhow::Result<bool> {
+    let mounts = Mounts::read(host)?;
+    let (real, _) = filesystem::nearest(host, dir)?;
+    let (Some(root), Some(mount)) = (mounts.at(Path::new("/")), mounts.holding(&real)) else {
+        return Ok(false);
+    };
+    let served = ["nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph"].contains(&root.fstype.as_str());
+    Ok(root.id == mount.id && !served && !root.fstype.starts_with("fuse"))
+}
+
+/// The repair: removes what is proven stale, unless a daemon answers at the socket or has locked its databases, whatever
+/// its program is called.
 pub(super) fn remove_stale(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
-    let sockets = super::sockets::read(cx.host, &daemon.settings)?;
-    if super::sockets::answers(&sockets) || super::neighbours::find(cx)?.is_some() {
+    let sockets = sockets::read(cx.host, &daemon.settings)?;
+    let answers = sockets::answers(&sockets) || super::neighbours::find(cx)?.is_some();
+    if answers || data::locked(cx.host, &daemon)?.is_some() {
         return Ok(());
     }
     let pids = read(cx.host, &daemon)?;
-    if let Some(file) =
-        pids.docker.as_ref().filter(|file| is_proven_stale(file, &|name| is_daemon(name, cx.options)))
-    {
-        log.remove_file(&file.path, file.text.as_bytes())?;
-    }
-    if let Some(file) =
-        pids.containerd.as_ref().filter(|file| is_proven_stale(file, &|name| name == "containerd"))
-    {
-        log.remove_file(&file.path, file.text.as_bytes())?;
-    }
-    Ok(())
+    let mut remove = |file: Option<&PidFile>, own: &dyn Fn(&str) -> bool| {
+        let Some(file) = file else { return Ok(()) };
+        if is_proven_stale(cx.host, file, own)? {
+            log.remove_file(&file.path, file.text.as_bytes())?;
+        }
+        anyhow::Ok(())
+    };
+    remove(pids.docker.as_ref(), &|name| is_daemon(name, cx.options))?;
+    let containerd = pids.containerd.as_ref().filter(|_| !pids.containerd_answers);
+    remove(containerd, &|name| name == "containerd")
 }

@@ -42,11 +42,13 @@ pub(super) fn read(host: &dyn SystemReader, settings: &Settings) -> anyhow::Resu
 }
 
 /// Whether something listens there.
-fn listens(host: &dyn SystemReader, path: &Path) -> anyhow::Result<bool> {
+pub(super) fn listens(host: &dyn SystemReader, path: &Path) -> anyhow::Result<bool> {
     match host.connect(path) {
         Ok(()) => Ok(true),
-        // EPROTOTYPE: a datagram socket. ENOENT: it was just removed.
-        Err(error) if matches!(error.errno(), Errno::ECONNREFUSED | Errno::ENOENT | Errno::EPROTOTYPE) => {
+        // EPROTOTYPE: a datagram socket.
+        Err(error)
+            if error.is_absent() || matches!(error.errno(), Errno::ECONNREFUSED | Errno::EPROTOTYPE) =>
+        {
             Ok(false)
         }
         Err(error) => Err(error.into()),

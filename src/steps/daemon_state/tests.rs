@@ -107,6 +107,43 @@ fn repair_removes_only_provably_stale_files() {
 }
 
 #[test]
+fn repair_leaves_the_pid_file_of_whatever_may_be_a_daemon() {
+    let named = |written| pidfile(process(world(), 7, "engine", 'S'), "/run/docker.pid", "7", written);
+    let kept = |host: Fake| {
+        let (end, changes) = repair(&STEP, &host);
+        end.unwrap();
+        assert!(changes.is_empty(), "{changes:?}");
+        check(&STEP, &host).unwrap()
+    };
+    for written in [1495, 1500, 1505] {
+        let found = kept(named(written));
+        assert_eq!(problems(&found), fail("stale-docker-pid-file"));
+        assert!(first_hint(&found).contains("if it is the daemon"), "{found:?}");
+    }
+    kept(named(1200).locked("/var/lib/docker/volumes/metadata.db"));
+    let mounts = "1 0 8:1 / / rw - ext4 /dev/vda rw\n2 1 0:9 / /run rw - tmpfs tmpfs rw\n";
+    kept(named(1200).file("/proc/self/mountinfo", mounts));
+    let shared = pidfile(process(world(), 7, "engine", 'Z'), "/run/docker.pid", "7", 1200);
+    kept(shared.file("/proc/self/mountinfo", mounts));
+    kept(named(1200).file("/proc/self/mountinfo", "1 0 0:9 / / rw - nfs server:/root rw\n"));
+}
+
+#[test]
+fn repair_that_cannot_see_whether_a_daemon_runs_removes_nothing() {
+    let stale = || pidfile(process(world(), 7, "sleep", 'S'), "/run/docker.pid", "7", 1200);
+    let database = "/var/lib/docker/volumes/metadata.db";
+    let blind = [
+        stale().file(database, "").fails("lock", database, Errno::EACCES, None),
+        stale().fails("read", "/proc/self/mountinfo", Errno::EIO, None),
+        stale().fails("stat", "/var/run/docker.pid", Errno::EIO, None),
+    ];
+    for host in blind {
+        let (end, changes) = repair(&STEP, &host);
+        assert!(end.is_err() && changes.is_empty(), "{changes:?}");
+    }
+}
+
+#[test]
 fn refused_removal_fails_the_repair() {
     let host = pidfile(process(world(), 7, "sleep", 'S'), "/run/docker.pid", "7", 1200);
     let host = host.fails("remove_file", "/var/run/docker.pid", Errno::EROFS, None);

@@ -38,7 +38,7 @@ macro_rules! daemon {
 pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "pid-file-names-another-process",
-        breaks: "echo 1 >/run/docker.pid",
+        breaks: "echo 1 >/run/docker.pid; touch -d '2 hours ago' /run/docker.pid",
         cause: "stale-docker-pid-file",
         repair: Repair::Repaired,
         suites: EVERY_ENGINE,
@@ -46,7 +46,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "containerd-pid-file-names-another-process",
-        breaks: "mkdir -p /run/docker/containerd; sleep 300 & echo $! >/run/docker/containerd/containerd.pid",
+        breaks: "mkdir -p /run/docker/containerd; sleep 300 & echo $! >/run/docker/containerd/containerd.pid; touch -d '2 hours ago' /run/docker/containerd/containerd.pid",
         profile: "daemon: {start_timeout: 10s}",
         cause: "stale-containerd-pid-file",
         repair: Repair::Repaired,

@@ -52,11 +52,12 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Those in PATH; `None` where there are none.
-    pub(super) fn find(host: &dyn SystemReader, family: Family) -> Option<Self> {
-        let program = real(host, &locate(host, family.program())?);
-        let multi = program.file_name()?.to_string_lossy().ends_with("-multi");
+    pub(super) fn find(host: &dyn SystemReader, family: Family) -> HostResult<Option<Self>> {
+        let Some(program) = locate(host, family.program())? else { return Ok(None) };
+        let program = real(host, &program);
+        let multi = program.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-multi"));
         let beside = || program.with_file_name(format!("{}-save", family.program()));
-        Some(Self { family, program: if multi { program.clone() } else { beside() }, multi })
+        Ok(Some(Self { family, program: if multi { program.clone() } else { beside() }, multi }))
     }
 
     /// Whether the rules are in `nf_tables`.

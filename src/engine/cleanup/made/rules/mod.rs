@@ -54,7 +54,7 @@ pub struct TableName {
 
 /// The rules and chains of a family with names of dockerd, and the policy that it sets. Without programs there are none.
 pub(super) fn look(host: &dyn SystemReader, family: Family) -> HostResult<Vec<Thing>> {
-    let Some(programs) = Programs::find(host, family) else { return Ok(Vec::new()) };
+    let Some(programs) = Programs::find(host, family)? else { return Ok(Vec::new()) };
     let saved = programs.saved(host)?;
     Ok(saved.0.iter().flat_map(|(name, table)| things(&programs, name, table)).collect())
 }
@@ -93,11 +93,16 @@ pub(super) fn remove(
     scratch: &Path,
     done: &mut Removal,
 ) {
-    let Some(programs) = Programs::find(host, family).filter(|_| !ours.is_empty()) else { return };
+    if ours.is_empty() {
+        return;
+    }
     let what = format!("firewall rules of dockerd ({})", family.nft_name());
     let list = format!("{}-save", family.program());
-    match programs.saved(host) {
-        Ok(now) => {
+    let saved = Programs::find(host, family)
+        .and_then(|programs| programs.map(|programs| Ok((programs.saved(host)?, programs))).transpose());
+    match saved {
+        Ok(None) => {}
+        Ok(Some((now, programs))) => {
             let (script, stay) = whole_script(ours, before, &now);
             if !script.is_empty() {
                 done.note(what, &list, programs.restore(machine, &script, scratch));
@@ -148,9 +153,13 @@ fn remove_tables(
     let is_ours = |name: &String| {
         ours.contains(&Thing::Table(TableName { family: programs.family, name: name.clone() }))
     };
-    let Some(nft) = locate(host, "nft").filter(|_| ours.iter().any(|thing| matches!(thing, Thing::Table(_))))
-    else {
+    if !ours.iter().any(|thing| matches!(thing, Thing::Table(_))) {
         return;
+    }
+    let nft = match locate(host, "nft") {
+        Ok(None) => return,
+        Ok(Some(nft)) => nft,
+        Err(error) => return done.note("firewall: empty tables of dockerd", "nft list ruleset", Err(error)),
     };
     let Ok(now) = programs.saved(host) else { return };
     let empty = now.0.iter().filter(|(name, table)| is_ours(name) && names::is_empty(table));

@@ -21,7 +21,7 @@ fn set(host: Fake, saved: &str) -> BTreeSet<Thing> {
 
 #[test]
 fn the_save_program_of_the_same_back_end_is_used() {
-    let programs = Programs::find(&machine(NOW), Family::Ip).unwrap();
+    let programs = Programs::find(&machine(NOW), Family::Ip).unwrap().unwrap();
     assert!(programs.is_nft());
     assert_eq!(programs.saved(&machine(NOW)).unwrap(), Saved::parse(NOW));
 }
