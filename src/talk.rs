@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
 
+use crate::diagnosis::redact;
 use crate::interrupt;
 use crate::text::errors::{chain, reason};
 use crate::text::shown;
@@ -79,7 +80,7 @@ pub fn say(message: &str) {
 
 /// Says an error with its causes.
 pub fn say_error(error: &anyhow::Error) {
-    say(&crate::diagnosis::redact::message(&chain(error)));
+    say(&chain(error));
 }
 
 /// Writes lines to stderr; what comes from outside in them is one line already.
@@ -87,7 +88,7 @@ pub fn tell(lines: &str) {
     // A reader that has once taken too long, such as a stopped terminal, is not waited for again until it reads.
     static GIVEN_UP: AtomicBool = AtomicBool::new(false);
     let patience = if GIVEN_UP.load(Ordering::Relaxed) { Duration::ZERO } else { STDERR_DEADLINE };
-    let text = coloured(&shown::page(lines), &io::stderr()) + "\n";
+    let text = coloured(&shown::page(&redact::message(lines)), &io::stderr()) + "\n";
     let written = write_all(io::stderr().as_fd(), text.as_bytes(), Some(patience));
     GIVEN_UP.store(written.is_err(), Ordering::Relaxed);
 }

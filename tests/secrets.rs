@@ -159,6 +159,8 @@ fn plan_profile_and_usage_errors_hold_no_secret() {
         &["verify", "--attach", "tcp://me:canary-7f3a@h:1"],
         &["verify", "--image", "https://me:canary-7f3a@r/x"],
         &["wait", "--attach", "http://me:canary-7f3a@h"],
+        &["image", "--host", "tcp://me:canary-7f3a@h:1", "x"],
+        &["image", "https://me:canary-7f3a@r/x"],
     ] {
         let run = dindcheck(dir.path(), args).output().unwrap();
         assert_no_canary(&format!("{args:?}"), &String::from_utf8_lossy(&run.stdout));
@@ -194,6 +196,7 @@ fn dies_talking(secrets: &[&str]) -> FakeEngine {
                 code: Some(1),
                 first_error: Some(LogError { line: 1, text: line.clone(), cause: None }),
                 last_words: Some(line.clone()),
+                log_dropped: 0,
                 served: false,
                 log_dropped: 0,
             }))

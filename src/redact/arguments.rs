@@ -80,15 +80,13 @@ fn long(text: &str, open: &mut Option<String>) -> String {
     let is_name = name.len() <= 40
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     let name = if is_name { name.to_owned() } else { cover(name) };
-    match value {
-        Some(value) => format!("{name}={}", option_text(&name, value)),
-        None => {
-            // Of an unknown flag it is not known whether it takes a value, and what follows may be one.
-            let takes_value = !is_switch(&name) && !name.is_empty();
-            *open = takes_value.then(|| name.clone());
-            name
-        }
+    if let Some(value) = value {
+        return format!("{name}={}", option_text(&name, value));
     }
+    // Of an unknown flag it is not known whether it takes a value, and what follows may be one.
+    let takes_value = !is_switch(&name) && !name.is_empty();
+    *open = takes_value.then(|| name.clone());
+    name
 }
 
 /// What follows `-`: letters of switches, and the last one may take the rest or the next argument.

@@ -279,5 +279,7 @@ pub(super) fn record_made(
 /// A process that does not end.
 pub(super) fn describe(process: &Process) -> String {
     let pid = process.id.pid;
-    format!("process {pid}, {}; `kill -9 {pid}` ends it", process.command)
+    // Its arguments may hold secrets.
+    let program = process.command.split(' ').next().unwrap_or_default();
+    format!("process {pid}, {program}; `kill -9 {pid}` ends it")
 }

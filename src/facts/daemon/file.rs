@@ -10,7 +10,7 @@ use super::mismatch::{describe, mistyped};
 use super::options::{self, Kind};
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::redact;
 
 /// The cause of every problem of the file itself.
@@ -104,7 +104,7 @@ fn empty(path: &Path, version: Version) -> ConfigFile {
         file.problems.push(
             Finding::fail(INVALID, what)
                 .with("path", path.display())
-                .hint(format!("echo '{{}}' > {}", path.display())),
+                .hint(format!("echo '{{}}' > {}", quoted(path))),
         );
     }
     file

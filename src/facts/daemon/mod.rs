@@ -13,7 +13,7 @@ use super::programs::{Dockerd, Place, Said};
 use super::version::Version;
 use crate::diagnosis::causes;
 use crate::diagnosis::redact::is_safe_option;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::SystemReader;
 
 pub mod file;
@@ -139,7 +139,7 @@ fn directory(config: &Path) -> Finding {
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
-        .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
+        .hint(format!("rmdir {}, and mount a file there if one was meant", quoted(config)))
 }
 
 /// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.

@@ -1,6 +1,10 @@
 //! The content of a file as a recording stores it: whole for kinds of files that are known to hold no secrets, else with
 //! every value covered.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use crate::diagnosis::redact::{WITHHELD, cover, without_logins};
 use crate::redact;
 
@@ -44,9 +48,7 @@ pub(super) fn safe(path: &str, bytes: &[u8]) -> Vec<u8> {
         return WITHHELD.into();
     }
     if path.starts_with("/proc/") && path.ends_with("/cmdline") {
-        // The program is of use, and its arguments may hold secrets; a program may join them (setproctitle).
-        let program = bytes.split(|byte| byte.is_ascii_whitespace() || *byte == 0).next();
-        return program.unwrap_or_default().to_vec();
+        return command_line(bytes);
     }
     if bytes.starts_with(ELF) || path == "/proc/config.gz" {
         return bytes.to_vec();
@@ -59,6 +61,20 @@ pub(super) fn safe(path: &str, bytes: &[u8]) -> Vec<u8> {
         // What is not text stays what is not text.
         Text::Invalid(text) => [safe_text(path, &text).as_bytes(), b"\xff"].concat(),
     }
+}
+
+/// The program of a command line, since its arguments may hold secrets; of dockerd also the arguments that are safe. A
+/// program may join its arguments (setproctitle).
+fn command_line(bytes: &[u8]) -> Vec<u8> {
+    let mut words = bytes.strip_suffix(b"\0").unwrap_or(bytes).split(|byte| *byte == 0);
+    let program = words.next().unwrap_or_default();
+    if Path::new(OsStr::from_bytes(program)).file_name() != Some(OsStr::new("dockerd")) {
+        let end = program.iter().position(u8::is_ascii_whitespace).unwrap_or(program.len());
+        return program[..end].to_vec();
+    }
+    let args: Vec<_> = words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let shown = redact::arguments(&args).into_iter().map(|arg| [b"\0", arg.as_bytes()].concat());
+    [program.to_vec(), shown.collect::<Vec<_>>().concat(), b"\0".to_vec()].concat()
 }
 
 /// Text in the encodings that dockerd reads.
@@ -174,6 +190,7 @@ mod tests {
     fn canary_survives_in_no_file() {
         for (path, text) in [
             ("/proc/7/cmdline", "mysql\0--password=canary\0"),
+            ("/proc/7/cmdline", "dockerd\0--log-opt\0env=canary\0--http-proxy=http://me:canary@p\0"),
             ("/proc/1/environ", "TOKEN=canary\0"),
             ("/proc/cmdline", "quiet ks=http://me:canary@x/"),
             ("/certs/key.pem", "-----BEGIN PRIVATE KEY-----\ncanary"),
@@ -212,6 +229,9 @@ mod tests {
     #[test]
     fn what_a_replay_needs_stays() {
         assert_eq!(kept("/proc/7/cmdline", "mysql\0--password=x\0"), "mysql");
+        assert_eq!(kept("/proc/7/cmdline", "mysql: password x"), "mysql:");
+        let dockerd = "/usr/bin/dockerd\0--exec-root=/r\0--label\0a=x\0";
+        assert_eq!(kept("/proc/7/cmdline", dockerd), dockerd);
         assert_eq!(kept("/etc/group", "docker:x:99:sam\nroot:x:0:\n"), "docker:x:99:sam\nroot:x:0:\n");
         assert_eq!(kept("/etc/containerd/config.toml", "root = '/c'\n[x]\n"), "root = '/c'\n");
         assert_eq!(kept("/usr/bin/x", "#!/bin/sh -e\nexit\n"), "#!/bin/sh -e");

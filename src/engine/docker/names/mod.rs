@@ -204,12 +204,11 @@ pub async fn connect(address: &str) -> io::Result<TcpStream> {
     let (host, port) = split(address)?;
     let failed = |error| io::Error::other(NameError { name: host.to_owned(), why: NameFailure::File(error) });
     // An address needs no file.
-    let addresses = match host.parse() {
-        Ok(address) => vec![address],
-        Err(_) => {
-            let names = Names::read(&Live::default()).map_err(failed)?;
-            names.resolve(host).await.map_err(io::Error::other)?
-        }
+    let addresses = if let Ok(address) = host.parse() {
+        vec![address]
+    } else {
+        let names = Names::read(&Live::default()).map_err(failed)?;
+        names.resolve(host).await.map_err(io::Error::other)?
     };
     let mut end = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (left, address) in (0..addresses.len()).rev().zip(&addresses) {

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::host::live::Live;
+use crate::interrupt::Interrupt;
 
 /// The answers by the start of the request; and the requests that came.
 pub(crate) struct Daemon {
@@ -188,7 +190,7 @@ fn pull(reference: &str) -> Vec<String> {
         Daemon::new(&[version, info(), all, ("POST /images/create", 200, json!({"status": "done"}))]);
     let attach = Some(daemon.endpoint.to_string());
     let options = crate::testing::options(&crate::options::PlanRequest { attach, ..Default::default() });
-    let engine = crate::engine::live::LiveEngine::new(Default::default(), Default::default()).unwrap();
+    let engine = crate::engine::live::LiveEngine::new(Live::default(), Interrupt::default()).unwrap();
     engine.point_at(options.attach.as_ref().unwrap());
     crate::engine::Engine::pull(&engine, reference, std::time::Duration::from_secs(5), &|_| {}).unwrap();
     daemon.asked("POST")
