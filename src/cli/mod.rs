@@ -103,6 +103,12 @@ pub enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<String>,
     },
+    /// Record what the dockerd of a run makes, also after a run that is killed.
+    #[command(name = "__witness", hide = true)]
+    Witness {
+        /// The directory of the run.
+        directory: PathBuf,
+    },
     /// Become a program that ends with its parent.
     #[command(name = "__exec", hide = true)]
     Exec {

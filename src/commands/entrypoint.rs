@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, ensure};
 
-use super::verify::{self, SummaryStyle};
+use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli;
 use crate::entrypoint::firewall::{self, Choice};
 use crate::entrypoint::task::Task;
@@ -38,6 +38,7 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
         plan: request,
         outputs: args.checks.output.clone(),
         certificates: task.certificates.clone(),
+        restart: false,
     };
     let on_death = args.on_daemon_death.unwrap_or(plan.options.profile.daemon.on_death);
     let (on_failure, stop_timeout) = (args.on_failure, args.stop_timeout);
@@ -55,7 +56,8 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
             return Err(restart_with_legacy(host, why));
         }
     }
-    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound)
+    let recovers = if request.restart { Recovers::No } else { Recovers::AsPlanned };
+    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound, recovers)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.

@@ -15,6 +15,7 @@ pub mod wait;
 
 use crate::cli::{Cli, Command};
 use crate::engine::dockerd::become_program;
+use crate::engine::live::observe;
 use crate::entrypoint::init::exec_program;
 use crate::exit;
 use crate::host::live::Live;
@@ -41,6 +42,10 @@ pub fn dispatch(cli: Cli) -> u8 {
         Some(Command::Trial { trial }) => trial::trial(&trial),
         Some(Command::Check { request }) => entrypoint::check(&host, &request),
         Some(Command::Become { foreground, argv }) => Ok(exec_program(foreground, &argv)),
+        Some(Command::Witness { directory }) => {
+            observe(&host, &directory);
+            Ok(exit::SOUND)
+        }
         Some(Command::Exec { parent, argv }) => Err(become_program(parent, &argv)),
     };
     code.unwrap_or_else(|error| {

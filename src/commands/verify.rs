@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::cli;
 use crate::engine::NoEngine;
-use crate::engine::live::LiveEngine;
+use crate::engine::live::{LiveEngine, Recovery};
 use crate::exit::Verdict;
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
@@ -15,6 +15,7 @@ use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan::Plan;
+use crate::profile::Grant;
 use crate::report::files::Outputs;
 use crate::report::formats::{Format, brief};
 use crate::report::progress::Progress;
@@ -33,6 +34,15 @@ pub enum SummaryStyle {
     BriefWhereSound,
 }
 
+/// Whether what killed runs left is removed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovers {
+    /// As far as the plan permits.
+    AsPlanned,
+    /// Not at all.
+    No,
+}
+
 /// Runs the steps; the exit code is the verdict's.
 pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     if let Some(file) = &args.replay {
@@ -40,11 +50,17 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
     }
     let request = request(args);
     let Some(file) = args.record.as_deref() else {
-        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned);
+        return check(host, &request, &args.checks.output, SummaryStyle::AsPlanned, Recovers::AsPlanned);
     };
     let recorder = recording::Saved::open(file, host)?;
-    let (run, code) =
-        run_live(recorder.doors(), host, &request, &args.checks.output, SummaryStyle::AsPlanned)?;
+    let (run, code) = run_live(
+        recorder.doors(),
+        host,
+        &request,
+        &args.checks.output,
+        SummaryStyle::AsPlanned,
+        Recovers::AsPlanned,
+    )?;
     recorder.save(&run, &request)?;
     Ok(code)
 }
@@ -55,8 +71,9 @@ pub fn check(
     request: &PlanRequest,
     outputs: &[(String, PathBuf)],
     style: SummaryStyle,
+    recovers: Recovers,
 ) -> anyhow::Result<u8> {
-    run_live((host, host), host, request, outputs, style).map(|(_, code)| code)
+    run_live((host, host), host, request, outputs, style, recovers).map(|(_, code)| code)
 }
 
 /// Runs the steps through these doors, with a real engine; returns the run's id and the exit code.
@@ -66,17 +83,31 @@ fn run_live(
     request: &PlanRequest,
     outputs: &[(String, PathBuf)],
     style: SummaryStyle,
+    recovers: Recovers,
 ) -> anyhow::Result<(String, u8)> {
     let plan = Plan::new(reader, request)?;
     let outputs = Outputs::open(outputs)?;
     let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
     let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
-    if plan.reaches(Phase::Daemon) {
-        engine.recover();
+    if let Some(recovery) = recovery(&plan).filter(|_| recovers == Recovers::AsPlanned) {
+        engine.recover(recovery);
     }
     let doors = Doors { host: reader, machine, engine: &engine, interrupt: &interrupt };
     let code = run_and_report(&plan, &doors, outputs, style)?;
     Ok((plan.options.run, code))
+}
+
+/// What of killed runs is removed before the steps: nothing where nothing may be changed, and with a daemon of somebody
+/// else only our objects in it.
+fn recovery(plan: &Plan) -> Option<Recovery> {
+    let options = &plan.options;
+    match (options.profile.repair, &options.attach) {
+        _ if !plan.reaches(Phase::Daemon) => None,
+        (Grant::None, _) => None,
+        (_, Some(_)) => Some(Recovery::ObjectsOnly),
+        _ if options.keep_daemon => Some(Recovery::SparingEtc),
+        _ => Some(Recovery::Machine),
+    }
 }
 
 /// Replays the environment phase of a recording.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::verify::{self, SummaryStyle};
+use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli::{self, Plain, Until};
 use crate::diagnosis::CauseId;
 use crate::engine::dockerd::readiness::{Readiness, WaitRequest, wait_for_daemon};
@@ -53,7 +53,7 @@ fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::
         format: Some(format.name.to_owned()),
         ..PlanRequest::default()
     };
-    verify::check(host, &request, &[], SummaryStyle::AsPlanned)
+    verify::check(host, &request, &[], SummaryStyle::AsPlanned, Recovers::No)
 }
 
 /// Prints what the wait came to; returns the exit code.

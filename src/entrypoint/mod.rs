@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::live::{LiveEngine, daemon_kept_by};
+use crate::engine::live::{LiveEngine, Recovery, take_over};
 use crate::exit;
 use crate::host::SystemReader;
 use crate::host::live::Live;
@@ -60,6 +60,8 @@ pub struct CheckRequest {
     pub outputs: Vec<(String, PathBuf)>,
     /// The directory of the certificates to create, if any.
     pub certificates: Option<PathBuf>,
+    /// A daemon that died is started again: what killed runs left was removed at the start of the entrypoint.
+    pub restart: bool,
 }
 
 /// The request to the entrypoint.
@@ -104,7 +106,7 @@ impl Entrypoint<'_> {
             Ok(code) => code,
             Err(signal) => return Ok(exit_code_of_signal(signal)),
         };
-        self.daemon = daemon_kept_by(check.as_raw()).map(Daemon::new);
+        self.daemon = take_over(self.host, check.as_raw()).map(Daemon::new);
         let code = match (verdict, self.request.on_failure) {
             (exit::SOUND, _) => self.command(),
             (_, OnFailure::Stop) => Ok(verdict),
@@ -197,7 +199,7 @@ impl Entrypoint<'_> {
     fn other_ended(&mut self, pid: Pid, code: u8, main: Pid) -> anyhow::Result<()> {
         if self.restarting == Some(pid) {
             self.restarting = None;
-            self.daemon = daemon_kept_by(pid.as_raw()).map(Daemon::new);
+            self.daemon = take_over(self.host, pid.as_raw()).map(Daemon::new);
             say(if self.daemon.is_some() {
                 "dockerd serves again"
             } else {
@@ -213,7 +215,8 @@ impl Entrypoint<'_> {
                 }
                 DaemonDeath::Restart => {
                     self.restarts += 1;
-                    let mut check = CheckRequest { outputs: Vec::new(), ..self.request.check.clone() };
+                    let mut check =
+                        CheckRequest { outputs: Vec::new(), restart: true, ..self.request.check.clone() };
                     check.plan.only = RESTART.iter().map(ToString::to_string).collect();
                     self.restarting = Some(start_check(&check)?);
                 }
@@ -232,7 +235,7 @@ impl Entrypoint<'_> {
         if let Some(check) = self.restarting.take() {
             send(check, Signal::SIGTERM as i32);
             self.ended_within(check, self.request.stop_timeout)?;
-            self.daemon = daemon_kept_by(check.as_raw()).map(Daemon::new);
+            self.daemon = take_over(self.host, check.as_raw()).map(Daemon::new);
         }
         if let Some(mut daemon) = self.daemon.take() {
             let began = Instant::now();
@@ -248,7 +251,7 @@ impl Entrypoint<'_> {
         }
         let engine =
             LiveEngine::new(self.host.clone(), Interrupt::default()).context("create the runtime")?;
-        engine.recover();
+        engine.recover(Recovery::SparingEtc);
         for left in crate::engine::Engine::leftovers(&engine) {
             say(&format!("left over: {left}"));
         }

@@ -6,11 +6,10 @@
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::host::SystemReader;
+use crate::host::{HostResult, SystemReader};
 
 /// The identity of a process, which a later process with the same process ID does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +45,10 @@ pub fn find(host: &dyn SystemReader, pid: i32) -> Option<Process> {
     Some(process)
 }
 
-/// Every process that can be read.
-pub fn all(host: &dyn SystemReader) -> Vec<Process> {
-    let names = host.list(Path::new("/proc")).unwrap_or_default();
-    names.iter().filter_map(|name| find(host, name.parse().ok()?)).collect()
+/// Every process that can be read. An error where /proc cannot be listed.
+pub fn all(host: &dyn SystemReader) -> HostResult<Vec<Process>> {
+    let names = host.list(Path::new("/proc"))?;
+    Ok(names.iter().filter_map(|name| find(host, name.parse().ok()?)).collect())
 }
 
 /// The fields of a stat line; the name in brackets may hold anything.
@@ -75,12 +74,28 @@ impl ProcessId {
         find(host, self.pid).is_some_and(|process| process.id == self && !process.zombie)
     }
 
-    /// Sends a signal to the process. `ESRCH` where it ended, even if another process has its ID now.
+    /// Sends a signal to the process, through a pidfd, so that it never reaches a later process with the same ID.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` where it ended, even if another process has its ID now; `EPERM` where it may not be signalled.
     pub fn signal(self, host: &dyn SystemReader, signal: Signal) -> Result<(), Errno> {
+        let errno = |error: rustix::io::Errno| Errno::from_raw(error.raw_os_error());
+        let pid = rustix::process::Pid::from_raw(self.pid).ok_or(Errno::ESRCH)?;
+        let open = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+        // The descriptor names whoever has the ID now; the start time says whether that is the process.
         if !self.is_alive(host) {
             return Err(Errno::ESRCH);
         }
-        kill(Pid::from_raw(self.pid), signal)
+        let number = rustix::process::Signal::from_named_raw(signal as i32).ok_or(Errno::EINVAL)?;
+        match open {
+            Ok(descriptor) => rustix::process::pidfd_send_signal(descriptor, number).map_err(errno),
+            // Before Linux 5.3, and under a filter of system calls that does not know it.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), signal)
+            }
+            Err(error) => Err(errno(error)),
+        }
     }
 }
 
@@ -122,7 +137,7 @@ mod tests {
         let process = find(&world(), 7).unwrap();
         assert_eq!(process.id, ProcessId { pid: 7, start: 100 });
         assert_eq!((process.parent, process.command.as_str()), (1, "dockerd --debug"));
-        assert_eq!(all(&world()).len(), 3);
+        assert_eq!(all(&world()).unwrap().len(), 3);
     }
 
     #[test]
@@ -134,8 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_reaches_the_process_and_never_a_later_one_with_its_id() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let host = crate::host::live::Live::default();
+        let id = ProcessId::of(&host, i32::try_from(child.id()).unwrap()).unwrap();
+        let later = ProcessId { start: id.start + 1, ..id };
+        assert_eq!(later.signal(&host, Signal::SIGKILL), Err(Errno::ESRCH));
+        assert!(id.is_alive(&host));
+        id.signal(&host, Signal::SIGKILL).unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
+        assert_eq!(id.signal(&host, Signal::SIGKILL), Err(Errno::ESRCH));
+    }
+
+    #[test]
     fn descendants_are_found_at_any_depth() {
-        let all = all(&world());
+        let all = all(&world()).unwrap();
         let pids: Vec<_> = descendants(&all, 7).iter().map(|p| p.id.pid).collect();
         assert_eq!(pids, [8, 9]);
     }

@@ -122,6 +122,10 @@ pub struct Stat {
     pub rdev: u64,
     /// The time of the last modification, in nanoseconds since 1970.
     pub mtime: i64,
+    /// The time at which the inode was made, in nanoseconds since 1970 (`stx_btime` of statx(2)); `None` where the file
+    /// system does not keep it. An inode number is used again after a removal, and this time tells the two apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub born: Option<i64>,
 }
 
 /// The fields of statfs(2) that checks need.
@@ -287,6 +291,9 @@ pub trait SystemWriter {
     /// Asks for the index of an interface of that name (`SIOCGIFINDEX`), for which the kernel requests a module. Succeeds
     /// whether or not a module was loaded.
     fn request_module(&self, name: &str) -> HostResult<()>;
+    /// Removes the interface of this name (`RTM_DELLINK` of rtnetlink(7)) if it still has this index. `ENODEV` where no
+    /// interface has the name or the index, and `ESTALE` where the name belongs to another interface by now.
+    fn delete_link(&self, name: &str, index: u32) -> HostResult<()>;
     /// Runs a program that changes something (modprobe), and kills it at the deadline (`ETIMEDOUT`).
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran>;
 }

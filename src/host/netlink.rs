@@ -63,12 +63,19 @@ impl Route {
         self.ask(RTM_NEWLINK, 0, &body).map_err(failed("attach to the bridge the interface", name))
     }
 
-    /// Removes an interface by its name; one that is already gone is a success.
-    pub(crate) fn delete_link(&self, name: &str) -> HostResult<()> {
-        match self.ask(RTM_DELLINK, 0, &[link(0), name_of(name)].concat()) {
-            Ok(()) | Err(Errno::ENODEV) => Ok(()),
-            Err(errno) => Err(failed("remove the interface", name)(errno)),
+    /// Removes the interface of this name where it has this index, and by that index: the kernel gives it to no other
+    /// interface of the namespace while that one exists. `ENODEV` where the name or the index is gone, and `ESTALE` where
+    /// the name belongs to another interface.
+    pub(crate) fn delete_link(&self, name: &str, index: u32) -> HostResult<()> {
+        self.delete(name, index).map_err(failed("remove the interface", name))
+    }
+
+    fn delete(&self, name: &str, index: u32) -> Result<(), Errno> {
+        if nix::net::if_::if_nametoindex(name)? != index {
+            return Err(Errno::ESTALE);
         }
+        let index = i32::try_from(index).map_err(|_| Errno::ENODEV)?;
+        self.ask(RTM_DELLINK, 0, &link(index))
     }
 
     /// Asks to remove an interface index that does not exist: the kernel checks permissions first, so any error but
@@ -165,7 +172,7 @@ mod tests {
 
     #[test]
     fn link_name_attribute_is_nul_terminated_and_padded() {
-        let bytes = message(RTM_DELLINK, REQUEST_AND_ACK, &[link(0), name_of("docker0")].concat());
+        let bytes = message(RTM_NEWLINK, REQUEST_AND_ACK, &[link(0), name_of("docker0")].concat());
         assert_eq!(bytes.len(), 44);
         assert_eq!(bytes[..4], 44_u32.to_ne_bytes());
         assert_eq!(bytes[32..34], 12_u16.to_ne_bytes());

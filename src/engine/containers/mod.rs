@@ -44,6 +44,10 @@ pub struct ContainerClient<'d> {
     pub endpoint: &'d Endpoint,
     /// The machine, for what is read of the container from outside.
     pub host: &'d dyn SystemReader,
+    /// Called with the id of a container that was created, before it is started.
+    pub created: &'d dyn Fn(&str),
+    /// Called once a container runs.
+    pub started: &'d dyn Fn(),
 }
 
 /// Runs a container; its exit code. `run` is filled on the way, so that a caller whose deadline passes knows how far it came.
@@ -180,6 +184,7 @@ impl ContainerClient<'_> {
             attached.map_err(|error| of_bollard(self.endpoint, "attach to the container", &error))?;
         let started = self.docker.start_container(name, None).await;
         started.map_err(|error| of_bollard(self.endpoint, "start the container", &error))?;
+        (self.started)();
         run.stage = Stage::Run;
         Ok(RunningContainer { attached, held: spec.hold, signal: spec.signal })
     }
@@ -209,6 +214,7 @@ impl ContainerClient<'_> {
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let made = self.docker.create_container(Some(options), body).await;
         let made = made.map_err(|error| of_bollard(self.endpoint, doing, &error))?;
+        (self.created)(&made.id);
         run.id = Some(made.id);
         run.warnings = made.warnings;
         Ok(name)

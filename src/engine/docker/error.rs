@@ -101,6 +101,14 @@ pub enum EngineError {
         /// The directories that were searched.
         path: String,
     },
+    /// Another dindcheck runs a daemon in the same directories.
+    #[error("another dindcheck (run {run}) starts or runs a daemon here that uses {path}")]
+    AnotherRun {
+        /// Its run.
+        run: String,
+        /// The path that both daemons would use.
+        path: String,
+    },
     /// There is no engine, in a plan or a replay.
     #[error("{doing}: not available in a plan or a replay")]
     NotAvailable {
@@ -176,6 +184,9 @@ impl EngineError {
                 .with("endpoint", endpoint)
                 .with("reason", reason),
             Self::Tls { endpoint, fault, .. } => fault.finding(what, &endpoint)?,
+            Self::AnotherRun { run, path } => {
+                Finding::fail(causes::DAEMON_ALREADY_RUNNING, what).with("run", run).with("path", path)
+            }
             Self::NotFound { program, path } => Finding::fail(causes::DOCKER_PROGRAM_MISSING, what)
                 .with("program", program)
                 .with("PATH", path),

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use crate::engine::cleanup::processes;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::docker::error::{Death, EngineError, EngineResult};
 use crate::engine::dockerd::log::LogTail;
@@ -69,6 +70,7 @@ impl Dockerd {
         let mut command = if bound { trampoline(&program) } else { Command::new(&program) };
         let child = command
             .args(args)
+            .env(processes::LABEL, dir.run())
             .stdin(null)
             .stdout(writer.try_clone().map_err(failed)?)
             .stderr(writer)

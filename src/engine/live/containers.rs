@@ -26,8 +26,14 @@ impl LiveEngine {
             }
         };
         self.note_objects_of(options, spec);
-        let client =
-            containers::ContainerClient { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
+        let endpoint = self.endpoint();
+        let client = containers::ContainerClient {
+            docker: &api.client,
+            endpoint: &endpoint,
+            host: &self.host,
+            created: &|id| self.record_container(id),
+            started: &|| self.look(),
+        };
         run.end =
             self.wait("run the container", within, containers::run(&client, &options.run, spec, &mut run));
         if let Err(EngineError::Deadline { waited, .. }) = run.end

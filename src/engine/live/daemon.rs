@@ -3,10 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::state::State;
+use super::witness::Witness;
 use super::{LiveEngine, RunFiles};
-use crate::engine::cleanup::rundir::RunDir;
-use crate::engine::cleanup::snapshot::Snapshot;
+use crate::engine::cleanup::made::Ledger;
+use crate::engine::cleanup::neighbours;
+use crate::engine::cleanup::place::Place;
+use crate::engine::cleanup::record::Record;
+use crate::engine::cleanup::rundir::{Gate, RunDir};
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::http;
 use crate::engine::dockerd::wait::TICK;
@@ -32,10 +35,10 @@ impl LiveEngine {
             let message = answer.message();
             return Err(EngineError::Refused { doing: doing.to_owned(), status: answer.status, message });
         }
-        let mut state = self.new_state(Layout::read(&self.host, &[]));
-        state.attached = Some(endpoint.clone());
-        let dir = RunDir::make(&options.run, &state)?;
-        let _ = self.run_files.set(RunFiles { dir, state: RefCell::new(state) });
+        let mut record = self.new_record(Layout::read(&self.host, &[]));
+        record.attached = Some(endpoint.clone());
+        let dir = RunDir::make(&options.run, &record)?;
+        let _ = self.run_files.set(RunFiles { dir, record: RefCell::new(record), ledger: None });
         let _ = self.endpoint.set(endpoint.clone());
         Ok(Started { endpoint: endpoint.clone(), took: start.elapsed(), ..Started::default() })
     }
@@ -45,6 +48,7 @@ impl LiveEngine {
         let within = options.profile.daemon.start_timeout;
         let (pid, endpoint) = self.spawn(options)?;
         self.wait_until_serving(&endpoint, pid, within)?;
+        self.look();
         let _ = self.endpoint.set(endpoint.clone());
         let command = command_line(&self.host, &options.daemon());
         let recovered = self.recovered.borrow().clone();
@@ -63,18 +67,33 @@ impl LiveEngine {
     fn spawn(&self, options: &RunOptions) -> EngineResult<(i32, Endpoint)> {
         let argv = command_line(&self.host, &options.daemon());
         dockerd::locate(&self.host, &argv[0])?;
-        let mut state = self.new_state(Layout::read(&self.host, &argv[1..]));
-        let dir = RunDir::make(&options.run, &state)?;
-        state.snapshot = Some(Snapshot::take(&self.host, &state.layout, &options.run));
-        let files = self.run_files.get_or_init(|| RunFiles { dir, state: RefCell::new(state) });
-        files.save()?;
+        let files = self.enter(options, Layout::read(&self.host, &argv[1..]))?;
+        // A daemon that is to be kept outlives a dindcheck that is killed, and with it what it made.
+        if !options.keep_daemon {
+            *self.witness.borrow_mut() = Witness::start(&files.dir);
+        }
         let daemon = Dockerd::spawn(&self.host, &argv, &files.dir, !options.keep_daemon)?;
         let pid = daemon.pid();
         let _ = self.daemon.set(RefCell::new(daemon));
-        files.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
+        files.record.borrow_mut().daemon = ProcessId::of(&self.host, pid);
         files.save()?;
-        let endpoint = files.state.borrow().layout.endpoint.clone();
+        let endpoint = files.record.borrow().layout.endpoint.clone();
         Ok((pid, endpoint))
+    }
+
+    /// Enters this run among those that live, unless one of them has a daemon in the same directories.
+    fn enter(&self, options: &RunOptions, layout: Layout) -> EngineResult<&RunFiles> {
+        let record = self.new_record(layout);
+        let gate = Gate::enter()?;
+        if let Some(other) = neighbours::with_daemon_in(&self.host, &record.layout, &options.run)? {
+            return Err(EngineError::AnotherRun { run: other.run, path: other.path });
+        }
+        let dir = RunDir::make(&options.run, &record)?;
+        drop(gate);
+        let ledger = Ledger::open(&self.host, &record.scope(&options.run));
+        dir.save_made(&ledger)?;
+        let ledger = Some(ledger);
+        Ok(self.run_files.get_or_init(|| RunFiles { dir, record: RefCell::new(record), ledger }))
     }
 
     /// Restarts a daemon that died with objects of ours in it, so that they can be removed. What killed it may kill it
@@ -87,16 +106,16 @@ impl LiveEngine {
         let daemon = Dockerd::spawn(&self.host, &argv, &files.dir, true)?;
         let pid = daemon.pid();
         *dead.borrow_mut() = daemon;
-        files.state.borrow_mut().daemon = ProcessId::of(&self.host, pid);
+        files.record.borrow_mut().daemon = ProcessId::of(&self.host, pid);
         files.save()?;
         let within = options.profile.daemon.start_timeout.min(RESTART_TIMEOUT);
         self.wait("restart dockerd", within, answered(&self.endpoint(), pid, &Cell::new(false)))
     }
 
-    /// The state of this run before it does anything.
-    fn new_state(&self, layout: Layout) -> State {
+    /// The record of this run before it does anything.
+    fn new_record(&self, layout: Layout) -> Record {
         let owner = ProcessId::of(&self.host, self.host.identity().pid);
-        State { owner, daemon: None, layout, snapshot: None, attached: None, kept: false }
+        Record::new(Place::here(&self.host).ok(), owner, layout)
     }
 
     /// Waits until the dockerd with this pid answers.

@@ -7,6 +7,9 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::diagnosis::Diagnosis;
+use crate::engine::cleanup::made::Ledger;
+pub use crate::engine::cleanup::record::KeptDaemon;
+use crate::engine::cleanup::record::Record;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::dockerd::Dockerd;
@@ -24,13 +27,16 @@ mod containers;
 mod created;
 mod daemon;
 mod images;
+mod recover;
 mod restart_pair;
-mod state;
 mod teardown;
+mod witness;
 
 use created::Created;
-pub use state::{KeptDaemon, daemon_kept_by};
-use state::{StaleRun, State};
+use recover::StaleRun;
+pub use recover::{Recovery, take_over};
+use witness::Witness;
+pub use witness::observe;
 
 /// The deadline of a small request, and of the removal of one object.
 const SHORT: Duration = Duration::from_secs(20);
@@ -44,6 +50,7 @@ pub struct LiveEngine {
     endpoint: OnceCell<Endpoint>,
     api: OnceCell<Api>,
     run_files: OnceCell<RunFiles>,
+    witness: RefCell<Option<Witness>>,
     created: RefCell<Vec<Created>>,
     tearing_down: Cell<bool>,
     diagnosis: RefCell<Option<Diagnosis>>,
@@ -52,16 +59,18 @@ pub struct LiveEngine {
     leftovers: RefCell<Vec<String>>,
 }
 
-/// The run directory, and the state in it.
+/// The run directory, and what is in it.
 struct RunFiles {
     dir: RunDir,
-    state: RefCell<State>,
+    record: RefCell<Record>,
+    /// What the daemon made on the machine; `None` where none was started.
+    ledger: Option<Ledger>,
 }
 
 impl RunFiles {
-    /// Writes the state to the directory.
+    /// Writes the record to the directory.
     fn save(&self) -> HostResult<()> {
-        self.dir.save(&*self.state.borrow())
+        self.dir.save(&*self.record.borrow())
     }
 }
 
@@ -83,6 +92,7 @@ impl LiveEngine {
             endpoint: OnceCell::new(),
             api: OnceCell::new(),
             run_files: OnceCell::new(),
+            witness: RefCell::default(),
             created: RefCell::default(),
             tearing_down: Cell::new(false),
             diagnosis: RefCell::default(),
@@ -116,6 +126,19 @@ impl LiveEngine {
         if let Some(daemon) = self.daemon.get() {
             *self.diagnosis.borrow_mut() = Some(daemon.borrow_mut().log().diagnosis());
         }
+    }
+
+    /// Records a container that was created, before it is started: what bears its id is this run's.
+    fn record_container(&self, id: &str) {
+        if let Some(files) = self.run_files.get() {
+            files.record.borrow_mut().containers.insert(id.to_owned());
+            let _ = files.save();
+        }
+    }
+
+    /// Lets the witness record what the daemon made by now.
+    fn look(&self) {
+        self.witness.borrow_mut().iter_mut().for_each(Witness::look);
     }
 
     /// The daemon's endpoint.

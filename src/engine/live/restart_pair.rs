@@ -33,8 +33,14 @@ impl LiveEngine {
         for name in &names {
             self.note(Created::Container(name.clone()));
         }
-        let client =
-            containers::ContainerClient { docker: &api.client, endpoint: &self.endpoint(), host: &self.host };
+        let endpoint = self.endpoint();
+        let client = containers::ContainerClient {
+            docker: &api.client,
+            endpoint: &endpoint,
+            host: &self.host,
+            created: &|id| self.record_container(id),
+            started: &|| self.look(),
+        };
         let ran = self.wait("run containers beside each other", within, async {
             restart_pair::run(&client, &options.run, pair, &mut done).await;
             Ok(())

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::recover::{Whose, describe, record_made};
 use super::{Created, LiveEngine, SHORT};
+use crate::engine::cleanup::made;
 use crate::engine::cleanup::objects::{self, KINDS, Kind};
+use crate::engine::cleanup::place::Place;
+use crate::engine::cleanup::processes;
 use crate::engine::cleanup::rundir::RunDir;
-use crate::engine::cleanup::snapshot;
 use crate::engine::dockerd::Stopped;
 use crate::engine::{DaemonEnd, Death, EngineError, TornDown};
-use crate::facts::process::Process;
 use crate::options::RunOptions;
 
 /// How long an abandoned request may still be carried out: a container that is still being created holds its volume.
@@ -47,17 +49,25 @@ impl LiveEngine {
         let Some(files) = self.run_files.get() else {
             return;
         };
-        let mut processes = self.processes();
         done.daemon = self.stop(options.profile.daemon.stop_timeout);
         if let DaemonEnd::StillThere(pid) = done.daemon {
-            done.left.push(format!("dockerd, process {pid}"));
+            done.left.push(format!("dockerd, process {pid}; `kill -9 {pid}` ends it"));
             return;
         }
-        processes.extend(self.processes());
-        let state = files.state.borrow();
-        let restored = self.restore_machine(&processes, &state, &files.dir);
-        done.removed.extend(restored.removed);
-        done.left.extend(restored.left);
+        self.witness.take();
+        match self.end_processes_of(options) {
+            Ok(left) => {
+                done.left.extend(left);
+                let record = files.record.borrow();
+                let here = Place::here(&self.host).ok();
+                let place = (record.place.as_ref(), here.as_ref());
+                let whose = Whose { own: true, spare_etc: options.keep_daemon };
+                let removal = self.restore_machine(&files.dir, &record, files.ledger.as_ref(), place, whose);
+                done.removed.extend(removal.removed);
+                done.left.extend(removal.left);
+            }
+            Err(error) => done.left.push(format!("what dockerd made, and its processes, perhaps: {error}")),
+        }
         done.left.extend(files.dir.remove().err().map(|error| error.to_string()));
     }
 
@@ -68,26 +78,32 @@ impl LiveEngine {
 
     /// Restarts a daemon that died, to remove our objects in it. The processes that it left are killed first.
     fn restart_for_cleanup(&self, options: &RunOptions, done: &mut TornDown) {
-        let processes = self.processes();
-        let left = snapshot::reap_and_kill(&self.host, &processes);
-        if left.is_empty() && self.restart_daemon(options).is_ok() {
+        let left = self.end_processes_of(options);
+        if left.is_ok_and(|left| left.is_empty()) && self.restart_daemon(options).is_ok() {
             done.removed.push("a dockerd restarted for the cleanup".to_owned());
         }
     }
 
-    /// The processes of the daemon that we started, without itself.
-    fn processes(&self) -> Vec<Process> {
-        let state = self.run_files.get().map(|files| files.state.borrow());
-        let found =
-            state.and_then(|state| Some(snapshot::of_daemon(&self.host, state.daemon?, &state.layout)));
-        found.unwrap_or_default()
+    /// Ends the processes that outlived the daemon that we started; those that do not end.
+    fn end_processes_of(&self, options: &RunOptions) -> crate::host::HostResult<Vec<String>> {
+        if self.daemon.get().is_none() {
+            return Ok(Vec::new());
+        }
+        let processes = processes::of_run(&self.host, &options.run)?;
+        Ok(processes::kill_all(&self.host, &processes).iter().map(describe).collect())
     }
 
     /// Keeps the daemon running where that is `wanted` and it is alive; whether it is kept.
     fn keep_running(&self, wanted: bool, done: &mut TornDown) -> bool {
         let alive = self.daemon.get().filter(|_| wanted && self.death().is_none());
         if let (Some(daemon), Some(files)) = (alive, self.run_files.get()) {
-            files.state.borrow_mut().kept = true;
+            self.witness.take();
+            if let Some(ledger) = &files.ledger {
+                let mut ledger = ledger.clone();
+                record_made(&self.host, &files.dir.run(), &files.record.borrow(), &mut ledger, true);
+                done.left.extend(files.dir.save_made(&ledger).err().map(|error| error.to_string()));
+            }
+            files.record.borrow_mut().kept = true;
             done.left.extend(files.save().err().map(|error| error.to_string()));
             done.daemon = DaemonEnd::Kept { endpoint: self.endpoint(), pid: daemon.borrow().pid() };
         }
@@ -123,7 +139,7 @@ impl LiveEngine {
     /// restored, which includes it.
     fn has_network_remains(&self, options: &RunOptions) -> bool {
         let stays = options.attach.is_some() || options.keep_daemon;
-        stays && snapshot::has_network(&self.host, &options.run)
+        stays && made::has_network(&self.host, &options.run)
     }
 
     /// Removes the bridge and the rules of our network, where the daemon does not know the network any more.
@@ -133,7 +149,7 @@ impl LiveEngine {
             all.map_or(true, |all| all.iter().any(|network| network.run == options.run))
         };
         if let Some(files) = self.run_files.get().filter(|_| self.has_network_remains(options) && !known()) {
-            let removed = snapshot::remove_network(&self.host, &self.host, &options.run, files.dir.path());
+            let removed = made::remove_network(&self.host, &self.host, &options.run, files.dir.path());
             done.removed.extend(removed.removed);
             done.left.extend(removed.left);
         }

@@ -152,10 +152,12 @@ impl Fake {
         self.stat_of(path, |stat| stat.mode = 0o755)
     }
 
-    /// Adds a file on which a lock is held.
+    /// Adds a lock that is held on a file or directory, which is made a file where it is missing.
     #[must_use]
     pub fn locked(mut self, path: &str) -> Self {
-        self.set(path, "");
+        if !self.nodes.borrow().contains_key(Path::new(path)) {
+            self.set(path, "");
+        }
         self.locked.insert(path.into());
         self
     }
@@ -199,6 +201,13 @@ impl Fake {
             nodes.entry(above.to_owned()).or_insert_with(|| Node::new(FileKind::Dir, &[]));
         }
         nodes.insert(path, Node::new(kind, bytes));
+    }
+
+    /// Whether a directory has something in it. The files of a cgroup do not count, as for the kernel.
+    fn holds_something(&self, dir: &Path) -> bool {
+        let is_cgroup = dir.starts_with("/sys/fs/cgroup");
+        let counts = |node: &Node| !is_cgroup || node.stat.kind == FileKind::Dir;
+        self.nodes.borrow().iter().any(|(path, node)| path.parent() == Some(dir) && counts(node))
     }
 
     /// Returns the error that this operation was set to fail with, if any.
@@ -263,7 +272,7 @@ impl Node {
     fn new(kind: FileKind, bytes: &[u8]) -> Self {
         let mode = if kind == FileKind::Dir { 0o755 } else { 0o644 };
         let size = bytes.len() as u64;
-        let stat = Stat { kind, mode, uid: 0, gid: 0, size, dev: 1, ino: 1, rdev: 0, mtime: 0 };
+        let stat = Stat { kind, mode, uid: 0, gid: 0, size, dev: 1, ino: 1, rdev: 0, mtime: 0, born: None };
         Self { stat, bytes: bytes.to_vec(), target: PathBuf::new() }
     }
 }

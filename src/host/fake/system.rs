@@ -109,6 +109,9 @@ impl SystemWriter for Fake {
 
     fn remove_dir(&self, path: &Path) -> HostResult<()> {
         self.fault("remove_dir", path)?;
+        if self.holds_something(path) {
+            return Err(HostError::new("remove_dir", path, Errno::ENOTEMPTY));
+        }
         self.nodes
             .borrow_mut()
             .remove(path)
@@ -151,6 +154,19 @@ impl SystemWriter for Fake {
     fn request_module(&self, name: &str) -> HostResult<()> {
         self.fault("request_module", Path::new(name))?;
         self.changed(format!("request_module {name}"));
+        Ok(())
+    }
+
+    fn delete_link(&self, name: &str, index: u32) -> HostResult<()> {
+        self.fault("delete_link", Path::new(name))?;
+        let dir = Path::new("/sys/class/net").join(name);
+        let now = self.find("delete_link", &dir.join("ifindex"), true);
+        let now = now.map_err(|_| HostError::new("delete_link", name, Errno::ENODEV))?;
+        if String::from_utf8_lossy(&now.bytes).trim() != index.to_string() {
+            return Err(HostError::new("delete_link", name, Errno::ESTALE));
+        }
+        self.nodes.borrow_mut().retain(|path, _| !path.starts_with(&dir));
+        self.changed(format!("delete_link {name} {index}"));
         Ok(())
     }
 

@@ -220,7 +220,13 @@ fn stat(meta: &std::fs::Metadata) -> Stat {
         ino: meta.ino(),
         rdev: meta.rdev(),
         mtime: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
+        born: meta.created().ok().and_then(nanoseconds),
     }
+}
+
+/// A time as nanoseconds since 1970; `None` before it.
+fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
+    i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
 #[cfg(test)]
@@ -236,5 +242,20 @@ mod tests {
         file.as_file().set_len(MAX_FILE + 1).unwrap();
         assert_eq!(host.read(file.path()).unwrap_err().errno(), Errno::EFBIG);
         assert_eq!(host.read_head(file.path(), 7).unwrap().len(), 7);
+    }
+
+    #[test]
+    fn file_that_takes_the_place_of_a_removed_one_has_another_birth_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let born = || {
+            std::fs::write(&path, "").unwrap();
+            let born = Live::default().lstat(&path).unwrap().born;
+            std::fs::remove_file(&path).unwrap();
+            born.expect("ext4, xfs, btrfs, tmpfs and overlay keep it")
+        };
+        let first = born();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(born() > first);
     }
 }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags};
 
 use super::{Live, at, on};
+use crate::host::netlink::Route;
 use crate::host::spawn::run;
 use crate::host::{HostError, HostResult, MountCall, Ran, SystemWriter};
 
@@ -70,6 +71,10 @@ impl SystemWriter for Live {
             Ok(_) | Err(Errno::ENODEV) => Ok(()),
             Err(errno) => Err(HostError::new("request the module", name, errno)),
         }
+    }
+
+    fn delete_link(&self, name: &str, index: u32) -> HostResult<()> {
+        Route::open()?.delete_link(name, index)
     }
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {

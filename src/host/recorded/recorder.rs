@@ -171,4 +171,8 @@ impl SystemWriter for Recorder<'_> {
     fn request_module(&self, name: &str) -> HostResult<()> {
         self.plain(on("do request-module", Path::new(name)), self.machine.request_module(name))
     }
+
+    fn delete_link(&self, name: &str, index: u32) -> HostResult<()> {
+        self.plain(on("do delete-link", Path::new(name)), self.machine.delete_link(name, index))
+    }
 }

@@ -147,4 +147,8 @@ impl SystemWriter for Replay {
     fn request_module(&self, name: &str) -> HostResult<()> {
         self.recall(&on("do request-module", Path::new(name)), Path::new(name))
     }
+
+    fn delete_link(&self, name: &str, _index: u32) -> HostResult<()> {
+        self.recall(&on("do delete-link", Path::new(name)), Path::new(name))
+    }
 }

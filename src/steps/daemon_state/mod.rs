@@ -1,6 +1,7 @@
 //! Finds other daemons and what earlier ones left: pid files, sockets, ports, databases in use.
 
 mod data;
+mod neighbours;
 mod pids;
 mod ports;
 mod sockets;
@@ -34,6 +35,9 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         return Ok(vec![attached(cx, endpoint)]);
     }
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
+    if let Some(neighbour) = neighbours::check(cx)? {
+        return Ok(vec![neighbour]);
+    }
     let (host, settings) = (cx.host, &daemon.settings);
     let sockets = sockets::read(host, settings)?;
     let pids = pids::read(host, &daemon)?;

@@ -144,7 +144,7 @@ fn is_proven_stale(file: &PidFile, own: &dyn Fn(&str) -> bool) -> bool {
 pub(super) fn remove_stale(cx: &Cx<'_>, log: &mut RepairLog<'_>) -> anyhow::Result<()> {
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
     let sockets = super::sockets::read(cx.host, &daemon.settings)?;
-    if super::sockets::answers(&sockets) {
+    if super::sockets::answers(&sockets) || super::neighbours::find(cx)?.is_some() {
         return Ok(());
     }
     let pids = read(cx.host, &daemon)?;

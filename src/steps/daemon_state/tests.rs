@@ -48,6 +48,20 @@ fn machine_without_daemons_gives_one_finding() {
 }
 
 #[test]
+fn another_dindcheck_with_a_daemon_here_is_the_finding_and_its_pid_file_stays() {
+    let layout = crate::facts::daemon::Layout::read(&world(), &[]);
+    let record = crate::engine::cleanup::record::Record::new(None, None, layout);
+    let record = serde_json::to_string(&record).unwrap();
+    let host = pidfile(process(world(), 7, "sleep", 'S'), "/run/docker.pid", "7", 1200)
+        .file("/run/dindcheck/beef0123/state.json", &record);
+    assert_eq!(found(&host), fail("stale-docker-pid-file"), "a run that ended");
+    let host = host.locked("/run/dindcheck/beef0123");
+    assert_eq!(found(&host), fail("daemon-already-running"));
+    assert!(check(&STEP, &host).unwrap()[0].what.contains("another dindcheck (run beef0123)"));
+    assert_eq!(repair(&STEP, &host).1, []);
+}
+
+#[test]
 fn pid_file_counts_by_the_process_it_names() {
     let docker = |pid: &str, name: &str, state| {
         found(&pidfile(process(world(), 7, name, state), "/run/docker.pid", pid, 1200))

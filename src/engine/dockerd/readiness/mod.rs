@@ -197,7 +197,7 @@ impl<'w> Wait<'w> {
             return;
         }
         let began = Instant::now();
-        let all = process::all(self.host);
+        let all = process::all(self.host).unwrap_or_default();
         for daemon in all.iter().filter(|process| is_daemon(process)) {
             self.watch(daemon.id.pid);
         }

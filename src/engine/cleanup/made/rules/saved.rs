@@ -18,15 +18,6 @@ pub(super) struct Table {
 }
 
 impl Saved {
-    /// The same without the rules that name an interface.
-    pub(super) fn without(&self, interface: &str) -> Self {
-        let mut saved = self.clone();
-        for table in saved.0.values_mut() {
-            table.rules.retain(|rule| !rule.split_whitespace().any(|field| field == interface));
-        }
-        saved
-    }
-
     /// Parses it. Counters are left out, since they change all the time.
     pub(super) fn parse(text: &str) -> Self {
         let mut saved = Self::default();
