@@ -83,6 +83,11 @@ slay() {
     wait "$pid" 2>/dev/null
     # A person starts no other dockerd before this one has ended, and loses patience with one that does not end.
     ended 20 || { kill -KILL $(pidof dockerd); ended 20; }
+    local tries
+    for ((tries = 100; tries > 0; tries--)); do
+        [[ $(ps -o comm= -p "$(engine | paste -sd,)") == *dindcheck* ]] || break
+        read -rt 0.05 <><(:)
+    done
     # The command of an entrypoint is its user's, and ends by itself.
     while pidof sleep >/dev/null; do read -rt 0.05 <><(:); done
 }
