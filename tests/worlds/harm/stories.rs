@@ -89,21 +89,21 @@ fn process_that_got_the_pid_of_a_dockerd_after_a_restart_stays() {
          echo $(pidof dockerd containerd); slay daemons $run 0.5",
     );
     docker_output(&["restart", "-t", "0", &outer.0]);
-    // Each in a process group of its own, of which the number is the pid as well.
+    // Each in a process group of its own, of which the number is the pid as well, and with a child.
     let taken = script(&format!(
         "for pid in {daemons}; do
-             echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid; setsid sleep 1000 &
+             echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid; setsid bash -c 'sleep 1000 & wait' &
          done
          until [[ $(pgrep -xc sleep) == $(wc -w <<<'{daemons}') ]]; do sleep 0.05; done
-         echo $(for pid in {daemons}; do cat /proc/$pid/comm; done)"
+         echo $(for pid in {daemons}; do cat /proc/$pid/comm; pgrep -lP $pid; done)"
     ));
-    let sleeps = vec!["sleep"; daemons.split_whitespace().count()].join(" ");
-    assert_eq!(taken, sleeps, "the pids {daemons} are not free");
+    let stand = taken.split_whitespace().filter(|word| ["bash", "sleep"].contains(word)).count();
+    assert_eq!(stand, 2 * daemons.split_whitespace().count(), "the pids {daemons} are not free: {taken}");
     let left = script(&format!(
         "dindcheck verify --until daemon-info >/root/out 2>&1
-         echo $(for pid in {daemons}; do cat /proc/$pid/comm; done); cat /root/out >&2"
+         echo $(for pid in {daemons}; do cat /proc/$pid/comm; pgrep -lP $pid; done); cat /root/out >&2"
     ));
-    assert_eq!(left, sleeps);
+    assert_eq!(left, taken);
 }
 
 #[test]
@@ -131,7 +131,8 @@ fn younger_dockerd_in_the_pid_file_stays() {
                  section theirs echo $theirs"
             ),
         );
-        stays(&answer, "killed", "made", "verify: after", &format!("{theirs}: {}", answer.said("verify")));
+        let said = format!("{wait}; {theirs}: {}", answer.said("verify"));
+        stays(&answer, "killed", "made", "verify: after", &said);
         assert_eq!(answer.text("pid-file").trim(), answer.text("theirs").trim(), "{theirs}");
     }
 }
