@@ -151,10 +151,13 @@ fn life(suite: Suite, command: &str) -> f64 {
 fn wrong(row: &Row, point: u32) -> Vec<String> {
     let answer = answer(row.suite, &script(row, point));
     let judge = Judge::new(&answer.census("before"), &answer.census("killed"), &answer.census("foreign"));
-    let mut wrong = objects(&answer);
+    let mut wrong = Vec::new();
     let mut before = answer.census("foreign");
+    // What one run named, the next does not know any more.
+    let mut leftovers = Vec::new();
     for command in order(point) {
-        let (after, leftovers) = (answer.after(command), answer.leftovers(command));
+        let after = answer.after(command);
+        leftovers.extend(answer.leftovers(command));
         let mut found = judge.harm(&before, &after);
         found.extend(judge.added(&before, &after, &leftovers));
         match command {
@@ -165,18 +168,29 @@ fn wrong(row: &Row, point: u32) -> Vec<String> {
         wrong.extend(found.into_iter().map(|what| format!("`{command}` {what}")));
         before = after;
     }
+    wrong.extend(objects(&answer, &leftovers));
     if has_next(point) {
         wrong.extend(after_the_foreign_daemon(&judge, &answer));
+    }
+    if !wrong.is_empty() {
+        wrong.extend(leftovers.into_iter().map(|one| format!("(named: {one})")));
     }
     wrong
 }
 
 /// What is wrong with the objects of the foreign daemon after all commands.
-fn objects(answer: &Answer) -> Vec<String> {
+fn objects(answer: &Answer, leftovers: &[String]) -> Vec<String> {
     let (before, after) = (answer.census("objects"), answer.census("objects after"));
     let is_ours = |thing: &Thing| !thing.identity.ends_with(' ');
     let gone = before.without(&after).only(|thing| !is_ours(thing)).listed("the commands take away");
-    let left = after.only(is_ours).listed("the commands leave");
+    let is_named = |thing: &Thing| {
+        let ids =
+            [&thing.name, &thing.identity].map(|text| text.split([' ', '[', ']', '/']).collect::<Vec<_>>());
+        let mut ids = ids.concat().into_iter().filter(|id| id.contains("dindcheck-") || id.len() >= 64);
+        ids.any(|id| leftovers.iter().any(|one| one.contains(id)))
+    };
+    let left =
+        after.only(|thing| is_ours(thing) && !is_named(thing)).listed("the commands leave and do not name");
     [gone, left].concat()
 }
 

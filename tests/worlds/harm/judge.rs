@@ -30,9 +30,10 @@ impl Judge {
         before.without(after).only(|thing| self.is_ours(thing)).listed("recovers")
     }
 
-    /// What a command itself leaves and does not name.
+    /// What a command itself leaves and does not name. A daemon keeps files of its own.
     pub(super) fn added(&self, before: &Census, after: &Census, leftovers: &[String]) -> Vec<String> {
-        after.without(before).only(|thing| !is_named(thing, leftovers)).listed("leaves")
+        let added = after.without(before);
+        added.only(|thing| !is_of_a_daemon(thing) && !is_named(thing, leftovers)).listed("leaves")
     }
 
     /// What is still there of the killed run and is not named. What is in the data root belongs to objects of the daemon that
@@ -80,15 +81,16 @@ fn is_of_no_use(thing: &Thing) -> bool {
         "rule" | "route" | "sysctl" => false,
         "link" => thing.name != "docker0",
         "cgroup" => has_id(&thing.name),
-        "file" | "content" => {
-            let shared =
-                ["/run/docker", "/run/containerd", "/var/lib/docker", "/opt/containerd", "/etc/docker"];
-            thing.name.contains("dindcheck")
-                || has_id(&thing.name)
-                || !shared.iter().any(|root| thing.name.starts_with(root))
-        }
+        "file" | "content" => has_id(&thing.name) || !is_of_a_daemon(thing),
         _ => true,
     }
+}
+
+/// Whether it is a file in the directories of a daemon, and does not carry our name.
+fn is_of_a_daemon(thing: &Thing) -> bool {
+    let roots = ["/run/docker", "/run/containerd", "/var/lib/docker", "/opt/containerd", "/etc/docker"];
+    let is_file = matches!(thing.kind.as_str(), "file" | "content");
+    is_file && !thing.name.contains("dindcheck") && roots.iter().any(|root| thing.name.starts_with(root))
 }
 
 /// Whether the text has the identifier of an object: at least twelve hexadecimal digits in a row.
@@ -110,6 +112,10 @@ fn is_named(thing: &Thing, leftovers: &[String]) -> bool {
         "rule" => {
             let rule = thing.name.split_once(" -A ").map_or(thing.name.as_str(), |(_, rule)| rule);
             leftovers.iter().any(|one| one.contains(rule))
+        }
+        // A route goes with its interface.
+        "route" => {
+            words.any(|word| word.starts_with("br-") && thing.name.split(' ').any(|field| field == word))
         }
         _ => words.any(|word| word == thing.name),
     }

@@ -55,7 +55,7 @@ cgroups() { find /sys/fs/cgroup -type d -printf 'cgroup\t%p\t%i\n'; }
 # What the daemon keeps, where one answers.
 objects() {
     [[ -S /var/run/docker.sock ]] || return
-    docker ps -aq --no-trunc | xargs -r docker inspect -f '{{printf "object\tcontainer %s\t%s pid %d since %s " .Name .Id .State.Pid .State.StartedAt}}{{with .Config.Labels}}{{index . "dindcheck.run"}}{{end}}'
+    docker ps -aq --no-trunc | xargs -r docker inspect -f '{{printf "object\tcontainer %s\t%s pid %v since %s " .Name .Id .State.Pid .State.StartedAt}}{{with .Config.Labels}}{{index . "dindcheck.run"}}{{end}}'
     docker images -aq --no-trunc | sort -u | xargs -r docker inspect -f '{{printf "object\timage %s\t%v " .Id .RepoTags}}{{with .Config.Labels}}{{index . "dindcheck.run"}}{{end}}'
     docker volume ls -q | xargs -r docker volume inspect -f '{{printf "object\tvolume %s\t%s " .Name .CreatedAt}}{{with .Labels}}{{index . "dindcheck.run"}}{{end}}'
     docker network ls -q --no-trunc | xargs -r docker network inspect -f '{{printf "object\tnetwork %s\t%s " .Name .Id}}{{with .Labels}}{{index . "dindcheck.run"}}{{end}}'
