@@ -149,6 +149,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a process to signal")]
     fn a_signal_reaches_the_process_and_never_a_later_one_with_its_id() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let host = crate::host::live::Live::default();

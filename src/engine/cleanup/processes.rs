@@ -76,7 +76,9 @@ pub fn kill_all(host: &dyn SystemReader, processes: &[Process]) -> Vec<Process> 
     while alive().next().is_some() && Instant::now() < end {
         std::thread::sleep(TICK);
     }
-    processes.iter().for_each(|one| reap(host, one));
+    for one in processes {
+        reap(host, one);
+    }
     alive().cloned().collect()
 }
 

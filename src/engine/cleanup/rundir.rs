@@ -50,13 +50,15 @@ impl Gate {
     /// The first home's error, where no home works; `ETIMEDOUT` where another dindcheck holds it for too long.
     pub fn enter() -> HostResult<Self> {
         first_home(|home| {
-            make_home(home)?;
             let end = Instant::now() + GATE_TIMEOUT;
             loop {
-                match lock(home)? {
-                    Some(lock) => return Ok(Self(lock)),
-                    None if Instant::now() < end => std::thread::sleep(TICK),
-                    None => return Err(HostError::new("lock", home, Errno::ETIMEDOUT)),
+                make_home(home)?;
+                match lock(home) {
+                    Ok(Some(lock)) => return Ok(Self(lock)),
+                    // Another run ended, and removed the home with its directory.
+                    Err(error) if !error.is_absent() => return Err(error),
+                    _ if Instant::now() < end => std::thread::sleep(TICK),
+                    _ => return Err(HostError::new("lock", home, Errno::ETIMEDOUT)),
                 }
             }
         })
@@ -79,10 +81,10 @@ impl RunDir {
         let end = Instant::now() + GATE_TIMEOUT;
         loop {
             make_home(home)?;
-            DirBuilder::new()
-                .mode(0o700)
-                .create(&path)
-                .map_err(|error| HostError::io("make the directory", &path, &error))?;
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound && Instant::now() < end => continue,
+                made => made.map_err(|error| HostError::io("make the directory", &path, &error))?,
+            }
             // Another dindcheck may take a directory that is not locked yet for one of a killed run, and remove it.
             match lock(&path) {
                 Ok(Some(lock)) => {
@@ -211,7 +213,8 @@ impl RunDir {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(HostError::io("remove the directory", &self.path, &error)),
         }
-        if let Some(home) = self.path.parent() {
+        // Not while another dindcheck enters its run.
+        if let Some((home, Ok(Some(_gate)))) = self.path.parent().map(|home| (home, lock(home))) {
             let _ = std::fs::remove_dir(home);
         }
         Ok(())

@@ -21,6 +21,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long a killed run may take to end.
 const EXIT_GRACE: Duration = Duration::from_millis(250);
+/// How long another dindcheck may hold the lock of a run that it looks at.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a lock is tried.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -53,14 +55,27 @@ pub(super) struct StaleRun {
 /// Takes over the daemon that the run of this process kept: from now on the caller holds the lock of that run.
 pub fn take_over(host: &dyn SystemReader, owner: i32) -> Option<KeptDaemon> {
     RunDir::all().ok()?.into_iter().find_map(|path| {
-        let dir = RunDir::take(&path).ok()??;
+        let dir = RunDir::at(path);
         let mut record = dir.load::<Record>().filter(|record| record.kept)?;
         let daemon = record.daemon.filter(|_| record.owner.is_some_and(|process| process.pid == owner))?;
+        let dir = locked(dir);
         record.keeper = ProcessId::of(host, host.identity().pid);
         // Without the keeper in the record, a later run takes the daemon for one that is to run on.
         let _ = dir.save(&record);
         Some(KeptDaemon { pid: daemon.pid, log: dir.log_path(), run: dir })
     })
+}
+
+/// The directory with its lock. Another dindcheck holds it for a moment, to see that the daemon is kept.
+fn locked(dir: RunDir) -> RunDir {
+    let end = Instant::now() + TAKE_TIMEOUT;
+    while Instant::now() < end {
+        if let Ok(Some(locked)) = RunDir::take(dir.path()) {
+            return locked;
+        }
+        std::thread::sleep(TICK);
+    }
+    dir
 }
 
 impl LiveEngine {
@@ -70,7 +85,7 @@ impl LiveEngine {
         match RunDir::all() {
             Ok(paths) => paths.iter().for_each(|path| self.recover_one(path, here.as_ref(), recovery)),
             Err(error) => {
-                self.leftovers.borrow_mut().push(format!("runs that were killed, perhaps: {error}"))
+                self.leftovers.borrow_mut().push(format!("runs that were killed, perhaps: {error}"));
             }
         }
     }
@@ -108,10 +123,8 @@ impl LiveEngine {
             if let Some(dir) = RunDir::take(path)? {
                 return Ok(Some(dir));
             }
-            let patience = match waits && self.was_killed(path, here) {
-                true => WITNESS_TIMEOUT,
-                false => EXIT_GRACE,
-            };
+            let is_witnessed = waits && self.was_killed(path, here);
+            let patience = if is_witnessed { WITNESS_TIMEOUT } else { EXIT_GRACE };
             if began.elapsed() > patience || !path.exists() {
                 return Ok(None);
             }

@@ -88,14 +88,14 @@ impl Ledger {
         };
         let before = self.before.get(&kind);
         let is_new = |thing: &Thing| matches!(before, Some(Ok(before)) if !before.contains(thing));
+        let other = user(kind, standing.others);
         let is_ours = |thing: &&Thing| {
-            self.seen.contains(*thing)
-                || thing.is_named_by(scope.run, scope.containers)
-                || (standing.own && is_new(thing))
+            let is_named = thing.is_named_by(scope.run, scope.containers);
+            is_named || self.seen.contains(*thing) || (standing.own && other.is_none() && is_new(thing))
         };
         let ours: Vec<Thing> = now.iter().filter(is_ours).cloned().collect();
         let known = ours.len();
-        if let Some(other) = user(kind, standing.others) {
+        if let Some(other) = other {
             return done.leave(&ours, &format!("{other} may use it"));
         }
         match before {
@@ -126,7 +126,7 @@ impl Standing<'_> {
 
     /// Whether we see what the run saw of this kind.
     fn is_unchanged(&self, kind: Kind) -> bool {
-        let (Some(then), Some(here)) = (self.then, self.here) else { return false };
+        let (Some(then), Some(here)) = (self.then, self.here) else { return self.own };
         match kind {
             Kind::Mounts | Kind::Cgroups | Kind::Files => here.has_mounts_of(then),
             Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Sysctls => here.has_network_of(then),
