@@ -159,7 +159,7 @@ fn wrong(row: &Row, point: u32) -> Vec<String> {
         let after = answer.after(command);
         leftovers.extend(answer.leftovers(command));
         let mut found = judge.harm(&before, &after);
-        found.extend(judge.added(&before, &after, &leftovers));
+        found.extend(Judge::added(&before, &after, &leftovers));
         match command {
             "plan" | "wait" | "none" => found.extend(judge.recovered(&before, &after)),
             "verify" | "entrypoint" => found.extend(judge.unnamed(&after, &leftovers)),
@@ -184,10 +184,8 @@ fn objects(answer: &Answer, leftovers: &[String]) -> Vec<String> {
     let is_ours = |thing: &Thing| !thing.identity.ends_with(' ');
     let gone = before.without(&after).only(|thing| !is_ours(thing)).listed("the commands take away");
     let is_named = |thing: &Thing| {
-        let ids =
-            [&thing.name, &thing.identity].map(|text| text.split([' ', '[', ']', '/']).collect::<Vec<_>>());
-        let mut ids = ids.concat().into_iter().filter(|id| id.contains("dindcheck-") || id.len() >= 64);
-        ids.any(|id| leftovers.iter().any(|one| one.contains(id)))
+        let label = thing.identity.rsplit(' ').next().map(|run| format!("dindcheck.run={run}"));
+        label.is_some_and(|label| leftovers.iter().any(|one| one.contains(&label)))
     };
     let left =
         after.only(|thing| is_ours(thing) && !is_named(thing)).listed("the commands leave and do not name");
@@ -208,11 +206,10 @@ fn after_the_foreign_daemon(judge: &Judge, answer: &Answer) -> Vec<String> {
 fn foreign_daemon_is_untouched(row: &Row) {
     let mut all = Vec::new();
     for point in row.chosen() {
+        let at = format!("moment {point} ({} s)", moment(row, point));
         let wrong = wrong(row, point);
-        println!("{}, moment {point}: {} wrong", row.name(), wrong.len());
-        all.extend(
-            wrong.into_iter().map(|what| format!("moment {point} ({} s): {what}", moment(row, point))),
-        );
+        println!("{}, {at}: {} wrong", row.name(), wrong.len());
+        all.extend(wrong.into_iter().map(|what| format!("{at}: {what}")).inspect(|what| println!("{what}")));
     }
     assert!(all.is_empty(), "{}:\n{}", row.name(), all.join("\n"));
 }

@@ -31,7 +31,7 @@ impl Judge {
     }
 
     /// What a command itself leaves and does not name. A daemon keeps files of its own.
-    pub(super) fn added(&self, before: &Census, after: &Census, leftovers: &[String]) -> Vec<String> {
+    pub(super) fn added(before: &Census, after: &Census, leftovers: &[String]) -> Vec<String> {
         let added = after.without(before);
         added.only(|thing| !is_of_a_daemon(thing) && !is_named(thing, leftovers)).listed("leaves")
     }
