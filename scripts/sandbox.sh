@@ -15,4 +15,6 @@ tests/bed/rootless.sh >/dev/null
 
 # The matrix plays several rows at a time by itself.
 export DINDCHECK_BINARY=$binary
+cargo test --locked --lib host:: -- --ignored
+cargo test --locked --test inputs -- --ignored
 cargo test --locked --test sandbox -- --ignored --nocapture --test-threads=1 --skip by_hand "$@"

@@ -17,6 +17,11 @@ pub fn took(milliseconds: f64) -> String {
     }
 }
 
+/// An amount of data in a sentence: `0.5 MiB`.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
 /// Appends as much of `piece` to `kept` as there is room for up to `most` bytes. Returns whether all of it fitted.
 pub fn append_up_to(kept: &mut Vec<u8>, piece: &[u8], most: usize) -> bool {
     let room = most.saturating_sub(kept.len());
@@ -33,6 +38,11 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!((seconds(ms(412)), seconds(ms(1500))), ("412 ms".into(), "1.5 s".into()));
         assert_eq!((took(3.24), took(1250.0)), ("3.2 ms".into(), "1.25 s".into()));
+    }
+
+    #[test]
+    fn amounts_are_mebibytes() {
+        assert_eq!((mebibytes(3 << 19), mebibytes(2 << 30)), ("1.5 MiB".into(), "2048.0 MiB".into()));
     }
 
     #[test]

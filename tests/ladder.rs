@@ -53,6 +53,7 @@ fn died() -> EngineError {
         code: None,
         first_error: None,
         last_words: None,
+        log_dropped: 0,
         served: true,
     }))
 }

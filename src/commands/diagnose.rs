@@ -1,7 +1,5 @@
 //! `diagnose`: finds the first real error of each log, its cause and what to do.
-#![expect(clippy::disallowed_methods, reason = "the user's own log files")]
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +10,7 @@ use serde::Serialize;
 use crate::cli::{self, Plain};
 use crate::diagnosis::{Diagnoser, Diagnosis, LogLine};
 use crate::exit;
+use crate::host::input::{self, Input};
 use crate::interrupt::Interrupt;
 
 /// So many bytes are read at once.
@@ -67,14 +66,17 @@ fn read(
     if path == Path::new("-") {
         return follow_to_end(&mut io::stdin().lock(), &mut diagnoser, follow, printer);
     }
-    let mut file = File::open(path)?;
+    let silence = if follow { POLL } else { input::SILENCE };
+    let mut log = Input::open(path, silence).map_err(|error| io::Error::from_raw_os_error(error.errno))?;
     loop {
-        let diagnosis = follow_to_end(&mut file, &mut diagnoser, follow, printer)?;
+        let diagnosis = follow_to_end(&mut log, &mut diagnoser, follow, printer)?;
         if !follow || stop() {
             return Ok(diagnosis);
         }
         std::thread::sleep(POLL);
-        if file.metadata()?.len() < file.stream_position()? {
+        let file = log.file();
+        let meta = file.metadata()?;
+        if meta.is_file() && meta.len() < file.stream_position()? {
             file.seek(SeekFrom::Start(0))?; // the log was truncated
             diagnoser = Diagnoser::new();
         }
@@ -94,6 +96,8 @@ fn follow_to_end(
             Ok(0) => break,
             Ok(length) => diagnoser.push(&piece[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A followed pipe is silent for now.
+            Err(error) if follow && error.kind() == io::ErrorKind::TimedOut => break,
             Err(error) => return Err(error),
         }
         if follow {

@@ -1,5 +1,4 @@
 //! The files of `--record` and `--replay`.
-#![expect(clippy::disallowed_methods, reason = "the user's own recordings")]
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::host::input;
 use crate::host::live::Live;
 use crate::host::recorded::{Recorder, Replay};
 use crate::host::recording::Recording;
@@ -16,6 +16,9 @@ use crate::options::PlanRequest;
 use crate::plan::Plan;
 use crate::report::formats::Format;
 use crate::steps;
+
+/// The largest recording that is read, in bytes.
+const MAX_RECORDING: u64 = 64 << 20;
 
 /// The recording of a run, and its file.
 pub struct Saved<'h> {
@@ -48,7 +51,8 @@ impl<'h> Saved<'h> {
 
 /// The recording of a file.
 pub fn load(path: &Path) -> anyhow::Result<Replay> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("--replay: read {}", path.display()))?;
+    let text = input::read(path, MAX_RECORDING).context("--replay")?;
+    let text = String::from_utf8_lossy(&text);
     Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {}", path.display()))?))
 }
 

@@ -98,6 +98,8 @@ pub struct TornDown {
     pub left: Vec<String>,
     /// How the daemon ended.
     pub daemon: DaemonEnd,
+    /// How many bytes of its log were dropped.
+    pub log_dropped: u64,
 }
 
 /// How a daemon ended.

@@ -4,7 +4,7 @@
 //! daemon has to be stopped after the command.
 
 use std::collections::VecDeque;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub enum Event {
     Ended(Pid, u8),
     /// A process was stopped, as by Ctrl-Z.
     Stopped(Pid),
-    /// The time to wait is over.
+    /// The time to wait is over, or what else was waited for is readable.
     Timeout,
 }
 
@@ -63,13 +63,15 @@ impl Init {
         Ok(Self { signals, events: VecDeque::new() })
     }
 
-    /// Waits for the next event, at most `within`.
-    pub fn next(&mut self, within: Duration) -> nix::Result<Event> {
+    /// Waits for the next event, at most `within` and until `other` is readable.
+    pub fn next(&mut self, within: Duration, other: Option<BorrowedFd<'_>>) -> nix::Result<Event> {
         if let Some(event) = self.events.pop_front() {
             return Ok(event);
         }
         let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
-        let mut ready = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        let waited_for = [Some(self.signals.as_fd()), other];
+        let mut ready: Vec<_> =
+            waited_for.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut ready, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),

@@ -25,11 +25,14 @@ use crate::text::seconds;
 
 use daemon::Daemon;
 use init::{Event, Init, ProcessGroup, exit_code_of_signal, send};
+pub(crate) use stderr::say;
 use task::Task;
 
 pub mod daemon;
 pub mod firewall;
 pub mod init;
+pub mod log;
+pub mod stderr;
 pub mod task;
 pub mod tls;
 
@@ -125,7 +128,7 @@ impl Entrypoint<'_> {
     fn follow_check(&mut self, check: Pid) -> anyhow::Result<Result<u8, i32>> {
         let mut signal = None;
         loop {
-            match self.init.next(Duration::from_secs(3600))? {
+            match self.init.next(Duration::MAX, None)? {
                 Event::Signal(number) => {
                     signal = signal.or(asks_to_end(number).then_some(number));
                     send(check, number);
@@ -140,7 +143,7 @@ impl Entrypoint<'_> {
     fn command(&mut self) -> anyhow::Result<u8> {
         match (&mut self.daemon, self.request.task.command.clone()) {
             (Some(daemon), command) if command.is_empty() => {
-                daemon.tee_to_stderr = true;
+                daemon.show_log();
                 let pid = daemon.pid();
                 let code = self.attend(pid)?;
                 self.daemon = None;
@@ -172,10 +175,9 @@ impl Entrypoint<'_> {
     /// Handles every event until the process `main` ends; its exit code.
     fn attend(&mut self, main: Pid) -> anyhow::Result<u8> {
         loop {
-            let tick = self.daemon.as_ref().map_or(Duration::from_secs(3600), Daemon::tick);
-            match self.init.next(tick)? {
+            match self.next_event(Duration::MAX)? {
                 Event::Ended(pid, code) if pid == main => {
-                    self.daemon.iter_mut().for_each(Daemon::tend_log);
+                    self.daemon.iter_mut().for_each(Daemon::finish_log);
                     return Ok(code);
                 }
                 Event::Ended(pid, code) => self.other_ended(pid, code, main)?,
@@ -189,10 +191,14 @@ impl Entrypoint<'_> {
                 }
                 Event::Stopped(_) | Event::Timeout => {}
             }
-            if let Some(daemon) = &mut self.daemon {
-                daemon.tend_log();
-            }
         }
+    }
+
+    /// The next event, after at most `within`; the daemon's log is tended meanwhile.
+    fn next_event(&mut self, within: Duration) -> nix::Result<Event> {
+        let wake = self.daemon.as_mut().map(Daemon::tend_log);
+        let (fd, tick) = wake.map_or((None, Duration::MAX), |wake| (wake.fd, wake.within));
+        self.init.next(within.min(tick), fd)
     }
 
     /// Handles the end of another process than the command: an orphan, the daemon, or the check that restarts it.
@@ -237,17 +243,18 @@ impl Entrypoint<'_> {
             self.ended_within(check, self.request.stop_timeout)?;
             self.daemon = take_over(self.host, check.as_raw()).map(Daemon::new);
         }
-        if let Some(mut daemon) = self.daemon.take() {
+        if let Some(pid) = self.daemon.as_ref().map(Daemon::pid) {
             let began = Instant::now();
-            send(daemon.pid(), Signal::SIGTERM as i32);
-            if self.ended_within(daemon.pid(), self.request.stop_timeout)? {
-                daemon.tend_log();
+            send(pid, Signal::SIGTERM as i32);
+            if self.ended_within(pid, self.request.stop_timeout)? {
+                self.daemon.iter_mut().for_each(Daemon::finish_log);
                 say(&format!("dockerd stopped within {}", seconds(began.elapsed())));
             } else {
                 say(&format!("dockerd did not stop within {} and is killed", seconds(began.elapsed())));
-                let _ = nix::sys::signal::killpg(daemon.pid(), Signal::SIGKILL);
-                self.ended_within(daemon.pid(), KILL_TIMEOUT)?;
+                let _ = nix::sys::signal::killpg(pid, Signal::SIGKILL);
+                self.ended_within(pid, KILL_TIMEOUT)?;
             }
+            self.daemon = None;
         }
         let engine =
             LiveEngine::new(self.host.clone(), Interrupt::default()).context("create the runtime")?;
@@ -264,7 +271,7 @@ impl Entrypoint<'_> {
         let end = Instant::now() + timeout;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            match self.init.next(left)? {
+            match self.next_event(left)? {
                 Event::Ended(pid, _) if pid == process => return Ok(true),
                 Event::Timeout if left.is_zero() => return Ok(false),
                 _ => {}
@@ -286,9 +293,4 @@ fn asks_to_end(number: i32) -> bool {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT]
         .iter()
         .any(|signal| *signal as i32 == number)
-}
-
-/// Prints a message to stderr: stdout belongs to the command.
-pub(crate) fn say(text: &str) {
-    anstream::eprintln!("dindcheck: {text}");
 }

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::trial::{Trial, TrialReport};
 
+mod bounded;
 pub mod fake;
+pub mod input;
 pub mod live;
 pub(crate) mod netlink;
 mod prefetch;
@@ -27,8 +29,9 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// Its message is `OP PATH: DESCRIPTION (ERRNO)`: `read /etc/hosts: Permission denied (EACCES)`. Callers match on
 /// [`HostError::errno`], never on the message. A few errors have no system call behind them; their errno is chosen here:
-/// `ETIMEDOUT` where a deadline passed, `EFBIG` where a limit on size was exceeded, `EPROTO` where an answer has the wrong
-/// form, `ENODATA` where a recording has no answer, and `EIO` where a result is wrong without an error.
+/// `ETIMEDOUT` where a deadline passed, `EFBIG` where a limit on size was exceeded, `EINVAL` where a file is of a type that
+/// is not read, `EINTR` where a signal ended a wait, `EPROTO` where an answer has the wrong form, `ENODATA` where a
+/// recording has no answer, and `EIO` where a result is wrong without an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{op} {}: {} ({})", path.display(), Errno::from_raw(*errno).desc(), errno_name(*errno))]
 pub struct HostError {
@@ -150,11 +153,12 @@ pub struct FsInfo {
 pub struct Ran {
     /// The exit code, or 128 + the number of the signal that ended it.
     pub code: i32,
-    /// What it wrote to its standard output, at most the first 64 KiB, with U+FFFD for what is not UTF-8.
+    /// What it wrote to its standard output, at most the first 4 MiB (64 KiB with [`SystemReader::ask`]), with U+FFFD for
+    /// what is not UTF-8.
     pub stdout: String,
     /// What it wrote to its standard error, in the same way.
     pub stderr: String,
-    /// Whether more than 64 KiB were written to either, so that the end is missing.
+    /// Whether the end of either may be missing: more was written, or a process that it left behind held the pipe.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -185,8 +189,14 @@ pub const fn own_machine() -> u16 {
 
 /// Reads the machine. No method changes it.
 pub trait SystemReader {
-    /// The whole file; `EFBIG` where it has more than 4 MiB.
+    /// The whole file; `EFBIG` where it has more than 4 MiB, `EINVAL` where it is a pipe, a socket or a device that a read
+    /// would wait for or change.
     fn read(&self, path: &Path) -> HostResult<Vec<u8>>;
+    /// The same for what the user names as an input of this program: it may be a pipe (`<(command)`, /dev/stdin), and then
+    /// `ETIMEDOUT` where nothing comes.
+    fn read_input(&self, path: &Path) -> HostResult<Vec<u8>> {
+        self.read(path)
+    }
     /// The first `most` bytes of a file, or fewer where it is shorter.
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
         let mut bytes = self.read(path)?;
@@ -280,7 +290,8 @@ pub trait SystemWriter {
     fn create_dir(&self, path: &Path) -> HostResult<()>;
     /// rmdir(2): only an empty directory (a cgroup: one without children and processes).
     fn remove_dir(&self, path: &Path) -> HostResult<()>;
-    /// Writes the whole value by one write(2), as kernel files need it; an existing regular file is truncated.
+    /// Writes the whole value by one write(2), as kernel files need it, or to a new or empty file; `EEXIST` where any other
+    /// file holds data.
     fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()>;
     /// unlink(2).
     fn remove_file(&self, path: &Path) -> HostResult<()>;

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::{ASK_DEADLINE, HostResult, Ran, spawn};
+use super::spawn::{self, Order};
+use super::{ASK_DEADLINE, HostResult, Ran};
 use crate::host::trial::{Trial, TrialReport};
 
 /// A program, its arguments, and the identity of its file.
@@ -108,5 +109,7 @@ impl Drop for Answers {
 /// quarter of it for `dockerd --version`.
 fn run(query: &Query) -> HostResult<Ran> {
     let args: Vec<&str> = query.args.iter().map(String::as_str).collect();
-    spawn::run(&query.program, &args, &[("GOGC", "off")], ASK_DEADLINE)
+    let env = &[("GOGC", "off")];
+    let (program, within) = (query.program.as_path(), ASK_DEADLINE);
+    spawn::run(Order { program, args: &args, env, within, keep: spawn::MAX_VERSION })
 }

@@ -67,7 +67,9 @@ fn parse(name: &str, text: &str) -> anyhow::Result<Raw> {
 fn text_of(host: &dyn SystemReader, name: &str) -> anyhow::Result<String> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if is_path {
-        return host.read_text(Path::new(name)).with_context(|| format!("profile {name} cannot be read"));
+        let text =
+            host.read_input(Path::new(name)).with_context(|| format!("profile {name} cannot be read"))?;
+        return Ok(String::from_utf8_lossy(&text).into_owned());
     }
     if let Some(text) = host.read_if_there(&Path::new(PROFILE_DIR).join(format!("{name}.yaml")))? {
         return Ok(text);

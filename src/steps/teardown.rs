@@ -4,6 +4,7 @@
 //! and shims; and what dockerd leaves: interfaces, firewall rules, cgroups, mounts, files below /run.
 
 use crate::diagnosis::causes;
+use crate::engine::docker::error::with_dropped;
 use crate::engine::{DaemonEnd, TornDown};
 use crate::finding::{Finding, Level};
 use crate::step::{Cx, Phase, Step};
@@ -43,7 +44,7 @@ fn judge(done: &TornDown) -> Vec<Finding> {
         ));
     }
     // The headline of a passed step is its last finding.
-    findings.push(daemon(&done.daemon));
+    findings.push(with_dropped(daemon(&done.daemon), done.log_dropped));
     findings
 }
 
@@ -84,6 +85,13 @@ mod tests {
         let findings = judge(&done);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].what, "dockerd stopped within 40 ms");
+    }
+
+    #[test]
+    fn what_was_dropped_of_a_flooded_log_is_said() {
+        let daemon = DaemonEnd::Stopped(Duration::from_millis(40));
+        let done = TornDown { daemon, log_dropped: 3 << 19, ..TornDown::default() };
+        assert!(judge(&done)[0].evidence.contains(&("log_dropped", "1.5 MiB".to_owned())));
     }
 
     #[test]

@@ -162,12 +162,6 @@ impl RunDir {
         opened.map_err(|error| HostError::io("make the log", path, &error))
     }
 
-    /// Opens the log, to read.
-    pub fn open_log(&self) -> HostResult<File> {
-        let path = self.log_path();
-        File::open(&path).map_err(|error| HostError::io("open the log", path, &error))
-    }
-
     /// Writes the record.
     pub fn save(&self, record: &impl Serialize) -> HostResult<()> {
         self.write(STATE, record)

@@ -8,7 +8,7 @@ use crate::engine::docker::tls::Fault;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::HostError;
-use crate::text::seconds;
+use crate::text::{mebibytes, seconds};
 
 /// The result of an operation on Docker.
 pub type EngineResult<T> = Result<T, EngineError>;
@@ -54,6 +54,8 @@ pub enum EngineError {
         first_error: Option<LogError>,
         /// The last lines of its log.
         last_words: Option<String>,
+        /// How many bytes of its log were dropped.
+        log_dropped: u64,
     },
     /// The daemon refused the request.
     #[error("{doing}: the daemon answered {status}: {message}")]
@@ -133,6 +135,8 @@ pub struct Death {
     pub first_error: Option<LogError>,
     /// The last lines of its log.
     pub last_words: Option<String>,
+    /// How many bytes of its log were dropped.
+    pub log_dropped: u64,
     /// Whether it had answered before.
     pub served: bool,
 }
@@ -170,10 +174,12 @@ impl EngineError {
         Ok(match self {
             Self::Interrupted(_) | Self::NotAvailable { .. } | Self::System(_) => return Err(self.into()),
             Self::Died(death) => death.finding(),
-            Self::NotServing { endpoint, listening, first_error, last_words, .. } => {
+            Self::NotServing { endpoint, listening, first_error, last_words, log_dropped, .. } => {
                 let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };
                 let finding = Finding::fail(cause_of(first_error.as_ref(), plain), what);
-                with_log(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref())
+                let finding =
+                    with_log(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref());
+                with_dropped(finding, log_dropped)
             }
             Self::Deadline { .. } => Finding::fail(late, what),
             Self::Refused { status, ref message, .. } => {
@@ -200,13 +206,18 @@ impl Death {
         let plain = if self.served { causes::DAEMON_DIED_LATER } else { causes::DAEMON_EXITED };
         let finding = Finding::fail(cause_of(self.first_error.as_ref(), plain), self.to_string())
             .with("status", &self.status);
-        with_log(finding, self.first_error.as_ref(), self.last_words.as_ref())
+        with_dropped(with_log(finding, self.first_error.as_ref(), self.last_words.as_ref()), self.log_dropped)
     }
 }
 
 /// The cause of the log's first error, else the plain one.
 fn cause_of(error: Option<&LogError>, plain: CauseId) -> CauseId {
     error.and_then(|error| error.cause).unwrap_or(plain)
+}
+
+/// Adds how much of the log was dropped as evidence, if anything was.
+pub fn with_dropped(finding: Finding, bytes: u64) -> Finding {
+    if bytes == 0 { finding } else { finding.with("log_dropped", mebibytes(bytes)) }
 }
 
 /// Adds the log's first error and last lines as evidence.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -17,6 +18,7 @@ use crate::engine::cleanup::processes;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::docker::error::{Death, EngineError, EngineResult};
 use crate::engine::dockerd::log::LogTail;
+use crate::engine::dockerd::log::follower::Follower;
 use crate::engine::dockerd::wait::TICK;
 use crate::facts::programs;
 use crate::host::{HostError, SystemReader};
@@ -36,8 +38,8 @@ pub const NULL: &str = "/dev/null";
 pub struct Dockerd {
     child: Child,
     started: Instant,
-    log: LogTail,
-    ended: Option<ExitStatus>,
+    log: Follower,
+    death: Option<Death>,
     /// Whether it has answered.
     pub served: bool,
 }
@@ -63,7 +65,8 @@ impl Dockerd {
         let (name, args) = argv.split_first().map_or(("dockerd", argv), |(name, args)| (name.as_str(), args));
         let program = locate(host, name)?;
         let writer = dir.create_log()?;
-        let log = LogTail::new(dir.open_log()?, Some(dir.log_path()));
+        let log = Follower::start(LogTail::open(dir.log_path())?)
+            .map_err(|error| HostError::io("start a thread that reads the log", dir.log_path(), &error))?;
         // Opened here, so that an error names this file and not the program.
         let null = File::open(NULL).map_err(|error| HostError::io("open", NULL, &error))?;
         let failed = |error: std::io::Error| HostError::io("start", &program, &error);
@@ -77,7 +80,7 @@ impl Dockerd {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        Ok(Self { child, started: Instant::now(), log, ended: None, served: false })
+        Ok(Self { child, started: Instant::now(), log, death: None, served: false })
     }
 
     /// Its process id.
@@ -90,29 +93,36 @@ impl Dockerd {
         self.started.elapsed()
     }
 
-    /// Its log, read up to its present end.
-    pub fn log(&mut self) -> &mut LogTail {
-        self.log.read_on();
-        &mut self.log
+    /// Its log, read up to its present end, as far as there is time.
+    pub fn log(&self) -> MutexGuard<'_, LogTail> {
+        let mut log = self.log.tail();
+        log.catch_up();
+        log
     }
 
-    /// Reads on in its log; its death, if it has ended.
+    /// Its death, if it has ended.
     pub fn poll_death(&mut self) -> Option<Death> {
-        self.log.read_on();
-        if self.ended.is_none() {
-            self.ended = self.child.try_wait().ok().flatten();
+        if self.death.is_none() {
+            let status = self.child.try_wait().ok().flatten()?;
+            self.death = Some(self.death(status));
         }
-        let status = self.ended?;
-        self.log.finish();
-        let first_error = self.log.first_error();
-        Some(Death {
+        self.death.clone()
+    }
+
+    /// Its death with this status, explained by its log.
+    fn death(&self, status: ExitStatus) -> Death {
+        let after = self.age();
+        let mut log = self.log.tail();
+        log.finish();
+        Death {
             status: describe(status),
-            after: self.age(),
+            after,
             code: status.code(),
-            first_error,
-            last_words: self.log.last_words(),
+            first_error: log.first_error(),
+            last_words: log.last_words(),
+            log_dropped: log.dropped(),
             served: self.served,
-        })
+        }
     }
 
     /// Stops it: SIGTERM, at most `timeout`, SIGKILL to its whole group.

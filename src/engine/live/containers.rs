@@ -85,6 +85,7 @@ impl LiveEngine {
             listening: true,
             first_error: None,
             last_words: None,
+            log_dropped: 0,
         }
     }
 }

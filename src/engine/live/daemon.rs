@@ -57,8 +57,7 @@ impl LiveEngine {
             let mut daemon = daemon.borrow_mut();
             daemon.served = true;
             started.took = daemon.age();
-            let log = daemon.log().path().map(|path| path.display().to_string());
-            started.log = log.filter(|_| options.keep_daemon);
+            started.log = options.keep_daemon.then(|| daemon.log().path().display().to_string());
         }
         Ok(started)
     }
@@ -132,13 +131,13 @@ impl LiveEngine {
     /// The error about a daemon that runs and does not serve, with the errors of its log.
     fn not_serving(&self, endpoint: &Endpoint, waited: Duration, listening: bool) -> EngineError {
         let log = self.daemon.get().map(|daemon| {
-            let mut daemon = daemon.borrow_mut();
-            let log = daemon.log();
-            let first = log.first_error();
-            (first, log.last_words())
+            let daemon = daemon.borrow();
+            let mut log = daemon.log();
+            (log.first_error(), log.last_words(), log.dropped())
         });
-        let (first_error, last_words) = log.unwrap_or_default();
-        EngineError::NotServing { endpoint: endpoint.clone(), waited, listening, first_error, last_words }
+        let (first_error, last_words, log_dropped) = log.unwrap_or_default();
+        let endpoint = endpoint.clone();
+        EngineError::NotServing { endpoint, waited, listening, first_error, last_words, log_dropped }
     }
 }
 

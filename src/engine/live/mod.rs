@@ -124,7 +124,7 @@ impl LiveEngine {
             return;
         }
         if let Some(daemon) = self.daemon.get() {
-            *self.diagnosis.borrow_mut() = Some(daemon.borrow_mut().log().diagnosis());
+            *self.diagnosis.borrow_mut() = Some(daemon.borrow().log().diagnosis());
         }
     }
 

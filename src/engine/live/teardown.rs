@@ -23,7 +23,7 @@ const NETWORK_CREATION: Duration = Duration::from_millis(500);
 impl LiveEngine {
     /// Removes our objects, and stops the daemon unless it is to be kept.
     pub(super) fn take_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown {
-        let mut done = TornDown::default();
+        let mut done = TornDown { log_dropped: self.log_dropped(), ..TornDown::default() };
         let death = self.death();
         if death.is_some() && !self.created.borrow().is_empty() {
             self.restart_for_cleanup(options, &mut done);
@@ -69,6 +69,11 @@ impl LiveEngine {
             Err(error) => done.left.push(format!("what dockerd made, and its processes, perhaps: {error}")),
         }
         done.left.extend(files.dir.remove().err().map(|error| error.to_string()));
+    }
+
+    /// How many bytes of the log of our daemon were dropped.
+    fn log_dropped(&self) -> u64 {
+        self.daemon.get().map_or(0, |daemon| daemon.borrow().log().dropped())
     }
 
     /// How the daemon that we started ended, if it did.

@@ -122,6 +122,10 @@ impl SystemWriter for Fake {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()> {
         self.fault("write", path)?;
+        let kernel = path.starts_with("/proc") || path.starts_with("/sys");
+        if !kernel && self.nodes.borrow().get(path).is_some_and(|node| !node.bytes.is_empty()) {
+            return Err(HostError::new("write", path, Errno::EEXIST));
+        }
         self.put(&path.to_string_lossy(), FileKind::File, bytes);
         self.changed(format!("write {} {}", path.display(), String::from_utf8_lossy(bytes)));
         Ok(())

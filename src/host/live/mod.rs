@@ -1,9 +1,7 @@
 //! The machine that this process runs on. Checks and repairs call the operating system only here.
 #![expect(clippy::disallowed_methods, reason = "checks and repairs call the operating system here")]
 
-use std::io::Read;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +9,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::prefetch::{Answers, Query, RunningTrials};
-use super::spawn::run;
+use super::spawn::{MAX_OUTPUT, Order, run};
 use super::trial::{Trial, TrialReport};
-use super::{FileKind, FsInfo, HostError, HostResult, Identity, Ran, Stat, SystemReader};
+use super::{FsInfo, HostError, HostResult, Identity, Ran, Stat, SystemReader, bounded, input};
 
+pub(super) mod files;
 mod writer;
 
 /// The largest file that is read, in bytes; a larger one is an error.
@@ -70,56 +69,38 @@ fn at<'p>(op: &'static str, path: &'p Path) -> impl FnOnce(Errno) -> HostError +
 
 impl SystemReader for Live {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(on("open", path))?;
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(on("read", path))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(HostError::new("read", path, Errno::EFBIG));
-        }
-        Ok(bytes)
+        bounded::call("read", path, |path| files::read(path, MAX_FILE))
+    }
+
+    fn read_input(&self, path: &Path) -> HostResult<Vec<u8>> {
+        input::read(path, MAX_FILE)
     }
 
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(on("open", path))?;
         let most = u64::try_from(most).unwrap_or(MAX_FILE).min(MAX_FILE);
-        file.take(most).read_to_end(&mut bytes).map_err(on("read", path))?;
-        Ok(bytes)
+        bounded::call("read", path, move |path| files::head(path, most))
     }
 
     fn list(&self, path: &Path) -> HostResult<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(on("list", path))? {
-            let entry = entry.map_err(on("list", path))?;
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
+        bounded::call("list", path, files::list)
     }
 
     fn stat(&self, path: &Path) -> HostResult<Stat> {
-        std::fs::metadata(path).map(|meta| stat(&meta)).map_err(on("stat", path))
+        bounded::call("stat", path, files::stat)
     }
 
     fn lstat(&self, path: &Path) -> HostResult<Stat> {
-        std::fs::symlink_metadata(path).map(|meta| stat(&meta)).map_err(on("lstat", path))
+        bounded::call("lstat", path, files::lstat)
     }
 
     fn read_link(&self, path: &Path) -> HostResult<PathBuf> {
-        std::fs::read_link(path).map_err(on("read the link", path))
+        bounded::call("read the link", path, |path| {
+            std::fs::read_link(path).map_err(on("read the link", path))
+        })
     }
 
     fn statfs(&self, path: &Path) -> HostResult<FsInfo> {
-        let fs = nix::sys::statfs::statfs(path).map_err(at("statfs", path))?;
-        let block = u64::try_from(fs.block_size()).unwrap_or(0);
-        Ok(FsInfo {
-            magic: fs.filesystem_type().0,
-            size: fs.blocks().saturating_mul(block),
-            free: fs.blocks_free().saturating_mul(block),
-            inodes: fs.files(),
-            inodes_free: fs.files_free(),
-            flags: fs.flags().bits(),
-        })
+        bounded::call("statfs", path, files::statfs)
     }
 
     fn identity(&self) -> Identity {
@@ -131,7 +112,7 @@ impl SystemReader for Live {
     }
 
     fn run(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        run(program, args, &[], within)
+        run(Order { program, args, env: &[], within, keep: MAX_OUTPUT })
     }
 
     fn ask(&self, program: &Path, args: &[&str]) -> HostResult<Ran> {
@@ -145,27 +126,11 @@ impl SystemReader for Live {
     }
 
     fn connect(&self, socket: &Path) -> HostResult<()> {
-        use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket as open};
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let connected = UnixAddr::new(socket).and_then(|address| {
-            let client = open(AddressFamily::Unix, SockType::Stream, flags, None)?;
-            connect(client.as_raw_fd(), &address)
-        });
-        match connected {
-            // The backlog of a listening socket is full: a blocking connect(2) would wait.
-            Ok(()) | Err(Errno::EAGAIN) => Ok(()),
-            Err(errno) => Err(HostError::new("connect to", socket, errno)),
-        }
+        bounded::call("connect to", socket, connect)
     }
 
     fn is_locked(&self, path: &Path) -> HostResult<bool> {
-        use nix::fcntl::{Flock, FlockArg};
-        let file = std::fs::File::open(path).map_err(on("open", path))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(_) => Ok(false),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(true),
-            Err((_, errno)) => Err(HostError::new("lock", path, errno)),
-        }
+        bounded::call("lock", path, files::is_locked)
     }
 
     fn trial(&self, trial: &Trial) -> HostResult<TrialReport> {
@@ -185,7 +150,9 @@ impl SystemReader for Live {
 /// Performs a trial in a child process, and removes what outlives the child.
 fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
     let request = serde_json::to_string(trial).unwrap_or_default();
-    let ran = run(exe, &["__trial", &request], &[], TRIAL_DEADLINE);
+    let args = &["__trial", request.as_str()];
+    let order = Order { program: exe, args, env: &[], within: TRIAL_DEADLINE, keep: MAX_OUTPUT };
+    let ran = run(order);
     if let Some(path) = trial.cleanup_path() {
         match std::fs::remove_dir_all(path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -194,39 +161,23 @@ fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
             _ => {}
         }
     }
-    serde_json::from_str(&ran?.stdout)
+    serde_json::from_str(ran?.whole_stdout(exe)?)
         .map_err(|_| HostError::new("parse the trial report of", exe, Errno::EPROTO))
 }
 
-/// The metadata of a file.
-fn stat(meta: &std::fs::Metadata) -> Stat {
-    let kind = meta.file_type();
-    let kind = match kind {
-        _ if kind.is_dir() => FileKind::Dir,
-        _ if kind.is_symlink() => FileKind::Link,
-        _ if kind.is_socket() => FileKind::Socket,
-        _ if kind.is_char_device() => FileKind::Char,
-        _ if kind.is_block_device() => FileKind::Block,
-        _ if kind.is_fifo() => FileKind::Fifo,
-        _ => FileKind::File,
-    };
-    Stat {
-        kind,
-        mode: meta.mode() & 0o7777,
-        uid: meta.uid(),
-        gid: meta.gid(),
-        size: meta.size(),
-        dev: meta.dev(),
-        ino: meta.ino(),
-        rdev: meta.rdev(),
-        mtime: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
-        born: meta.created().ok().and_then(nanoseconds),
+/// Connects to a unix socket without waiting, and closes the connection.
+fn connect(socket: &Path) -> HostResult<()> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket as open};
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let connected = UnixAddr::new(socket).and_then(|address| {
+        let client = open(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(client.as_raw_fd(), &address)
+    });
+    match connected {
+        // The backlog of a listening socket is full: a blocking connect(2) would wait.
+        Ok(()) | Err(Errno::EAGAIN) => Ok(()),
+        Err(errno) => Err(HostError::new("connect to", socket, errno)),
     }
-}
-
-/// A time as nanoseconds since 1970; `None` before it.
-fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
-    i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
 #[cfg(test)]

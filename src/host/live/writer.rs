@@ -1,16 +1,34 @@
 //! Changes to the machine that this process runs on.
 
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
 
 use super::{Live, at, on};
+use crate::host::bounded::is_kernel_file;
 use crate::host::netlink::Route;
-use crate::host::spawn::run;
+use crate::host::spawn::{MAX_OUTPUT, Order, run};
 use crate::host::{HostError, HostResult, MountCall, Ran, SystemWriter};
+
+/// Opens a file of the kernel, or an empty or new one: what holds data is somebody's.
+fn open(path: &Path) -> std::io::Result<File> {
+    let (mut existing, mut new) = (OpenOptions::new(), OpenOptions::new());
+    match existing.write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+        Ok(file) if is_kernel_file(path) => Ok(file),
+        Ok(file) => {
+            let meta = file.metadata()?;
+            if meta.is_file() && meta.len() == 0 { Ok(file) } else { Err(Errno::EEXIST.into()) }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => new.write(true).create_new(true).open(path),
+        Err(error) => Err(error),
+    }
+}
 
 impl SystemWriter for Live {
     fn mount(&self, call: &MountCall) -> HostResult<()> {
@@ -43,12 +61,7 @@ impl SystemWriter for Live {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> HostResult<()> {
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .create(true)
-            .open(path)
-            .map_err(on("open for writing", path))?;
+        let mut file = open(path).map_err(on("open for writing", path))?;
         file.write_all(bytes).map_err(on("write", path))
     }
 
@@ -78,6 +91,29 @@ impl SystemWriter for Live {
     }
 
     fn execute(&self, program: &Path, args: &[&str], within: Duration) -> HostResult<Ran> {
-        run(program, args, &[], within)
+        run(Order { program, args, env: &[], within, keep: MAX_OUTPUT })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SystemReader;
+
+    #[test]
+    fn file_that_holds_data_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, host) = (dir.path().join("file"), Live::default());
+        host.write(&path, b"").unwrap();
+        host.write(&path, b"theirs").unwrap();
+        assert_eq!(host.write(&path, b"x").unwrap_err().errno(), Errno::EEXIST);
+        assert_eq!(host.read(&path).unwrap(), b"theirs");
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(
+            host.write(&pipe, b"x").unwrap_err().errno(),
+            Errno::ENXIO,
+            "it does not wait for a reader"
+        );
     }
 }

@@ -69,6 +69,10 @@ impl SystemReader for Recorder<'_> {
         self.record(on("read", path), self.host.read(path), content(path))
     }
 
+    fn read_input(&self, path: &Path) -> HostResult<Vec<u8>> {
+        self.record(on("read", path), self.host.read_input(path), content(path))
+    }
+
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
         self.record(on("read-head", path), self.host.read_head(path, most), content(path))
     }

@@ -3,6 +3,7 @@
 //!
 //! The steps of the environment are left out: these worlds are about dockerd and what runs under it.
 
+mod floods;
 mod interrupted;
 mod wait;
 
@@ -88,12 +89,12 @@ fn daemon_that_does_not_start_has_its_cause_and_leaves_nothing() {
 #[test]
 #[ignore = "needs root and the test bed"]
 fn daemon_that_accepts_and_never_answers_hangs() {
-    let deaf = r#"printf '%s\n' '#!/usr/bin/perl' '$SIG{TERM} = "IGNORE"; use IO::Socket::INET;' \
-        'my $s = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1", LocalPort => 2399); sleep 1000;' | fake
-        # What perl loads is read once before: the time-out is for the daemon, not for the disk.
-        perl -MIO::Socket::INET -e 1
-        printf 'daemon: {start_timeout: 8s, stop_timeout: 1s}\n' >/root/deaf.yaml
-        check --profile /root/deaf.yaml -- -H tcp://127.0.0.1:2399"#;
+    // Its socket listens before dindcheck starts it, so that nothing of this depends on how fast it starts.
+    let deaf = r#"printf '%s\n' '#!/bin/sh' 'trap "" TERM' 'while :; do sleep 1000; done' | fake
+        export -f check; quick
+        perl -MIO::Socket::INET -e '$^F = 99; my $socket = IO::Socket::INET->new(
+            Listen => 5, LocalAddr => "127.0.0.1", LocalPort => 2399) or die $@; exec @ARGV' \
+            bash -c 'check --profile /root/quick.yaml -- -H tcp://127.0.0.1:2399'"#;
     let report = report(Forky, 1, deaf);
     assert_eq!(report::first_failure(&report), ("daemon-start", "daemon-hangs"), "{report:#}");
 }

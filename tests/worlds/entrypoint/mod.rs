@@ -2,6 +2,7 @@
 //! the terminal.
 
 mod daemon;
+mod floods;
 mod terminal;
 
 use std::time::Duration;

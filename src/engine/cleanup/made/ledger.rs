@@ -52,7 +52,7 @@ impl Ledger {
             let (Some(Ok(before)), Ok(now)) = (self.before.get(kind), look(host, scope, *kind)) else {
                 continue;
             };
-            self.seen.extend(now.difference(before).cloned());
+            self.seen.extend(new(&now, before).cloned());
         }
     }
 
@@ -87,7 +87,7 @@ impl Ledger {
             Err(error) => return done.unknown(kind, &error),
         };
         let before = self.before.get(&kind);
-        let is_new = |thing: &Thing| matches!(before, Some(Ok(before)) if !before.contains(thing));
+        let is_new = |thing: &Thing| matches!(before, Some(Ok(before)) if is_new(thing, before));
         let other = user(kind, standing.others);
         let is_ours = |thing: &&Thing| {
             let is_named = thing.is_named_by(scope.run, scope.containers);
@@ -102,7 +102,7 @@ impl Ledger {
             // What is new, and was not seen while the dockerd ran, may be somebody else's.
             Some(Ok(before)) if standing.is_unchanged(kind) => {
                 let unproven: Vec<Thing> =
-                    now.difference(before).filter(|thing| !is_ours(thing)).cloned().collect();
+                    new(&now, before).filter(|thing| !is_ours(thing)).cloned().collect();
                 done.leave(&unproven, "it may be somebody else's");
             }
             Some(Err(error)) if now.len() > known => done.unknown(kind, error),
@@ -141,6 +141,17 @@ fn user(kind: Kind, others: &Others) -> Option<&String> {
         Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Sysctls => others.network.as_ref(),
         Kind::Cgroups => others.any(),
     }
+}
+
+/// What did not exist before.
+fn new<'n>(now: &'n BTreeSet<Thing>, before: &'n BTreeSet<Thing>) -> impl Iterator<Item = &'n Thing> {
+    now.iter().filter(|thing| is_new(thing, before))
+}
+
+/// Whether a thing did not exist before. A file, cgroup or interface of the same name counts as the same thing: somebody
+/// replaced it, or an overlay file system copied it up, which gives it another inode.
+fn is_new(thing: &Thing, before: &BTreeSet<Thing>) -> bool {
+    !before.contains(thing) && !before.iter().any(|known| known.has_name_of(thing))
 }
 
 fn look(host: &dyn SystemReader, scope: &Scope<'_>, kind: Kind) -> Look {
@@ -299,6 +310,17 @@ mod tests {
         let done = run.remove(&host);
         assert!(exists(&host, "/run/docker.pid"));
         assert!(done.left.iter().any(|left| left.contains("`rm /run/docker.pid`")), "{done:?}");
+    }
+
+    #[test]
+    fn a_directory_that_an_overlay_copied_up_is_no_new_one() {
+        let host = machine();
+        let run = Run { own: true, ..Run::new(&host) };
+        start(&host);
+        let host = host.stat_of("/etc/docker", |stat| stat.ino += 1);
+        let done = run.remove(&host);
+        assert!(exists(&host, "/etc/docker") && !exists(&host, "/etc/docker/key.json"), "{done:?}");
+        assert_eq!(done.left, Vec::<String>::new());
     }
 
     #[test]

@@ -132,6 +132,17 @@ impl Kind {
 }
 
 impl Thing {
+    /// Whether both are a file, cgroup or interface of the same name.
+    fn has_name_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) | (Self::Cgroup(one), Self::Cgroup(other)) => {
+                one.path == other.path
+            }
+            (Self::Link(one), Self::Link(other)) => one.name == other.name,
+            _ => false,
+        }
+    }
+
     /// Whether its name is one that only this run gives: the name of its bridge, or the id of one of its containers.
     fn is_named_by(&self, run: &str, containers: &BTreeSet<String>) -> bool {
         let of_container = |path: &Path| {

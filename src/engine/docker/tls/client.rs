@@ -24,7 +24,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::Fault;
 use crate::facts::endpoint::TlsEndpoint;
-use crate::host::HostError;
+use crate::host::input;
+
+/// The largest file of certificates that is read, in bytes.
+const MAX_CERTIFICATES: u64 = 4 << 20;
 
 /// Where to connect, and with which certificates.
 #[derive(Clone)]
@@ -127,7 +130,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    std::fs::read(path).map_err(|error| Fault::File(HostError::io("read", path, &error)))
+    input::read(path, MAX_CERTIFICATES).map_err(Fault::File)
 }
 
 fn is_absent(path: &Path) -> bool {

@@ -7,18 +7,22 @@ use crate::engine::docker::error::EngineError;
 use crate::engine::docker::http::Answer;
 use crate::engine::docker::tls::Fault;
 use crate::finding::Finding;
-use crate::text::seconds;
+use crate::text::{mebibytes, seconds};
 
 impl Wait<'_> {
     /// The daemon ended: by the first error of its log.
     pub(super) fn death(&self, dead: WatchedDaemon) -> Finding {
         let what = format!("dockerd, process {}, ended before it served", dead.id.pid);
         let path = dead.log.as_ref().map(|log| log.path.clone());
-        let (cause, what) = match dead.log.and_then(Log::first_error) {
+        let log = dead.log.map(Log::judge).unwrap_or_default();
+        let (cause, what) = match log.first_error {
             Some((cause, text)) => (cause, format!("{what}: {text}")),
             None => (causes::DAEMON_EXITED, what),
         };
-        let finding = Finding::fail(cause, what).with("after", seconds(self.began.elapsed()));
+        let mut finding = Finding::fail(cause, what).with("after", seconds(self.began.elapsed()));
+        if log.unread > 0 {
+            finding = finding.with("log_unread", mebibytes(log.unread));
+        }
         match path {
             Some(path) => finding.with("log", path.display()),
             None => finding.hint(

@@ -197,7 +197,11 @@ impl<'w> Wait<'w> {
             return;
         }
         let began = Instant::now();
-        let all = process::all(self.host).unwrap_or_default();
+        let Ok(all) = process::all(self.host) else {
+            // Any process that cannot be seen may start one.
+            (self.last_starter, self.last_scan) = (began, Some(began));
+            return;
+        };
         for daemon in all.iter().filter(|process| is_daemon(process)) {
             self.watch(daemon.id.pid);
         }

@@ -10,7 +10,7 @@ fn wait(endpoint: Endpoint, elsewhere: bool) -> Readiness {
         grace: Duration::from_millis(40),
         elsewhere,
     };
-    wait_for_daemon(&Fake::new(), &Interrupt::default(), &request).unwrap()
+    wait_for_daemon(&Fake::new().dir("/proc"), &Interrupt::default(), &request).unwrap()
 }
 
 /// Whether it can no longer become ready, and the cause.
@@ -36,7 +36,7 @@ fn a_daemon_that_nothing_starts_is_not_waited_for() {
 
 #[test]
 fn the_grace_is_not_over_before_a_scan_finds_no_starter() {
-    let (host, interrupt) = (Fake::new(), Interrupt::default());
+    let (host, interrupt) = (Fake::new().dir("/proc"), Interrupt::default());
     let request = WaitRequest {
         endpoint: Endpoint::Unix("/none.sock".into()),
         timeout: Duration::from_secs(60),
@@ -50,6 +50,19 @@ fn the_grace_is_not_over_before_a_scan_finds_no_starter() {
     wait.scan_every = Duration::ZERO;
     let end = wait.end_without_answer(&Attempt::default()).unwrap().unwrap();
     assert_eq!(failure(end), (true, "daemon-not-reachable"));
+}
+
+#[test]
+fn processes_that_cannot_be_listed_do_not_read_as_no_starter() {
+    let (host, interrupt) = (Fake::new(), Interrupt::default());
+    let request = WaitRequest {
+        endpoint: Endpoint::Unix("/none.sock".into()),
+        timeout: Duration::from_millis(60),
+        grace: Duration::from_millis(1),
+        elsewhere: false,
+    };
+    let readiness = wait_for_daemon(&host, &interrupt, &request).unwrap();
+    assert_eq!(failure(readiness), (false, "daemon-start-timeout"));
 }
 
 #[test]
