@@ -71,7 +71,9 @@ impl Judge {
     /// Whether it is the killed run's alone: left by it, and of no use to a daemon on the same paths.
     fn is_ours(&self, thing: &Thing) -> bool {
         let of_its_network = matches!(thing.kind.as_str(), "rule" | "route") && thing.name.contains("br-");
-        of_its_network || self.residue.0.contains(thing) && is_of_no_use(thing)
+        // The witness of a killed run may still write there.
+        let of_a_run = ["/run/dindcheck", "/tmp/dindcheck"].iter().any(|home| thing.name.starts_with(home));
+        of_its_network || of_a_run || self.residue.0.contains(thing) && is_of_no_use(thing)
     }
 }
 

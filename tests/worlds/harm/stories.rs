@@ -30,7 +30,7 @@ fn what_was_made_by_hand_after_a_killed_run_stays(suite: Suite) {
     // Before the run there is the outer container alone; nobody else runs a dockerd afterwards.
     let answer = answer(
         suite,
-        "dindcheck verify --until container-run >/dev/null 2>&1 & slay daemons $! 1.2
+        "dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
          section killed census
          their_files; their_rules; their_mount; their_containerd
          section made census
@@ -63,7 +63,7 @@ fn looks_recover_nothing() {
     let answer = answer(
         Trixie,
         "dindcheck verify --record /root/recording --until storage >/dev/null 2>&1
-         dindcheck verify >/root/log 2>&1 & slay daemons $! 1.6
+         dindcheck verify >/root/log 2>&1 & run=$!; served; slay daemons $run 0.2
          section killed census
          play plan plan
          play wait wait --timeout 1s
@@ -85,7 +85,7 @@ fn process_that_got_the_pid_of_a_dockerd_after_a_restart_stays() {
     let script = |script: &str| outer.exec(&["bash", "-c", &format!("{}\n{script}", super::TOOLS)]);
     let daemons = script(
         "dindcheck verify >/dev/null 2>&1 & run=$!
-         until docker version >/dev/null 2>&1; do sleep 0.02; done
+         served
          echo $(pidof dockerd containerd); slay daemons $run 0.5",
     );
     docker_output(&["restart", "-t", "0", &outer.0]);
@@ -150,7 +150,7 @@ fn many_rules_stay_exactly_and_ours_are_removed() {
             "{MANY}
              section before census
              reports whole verify --until container-run
-             dindcheck verify --until container-run >/dev/null 2>&1 & slay daemons $! 1.6
+             dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
              section killed census
              reports next verify --until container-run"
         ),
@@ -171,7 +171,7 @@ fn many_rules_made_after_a_killed_run_stay_exactly() {
         Trixie,
         &format!(
             "section before census
-             dindcheck verify --until container-run >/dev/null 2>&1 & slay daemons $! 1.6
+             dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
              section killed census
              {MANY}
              section made census

@@ -66,11 +66,14 @@ section() { printf '\n=== %s\n' "$1"; "${@:2}"; }
 
 # The processes of an engine, as SIGKILL finds them, without those of inner containers.
 engine() {
-    local stat pid
-    for pid in $(pgrep -f '^[^ ]*(dindcheck|dockerd|containerd)'); do
+    local pid
+    for pid in $(pgrep -f '^(/proc/self/exe|[^ ]*(dindcheck|dockerd|containerd))'); do
         [[ $(readlink "/proc/$pid/ns/pid") == "$here" ]] && echo "$pid"
     done
 }
+
+# Waits until the dockerd of a run serves.
+served() { until docker version >/dev/null 2>&1; do sleep 0.02; done; }
 
 # Sends SIGKILL to a run, `alone` or with the daemon that it started, and waits for what then ends by itself.
 slay() {
@@ -85,7 +88,7 @@ slay() {
     ended 20 || { kill -KILL $(pidof dockerd); ended 20; }
     local tries
     for ((tries = 100; tries > 0; tries--)); do
-        [[ $(ps -o comm= -p "$(engine | paste -sd,)") == *dindcheck* ]] || break
+        [[ $(ps -o args= -p "$(engine | paste -sd,)") == *dindcheck* ]] || break
         read -rt 0.05 <><(:)
     done
     # The command of an entrypoint is its user's, and ends by itself.
