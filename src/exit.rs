@@ -7,10 +7,21 @@ use serde::Serialize;
 pub const SOUND: u8 = 0;
 /// A step failed.
 pub const BROKEN: u8 = 1;
-/// A check could not be made, a deadline passed, or the run was interrupted or is not over.
+/// A check could not be made, a deadline passed, the run was interrupted or is not over, or what it found could not be
+/// written where it was asked for.
 pub const UNKNOWN: u8 = 2;
 /// An invalid argument, profile or reference; nothing was changed.
 pub const USAGE: u8 = 64;
+
+/// The machine or a daemon keeps something from being checked; no argument is invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cannot check")]
+pub struct CannotCheck;
+
+/// The exit code where the report could not be written: nobody may take it for sound.
+pub const fn unwritten(code: u8) -> u8 {
+    if code == SOUND { UNKNOWN } else { code }
+}
 
 /// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

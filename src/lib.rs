@@ -34,6 +34,7 @@ pub mod report;
 pub mod runner;
 pub mod step;
 pub mod steps;
+pub mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod text;

@@ -2,16 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use dindcheck::cli::Cli;
-use dindcheck::exit;
+use dindcheck::{cli, commands};
 
 fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(cli) => ExitCode::from(dindcheck::commands::dispatch(cli)),
-        Err(error) => {
-            let _ = error.print();
-            ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::SOUND })
-        }
-    }
+    ExitCode::from(match cli::parse(std::env::args_os()) {
+        Ok(cli) => commands::dispatch(cli),
+        Err(code) => code,
+    })
 }

@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::facts::daemon::Invocation;
 use crate::facts::endpoint::Endpoint;
 use crate::profile::{Grant, Profile};
+use crate::text::any_path::AnyPath;
 
 /// The arguments that a plan is made from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct PlanRequest {
-    /// `--profile`.
-    pub profile: Option<String>,
+    /// `--profile`: a name or a file.
+    pub profile: Option<AnyPath>,
     /// `--repair`.
     pub repair: Option<Grant>,
     /// `--until`: the last step to run.

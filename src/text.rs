@@ -1,6 +1,28 @@
-//! Small texts that several layers write: durations, bounded output.
+//! Small texts that several layers write: durations, bounded output, and text from outside.
 
 use std::time::Duration;
+
+pub mod any_path;
+pub mod shown;
+
+/// The longest duration that anything may be given: far from where sums of times overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A duration as it is typed: `60s`, `1m 30s`.
+///
+/// # Errors
+///
+/// What is invalid in it, and what is valid.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let invalid = |why: String| {
+        format!("`{}` is not a valid duration, such as `60s` or `1m 30s`: {why}", shown::one_line(text))
+    };
+    let duration = humantime::parse_duration(text).map_err(|error| invalid(error.to_string()))?;
+    if duration > LONGEST {
+        return Err(invalid("it is longer than 365 days".to_owned()));
+    }
+    Ok(duration)
+}
 
 /// A duration in a sentence: `412 ms`, `1.5 s`.
 pub fn seconds(duration: Duration) -> String {
@@ -43,6 +65,14 @@ mod tests {
     #[test]
     fn amounts_are_mebibytes() {
         assert_eq!((mebibytes(3 << 19), mebibytes(2 << 30)), ("1.5 MiB".into(), "2048.0 MiB".into()));
+    }
+
+    #[test]
+    fn duration_that_would_overflow_is_refused() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for invalid in ["", "soon", "-1s", "5", "366d", "500000000000y", "1s\u{9b}"] {
+            assert!(duration(invalid).unwrap_err().contains("is not a valid duration"), "{invalid}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["diagnosis"],
     &["exit", "text", "fixture", "interrupt", "yaml"],
-    &["finding"],
+    &["talk", "finding"],
     &["host"],
     &["facts", "repair_log"],
     &["probe"],

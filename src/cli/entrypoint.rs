@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Checks;
+use super::values::duration;
 use crate::entrypoint::OnFailure;
 use crate::profile::DaemonDeath;
 
@@ -21,7 +22,7 @@ pub struct Entrypoint {
     #[arg(long, value_enum)]
     pub on_daemon_death: Option<DaemonDeath>,
     /// How long dockerd may take to stop when the command has ended; `docker stop` gives 10 seconds in all.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "8s")]
+    #[arg(long, value_parser = duration, default_value = "8s")]
     pub stop_timeout: Duration,
     /// A further argument of dockerd, beside a command.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]

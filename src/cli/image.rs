@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 
-use super::formats::{of_images, output_of_images};
+use super::values::{duration, image, of_images, output_of_images, platform, variable, volume};
 use crate::image_check::request::Pull;
 use crate::profile::Grant;
 use crate::report::formats::Format;
@@ -14,7 +15,7 @@ use crate::report::formats::Format;
 #[derive(Debug, Args)]
 pub struct Image {
     /// The images.
-    #[arg(required = true, value_name = "REF")]
+    #[arg(required = true, value_name = "REF", value_parser = image)]
     pub images: Vec<String>,
     /// The outer daemon: unix:///PATH or tcp://HOST:PORT; else `DOCKER_HOST`, else the usual socket.
     #[arg(long, value_name = "URL")]
@@ -23,7 +24,7 @@ pub struct Image {
     #[arg(long)]
     pub replace_entrypoint: bool,
     /// How many images are checked at once.
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
     pub parallel: usize,
     /// The profile of the check inside.
     #[arg(long, value_name = "NAME|FILE")]
@@ -32,34 +33,34 @@ pub struct Image {
     #[arg(long, value_enum)]
     pub repair: Option<Grant>,
     /// A volume: SOURCE:TARGET[:ro], or a path inside the container.
-    #[arg(long, short, value_name = "VOLUME")]
+    #[arg(long, short, value_name = "VOLUME", value_parser = volume)]
     pub volume: Vec<String>,
     /// An environment variable: NAME=VALUE.
-    #[arg(long, short, value_name = "NAME=VALUE")]
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = variable)]
     pub env: Vec<String>,
     /// The network of the outer container.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub network: Option<String>,
     /// The cgroup namespace of the outer container: private or host.
-    #[arg(long)]
+    #[arg(long, value_parser = ["private", "host"])]
     pub cgroupns: Option<String>,
     /// The parent of the outer container's cgroup.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub cgroup_parent: Option<String>,
     /// The platform, where an image has several.
-    #[arg(long)]
+    #[arg(long, value_parser = platform)]
     pub platform: Option<String>,
     /// When to pull an image.
     #[arg(long, value_enum, default_value = "missing")]
     pub pull: Pull,
     /// How long the check of an image may take.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "3m")]
+    #[arg(long, value_parser = duration, default_value = "3m")]
     pub timeout: Duration,
     /// The format of the report on stdout.
     #[arg(long, value_parser = of_images(), default_value = "human")]
     pub format: &'static Format,
     /// Also write the report to a file, after every image.
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = output_of_images)]
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output_of_images())]
     pub output: Vec<(String, PathBuf)>,
     /// Arguments of the image's entrypoint.
     #[arg(last = true, value_name = "RUN ARGS")]

@@ -5,15 +5,17 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod entrypoint;
-mod formats;
 mod image;
 mod logs;
+mod parse;
+mod values;
 mod verify;
 mod wait;
 
 pub use entrypoint::Entrypoint;
 pub use image::Image;
 pub use logs::Diagnose;
+pub use parse::parse;
 pub use verify::{Checks, Verify};
 pub use wait::{Until, Wait};
 
@@ -128,13 +130,13 @@ pub enum ProfileCommand {
     /// Print a profile with the values of all keys.
     Show {
         /// A built-in name or a file.
-        name: String,
+        name: PathBuf,
     },
     /// Check profiles without running them.
     Validate {
         /// Built-in names or files.
         #[arg(required = true)]
-        names: Vec<String>,
+        names: Vec<PathBuf>,
     },
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::formats::output;
+use super::values::output;
 use crate::profile::Grant;
 use crate::report::formats::Format;
 
@@ -13,7 +13,7 @@ use crate::report::formats::Format;
 pub struct Checks {
     /// A built-in profile or a file.
     #[arg(long, env = "DINDCHECK_PROFILE", value_name = "NAME|FILE")]
-    pub profile: Option<String>,
+    pub profile: Option<PathBuf>,
     /// How far repairs may reach.
     #[arg(long, value_enum, env = "DINDCHECK_REPAIR")]
     pub repair: Option<Grant>,
@@ -30,7 +30,7 @@ pub struct Checks {
     #[arg(long, value_name = "REF|builtin")]
     pub image: Option<String>,
     /// Also write the report to a file, after every step.
-    #[arg(long, value_name = "FORMAT=FILE", value_parser = output)]
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = output())]
     pub output: Vec<(String, PathBuf)>,
 }
 

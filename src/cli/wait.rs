@@ -5,12 +5,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::Plain;
+use super::values::duration;
 
 /// The options of `wait`.
 #[derive(Debug, Args)]
 pub struct Wait {
     /// How long to wait at most.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "60s")]
+    #[arg(long, value_parser = duration, default_value = "60s")]
     pub timeout: Duration,
     /// What to wait for.
     #[arg(long = "for", value_name = "WHAT", value_enum, default_value = "daemon")]
@@ -23,7 +24,7 @@ pub struct Wait {
     #[arg(long)]
     pub elsewhere: bool,
     /// How long to wait for a process that is a dockerd or starts one.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "250ms")]
+    #[arg(long, value_parser = duration, default_value = "250ms")]
     pub grace: Duration,
     /// The format of the answer.
     #[arg(long, value_enum, default_value = "human")]

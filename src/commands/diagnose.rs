@@ -1,27 +1,31 @@
 //! `diagnose`: finds the first real error of each log, its cause and what to do.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
-use serde::Serialize;
+use anyhow::{Context, anyhow, bail, ensure};
 
 use crate::cli::{self, Plain};
-use crate::diagnosis::{Diagnoser, Diagnosis, LogLine};
+use crate::diagnosis::{Diagnoser, Diagnosis, NotALog};
 use crate::exit;
-use crate::host::input::{self, Input};
+use crate::finding::quoted;
 use crate::interrupt::Interrupt;
+use crate::talk::{print_report, say, say_error};
+use crate::text::shown;
 
-/// So many bytes are read at once.
-const PIECE: usize = 128 * 1024;
-/// How often a followed log is read again.
+use super::input::{self, InputFile, PIECE, Piece, WRITER};
+use printer::Printer;
+
+mod printer;
+
+/// So many bytes of a log are read, unless it is followed: an endless one ends here.
+const LIMIT: u64 = 4 << 30;
+/// How often a followed log that has ended is read again.
 const POLL: Duration = Duration::from_millis(50);
-/// So many characters of a line are shown to people; JSON has all of them.
-const SHOWN: usize = 300;
 
 /// The logs to diagnose, and how to print the answers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Request {
     /// The logs; `-` is standard input, and so is an empty list.
     files: Vec<PathBuf>,
@@ -29,155 +33,174 @@ struct Request {
     follow: bool,
     /// One JSON object a line instead of text.
     json: bool,
+    /// The most bytes to read of a log that is not followed.
+    limit: u64,
+}
+
+/// The answer for all logs.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Answer {
+    /// A log shows a failure.
+    failed: bool,
+    /// A log without a failure has more than was read.
+    cut: bool,
 }
 
 /// Diagnoses the logs until they end, or with `--follow` until a signal comes.
 pub fn diagnose(args: cli::Diagnose) -> anyhow::Result<u8> {
-    let request = Request { files: args.files, follow: args.follow, json: args.format == Plain::Json };
+    let json = args.format == Plain::Json;
+    let request = Request { files: args.files, follow: args.follow, json, limit: LIMIT };
     let interrupt = if args.follow { Interrupt::listen()? } else { Interrupt::default() };
-    let mut out = anstream::stdout().lock();
-    let failed = answer(&request, &mut out, &|| interrupt.signal().is_some())?;
-    Ok(if failed { exit::BROKEN } else { exit::SOUND })
+    let mut lost = false;
+    // What cannot be printed does not keep the exit code from saying what was found.
+    let mut out = |text: &str| {
+        if let (Err(error), false) = (print_report(text), lost) {
+            say_error(&error.into());
+            lost = true;
+        }
+        Ok(())
+    };
+    let answer = answer(&request, &mut out, &|| interrupt.signal().is_some())?;
+    let code = match answer {
+        Answer { failed: true, .. } => exit::BROKEN,
+        Answer { cut: true, .. } => exit::UNKNOWN,
+        Answer { .. } => exit::SOUND,
+    };
+    Ok(if lost { exit::unwritten(code) } else { code })
 }
 
-/// Prints the diagnosis of each log; true if one of them shows a failure.
-fn answer(request: &Request, out: &mut dyn Write, stop: &dyn Fn() -> bool) -> anyhow::Result<bool> {
+/// Prints the diagnosis of each log.
+fn answer(
+    request: &Request,
+    out: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+    stop: &dyn Fn() -> bool,
+) -> anyhow::Result<Answer> {
     let standard_input = [PathBuf::from("-")];
     let files = if request.files.is_empty() { &standard_input[..] } else { &request.files };
-    anyhow::ensure!(!request.follow || files.len() == 1, "only one log can be followed");
-    let mut failed = false;
+    ensure!(!request.follow || files.len() == 1, "only one log can be followed");
+    let mut answer = Answer::default();
     for path in files {
-        let name = (files.len() > 1).then(|| path.display().to_string());
+        // JSON has a name as it is, where it is text.
+        let name = || path.to_str().map_or_else(|| shown::path(path), ToOwned::to_owned);
+        let name = (files.len() > 1).then(name);
         let mut printer = Printer { name, json: request.json, out, last: None };
-        let diagnosis = read(path, request.follow, &mut printer, stop)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        failed |= diagnosis.is_failure();
+        let (diagnosis, cut) = read(path, request, &mut printer, stop)?;
+        answer.failed |= diagnosis.is_failure();
+        answer.cut |= cut && !diagnosis.is_failure();
     }
-    Ok(failed)
+    Ok(answer)
 }
 
+/// Reads a log; its diagnosis, and whether it has more than was read.
 fn read(
     path: &Path,
-    follow: bool,
+    request: &Request,
     printer: &mut Printer<'_>,
     stop: &dyn Fn() -> bool,
-) -> io::Result<Diagnosis> {
+) -> anyhow::Result<(Diagnosis, bool)> {
+    let failed = |error: io::Error| unreadable(path, &error);
+    let patience = if request.follow { Duration::MAX } else { WRITER };
+    let mut log = InputFile::open(path, patience).map_err(failed)?;
     let mut diagnoser = Diagnoser::new();
-    if path == Path::new("-") {
-        return follow_to_end(&mut io::stdin().lock(), &mut diagnoser, follow, printer);
-    }
-    let silence = if follow { POLL } else { input::SILENCE };
-    let mut log = Input::open(path, silence).map_err(|error| io::Error::from_raw_os_error(error.errno))?;
+    let (mut buffer, mut length) = (vec![0; PIECE], 0_u64);
     loop {
-        let diagnosis = follow_to_end(&mut log, &mut diagnoser, follow, printer)?;
-        if !follow || stop() {
-            return Ok(diagnosis);
+        let piece = log.read(&mut buffer).map_err(failed)?;
+        if let Piece::Bytes(read) = piece {
+            length += read as u64;
+            diagnoser.push(&buffer[..read]);
+            if diagnoser.has_decided() {
+                refuse(path, &diagnoser)?;
+            }
         }
-        std::thread::sleep(POLL);
-        let file = log.file();
-        let meta = file.metadata()?;
-        if meta.is_file() && meta.len() < file.stream_position()? {
-            file.seek(SeekFrom::Start(0))?; // the log was truncated
+        let cut = !request.follow && length >= request.limit;
+        let is_over = piece == Piece::End && (!request.follow || path == Path::new("-"));
+        if cut || is_over || (request.follow && stop()) {
+            refuse(path, &diagnoser)?;
+            return conclude(path, &mut diagnoser, cut.then_some(request.limit), printer);
+        }
+        if request.follow
+            && follow(&piece, &mut log, &mut diagnoser, printer).with_context(|| shown::path(path))?
+        {
             diagnoser = Diagnoser::new();
         }
     }
 }
 
-/// Reads to the current end, and answers; with `follow` also after each piece.
-fn follow_to_end(
-    reader: &mut dyn Read,
+/// Prints what is known so far of a log that grows, or waits for more; whether it was truncated.
+fn follow(
+    piece: &Piece,
+    log: &mut InputFile,
     diagnoser: &mut Diagnoser,
-    follow: bool,
     printer: &mut Printer<'_>,
-) -> io::Result<Diagnosis> {
-    let mut piece = vec![0; PIECE];
-    loop {
-        match reader.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => diagnoser.push(&piece[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // A followed pipe is silent for now.
-            Err(error) if follow && error.kind() == io::ErrorKind::TimedOut => break,
-            Err(error) => return Err(error),
+) -> anyhow::Result<bool> {
+    match piece {
+        Piece::Bytes(_) => printer.print(&diagnoser.finish()).map(|()| false),
+        Piece::Nothing => Ok(false),
+        Piece::End => {
+            std::thread::sleep(POLL);
+            Ok(log.was_truncated()?)
         }
-        if follow {
-            printer.print(&diagnoser.finish())?;
-        }
+    }
+}
+
+/// Prints the diagnosis of a log that has ended, or of which only so many bytes were read.
+fn conclude(
+    path: &Path,
+    diagnoser: &mut Diagnoser,
+    limit: Option<u64>,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<(Diagnosis, bool)> {
+    if let Some(limit) = limit {
+        say(&format!("{}: only the first {} were read", shown::path(path), indicatif::BinaryBytes(limit)));
     }
     let diagnosis = diagnoser.finish();
     printer.print(&diagnosis)?;
-    Ok(diagnosis)
+    Ok((diagnosis, limit.is_some()))
 }
 
-/// Prints a diagnosis, unless it equals the last one.
-struct Printer<'a> {
-    name: Option<String>,
-    json: bool,
-    out: &'a mut dyn Write,
-    last: Option<(&'static str, Option<u64>)>,
-}
-
-#[derive(Serialize)]
-struct Named<'a> {
-    file: &'a str,
-    #[serde(flatten)]
-    diagnosis: &'a Diagnosis,
-}
-
-impl Printer<'_> {
-    fn print(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
-        let now = (diagnosis.cause.id.as_str(), diagnosis.first_error.as_ref().map(|first| first.line));
-        if self.last.replace(now) == Some(now) {
-            return Ok(());
+/// Refuses what is no log.
+fn refuse(path: &Path, diagnoser: &Diagnoser) -> anyhow::Result<()> {
+    let name = shown::path(path);
+    match diagnoser.not_a_log() {
+        None => Ok(()),
+        Some(NotALog::Packed(what, command)) => {
+            let file = if path == Path::new("-") { "FILE".to_owned() } else { quoted(path) };
+            bail!("cannot diagnose {name}: it is {what}; use `{command} {file} | dindcheck diagnose -`")
         }
-        let text = match (&self.name, self.json) {
-            (Some(file), true) => serde_json::to_string(&Named { file, diagnosis })? + "\n",
-            (None, true) => serde_json::to_string(diagnosis)? + "\n",
-            (name, false) => human(name.as_deref(), diagnosis),
-        };
-        self.out.write_all(text.as_bytes())?;
-        self.out.flush()
+        Some(NotALog::Binary) => {
+            bail!(
+                "cannot diagnose {name}: it is no text; use the log that dockerd, containerd or `docker logs` wrote"
+            )
+        }
     }
 }
 
-/// A diagnosis for people.
-fn human(name: Option<&str>, diagnosis: &Diagnosis) -> String {
-    let cause = diagnosis.cause;
-    let mut rows: Vec<(&str, String)> = Vec::new();
-    rows.extend(diagnosis.first_error.as_ref().map(|first| ("first error", shown(first))));
-    rows.push(("meaning", cause.meaning.to_owned()));
-    rows.push(("remedy", cause.remedy.to_owned()));
-    rows.extend(diagnosis.hint.as_ref().map(|hint| ("note", hint.clone())));
-    rows.extend(diagnosis.consequences.iter().map(|later| ("then", shown(later))));
-    rows.extend(
-        diagnosis
-            .ignored_noise
-            .iter()
-            .map(|noise| ("harmless", format!("line {}: {}", noise.line, noise.kind))),
-    );
-    let before = name.map(|name| format!("{name}: ")).unwrap_or_default();
-    let rows = rows.iter().map(|(label, text)| format!("  {label:<12} {text}\n"));
-    format!("{before}{} ({})\n", cause.id, cause.stage) + &rows.collect::<String>()
-}
-
-fn shown(line: &LogLine) -> String {
-    let mut text: String = line.text.trim().chars().take(SHOWN).collect();
-    if text.len() < line.text.trim().len() {
-        text.push('…');
-    }
-    format!("line {}: {text}", line.line)
+/// The error of a log that cannot be read.
+fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
+    anyhow!("cannot read {}: {}", shown::path(path), input::reason(error))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
-    use super::{Request, answer};
+    use super::*;
+
+    fn request(files: Vec<PathBuf>) -> Request {
+        Request { files, follow: false, json: false, limit: LIMIT }
+    }
 
     fn diagnose(request: &Request) -> (bool, String) {
-        let mut out = Vec::new();
-        let failed = answer(request, &mut out, &|| true).unwrap();
-        (failed, String::from_utf8(out).unwrap())
+        let mut text = String::new();
+        let answer = answer(request, &mut append(&mut text), &|| true).unwrap();
+        (answer.failed, text)
+    }
+
+    fn append(text: &mut String) -> impl FnMut(&str) -> anyhow::Result<()> {
+        |piece| {
+            text.push_str(piece);
+            Ok(())
+        }
     }
 
     fn log(text: &str) -> tempfile::NamedTempFile {
@@ -189,7 +212,7 @@ mod tests {
     #[test]
     fn text_begins_with_the_first_error_and_has_the_remedy() {
         let file = log("level=info msg=x\nfailed to start daemon: Devices cgroup isn't mounted\n");
-        let (failed, text) = diagnose(&Request { files: vec![file.path().into()], ..Request::default() });
+        let (failed, text) = diagnose(&request(vec![file.path().into()]));
         assert!(failed);
         assert!(
             text.starts_with("cgroup-v1-devices-not-mounted (cgroup)\n  first error  line 2: failed"),
@@ -202,7 +225,7 @@ mod tests {
     fn several_logs_print_one_object_each() {
         let (bad, good) = (log("iptables: not found\n"), log("all is well\n"));
         let files = vec![bad.path().into(), good.path().into()];
-        let (failed, text) = diagnose(&Request { files, json: true, follow: false });
+        let (failed, text) = diagnose(&Request { json: true, ..request(files) });
         let ids: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(failed);
@@ -216,8 +239,8 @@ mod tests {
 
     #[test]
     fn an_unreadable_log_is_an_error_with_its_name() {
-        let request = Request { files: vec!["/nonexistent/x".into()], ..Request::default() };
-        let error = answer(&request, &mut Vec::new(), &|| true).unwrap_err();
+        let request = request(vec!["/nonexistent/x".into()]);
+        let error = answer(&request, &mut |_| Ok(()), &|| true).unwrap_err();
         assert!(format!("{error:#}").contains("/nonexistent/x"));
     }
 
@@ -233,11 +256,27 @@ mod tests {
             }
             ended.get() > 3
         };
-        let mut out = Vec::new();
-        let request = Request { files: vec![path.clone()], follow: true, json: true };
-        assert!(answer(&request, &mut out, &stop).unwrap());
-        let text = String::from_utf8(out).unwrap();
+        let mut text = String::new();
+        let request = Request { follow: true, json: true, ..request(vec![path.clone()]) };
+        assert!(answer(&request, &mut append(&mut text), &stop).unwrap().failed);
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.lines().last().unwrap().contains("runc-program-missing"));
+    }
+
+    #[test]
+    fn endless_log_is_cut_and_is_not_healthy() {
+        let endless = log(&"level=info msg=x\n".repeat(100_000));
+        let request = Request { limit: 300_000, ..request(vec![endless.path().into()]) };
+        let answer = answer(&request, &mut |_| Ok(()), &|| true).unwrap();
+        assert_eq!(answer, Answer { failed: false, cut: true });
+    }
+
+    #[test]
+    fn failure_before_the_cut_is_a_failure() {
+        let text = "failed to find runc binary\n".to_owned() + &"level=info msg=x\n".repeat(100_000);
+        let long = log(&text);
+        let request = Request { limit: 300_000, ..request(vec![long.path().into()]) };
+        let answer = answer(&request, &mut |_| Ok(()), &|| true).unwrap();
+        assert_eq!(answer, Answer { failed: true, cut: false });
     }
 }

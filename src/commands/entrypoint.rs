@@ -36,7 +36,7 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
     }
     let check = CheckRequest {
         plan: request,
-        outputs: args.checks.output.clone(),
+        outputs: args.checks.output.iter().map(|(format, path)| (format.clone(), path.into())).collect(),
         certificates: task.certificates.clone(),
         restart: false,
     };
@@ -56,8 +56,10 @@ pub fn check(host: &Live, request: &str) -> anyhow::Result<u8> {
             return Err(restart_with_legacy(host, why));
         }
     }
+    let outputs = request.outputs.iter().map(|(format, path)| (format.clone(), path.to_path_buf()));
     let recovers = if request.restart { Recovers::No } else { Recovers::AsPlanned };
-    verify::check(host, &request.plan, &request.outputs, SummaryStyle::BriefWhereSound, recovers)
+    let outputs: Vec<_> = outputs.collect();
+    verify::check(host, &request.plan, &outputs, SummaryStyle::BriefWhereSound, recovers)
 }
 
 /// Replaces this process by itself, with a PATH in which the legacy iptables comes first. Returns only on failure.
@@ -70,5 +72,6 @@ fn restart_with_legacy(host: &Live, why: &str) -> anyhow::Error {
     };
     let mut command = std::process::Command::new("/proc/self/exe");
     let error = command.args(std::env::args_os().skip(1)).env("PATH", path).env(CHOSEN, "legacy").exec();
+    crate::talk::survive_broken_pipe();
     anyhow::Error::new(error).context("restart the check")
 }

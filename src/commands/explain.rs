@@ -3,19 +3,17 @@
 use anyhow::bail;
 
 use crate::step::Step;
+use crate::talk::print;
 use crate::{diagnosis, exit, steps};
 
 /// Prints the explanation of one id, or every id.
 pub fn explain(id: Option<&str>, list: bool) -> anyhow::Result<u8> {
     match id {
-        Some(id) if !list => anstream::println!("{}", text(id)?),
+        Some(id) if !list => print(&(text(id)? + "\n"))?,
         _ => {
-            for step in steps::ALL {
-                anstream::println!("step   {}", step.id);
-            }
-            for cause in diagnosis::all() {
-                anstream::println!("cause  {}", cause.id.as_str());
-            }
+            let steps = steps::ALL.iter().map(|step| format!("step   {}\n", step.id));
+            let causes = diagnosis::all().iter().map(|cause| format!("cause  {}\n", cause.id.as_str()));
+            print(&steps.chain(causes).collect::<String>())?;
         }
     }
     Ok(exit::SOUND)

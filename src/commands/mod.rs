@@ -4,6 +4,7 @@ pub mod diagnose;
 pub mod entrypoint;
 pub mod explain;
 pub mod image;
+mod input;
 pub mod list;
 pub mod manual;
 pub mod plan;
@@ -17,9 +18,10 @@ use crate::cli::{Cli, Command};
 use crate::engine::dockerd::become_program;
 use crate::engine::live::observe;
 use crate::entrypoint::init::exec_program;
-use crate::exit;
+use crate::exit::{self, CannotCheck};
 use crate::host::live::Live;
 use crate::report::document;
+use crate::talk::{self, StdoutError};
 
 /// Runs the subcommand that was typed; returns the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
@@ -46,16 +48,25 @@ pub fn dispatch(cli: Cli) -> u8 {
             observe(&host, &directory);
             Ok(exit::SOUND)
         }
-        Some(Command::Exec { parent, argv }) => Err(become_program(parent, &argv)),
+        Some(Command::Exec { parent, argv }) => {
+            let error = become_program(parent, &argv);
+            talk::survive_broken_pipe();
+            Err(error)
+        }
     };
     code.unwrap_or_else(|error| {
-        anstream::eprintln!("dindcheck: {error:#}");
-        exit::USAGE
+        talk::say_error(&error);
+        code_of(&error)
     })
+}
+
+/// The exit code of an error: all but these are found before anything is done.
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<StdoutError>() || error.is::<CannotCheck>() { exit::UNKNOWN } else { exit::USAGE }
 }
 
 /// `schema`: prints the schema of the JSON report.
 fn schema() -> anyhow::Result<u8> {
-    anstream::println!("{}", serde_json::to_string_pretty(&document::schema())?);
+    talk::print_json(&document::schema())?;
     Ok(exit::SOUND)
 }

@@ -3,6 +3,8 @@
 //! The checks of the environment run, so that the plan can name the repairs that would be applied. Checks leave the machine
 //! as it was, and no repair is granted, so nothing is changed.
 
+use anyhow::ensure;
+
 use crate::engine::NoEngine;
 use crate::facts::daemon::command_line;
 use crate::finding::Outcome;
@@ -15,7 +17,8 @@ use crate::profile::Grant;
 use crate::report::{Report, StepReport};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
-use crate::{cli, exit};
+use crate::text::shown::one_line;
+use crate::{cli, exit, talk};
 
 use super::recording;
 use super::verify::request;
@@ -40,12 +43,15 @@ fn print(
     run: Option<&str>,
 ) -> anyhow::Result<u8> {
     let plan = Plan::new(host, request)?;
+    ensure!(
+        ["human", "json"].contains(&plan.format.name),
+        "a plan is not a report: use `--format human` or `--format json`"
+    );
     let checked = check_environment(host, machine, request, run)?;
     let rows: Vec<_> = plan.steps.iter().map(|planned| Row::new(&plan, planned, &checked)).collect();
     match plan.format.name {
-        "human" => print_for_people(host, &plan, &rows),
-        "json" => anstream::println!("{}", serde_json::to_string_pretty(&document(host, &plan, &rows))?),
-        _ => anyhow::bail!("a plan is not a report: use `--format human` or `--format json`"),
+        "json" => talk::print_json(&document(host, &plan, &rows))?,
+        _ => talk::print(&for_people(host, &plan, &rows))?,
     }
     Ok(exit::SOUND)
 }
@@ -134,17 +140,19 @@ impl<'p> Row<'p> {
     }
 }
 
-/// Prints the plan in lines.
-fn print_for_people(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) {
-    anstream::println!("profile {}: {}", plan.options.profile.name, plan.options.profile.description);
+/// The plan in lines.
+fn for_people(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) -> String {
+    let profile = &plan.options.profile;
+    let mut lines = vec![format!("profile {}: {}", profile.name, profile.description)];
     if plan.reaches(Phase::Daemon) {
-        anstream::println!("daemon  {}", daemon(host, plan));
-        anstream::println!("image   {}", image(plan));
+        lines.push(format!("daemon  {}", daemon(host, plan)));
+        lines.push(format!("image   {}", image(plan)));
     }
-    for row in rows {
+    lines.extend(rows.iter().map(|row| {
         let mode = format!("{:?}", row.planned.mode).to_lowercase();
-        anstream::println!("  {mode:<8} {:<20} {}", row.planned.step.id, row.prospect());
-    }
+        format!("  {mode:<8} {:<20} {}", row.planned.step.id, row.prospect())
+    }));
+    lines.iter().map(|line| format!("{}\n", one_line(line))).collect()
 }
 
 /// The plan as JSON.

@@ -1,11 +1,8 @@
 //! The files of `--record` and `--replay`.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, ensure};
 
 use crate::host::input;
 use crate::host::live::Live;
@@ -15,24 +12,25 @@ use crate::host::{SystemReader, SystemWriter};
 use crate::options::PlanRequest;
 use crate::plan::Plan;
 use crate::report::formats::Format;
-use crate::steps;
+use crate::report::target::{Access, Target};
+use crate::text::shown;
+use crate::{steps, talk};
 
-/// The largest recording that is read, in bytes.
+/// The largest recording that is read, in bytes; real ones have some hundred thousand.
 const MAX_RECORDING: u64 = 64 << 20;
 
 /// The recording of a run, and its file.
 pub struct Saved<'h> {
     recorder: Recorder<'h>,
     path: PathBuf,
-    file: std::fs::File,
+    target: Target,
 }
 
 impl<'h> Saved<'h> {
-    /// Creates the file. Only its owner may read it, since a recording reveals much of the machine.
+    /// Finds out how the file can be written. Only its owner may read it, since a recording reveals much of the machine.
     pub fn open(path: &Path, host: &'h Live) -> anyhow::Result<Self> {
-        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-        let file = options.with_context(|| format!("--record: create {}", path.display()))?;
-        Ok(Self { recorder: Recorder::new(host, host), path: path.to_owned(), file })
+        let target = Target::open(path, Access::Private).context("--record")?;
+        Ok(Self { recorder: Recorder::new(host, host), path: path.to_owned(), target })
     }
 
     /// Doors that record what passes through them.
@@ -43,17 +41,21 @@ impl<'h> Saved<'h> {
     /// Writes the recording.
     pub fn save(mut self, run: &str, request: &PlanRequest) -> anyhow::Result<()> {
         let recording = self.recorder.recording(run, &steps::environment(), request);
-        let written = serde_json::to_writer_pretty(&mut self.file, &recording).map_err(std::io::Error::from);
-        let written = written.and_then(|()| self.file.flush());
-        written.with_context(|| format!("--record: write {}", self.path.display()))
+        let text = serde_json::to_string_pretty(&recording).context("--record")?;
+        let written = self.target.write(shown::json(&text).as_bytes());
+        written.map_err(|error| {
+            let path = shown::path(&self.path);
+            anyhow!("--record: the recording could not be written to {path}: {}", talk::reason(&error))
+        })
     }
 }
 
 /// The recording of a file.
 pub fn load(path: &Path) -> anyhow::Result<Replay> {
-    let text = input::read(path, MAX_RECORDING).context("--replay")?;
-    let text = String::from_utf8_lossy(&text);
-    Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {}", path.display()))?))
+    let name = shown::path(path);
+    let bytes = input::read(path, MAX_RECORDING).context("--replay")?;
+    let text = String::from_utf8(bytes).with_context(|| format!("--replay: {name} is no recording"))?;
+    Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {name}"))?))
 }
 
 /// The request of a recording, with another format where one is given.
@@ -71,6 +73,7 @@ pub fn plan(replay: &Replay, format: Option<&Format>) -> anyhow::Result<Plan> {
     let recorded = replay.recording();
     let request = PlanRequest { environment_only: true, ..request(replay, format)? };
     let mut plan = Plan::new(replay, &request)?;
+    ensure!(!plan.options.runs.is_empty(), "--replay: the options of the recording leave no step to replay");
     plan.options.run.clone_from(&recorded.run);
     Ok(plan)
 }

@@ -1,6 +1,5 @@
 //! `verify`: runs every step here, and reports the first that fails in every format that was asked for.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -8,7 +7,7 @@ use anyhow::Context;
 use crate::cli;
 use crate::engine::NoEngine;
 use crate::engine::live::{LiveEngine, Recovery};
-use crate::exit::Verdict;
+use crate::exit::{self, Verdict};
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
 use crate::host::{SystemReader, SystemWriter};
@@ -22,15 +21,18 @@ use crate::report::progress::Progress;
 use crate::report::{Event, Report};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
+use crate::talk::{self, say_error};
+use crate::text::any_path::AnyPath;
 
 use super::recording;
 
 /// The report on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryStyle {
-    /// In the format of the plan.
+    /// In the format of the plan. A report that cannot be written is never sound.
     AsPlanned,
-    /// `brief` where the verdict is sound: an entrypoint prints it at every start.
+    /// `brief` where the verdict is sound: an entrypoint prints it at every start, on stderr. What becomes of it does not
+    /// matter for the command.
     BriefWhereSound,
 }
 
@@ -61,8 +63,13 @@ pub fn verify(host: &Live, args: &cli::Verify) -> anyhow::Result<u8> {
         SummaryStyle::AsPlanned,
         Recovers::AsPlanned,
     )?;
-    recorder.save(&run, &request)?;
-    Ok(code)
+    match recorder.save(&run, &request) {
+        Ok(()) => Ok(code),
+        Err(error) => {
+            say_error(&error);
+            Ok(exit::unwritten(code))
+        }
+    }
 }
 
 /// Runs the steps on this machine; returns the exit code.
@@ -87,13 +94,14 @@ fn run_live(
 ) -> anyhow::Result<(String, u8)> {
     let plan = Plan::new(reader, request)?;
     let outputs = Outputs::open(outputs)?;
-    let interrupt = Interrupt::listen().context("listen to SIGINT and SIGTERM")?;
-    let engine = LiveEngine::new(host.clone(), interrupt.clone()).context("make the runtime")?;
+    let interrupt = Interrupt::listen().context(exit::CannotCheck).context("listen to SIGINT and SIGTERM")?;
+    let engine = LiveEngine::new(host.clone(), interrupt.clone());
+    let engine = engine.context(exit::CannotCheck).context("make the runtime")?;
     if let Some(recovery) = recovery(&plan).filter(|_| recovers == Recovers::AsPlanned) {
         engine.recover(recovery);
     }
     let doors = Doors { host: reader, machine, engine: &engine, interrupt: &interrupt };
-    let code = run_and_report(&plan, &doors, outputs, style)?;
+    let code = run_and_report(&plan, &doors, outputs, style);
     Ok((plan.options.run, code))
 }
 
@@ -115,16 +123,11 @@ fn replay(replay: &Replay, args: &cli::Verify) -> anyhow::Result<u8> {
     let plan = recording::plan(replay, args.format)?;
     let outputs = Outputs::open(&args.checks.output)?;
     let doors = Doors { host: replay, machine: replay, engine: &NoEngine, interrupt: &Interrupt::default() };
-    run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned)
+    Ok(run_and_report(&plan, &doors, outputs, SummaryStyle::AsPlanned))
 }
 
 /// Runs the plan, and reports.
-fn run_and_report(
-    plan: &Plan,
-    doors: &Doors<'_>,
-    mut outputs: Outputs,
-    style: SummaryStyle,
-) -> anyhow::Result<u8> {
+fn run_and_report(plan: &Plan, doors: &Doors<'_>, mut outputs: Outputs, style: SummaryStyle) -> u8 {
     let mut progress = Progress::new(plan.format);
     let report = runner::run(plan, doors, &mut |event| {
         if let Event::Concluded(report) = event {
@@ -134,9 +137,13 @@ fn run_and_report(
     });
     outputs.write(&report);
     let is_brief = style == SummaryStyle::BriefWhereSound && report.verdict() == Verdict::Sound;
-    print(&report, if is_brief { &brief::FORMAT } else { plan.format })
-        .context("write the report to stdout")?;
-    Ok(report.verdict().exit_code())
+    let printed = print(&report, if is_brief { &brief::FORMAT } else { plan.format });
+    if let Err(error) = &printed {
+        say_error(error);
+    }
+    let code = report.verdict().exit_code();
+    let written = printed.is_ok() && outputs.all_written();
+    if written || style == SummaryStyle::BriefWhereSound { code } else { exit::unwritten(code) }
 }
 
 /// The request that was typed.
@@ -153,7 +160,7 @@ pub fn request(args: &cli::Verify) -> PlanRequest {
 /// The part of a request that `verify` and `entrypoint` share.
 pub fn checks_request(args: &cli::Checks) -> PlanRequest {
     PlanRequest {
-        profile: args.profile.clone(),
+        profile: args.profile.clone().map(AnyPath::from),
         repair: args.repair,
         until: args.until.clone(),
         only: args.only.clone(),
@@ -164,8 +171,7 @@ pub fn checks_request(args: &cli::Checks) -> PlanRequest {
 }
 
 /// Prints the report on stdout. A reader that closed the pipe is not an error.
-fn print(report: &Report, format: &Format) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    let written = (format.render)(report, &mut out).and_then(|()| out.flush());
-    written.or_else(|error| if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+fn print(report: &Report, format: &Format) -> anyhow::Result<()> {
+    let text = format.text(report).context("write the report")?;
+    talk::print_report(&text).context("the report is lost")
 }

@@ -1,6 +1,6 @@
 //! `wait`: waits until the inner daemon serves, and stops at once where it cannot.
 
-use serde_json::json;
+use serde_json::{Value, json as object};
 
 use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli::{self, Plain, Until};
@@ -13,15 +13,18 @@ use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::plan;
-use crate::report::formats::{brief, json};
+use crate::report::formats;
+use crate::report::shown::of_finding;
+use crate::talk::{print, print_report, say_error, tell};
 use crate::text::seconds;
+use crate::text::shown::json;
 
 /// The steps that run a container once under a daemon that serves.
 const CONTAINER: [&str; 2] = ["image", "container-run"];
 
 /// Waits, and reports.
 pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
-    let endpoint = plan::endpoint(host, args.attach.as_deref().unwrap_or_default())?;
+    let endpoint = plan::endpoint(host, "--attach", args.attach.as_deref().unwrap_or_default())?;
     let interrupt = Interrupt::listen()?;
     let request = WaitRequest {
         endpoint: endpoint.clone(),
@@ -35,7 +38,7 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
         }
         Ok(readiness) => Ok(report(&readiness, &endpoint, args.format)),
         Err(error) => {
-            anstream::eprintln!("dindcheck: {error:#}");
+            say_error(&error);
             Ok(exit::UNKNOWN)
         }
     }
@@ -44,8 +47,8 @@ pub fn wait(host: &Live, args: &cli::Wait) -> anyhow::Result<u8> {
 /// Runs the built-in container once.
 fn run_container(host: &Live, args: &cli::Wait, endpoint: &Endpoint) -> anyhow::Result<u8> {
     let format = match args.format {
-        Plain::Human => &brief::FORMAT,
-        Plain::Json => &json::FORMAT,
+        Plain::Human => &formats::brief::FORMAT,
+        Plain::Json => &formats::json::FORMAT,
     };
     let request = PlanRequest {
         attach: Some(endpoint.to_string()),
@@ -63,38 +66,41 @@ fn report(readiness: &Readiness, endpoint: &Endpoint, format: Plain) -> u8 {
         Readiness::Never(_) => exit::BROKEN,
         Readiness::Late(_) => exit::UNKNOWN,
     };
-    match (format, readiness) {
-        (Plain::Json, _) => anstream::println!("{}", document(readiness, endpoint, code)),
+    let printed = match (format, readiness) {
+        (Plain::Json, _) => print_report(&(json(&document(readiness, endpoint, code).to_string()) + "\n")),
         (Plain::Human, Readiness::Serving { waited, .. }) => {
-            anstream::println!("the daemon at {endpoint} serves (waited {})", seconds(*waited));
+            print(&format!("the daemon at {endpoint} serves (waited {})\n", seconds(*waited)))
         }
-        (Plain::Human, Readiness::Never(finding) | Readiness::Late(finding)) => print_failure(finding),
+        (Plain::Human, Readiness::Never(finding) | Readiness::Late(finding)) => {
+            tell(&failure(&of_finding(finding)));
+            Ok(())
+        }
+    };
+    if let Err(error) = printed {
+        say_error(&error.into());
+        return exit::unwritten(code);
     }
     code
 }
 
-/// Prints what is wrong and what to do, on stderr.
-fn print_failure(finding: &Finding) {
-    anstream::eprintln!("dindcheck: {}", finding.what);
-    let cause = finding.cause.map(CauseId::as_str).unwrap_or_default();
-    anstream::eprintln!("  cause       {cause}");
-    for (key, value) in &finding.evidence {
-        anstream::eprintln!("  {key:<11} {value}");
-    }
-    if let Some(remedy) = finding.remedy() {
-        anstream::eprintln!("  what to do  {remedy}");
-    }
+/// What is wrong and what to do, in lines.
+fn failure(finding: &Finding) -> String {
+    let mut rows = vec![format!("dindcheck: {}", finding.what)];
+    rows.push(format!("  cause       {}", finding.cause.map(CauseId::as_str).unwrap_or_default()));
+    rows.extend(finding.evidence.iter().map(|(key, value)| format!("  {key:<11} {value}")));
+    rows.extend(finding.remedy().map(|remedy| format!("  what to do  {remedy}")));
+    rows.join("\n")
 }
 
 /// The same as JSON.
-fn document(readiness: &Readiness, endpoint: &Endpoint, code: u8) -> serde_json::Value {
+fn document(readiness: &Readiness, endpoint: &Endpoint, code: u8) -> Value {
     let endpoint = endpoint.to_string();
     match readiness {
-        Readiness::Serving { pid, waited } => json!({
+        Readiness::Serving { pid, waited } => object!({
             "schema_version": 1, "serves": true, "exit_code": code, "endpoint": endpoint, "pid": pid,
             "waited_ms": waited.as_secs_f64() * 1000.0,
         }),
-        Readiness::Never(finding) | Readiness::Late(finding) => json!({
+        Readiness::Never(finding) | Readiness::Late(finding) => object!({
             "schema_version": 1, "serves": false, "exit_code": code, "endpoint": endpoint,
             "cause": finding.cause, "what": finding.what, "remedy": finding.remedy(),
         }),

@@ -173,6 +173,7 @@ pub fn exec_program(foreground: bool, argv: &[String]) -> u8 {
         return 127;
     };
     let error = Command::new(program).args(args).exec();
-    anstream::eprintln!("dindcheck: cannot run {program}: {error}");
+    crate::talk::survive_broken_pipe();
+    crate::talk::say(&format!("cannot run {program}: {}", crate::talk::reason(&error)));
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }

@@ -21,6 +21,7 @@ use crate::host::live::Live;
 use crate::interrupt::Interrupt;
 use crate::options::PlanRequest;
 use crate::profile::DaemonDeath;
+use crate::text::any_path::AnyPath;
 use crate::text::seconds;
 
 use daemon::Daemon;
@@ -60,7 +61,7 @@ pub struct CheckRequest {
     /// The plan of the check.
     pub plan: PlanRequest,
     /// The files of its report, besides stderr: the name of a format, and a path.
-    pub outputs: Vec<(String, PathBuf)>,
+    pub outputs: Vec<(String, AnyPath)>,
     /// The directory of the certificates to create, if any.
     pub certificates: Option<PathBuf>,
     /// A daemon that died is started again: what killed runs left was removed at the start of the entrypoint.

@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
+use crate::text::shown;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -94,7 +95,7 @@ fn reopened(shared: &File) -> Option<File> {
 /// Prints a message to stderr, where somebody reads it: stdout belongs to the command.
 pub(crate) fn say(text: &str) {
     if let Some(stderr) = Outlet::stderr() {
-        stderr.write_within(format!("dindcheck: {text}\n").as_bytes(), PATIENCE);
+        stderr.write_within(format!("dindcheck: {}\n", shown::one_line(text)).as_bytes(), PATIENCE);
     }
 }
 

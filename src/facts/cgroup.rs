@@ -183,7 +183,8 @@ fn mode(host: &dyn SystemReader, mounts: &Mounts) -> anyhow::Result<Mode> {
 
 /// The hierarchies of /proc/self/cgroup, and the path in the v2 tree.
 fn parse_own(bytes: &[u8]) -> anyhow::Result<(Vec<Hierarchy>, Option<PathBuf>)> {
-    let own = ProcessCGroups::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let own = ProcessCGroups::from_read(bytes)
+        .map_err(|_| anyhow::anyhow!("a line has a form that is not known"))?;
     let v2 = own.0.iter().find(|group| group.hierarchy == 0).map(|group| PathBuf::from(&group.pathname));
     let v1 = own.0.into_iter().filter(|group| group.hierarchy != 0).map(|group| Hierarchy {
         id: group.hierarchy,
@@ -198,7 +199,8 @@ fn parse_table(bytes: &[u8]) -> anyhow::Result<Vec<Controller>> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
-    let table = CGroupControllers::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let table = CGroupControllers::from_read(bytes)
+        .map_err(|_| anyhow::anyhow!("a line has a form that is not known"))?;
     let row =
         |c: procfs::CGroupController| Controller { name: c.name, hierarchy: c.hierarchy, enabled: c.enabled };
     Ok(table.0.into_iter().map(row).collect())

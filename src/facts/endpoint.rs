@@ -51,9 +51,15 @@ impl Endpoint {
             }
             Some(("tcp" | "http", address)) => {
                 let address = address.trim_end_matches('/');
-                let port =
-                    address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-                ensure!(port.is_some_and(|(host, _)| !host.is_empty()), "`{url}`: tcp needs HOST:PORT");
+                let port = address.rsplit_once(':').and_then(|(host, port)| {
+                    let is_name =
+                        !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control());
+                    is_name.then_some(port.parse::<u16>().ok()?)
+                });
+                ensure!(
+                    port.is_some_and(|port| port > 0),
+                    "`{url}`: tcp needs HOST:PORT, with a port of 1 to 65535"
+                );
                 Ok(Self::Tcp(address.to_owned()))
             }
             _ => bail!("`{url}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
@@ -80,7 +86,17 @@ mod tests {
         assert_eq!(Endpoint::parse("").unwrap(), Endpoint::Unix(DEFAULT_SOCKET.into()));
         assert_eq!(Endpoint::parse("unix:///x").unwrap(), Endpoint::Unix("/x".into()));
         assert_eq!(Endpoint::parse("tcp://h:1/").unwrap(), Endpoint::Tcp("h:1".into()));
-        for bad in ["unix://x", "tcp://h", "tcp://:1", "npipe:////./pipe", "/var/run/docker.sock"] {
+        for bad in [
+            "unix://x",
+            "tcp://h",
+            "tcp://:1",
+            "tcp://h:0",
+            "tcp://h:65536",
+            "tcp://a b:1",
+            "tcp://\n:1",
+            "npipe:////./pipe",
+            "/var/run/docker.sock",
+        ] {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
     }

@@ -80,7 +80,8 @@ impl Mounts {
 
     /// Parses the bytes of a mountinfo file. An error where a line is malformed.
     pub fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
-        let infos = MountInfos::from_read(bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let infos = MountInfos::from_read(bytes)
+            .map_err(|_| anyhow::anyhow!("a line has a form that is not known"))?;
         Ok(Self(infos.0.into_iter().map(Mount::from).collect()))
     }
 

@@ -6,12 +6,15 @@ use crate::engine::docker::tls;
 use crate::facts::endpoint::{Endpoint, TlsEndpoint};
 use crate::host::SystemReader;
 
-/// The endpoint of a URL; if that is empty, of `DOCKER_HOST`, else the usual socket. With `DOCKER_TLS_VERIFY`, TCP means TLS
-/// with the certificates in `DOCKER_CERT_PATH`; a program without TLS refuses it.
-pub fn endpoint(host: &dyn SystemReader, url: &str) -> anyhow::Result<Endpoint> {
+/// The endpoint of the URL that an option has; if that is empty, of `DOCKER_HOST`, else the usual socket. With
+/// `DOCKER_TLS_VERIFY`, TCP means TLS with the certificates in `DOCKER_CERT_PATH`; a program without TLS refuses it.
+pub fn endpoint(host: &dyn SystemReader, option: &'static str, url: &str) -> anyhow::Result<Endpoint> {
     let from_env = || host.env("DOCKER_HOST").filter(|value| !value.is_empty());
-    let url = if url.is_empty() { from_env().unwrap_or_default() } else { url.to_owned() };
-    let endpoint = Endpoint::parse(&url).context("--attach")?;
+    let (source, url) = match url {
+        "" => ("DOCKER_HOST", from_env().unwrap_or_default()),
+        url => (option, url.to_owned()),
+    };
+    let endpoint = Endpoint::parse(&url).context(source)?;
     let tls = host.env("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
     match endpoint {
         Endpoint::Tcp(address) if tls => with_tls(host, address),
@@ -40,16 +43,16 @@ mod tests {
 
     fn tls_by_variable() -> Fake {
         let host = Fake::new().variable("DOCKER_HOST", "tcp://h:2376").variable("HOME", "/home/me");
-        assert_eq!(endpoint(&host, "").unwrap(), Endpoint::Tcp("h:2376".into()));
+        assert_eq!(endpoint(&host, "--attach", "").unwrap(), Endpoint::Tcp("h:2376".into()));
         let host = host.variable("DOCKER_TLS_VERIFY", "1");
-        assert!(matches!(endpoint(&host, "unix:///run/docker.sock"), Ok(Endpoint::Unix(_))));
+        assert!(matches!(endpoint(&host, "--attach", "unix:///run/docker.sock"), Ok(Endpoint::Unix(_))));
         host
     }
 
     #[test]
     #[cfg(feature = "tls")]
     fn tls_endpoint_has_the_certificates_of_the_docker_cli() {
-        let keys = |host: &Fake| match endpoint(host, "").unwrap() {
+        let keys = |host: &Fake| match endpoint(host, "--attach", "").unwrap() {
             Endpoint::Tls(to) if to.address == "h:2376" => to.keys.display().to_string(),
             other => panic!("{other:?}"),
         };
@@ -61,7 +64,7 @@ mod tests {
     #[test]
     #[cfg(not(feature = "tls"))]
     fn tls_endpoint_is_refused_without_the_feature() {
-        let refused = endpoint(&tls_by_variable(), "").unwrap_err().to_string();
+        let refused = endpoint(&tls_by_variable(), "--attach", "").unwrap_err().to_string();
         assert!(refused.contains("cannot connect to tcp://h:2376"), "{refused}");
     }
 }

@@ -7,8 +7,8 @@ use regex::Regex;
 
 use crate::options::ImageChoice;
 
-/// `builtin`, or an image reference; the grammar is that of the reference package of distribution.
-pub(super) fn choice(text: &str) -> anyhow::Result<ImageChoice> {
+/// Whether a text is the reference of an image, in the grammar of distribution's package reference.
+pub fn is_image_reference(text: &str) -> bool {
     static REFERENCE: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
         let part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
         Regex::new(&format!(
@@ -16,12 +16,16 @@ pub(super) fn choice(text: &str) -> anyhow::Result<ImageChoice> {
              (?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@[a-z0-9]+:[a-fA-F0-9]{{32,}})?$"
         ))
     });
+    text.len() <= 512 && REFERENCE.as_ref().is_ok_and(|grammar| grammar.is_match(text))
+}
+
+/// `builtin`, or an image reference.
+pub(super) fn choice(text: &str) -> anyhow::Result<ImageChoice> {
     if text == "builtin" {
         return Ok(ImageChoice::Builtin);
     }
-    let grammar = REFERENCE.as_ref().map_err(Clone::clone)?;
     ensure!(
-        text.len() <= 512 && grammar.is_match(text),
+        is_image_reference(text),
         "`{text}` is not a valid image reference: use [HOST[:PORT]/]NAME[:TAG][@DIGEST] in lower case, or `builtin`"
     );
     Ok(ImageChoice::Reference(text.to_owned()))

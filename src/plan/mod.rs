@@ -1,5 +1,6 @@
 //! The plan of a run: arguments and profile, checked before anything on the machine is changed.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
@@ -16,6 +17,7 @@ mod image;
 mod selection;
 
 pub use endpoint::endpoint;
+pub use image::is_image_reference;
 pub use selection::NOT_RECORDED;
 
 /// The plan of a run.
@@ -47,7 +49,7 @@ impl Plan {
     ///
     /// Every invalid argument and every invalid value of a profile.
     pub fn new(host: &dyn SystemReader, request: &PlanRequest) -> anyhow::Result<Self> {
-        let mut profile = load_profile(host, request.profile.as_deref().unwrap_or("default"))?;
+        let mut profile = load_profile(host, request.profile.as_deref().unwrap_or(Path::new("default")))?;
         if let Some(repair) = request.repair {
             profile.repair = repair;
         }
@@ -58,8 +60,9 @@ impl Plan {
         profile.daemon.debug &= !request.quiet_daemon;
         profile.daemon.args.extend(request.daemon_args.iter().cloned());
         let image = image::choice(request.image.as_deref().unwrap_or(&profile.image.reference))?;
-        let attach = request.attach.as_deref().map(|url| endpoint(host, url)).transpose()?;
+        let attach = request.attach.as_deref().map(|url| endpoint(host, "--attach", url)).transpose()?;
         let steps = selection::planned(&profile, request)?;
+        selection::ensure_any(&steps, request)?;
         let runs: Vec<_> =
             steps.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.step).collect();
         let options = RunOptions {
@@ -81,7 +84,7 @@ impl Plan {
 }
 
 /// The profile of that name or file; its steps and its format exist.
-pub fn load_profile(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profile> {
+pub fn load_profile(host: &dyn SystemReader, name: &Path) -> anyhow::Result<Profile> {
     let profile = profile::load(host, name)?;
     let name = &profile.name;
     for id in profile.steps.keys() {

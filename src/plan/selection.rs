@@ -36,6 +36,24 @@ pub(super) fn planned(profile: &Profile, request: &PlanRequest) -> anyhow::Resul
     Ok(steps::ALL.iter().enumerate().map(planned).collect())
 }
 
+/// Refuses a plan in which nothing runs of what was asked for: it would be sound without a check.
+///
+/// # Errors
+///
+/// The first step that was asked for, and why it does not run.
+pub(super) fn ensure_any(planned: &[Planned], request: &PlanRequest) -> anyhow::Result<()> {
+    let is_asked =
+        |planned: &&Planned| request.only.is_empty() || request.only.iter().any(|id| id == planned.step.id);
+    let asked: Vec<_> = planned.iter().filter(is_asked).collect();
+    // Of the environment phase alone, whoever asks for it decides.
+    if request.environment_only || asked.iter().any(|planned| planned.skip.is_none()) {
+        return Ok(());
+    }
+    let first = asked.first().context("no step is left to run")?;
+    let why = first.skip.as_deref().unwrap_or_default();
+    anyhow::bail!("no step is left to run: {} is skipped ({why})", first.step.id)
+}
+
 impl Selection<'_> {
     /// How the failure of a step counts.
     fn mode(&self, step: &Step) -> Mode {
@@ -152,6 +170,24 @@ mod tests {
         assert_eq!(runs, ["kernel"]);
         let image = steps.iter().find(|planned| planned.step.id == "image").unwrap();
         assert_eq!(image.skip.as_deref(), Some("daemon-start is skipped"));
+    }
+
+    #[test]
+    fn plan_in_which_nothing_runs_of_what_was_asked_for_is_refused() {
+        let until_only = |until: &str, only: &str| {
+            plan(&PlanRequest {
+                until: Some(until.into()),
+                only: vec![only.into()],
+                ..PlanRequest::default()
+            })
+        };
+        for (until, only) in [("kernel", "storage"), ("daemon-start", "image")] {
+            let error = until_only(until, only).err().unwrap().to_string();
+            assert_eq!(error, format!("no step is left to run: {only} is skipped (after --until)"));
+        }
+        assert!(until_only("storage", "kernel").is_ok());
+        let build = PlanRequest { only: vec!["build".into()], ..PlanRequest::default() };
+        assert!(plan(&build).err().unwrap().to_string().contains("build is skipped (profile default)"));
     }
 
     #[test]

@@ -15,11 +15,7 @@ pub(super) struct Span(pub(super) Duration);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
-        humantime::parse_duration(&text).map(Self).map_err(|error| {
-            serde::de::Error::custom(format!(
-                "`{text}` is not a valid duration, such as `60s` or `1m 30s`: {error}"
-            ))
-        })
+        crate::text::duration(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Finds the text of a profile: in a file, in a directory of the image, or in this binary.
 
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use super::Profile;
 use super::raw::Raw;
 use crate::host::SystemReader;
+use crate::text::shown;
 use crate::yaml::{self, Limits};
 
 /// The built-in profiles, so that the binary stands alone.
@@ -43,19 +45,20 @@ pub fn built_in_text(name: &str) -> Option<&'static str> {
 }
 
 /// Reads the profile of that name or file, and those that it extends.
-pub fn load(host: &dyn SystemReader, name: &str) -> anyhow::Result<Profile> {
+pub fn load(host: &dyn SystemReader, name: &Path) -> anyhow::Result<Profile> {
     let mut layers = Vec::new();
     let mut next = Some(name.to_owned());
     while let Some(name) = next {
+        let shown = shown::path(&name);
         ensure!(
             layers.len() < MAX_EXTENDS,
-            "profile {name}: more than {MAX_EXTENDS} `extends` in a row: a circle?"
+            "profile {shown}: more than {MAX_EXTENDS} `extends` in a row: a circle?"
         );
-        let raw = parse(&name, &text_of(host, &name)?)?;
-        next = raw.extends.clone();
+        let raw = parse(&shown, &text_of(host, &name)?)?;
+        next = raw.extends.as_ref().map(PathBuf::from);
         layers.push(raw);
     }
-    Profile::from_layers(name, &layers)
+    Profile::from_layers(&shown::path(name), &layers)
 }
 
 /// Parses one layer; errors name the file, the line and the column.
@@ -64,20 +67,20 @@ fn parse(name: &str, text: &str) -> anyhow::Result<Raw> {
 }
 
 /// The text of a profile: of a file if the name is a path, else of the image's own profile, else of the built-in one.
-fn text_of(host: &dyn SystemReader, name: &str) -> anyhow::Result<String> {
-    let is_path = name.contains('/') || Path::new(name).extension().is_some();
+fn text_of(host: &dyn SystemReader, name: &Path) -> anyhow::Result<String> {
+    let shown = shown::path(name);
+    let is_path = name.as_os_str().as_bytes().contains(&b'/') || name.extension().is_some();
     if is_path {
-        let text =
-            host.read_input(Path::new(name)).with_context(|| format!("profile {name} cannot be read"))?;
+        let text = host.read_input(name).with_context(|| format!("profile {shown} cannot be read"))?;
         return Ok(String::from_utf8_lossy(&text).into_owned());
     }
+    let invalid =
+        || format!("`{shown}` is not a valid profile: use a file, or one of {}", names().join(", "));
+    let name = name.to_str().filter(|name| !name.is_empty()).with_context(invalid)?;
     if let Some(text) = host.read_if_there(&Path::new(PROFILE_DIR).join(format!("{name}.yaml")))? {
         return Ok(text);
     }
-    match built_in_text(name) {
-        Some(text) => Ok(text.to_owned()),
-        None => bail!("`{name}` is not a valid profile: use a file, or one of {}", names().join(", ")),
-    }
+    built_in_text(name).map(ToOwned::to_owned).with_context(invalid)
 }
 
 /// The built-in names.

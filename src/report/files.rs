@@ -1,16 +1,15 @@
 //! Report files: each is whole at any time and written anew after every step, so that it survives a crash.
-#![expect(clippy::disallowed_methods, reason = "the user's own report files")]
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use nix::libc::O_TRUNC;
 
 use super::Report;
 use super::formats::{self, Format};
+use super::target::{Access, Target};
+use crate::image_check::ImageResult;
+use crate::talk::{reason, say};
+use crate::text::shown;
 
 /// The report files of a run.
 pub struct Outputs(Vec<Output>);
@@ -18,93 +17,63 @@ pub struct Outputs(Vec<Output>);
 struct Output {
     format: &'static Format,
     path: PathBuf,
-    update: Update,
-}
-
-/// Writes a report in a format.
-type Render<'r> = &'r dyn Fn(&Format, &mut dyn Write) -> std::io::Result<()>;
-
-/// How a file takes a new report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Update {
-    /// A new file is written beside it and takes its name: a reader never sees half a report.
-    Replace,
-    /// In place: for a file that is a mount point, as Kubernetes' termination message is.
-    Overwrite,
-    /// Once, at the end: for a terminal or a pipe.
-    Append,
+    target: Target,
+    /// Whether the latest report could not be written.
+    failed: bool,
 }
 
 impl Outputs {
-    /// Opens the files, each given as the name of a format and a path.
+    /// Finds out how the files can be written, each given as the name of a format and a path.
     ///
     /// # Errors
     ///
-    /// A format that does not exist, or a file that cannot be created; nothing was changed then.
+    /// A format that does not exist, or a file that cannot be written; nothing was changed then.
     pub fn open(files: &[(String, PathBuf)]) -> anyhow::Result<Self> {
-        let open = |(format, path): &(String, PathBuf)| Output::open(formats::find(format)?, path);
+        let open = |(format, path): &(String, PathBuf)| -> anyhow::Result<Output> {
+            let format = formats::find(format)?;
+            let target = Target::open(path, Access::Usual).context("--output")?;
+            Ok(Output { format, path: path.clone(), target, failed: false })
+        };
         Ok(Self(files.iter().map(open).collect::<anyhow::Result<_>>()?))
     }
 
     /// Writes the report so far, or the whole one.
     pub fn write(&mut self, report: &Report) {
-        self.write_with(report.complete, &|format, out| (format.render)(report, out));
+        self.write_with(report.complete, &|format| format.text(report).map(Some));
     }
 
-    /// Writes what `render` writes. A file that cannot be written is reported once and then left out.
-    pub fn write_with(&mut self, complete: bool, render: Render<'_>) {
-        self.0.retain_mut(|output| match output.write(complete, render) {
-            Ok(()) => true,
-            Err(error) => {
-                let path = output.path.display();
-                anstream::eprintln!("dindcheck: the report could not be written to {path}: {error}");
-                false
+    /// Writes the results of images so far, or all of them.
+    pub fn write_images(&mut self, images: &[ImageResult], complete: bool) {
+        self.write_with(complete, &|format| format.text_of_images(images));
+    }
+
+    /// Whether every file has the latest report.
+    pub fn all_written(&self) -> bool {
+        self.0.iter().all(|output| !output.failed)
+    }
+
+    fn write_with(&mut self, complete: bool, text: &dyn Fn(&Format) -> std::io::Result<Option<String>>) {
+        for output in &mut self.0 {
+            let written = output.write(complete, text);
+            if let (Err(error), false) = (&written, output.failed) {
+                let path = shown::path(&output.path);
+                say(&format!("--output: the report could not be written to {path}: {}", reason(error)));
             }
-        });
+            output.failed = written.is_err();
+        }
     }
 }
 
 impl Output {
-    fn open(format: &'static Format, path: &Path) -> anyhow::Result<Self> {
-        let failed = || format!("--output: create {}", path.display());
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).open(path).with_context(failed)?;
-        if !file.metadata().with_context(failed)?.is_file() {
-            // The target of a link in /dev may have no path of its own.
-            return Ok(Self { format, path: path.to_owned(), update: Update::Append });
-        }
-        // A link stays a link: its target is replaced.
-        Ok(Self { format, path: path.canonicalize().with_context(failed)?, update: Update::Replace })
-    }
-
-    fn write(&mut self, complete: bool, render: Render<'_>) -> std::io::Result<()> {
-        if self.update == Update::Append && !complete {
+    fn write(
+        &mut self,
+        complete: bool,
+        text: &dyn Fn(&Format) -> std::io::Result<Option<String>>,
+    ) -> std::io::Result<()> {
+        if self.target.is_stream() && !complete {
             return Ok(());
         }
-        let mut text = anstream::StripStream::new(Vec::new());
-        render(self.format, &mut text)?;
-        let text = text.into_inner();
-        if self.update == Update::Replace {
-            match replace(&self.path, &text) {
-                Err(error) if error.kind() == ErrorKind::ResourceBusy => self.update = Update::Overwrite,
-                done => return done,
-            }
-        }
-        let truncate = if self.update == Update::Overwrite { O_TRUNC } else { 0 };
-        OpenOptions::new().write(true).custom_flags(truncate).open(&self.path)?.write_all(&text)
+        let Some(text) = text(self.format)? else { return Ok(()) };
+        self.target.write(anstream::adapter::strip_str(&text).to_string().as_bytes())
     }
-}
-
-/// Replaces a file as a whole. The new file is always created here, never one that somebody else put there.
-fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    match std::fs::remove_file(&aside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).open(&aside)?.write_all(text)?;
-    std::fs::rename(&aside, path).inspect_err(|_| {
-        let _ = std::fs::remove_file(&aside);
-    })
 }

@@ -8,29 +8,29 @@ use crate::text::seconds;
 
 /// Writes the results of all images.
 pub(super) fn write(all: &[ImageResult], out: &mut dyn Write) -> io::Result<()> {
-    all.iter().try_for_each(|result| write_one(result, out))?;
+    all.iter().try_for_each(|result| out.write_all(one(result).as_bytes()))?;
     write!(out, "\n{}", table(all))
 }
 
-/// Writes the result of one image: its first failure, what its log says, and the report from inside.
-pub fn write_one(result: &ImageResult, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", line(result))?;
+/// The result of one image: its first failure, what its log says, and the report from inside.
+pub fn one(result: &ImageResult) -> String {
+    let mut page = line(result) + "\n";
     for key in ["what", "cause", "remedy"] {
         let text = result.failure(key);
         if !text.is_empty() {
-            writeln!(out, "  {key:<9} {text}")?;
+            page += &format!("  {key:<9} {text}\n");
         }
     }
     if let Some(first) = result.log.as_ref().and_then(|log| log.first_error.as_ref()) {
-        writeln!(out, "  log       line {}: {}", first.line, first.text.trim())?;
+        page += &format!("  log       line {}: {}\n", first.line, first.text.trim());
     }
     for note in &result.notes {
-        writeln!(out, "  note      {note}")?;
+        page += &format!("  note      {note}\n");
     }
     if !result.text.is_empty() {
-        writeln!(out, "\n{}", result.text.trim_end())?;
+        page += &format!("\n{}\n", result.text.trim_end());
     }
-    out.flush()
+    page
 }
 
 /// `my-image: broken at cgroup-mounts (3.1 s)`.

@@ -15,8 +15,11 @@ pub mod files;
 pub mod formats;
 pub mod images;
 mod layout;
+mod place;
 pub mod progress;
+pub mod shown;
 mod step_line;
+pub mod target;
 
 pub use events::Event;
 

@@ -10,6 +10,8 @@ use super::layout::shortened;
 use super::step_line::{line, short_line};
 use super::{Event, Report, StepReport};
 use crate::finding::Outcome;
+use crate::talk::tell;
+use crate::text::shown::one_line;
 
 /// How often the status line moves.
 const TICK: Duration = Duration::from_millis(80);
@@ -52,7 +54,7 @@ impl Progress {
                 show_on_terminal(bar, *keep_lines, &mut self.lines, event);
             }
             (Display::Log, Event::Concluded(report)) => print_latest(report),
-            (Display::Log, Event::Progress(text)) => anstream::eprintln!("           {text}"),
+            (Display::Log, Event::Progress(text)) => tell(&format!("           {}", one_line(text))),
             (Display::Log, Event::Started(_) | Event::Ended(_)) | (Display::None, _) => {}
         }
     }
@@ -74,13 +76,13 @@ fn show_on_terminal(bar: &ProgressBar, keep_lines: bool, lines: &mut String, eve
             bar.enable_steady_tick(TICK);
             bar.tick();
         }
-        Event::Progress(text) => bar.set_message(format!("{lines}  {}\n", shortened(text, 2))),
+        Event::Progress(text) => bar.set_message(format!("{lines}  {}\n", shortened(&one_line(text), 2))),
         Event::Concluded(report) if keep_lines => {
             bar.set_message("");
             bar.suspend(|| print_latest(report));
         }
         Event::Concluded(report) => {
-            lines.extend(latest(report).map(|step| short_line(step) + "\n"));
+            lines.extend(latest(report).map(|step| short_line(&step.shown()) + "\n"));
             bar.set_message(lines.clone());
         }
         Event::Ended(_) => bar.finish_and_clear(),
@@ -95,6 +97,6 @@ fn latest(report: &Report) -> Option<&StepReport> {
 /// Prints the line of the latest step on stderr.
 fn print_latest(report: &Report) {
     if let Some(step) = latest(report) {
-        anstream::eprintln!("{}", line(step));
+        tell(&line(&step.shown()));
     }
 }

@@ -1,6 +1,6 @@
 //! Why Docker-in-Docker fails: a vocabulary of causes, and the diagnosis of logs by it.
 //!
-//! A log is read from its first real error, not from its last message. A stream is cut into lines (`lines`), and the
+//! A log is read from its first real error, not from its last message. A stream is decoded (`decode`) and cut into lines (`lines`), and the
 //! wrappers of those with a keyword are removed ([`log`]). A message is harmless (`noise`), means a cause
 //! (`signatures`), or is an error without a known cause; `log_state` keeps the first of each, and `conclude` picks the
 //! root cause.
@@ -16,6 +16,7 @@
 //! depends on the operating system.
 
 mod conclude;
+mod decode;
 mod keywords;
 mod lines;
 pub mod log;
@@ -31,10 +32,12 @@ use std::io::{ErrorKind, Read};
 
 use serde::{Serialize, Serializer};
 
+pub use decode::NotALog;
 pub use lines::LINE_LIMIT;
 pub use log_state::{LogLine, Noise};
 pub use vocabulary::{Cause, CauseId, Signature, all, cause, causes, explain, find};
 
+use decode::Decoder;
 use lines::{Lines, Sink};
 use log_state::LogState;
 
@@ -110,8 +113,9 @@ struct Short<'a> {
 }
 
 /// Diagnoses a log while it is being written.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Diagnoser {
+    decoder: Decoder,
     lines: Lines,
     state: LogState,
 }
@@ -130,11 +134,28 @@ impl Diagnoser {
 
     /// Takes the next bytes, which may begin and end in the middle of a line.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.lines.push(bytes, &mut self.state);
+        let text = self.decoder.push(bytes);
+        self.lines.push(&text, &mut self.state);
+    }
+
+    /// Whether enough bytes are there to know whether they are a log.
+    pub fn has_decided(&self) -> bool {
+        self.decoder.has_decided()
+    }
+
+    /// Why the bytes so far are no log; they are diagnosed all the same. What the first 4 KiB say stays.
+    pub fn not_a_log(&self) -> Option<NotALog> {
+        self.decoder.not_a_log()
     }
 
     /// The diagnosis of the log so far; more may be pushed afterwards.
     pub fn finish(&mut self) -> Diagnosis {
+        if self.decoder.is_undecided() {
+            let mut ended = self.clone();
+            let text = ended.decoder.decide();
+            ended.lines.push(&text, &mut ended.state);
+            return ended.finish();
+        }
         match self.lines.rest() {
             Some((number, line)) if self.lines.wants(line) => {
                 let mut state = self.state.clone();

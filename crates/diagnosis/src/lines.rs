@@ -42,7 +42,7 @@ pub(super) trait Sink {
 }
 
 /// Cuts a stream into lines.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Lines {
     number: u64,
     partial: Vec<u8>,

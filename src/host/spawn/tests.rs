@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(100);
 /// The command lines of all processes.
 fn commands() -> Vec<String> {
     let host = crate::host::live::Live::default();
-    crate::facts::process::all(&host).into_iter().map(|process| process.command).collect()
+    crate::facts::process::all(&host).unwrap().into_iter().map(|process| process.command).collect()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::Format;
+use super::{Escaping, Format};
 use crate::exit::Verdict;
 use crate::report::layout::{TIE, duration, hang};
 use crate::report::{Report, known};
@@ -13,6 +13,7 @@ pub static FORMAT: Format = Format {
     about: "One line, or a few where something failed",
     readers: "people in a hurry",
     for_people: true,
+    escaping: Escaping::Page,
     render: |report, out| out.write_all(brief(report).as_bytes()),
     render_images: None,
 };

@@ -2,7 +2,7 @@
 //!
 //! Workflow commands as in actions/toolkit, `packages/core/src/command.ts`: `::error title=T::message`.
 
-use super::Format;
+use super::{Escaping, Format};
 use crate::finding::{Finding, Level, Outcome};
 use crate::report::{Report, StepReport};
 
@@ -12,6 +12,7 @@ pub static FORMAT: Format = Format {
     about: "Annotations of GitHub Actions",
     readers: "a GitHub job",
     for_people: false,
+    escaping: Escaping::Commands,
     render: |report, out| out.write_all(annotations(report).as_bytes()),
     render_images: None,
 };

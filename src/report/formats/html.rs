@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use askama::Template;
 
-use super::Format;
+use super::{Escaping, Format};
 use super::page::{FailureDetails, write_page};
 use crate::finding::Level;
 use crate::image_check;
@@ -17,6 +17,7 @@ pub static FORMAT: Format = Format {
     about: "One self-contained page with every step, its evidence and its time",
     readers: "a browser",
     for_people: false,
+    escaping: Escaping::Page,
     render,
     render_images: Some(|images, out| out.write_all(image_check::page::html(images)?.as_bytes())),
 };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::Format;
+use super::{Escaping, Format};
 use super::brief::verdict;
 use crate::finding::{Finding, Level, Outcome};
 use crate::report::layout::{hang, labelled};
@@ -20,6 +20,7 @@ pub static FORMAT: Format = Format {
     about: "The first failure and what to do, then every step, in 80 columns",
     readers: "people",
     for_people: true,
+    escaping: Escaping::Page,
     render,
     render_images: Some(images::write),
 };

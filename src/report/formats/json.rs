@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Format;
+use super::{Escaping, Format};
 
 /// The format.
 pub static FORMAT: Format = Format {
@@ -12,6 +12,7 @@ pub static FORMAT: Format = Format {
     about: "JSON; `dindcheck schema` prints the schema of a report",
     readers: "programs",
     for_people: false,
+    escaping: Escaping::Json,
     render: |report, out| write(report, out),
     render_images: Some(|images, out| write(images, out)),
 };

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use super::Format;
+use super::{Escaping, Format};
 use crate::finding::{Finding, Level, Outcome};
 use crate::report::{Report, StepReport};
 
@@ -14,6 +14,7 @@ pub static FORMAT: Format = Format {
     about: "JUnit's XML, with a test case for each step",
     readers: "GitLab, Jenkins and others that show test results",
     for_people: false,
+    escaping: Escaping::Page,
     render,
     render_images: None,
 };

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use askama::Template;
 
-use super::Format;
+use super::{Escaping, Format};
 use super::page::{FailureDetails, write_page};
 use crate::report::Report;
 use crate::report::document::Document;
@@ -15,6 +15,7 @@ pub static FORMAT: Format = Format {
     about: "Markdown: the first failure, and the steps in a table",
     readers: "the summary of a GitHub job, a merge request",
     for_people: false,
+    escaping: Escaping::Page,
     render,
     render_images: None,
 };

@@ -10,8 +10,9 @@ use anyhow::Context;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use super::Report;
+use super::{Report, shown};
 use crate::image_check::ImageResult;
+use crate::text::shown as text;
 
 mod page;
 
@@ -47,14 +48,73 @@ pub struct Format {
     pub readers: &'static str,
     /// Whether people read it. Beside a format for programs, a log also gets a line for each step.
     pub for_people: bool,
+    /// How texts from outside are kept from being obeyed.
+    pub(in crate::report) escaping: Escaping,
     /// Writes the report of a run.
-    pub render: fn(&Report, &mut dyn Write) -> io::Result<()>,
+    pub(in crate::report) render: fn(&Report, &mut dyn Write) -> io::Result<()>,
     /// Writes the results of `dindcheck image`, where the format has room for several images.
-    pub render_images: Option<RenderImages>,
+    pub(in crate::report) render_images: Option<RenderImages>,
+}
+
+/// How a format keeps texts from outside from being obeyed by a terminal or a CI runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::report) enum Escaping {
+    /// It gets the report [as it is shown](shown).
+    Page,
+    /// The same, and its lines are commands of a CI runner.
+    Commands,
+    /// It gets the report as it is, and hidden characters are escaped as JSON does it, so that programs read the same text.
+    Json,
+}
+
+impl Format {
+    /// The report of a run in this format.
+    ///
+    /// # Errors
+    ///
+    /// Where a template or a serialiser fails, which no known report causes.
+    pub fn text(&self, report: &Report) -> io::Result<String> {
+        let mut out = Vec::new();
+        match self.escaping {
+            Escaping::Json => (self.render)(report, &mut out)?,
+            Escaping::Page | Escaping::Commands => (self.render)(&report.shown(), &mut out)?,
+        }
+        self.escaped(out)
+    }
+
+    /// The results of several images in this format; none where it has no room for them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Format::text`].
+    pub fn text_of_images(&self, images: &[ImageResult]) -> io::Result<Option<String>> {
+        let Some(render) = self.render_images else { return Ok(None) };
+        let mut out = Vec::new();
+        match self.escaping {
+            Escaping::Json => render(images, &mut out)?,
+            _ => render(&images.iter().map(shown::of_image).collect::<Vec<_>>(), &mut out)?,
+        }
+        self.escaped(out).map(Some)
+    }
+
+    /// Whether the format has room for several images.
+    pub const fn has_images(&self) -> bool {
+        self.render_images.is_some()
+    }
+
+    /// What was rendered, with what may have slipped through escaped.
+    fn escaped(&self, rendered: Vec<u8>) -> io::Result<String> {
+        let rendered = String::from_utf8(rendered).map_err(io::Error::other)?;
+        Ok(match self.escaping {
+            Escaping::Page => text::page(&rendered).into_owned(),
+            Escaping::Commands => text::visible(&rendered).into_owned(),
+            Escaping::Json => text::json(&rendered).into_owned(),
+        })
+    }
 }
 
 /// Writes the results of several images.
-pub type RenderImages = fn(&[ImageResult], &mut dyn Write) -> io::Result<()>;
+pub(in crate::report) type RenderImages = fn(&[ImageResult], &mut dyn Write) -> io::Result<()>;
 
 /// So that a format is a value of the command line.
 impl ValueEnum for &'static Format {
@@ -75,7 +135,7 @@ pub fn find(name: &str) -> anyhow::Result<&'static Format> {
 
 /// The formats that have room for several images.
 pub fn of_images() -> Vec<&'static Format> {
-    ALL.iter().copied().filter(|format| format.render_images.is_some()).collect()
+    ALL.iter().copied().filter(|format| format.has_images()).collect()
 }
 
 /// The names of these formats in one line.
