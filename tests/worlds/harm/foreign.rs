@@ -151,6 +151,7 @@ fn life(suite: Suite, command: &str) -> f64 {
 fn wrong(row: &Row, point: u32) -> Vec<String> {
     let answer = answer(row.suite, &script(row, point));
     let judge = Judge::new(&answer.census("before"), &answer.census("killed"), &answer.census("foreign"));
+    let recorded = matches!(row.killed, Killed::Alone);
     let mut wrong = Vec::new();
     let mut before = answer.census("foreign");
     // What one run named, the next does not know any more.
@@ -162,7 +163,7 @@ fn wrong(row: &Row, point: u32) -> Vec<String> {
         found.extend(Judge::added(&before, &after, &leftovers));
         match command {
             "plan" | "wait" | "none" => found.extend(judge.recovered(&before, &after)),
-            "verify" | "entrypoint" => found.extend(judge.unnamed(&after, &leftovers)),
+            "verify" | "entrypoint" => found.extend(judge.unnamed(&after, &leftovers, recorded)),
             _ => {}
         }
         wrong.extend(found.into_iter().map(|what| format!("`{command}` {what}")));

@@ -38,9 +38,15 @@ impl Judge {
 
     /// What is still there of the killed run and is not named. What is in the data root belongs to objects of the daemon that
     /// serves there now.
-    pub(super) fn unnamed(&self, after: &Census, leftovers: &[String]) -> Vec<String> {
+    ///
+    /// Where everything is killed at once, nobody records what was made last: in the directories of a daemon that is
+    /// somebody else's now, it cannot be told from what that one made.
+    pub(super) fn unnamed(&self, after: &Census, leftovers: &[String], recorded: bool) -> Vec<String> {
         let left = after.also_in(&self.residue).only(|thing| {
-            self.is_ours(thing) && !thing.name.starts_with("/var/lib/docker") && !is_named(thing, leftovers)
+            let told = recorded || !is_of_a_daemon(thing) && !thing.name.starts_with("/tmp/runc-process");
+            told && self.is_ours(thing)
+                && !thing.name.starts_with("/var/lib/docker")
+                && !is_named(thing, leftovers)
         });
         left.listed("does not name")
     }
