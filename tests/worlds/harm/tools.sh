@@ -33,11 +33,11 @@ files() {
 
 links() { local link; for link in /sys/class/net/*; do printf 'link\t%s\tindex %s\n' "${link##*/}" "$(<"$link/ifindex")"; done; }
 
-# Rules without counters.
+# Rules without counters, and without the chains that are there as soon as a table is.
 rules() {
     local family
     for family in iptables ip6tables; do
-        "$family-save" | sed -E '/^(#|COMMIT)/d; s/ \[[0-9]+:[0-9]+\]$//' |
+        "$family-save" | sed -E '/^(#|COMMIT|:(INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING) ACCEPT)/d; s/ \[[0-9]+:[0-9]+\]$//' |
             awk -v family="$family" '/^\*/ { table = $0; next } { print "rule\t" family " " table " " $0 "\t" ++seen[table $0] }'
     done
     ip route | sed 's/^/route\t/; s/ *$/\t/'
