@@ -86,7 +86,7 @@ pub fn say(message: &str) {
 
 /// Says an error with its causes.
 pub fn say_error(error: &anyhow::Error) {
-    say(&format!("{error:#}"));
+    say(&crate::diagnosis::redact::message(&format!("{error:#}")));
 }
 
 /// Writes lines to stderr; what comes from outside in them is one line already.
