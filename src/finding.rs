@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::diagnosis::{self, CauseId};
+use crate::diagnosis::{self, CauseId, redact};
 
 /// How far a change reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -59,9 +59,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without a problem.
+    /// A finding without a problem. Logins in what is said, here and below, are covered.
     pub fn pass(what: impl Into<String>) -> Self {
-        Self { level: Level::Pass, what: what.into(), evidence: Vec::new(), cause: None, hint: None }
+        Self { level: Level::Pass, what: shown(what.into()), evidence: Vec::new(), cause: None, hint: None }
     }
 
     /// A finding with which Docker still works.
@@ -77,20 +77,28 @@ impl Finding {
     /// Adds a piece of evidence.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
-        self.evidence.push((key, value.to_string()));
+        self.evidence.push((key, shown(value.to_string())));
         self
     }
 
     /// Sets what to do about it here.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(shown(hint.into()));
         self
     }
 
     /// What to do: the hint, or else the remedy of the cause.
     pub fn remedy(&self) -> Option<&str> {
         self.hint.as_deref().or_else(|| Some(diagnosis::cause(self.cause?).remedy))
+    }
+}
+
+/// A text without secrets: it may repeat a line of the daemon's log or an address.
+fn shown(text: String) -> String {
+    match redact::message(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(covered) => covered,
     }
 }
 
@@ -230,6 +238,14 @@ mod tests {
         let status = std::process::Command::new("sh").args(["-c", &command]).status().unwrap();
         assert!(status.success(), "{command}");
         dir
+    }
+
+    #[test]
+    fn login_reaches_no_part_of_a_finding() {
+        let url = "http://me:canary@proxy:3128";
+        let finding = Finding::fail(crate::diagnosis::causes::DAEMON_EXITED, format!("a {url}"));
+        let finding = finding.with("message", url).hint(format!("unset {url}"));
+        assert!(!format!("{finding:?}").contains("canary"), "{finding:?}");
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn say(message: &str) {
 
 /// Says an error with its causes.
 pub fn say_error(error: &anyhow::Error) {
-    say(&chain(error));
+    say(&crate::diagnosis::redact::message(&chain(error)));
 }
 
 /// Writes lines to stderr; what comes from outside in them is one line already.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::recover::{Whose, describe, record_made};
 use super::{Created, LiveEngine, SHORT};
 use crate::engine::cleanup::made;
-use crate::engine::cleanup::objects::{self, KINDS, Kind};
+use crate::engine::cleanup::objects::{self, KINDS, Kind, Removal};
 use crate::engine::cleanup::place::Place;
 use crate::engine::cleanup::processes;
 use crate::engine::cleanup::rundir::RunDir;
@@ -191,7 +191,8 @@ impl LiveEngine {
             }
             for (object, end) in objects.iter().zip(self.remove_all(&objects)) {
                 match end {
-                    Ok(()) => done.removed.push(object.to_string()),
+                    Ok(Removal::Removed) => done.removed.push(object.to_string()),
+                    Ok(Removal::NotOurs) => {}
                     Err(error) => {
                         in_use |= matches!(error, EngineError::Refused { status: 409, .. });
                         left.push(error.to_string());
