@@ -59,7 +59,9 @@ pub(super) fn duration(value: &str) -> Result<Duration, String> {
 
 /// A reference of an image.
 pub(super) fn image(value: &str) -> Result<String, String> {
-    Reference::parse(value).map(|_| value.to_owned()).map_err(|error| error.to_string())
+    Reference::parse(value)
+        .map(|_| value.to_owned())
+        .map_err(|error| one_line(&error.to_string()).into_owned())
 }
 
 /// A volume: `SOURCE:TARGET[:OPTIONS]`, or a path in the container.
