@@ -4,12 +4,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::diagnosis::{self, CauseId};
+use crate::diagnosis::{self, CauseId, redact};
 
 /// How far a change reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
@@ -59,9 +60,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without a problem.
+    /// A finding without a problem. Logins in what is said, here and below, are covered.
     pub fn pass(what: impl Into<String>) -> Self {
-        Self { level: Level::Pass, what: what.into(), evidence: Vec::new(), cause: None, hint: None }
+        Self { level: Level::Pass, what: shown(what.into()), evidence: Vec::new(), cause: None, hint: None }
     }
 
     /// A finding with which Docker still works.
@@ -77,20 +78,28 @@ impl Finding {
     /// Adds a piece of evidence.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
-        self.evidence.push((key, value.to_string()));
+        self.evidence.push((key, shown(value.to_string())));
         self
     }
 
     /// Sets what to do about it here.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(shown(hint.into()));
         self
     }
 
     /// What to do: the hint, or else the remedy of the cause.
     pub fn remedy(&self) -> Option<&str> {
         self.hint.as_deref().or_else(|| Some(diagnosis::cause(self.cause?).remedy))
+    }
+}
+
+/// A text without secrets: it may repeat a line of the daemon's log or an address.
+fn shown(text: String) -> String {
+    match redact::message(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(covered) => covered,
     }
 }
 
@@ -162,7 +171,7 @@ impl fmt::Display for Undo {
             Self::RemoveDir(path) => write!(f, "rmdir {}", quoted(path)),
             Self::RemoveFile(path) => write!(f, "rm {}", quoted(path)),
             Self::Restore(path, bytes) => {
-                write!(f, "printf %s {} > {}", quoted_text(bytes.trim_ascii_end()), quoted(path))
+                write!(f, "printf %s {} > {}", word(bytes.trim_ascii_end()), quoted(path))
             }
             Self::MakeDir(path) => write!(f, "mkdir {}", quoted(path)),
             Self::MoveBack(pids, procs) => {
@@ -175,15 +184,35 @@ impl fmt::Display for Undo {
     }
 }
 
-/// A path as one word of a POSIX shell. What is not UTF-8 shows as U+FFFD, since a report is UTF-8.
+/// A path as one word of a POSIX shell, which is no option either.
 pub fn quoted(path: &Path) -> String {
-    quoted_text(path.as_os_str().as_encoded_bytes())
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.starts_with(b"-") { word(&[b"./", bytes].concat()) } else { word(bytes) }
 }
 
-/// A text as one word of a POSIX shell, which cannot hold a NUL: it is left out.
-fn quoted_text(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes).replace('\0', "");
-    shlex::try_quote(&text).map(Cow::into_owned).unwrap_or_default()
+/// A text as one word of a POSIX shell.
+pub fn quoted_text(text: &str) -> String {
+    word(text.as_bytes())
+}
+
+/// Bytes as one word. What a report cannot show as it is (control characters, what is not UTF-8) is written in octal, for
+/// printf(1). A substitution loses the line feeds at its end, so they follow it as they are. A shell cannot hold a NUL: it
+/// is left out.
+fn word(bytes: &[u8]) -> String {
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let is_shown = |text: &str| !text.chars().any(char::is_control);
+    if let Some(text) = std::str::from_utf8(&bytes).ok().filter(|text| is_shown(text)) {
+        return shlex::try_quote(text).map(Cow::into_owned).unwrap_or_default();
+    }
+    let end = bytes.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+    let (start, feeds) = bytes.split_at(end);
+    let octal = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b' ' => char::from(*byte).to_string(),
+        other => format!("\\{other:03o}"),
+    };
+    let encoded: String = start.iter().map(octal).collect();
+    let feeds = if feeds.is_empty() { String::new() } else { format!("'{}'", "\n".repeat(feeds.len())) };
+    format!("\"$(printf '{encoded}')\"{feeds}")
 }
 
 /// A repair as the report keeps it.
@@ -218,18 +247,85 @@ pub struct Environment {
 mod tests {
     #![expect(clippy::disallowed_methods, reason = "runs a shell in a directory of its own")]
 
+    use std::ffi::{OsStr, OsString};
+
     use super::*;
 
+    /// Names that a shell would split, expand or run, or that a terminal does not show.
+    fn odd_names() -> Vec<OsString> {
+        let texts = [
+            "it's a $(touch gone) `x` \"y\" \\ * é;",
+            "a\nb",
+            "ends\n",
+            "\n\n",
+            "-rf",
+            "--",
+            "~",
+            "$HOME",
+            "a\tb",
+            "\u{1b}[31m",
+            "a && b | c > d < e",
+            "!x!",
+            "#c",
+            "{a,b}",
+            "[ab]?",
+            "%s%n\\101",
+            " lead and trail ",
+            "'",
+            "\"",
+            "\\",
+            "\u{9b}x",
+            "=",
+        ];
+        let bytes = [&b"a\xff\xfeb"[..], b"\xc3", b"it's \x80 $(x)\n"];
+        let texts = texts.into_iter().map(OsString::from);
+        texts.chain(bytes.into_iter().map(|bytes| OsStr::from_bytes(bytes).to_owned())).collect()
+    }
+
     /// Runs an undo as a shell reads it, in a directory whose name a shell would split or interpret.
-    fn paste(undo: impl Fn(&Path) -> Undo, before: impl Fn(&Path)) -> tempfile::TempDir {
+    fn paste(name: &OsStr, undo: impl Fn(&Path) -> Undo, before: impl Fn(&Path)) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let odd = dir.path().join("it's a $(touch gone) `x` \"y\" \\ * é\n;");
+        let odd = dir.path().join(name);
         std::fs::create_dir(&odd).unwrap();
         before(&odd);
-        let command = undo(&odd).to_string();
-        let status = std::process::Command::new("sh").args(["-c", &command]).status().unwrap();
-        assert!(status.success(), "{command}");
+        run(&undo(&odd).to_string(), dir.path());
         dir
+    }
+
+    fn run(command: &str, dir: &Path) {
+        let status =
+            std::process::Command::new("sh").args(["-c", command]).current_dir(dir).status().unwrap();
+        assert!(status.success(), "{command}");
+    }
+
+    /// The only entry of a directory.
+    fn only(dir: &Path) -> PathBuf {
+        let all: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all[0].clone()
+    }
+
+    #[test]
+    fn odd_word_is_the_same_in_a_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in odd_names() {
+            let word = quoted(Path::new(&name));
+            assert!(!word.trim_end_matches(['\n', '\'']).contains(char::is_control), "{word:?}");
+            // Relative, so that a leading dash counts.
+            run(&format!("mkdir {word} && rmdir {word} && printf %s {word} > out"), dir.path());
+            let said = std::fs::read(dir.path().join("out")).unwrap();
+            let said = said.strip_prefix(b"./").unwrap_or(&said);
+            assert_eq!(said, name.as_bytes(), "{word}");
+        }
+        assert_eq!((quoted_text(""), quoted_text("a\0b")), ("''".to_owned(), "ab".to_owned()));
+    }
+
+    #[test]
+    fn login_reaches_no_part_of_a_finding() {
+        let url = "http://me:canary@proxy:3128";
+        let finding = Finding::fail(crate::diagnosis::causes::DAEMON_EXITED, format!("a {url}"));
+        let finding = finding.with("message", url).hint(format!("unset {url}"));
+        assert!(!format!("{finding:?}").contains("canary"), "{finding:?}");
     }
 
     #[test]
@@ -256,29 +352,29 @@ mod tests {
 
     #[test]
     fn pasted_undo_acts_on_the_odd_path_alone() {
-        let dir = paste(|odd| Undo::RemoveDir(odd.to_owned()), |_| {});
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        let dir =
-            paste(|odd| Undo::RemoveFile(odd.join("f")), |odd| std::fs::write(odd.join("f"), "").unwrap());
-        let odd = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
-        assert_eq!(std::fs::read_dir(odd).unwrap().count(), 0);
-        let made = paste(|odd| Undo::MakeDir(odd.join("new dir")), |_| {});
-        let odd = std::fs::read_dir(made.path()).unwrap().next().unwrap().unwrap().path();
-        assert!(odd.join("new dir").is_dir());
+        for name in odd_names() {
+            let dir = paste(&name, |odd| Undo::RemoveDir(odd.to_owned()), |_| {});
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+            let with_file = |odd: &Path| std::fs::write(odd.join("f"), "").unwrap();
+            let dir = paste(&name, |odd| Undo::RemoveFile(odd.join("f")), with_file);
+            assert_eq!(std::fs::read_dir(only(dir.path())).unwrap().count(), 0);
+            let made = paste(&name, |odd| Undo::MakeDir(odd.join("new dir")), |_| {});
+            assert!(only(made.path()).join("new dir").is_dir());
+        }
     }
 
     #[test]
     fn pasted_restore_writes_the_same_value() {
-        let value = "it's 50% \"of\" $HOME \\n `x`";
-        let dir = paste(|odd| Undo::Restore(odd.join("f"), value.into()), |_| {});
-        let odd = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
-        assert_eq!(std::fs::read_to_string(odd.join("f")).unwrap(), value);
+        for value in [&b"it's 50% \"of\" $HOME \\n `x`"[..], b"a\nb", b"-n", b"\xff\x01"] {
+            let dir = paste(OsStr::new("a b"), |odd| Undo::Restore(odd.join("f"), value.into()), |_| {});
+            assert_eq!(std::fs::read(only(dir.path()).join("f")).unwrap(), value);
+        }
     }
 
     #[test]
     fn move_back_writes_each_pid() {
-        let dir = paste(|odd| Undo::MoveBack(vec![7, 8], odd.join("cgroup.procs")), |_| {});
-        let odd = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
-        assert_eq!(std::fs::read_to_string(odd.join("cgroup.procs")).unwrap(), "8\n");
+        let dir =
+            paste(OsStr::new("a b"), |odd| Undo::MoveBack(vec![7, 8], odd.join("cgroup.procs")), |_| {});
+        assert_eq!(std::fs::read_to_string(only(dir.path()).join("cgroup.procs")).unwrap(), "8\n");
     }
 }

@@ -29,6 +29,7 @@ pub mod options;
 pub mod plan;
 pub mod probe;
 pub mod profile;
+pub mod redact;
 pub mod repair_log;
 pub mod report;
 pub mod runner;

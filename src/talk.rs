@@ -14,7 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
 
+use crate::diagnosis::redact;
 use crate::interrupt;
+use crate::text::errors::{chain, reason};
 use crate::text::shown;
 
 /// How long a reader may take nothing once a signal has asked the program to end.
@@ -30,14 +32,6 @@ const PIECE: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 #[error("write to stdout: {}", reason(.0))]
 pub struct StdoutError(io::Error);
-
-/// An error of the system in words, with the name of its errno.
-pub fn reason(error: &io::Error) -> String {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(errno) => format!("{} ({errno:?})", errno.desc()),
-        None => error.to_string(),
-    }
-}
 
 /// Prints text to stdout, in colours where a terminal wants them. A reader that closed the pipe is not an error.
 ///
@@ -86,19 +80,17 @@ pub fn say(message: &str) {
 
 /// Says an error with its causes.
 pub fn say_error(error: &anyhow::Error) {
-    say(&format!("{error:#}"));
+    say(&chain(error));
 }
 
 /// Writes lines to stderr; what comes from outside in them is one line already.
 pub fn tell(lines: &str) {
+    // A reader that has once taken too long, such as a stopped terminal, is not waited for again until it reads.
     static GIVEN_UP: AtomicBool = AtomicBool::new(false);
-    if GIVEN_UP.load(Ordering::Relaxed) {
-        return;
-    }
-    let text = coloured(&shown::page(lines), &io::stderr()) + "\n";
-    if write_all(io::stderr().as_fd(), text.as_bytes(), Some(STDERR_DEADLINE)).is_err() {
-        GIVEN_UP.store(true, Ordering::Relaxed);
-    }
+    let patience = if GIVEN_UP.load(Ordering::Relaxed) { Duration::ZERO } else { STDERR_DEADLINE };
+    let text = coloured(&shown::page(&redact::message(lines)), &io::stderr()) + "\n";
+    let written = write_all(io::stderr().as_fd(), text.as_bytes(), Some(patience));
+    GIVEN_UP.store(written.is_err(), Ordering::Relaxed);
 }
 
 /// Keeps a stderr without a reader from killing this process, after exec(2) has failed: std sets SIGPIPE to its default
@@ -127,7 +119,9 @@ pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8], idle: Option<Duration>) -
     let mut since = Instant::now();
     while !bytes.is_empty() {
         match write_piece(to, bytes)? {
-            0 if has_passed(since, idle) => return Err(ErrorKind::TimedOut.into()),
+            0 if has_passed(since, idle) => {
+                return Err(io::Error::new(ErrorKind::TimedOut, "its reader takes nothing"));
+            }
             0 => {}
             written => {
                 bytes = &bytes[written..];

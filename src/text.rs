@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub mod any_path;
+pub mod errors;
 pub mod shown;
 
 /// The longest duration that anything may be given: far from where sums of times overflow.
@@ -63,16 +64,16 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_mebibytes() {
-        assert_eq!((mebibytes(3 << 19), mebibytes(2 << 30)), ("1.5 MiB".into(), "2048.0 MiB".into()));
-    }
-
-    #[test]
     fn duration_that_would_overflow_is_refused() {
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         for invalid in ["", "soon", "-1s", "5", "366d", "500000000000y", "1s\u{9b}"] {
             assert!(duration(invalid).unwrap_err().contains("is not a valid duration"), "{invalid}");
         }
+    }
+
+    #[test]
+    fn amounts_are_mebibytes() {
+        assert_eq!((mebibytes(3 << 19), mebibytes(2 << 30)), ("1.5 MiB".into(), "2048.0 MiB".into()));
     }
 
     #[test]

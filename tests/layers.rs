@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The layers, the lowest first. Modules of one row stand beside each other and do not use each other.
 const LAYERS: &[&[&str]] = &[
     &["diagnosis"],
-    &["exit", "text", "fixture", "interrupt", "yaml"],
+    &["exit", "text", "fixture", "interrupt", "yaml", "redact"],
     &["talk", "finding"],
     &["host"],
     &["facts", "repair_log"],

@@ -5,18 +5,19 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
-const SOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/worlds/healthy-trixie.json");
-const BROKEN: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/worlds/json-with-a-trailing-comma.json");
+use replayed::SOUND;
 
-/// Commands that answer on stdout, and their exit codes.
+mod replayed;
+
+/// Commands that answer on stdout, and their exit codes. SOUND and BROKEN stand for recordings.
 const ANSWERS: &[(&[&str], i32)] = &[
-    (&["--replay", SOUND], 0),
-    (&["--replay", SOUND, "--format", "json"], 0),
-    (&["--replay", BROKEN, "--format", "github"], 1),
-    (&["plan", "--replay", SOUND], 0),
-    (&["plan", "--replay", SOUND, "--format", "json"], 0),
+    (&["--replay", "SOUND"], 0),
+    (&["--replay", "SOUND", "--format", "json"], 0),
+    (&["--replay", "BROKEN", "--format", "github"], 1),
+    (&["plan", "--replay", "SOUND"], 0),
+    (&["plan", "--replay", "SOUND", "--format", "json"], 0),
     (&["list"], 0),
     (&["list", "--format", "json"], 0),
     (&["explain", "--list"], 0),
@@ -39,15 +40,28 @@ const TALKS: &[(&[&str], i32)] = &[
     (&["--no-such-flag"], 64),
     (&["--until", "nonsense"], 64),
     (&["explain", "nonsense"], 64),
-    (&["--replay", SOUND, "--format", "json"], 0),
-    (&["--replay", BROKEN, "--format", "junit"], 1),
+    (&["--replay", "SOUND", "--format", "json"], 0),
+    (&["--replay", "BROKEN", "--format", "junit"], 1),
     (&["wait", "--attach", "unix:///no", "--grace", "0s"], 1),
     (&["__become", "--", "/no/such/program"], 127),
 ];
 
-fn program(args: &[&str]) -> Command {
+/// A world in which the one step fails.
+static BROKEN: LazyLock<String> =
+    LazyLock::new(|| replayed::of("json-with-a-trailing-comma", "daemon-config"));
+
+/// The arguments, with recordings for the words that stand for them.
+fn arguments(args: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    args.iter().map(|arg| match *arg {
+        "SOUND" => SOUND.as_str(),
+        "BROKEN" => BROKEN.as_str(),
+        other => other,
+    })
+}
+
+fn program(args: &'static [&'static str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dindcheck"));
-    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command.args(arguments(args)).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     command.env_remove("DINDCHECK_PROFILE").env_remove("DINDCHECK_REPAIR");
     command
 }
@@ -64,9 +78,11 @@ fn broken_pipe() -> Stdio {
 }
 
 /// Runs a command as a shell does with this redirection.
-fn redirected(args: &[&str], redirection: &str) -> Output {
+fn redirected(args: &'static [&'static str], redirection: &str) -> Output {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("\"$@\" {redirection}"), "sh", env!("CARGO_BIN_EXE_dindcheck")]).args(args);
+    command
+        .args(["-c", &format!("\"$@\" {redirection}"), "sh", env!("CARGO_BIN_EXE_dindcheck")])
+        .args(arguments(args));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     command.env_remove("DINDCHECK_PROFILE").env_remove("DINDCHECK_REPAIR").output().unwrap()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::plan;
+use crate::facts::reference::Reference;
 use crate::report::formats::{self, Format};
 use crate::text;
 use crate::text::shown::one_line;
@@ -59,10 +59,7 @@ pub(super) fn duration(value: &str) -> Result<Duration, String> {
 
 /// A reference of an image.
 pub(super) fn image(value: &str) -> Result<String, String> {
-    if plan::is_image_reference(value) {
-        return Ok(value.to_owned());
-    }
-    Err("an image is [HOST[:PORT]/]NAME[:TAG][@DIGEST] in lower case".to_owned())
+    Reference::parse(value).map(|_| value.to_owned()).map_err(|error| error.to_string())
 }
 
 /// A volume: `SOURCE:TARGET[:OPTIONS]`, or a path in the container.

@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use nix::errno::Errno;
 
 use crate::cli::{self, Plain};
 use crate::diagnosis::{Diagnoser, Diagnosis, NotALog};
 use crate::exit;
 use crate::finding::quoted;
+use crate::host::input::SILENCE;
 use crate::interrupt::Interrupt;
 use crate::talk::{print_report, say, say_error};
-use crate::text::shown;
+use crate::text::errors::reason;
+use crate::text::{seconds, shown};
 
-use super::input::{self, InputFile, PIECE, Piece, WRITER};
+use log_file::{LogFile, PIECE, Piece};
 use printer::Printer;
 
+mod log_file;
 mod printer;
 
 /// So many bytes of a log are read, unless it is followed: an endless one ends here.
@@ -99,8 +103,8 @@ fn read(
     stop: &dyn Fn() -> bool,
 ) -> anyhow::Result<(Diagnosis, bool)> {
     let failed = |error: io::Error| unreadable(path, &error);
-    let patience = if request.follow { Duration::MAX } else { WRITER };
-    let mut log = InputFile::open(path, patience).map_err(failed)?;
+    let patience = if request.follow { Duration::MAX } else { SILENCE };
+    let mut log = LogFile::open(path, patience).map_err(failed)?;
     let mut diagnoser = Diagnoser::new();
     let (mut buffer, mut length) = (vec![0; PIECE], 0_u64);
     loop {
@@ -129,7 +133,7 @@ fn read(
 /// Prints what is known so far of a log that grows, or waits for more; whether it was truncated.
 fn follow(
     piece: &Piece,
-    log: &mut InputFile,
+    log: &mut LogFile,
     diagnoser: &mut Diagnoser,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<bool> {
@@ -177,7 +181,16 @@ fn refuse(path: &Path, diagnoser: &Diagnoser) -> anyhow::Result<()> {
 
 /// The error of a log that cannot be read.
 fn unreadable(path: &Path, error: &io::Error) -> anyhow::Error {
-    anyhow!("cannot read {}: {}", shown::path(path), input::reason(error))
+    let name = shown::path(path);
+    match error.raw_os_error() {
+        Some(errno) if errno == Errno::ETIMEDOUT as i32 => {
+            anyhow!(
+                "cannot read {name}: nothing came for {} (ETIMEDOUT); is its writer running?",
+                seconds(SILENCE)
+            )
+        }
+        _ => anyhow!("cannot read {name}: {}", reason(error)),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use clap::{Args, Command, CommandFactory};
 use crate::cli::{Cli, Verify};
 use crate::report::target::{Access, Target};
 use crate::text::shown;
-use crate::{exit, talk};
+use crate::{exit, talk, text};
 
 /// Prints the completions of a shell.
 pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<u8> {
@@ -33,7 +33,7 @@ pub fn man(dir: Option<&Path>) -> anyhow::Result<u8> {
         return Ok(exit::SOUND);
     };
     let failed = |error: &std::io::Error| {
-        anyhow!("man: cannot write to {}: {}", shown::path(dir), talk::reason(error))
+        anyhow!("man: cannot write to {}: {}", shown::path(dir), text::errors::reason(error))
     };
     std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
     let mut command = Cli::command().disable_help_subcommand(true);

@@ -4,7 +4,6 @@ pub mod diagnose;
 pub mod entrypoint;
 pub mod explain;
 pub mod image;
-mod input;
 pub mod list;
 pub mod manual;
 pub mod plan;

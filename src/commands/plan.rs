@@ -18,7 +18,7 @@ use crate::report::{Report, StepReport};
 use crate::runner::{self, Doors};
 use crate::step::Phase;
 use crate::text::shown::one_line;
-use crate::{cli, exit, talk};
+use crate::{cli, exit, redact, talk};
 
 use super::recording;
 use super::verify::request;
@@ -170,7 +170,7 @@ fn document(host: &dyn SystemReader, plan: &Plan, rows: &[Row<'_>]) -> serde_jso
 fn daemon(host: &dyn SystemReader, plan: &Plan) -> String {
     match &plan.options.attach {
         Some(endpoint) => format!("attach to {endpoint}"),
-        None => command_line(host, &plan.options.daemon()).join(" "),
+        None => redact::command(&command_line(host, &plan.options.daemon())),
     }
 }
 

@@ -14,9 +14,9 @@ use crate::plan::Plan;
 use crate::report::formats::Format;
 use crate::report::target::{Access, Target};
 use crate::text::shown;
-use crate::{steps, talk};
+use crate::{steps, text};
 
-/// The largest recording that is read, in bytes; real ones have some hundred thousand.
+/// The largest recording that is read, in bytes.
 const MAX_RECORDING: u64 = 64 << 20;
 
 /// The recording of a run, and its file.
@@ -45,16 +45,19 @@ impl<'h> Saved<'h> {
         let written = self.target.write(shown::json(&text).as_bytes());
         written.map_err(|error| {
             let path = shown::path(&self.path);
-            anyhow!("--record: the recording could not be written to {path}: {}", talk::reason(&error))
+            anyhow!(
+                "--record: the recording could not be written to {path}: {}",
+                text::errors::reason(&error)
+            )
         })
     }
 }
 
 /// The recording of a file.
 pub fn load(path: &Path) -> anyhow::Result<Replay> {
+    let text = input::read(path, MAX_RECORDING).context("--replay")?;
+    let text = String::from_utf8_lossy(&text);
     let name = shown::path(path);
-    let bytes = input::read(path, MAX_RECORDING).context("--replay")?;
-    let text = String::from_utf8(bytes).with_context(|| format!("--replay: {name} is no recording"))?;
     Ok(Replay::new(Recording::parse(&text).with_context(|| format!("--replay {name}"))?))
 }
 

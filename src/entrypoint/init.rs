@@ -174,6 +174,6 @@ pub fn exec_program(foreground: bool, argv: &[String]) -> u8 {
     };
     let error = Command::new(program).args(args).exec();
     crate::talk::survive_broken_pipe();
-    crate::talk::say(&format!("cannot run {program}: {}", crate::talk::reason(&error)));
+    crate::talk::say(&format!("cannot run {program}: {}", crate::text::errors::reason(&error)));
     if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 }
 }

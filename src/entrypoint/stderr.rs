@@ -12,9 +12,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
-use crate::text::shown;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::text::shown;
 
 /// The most bytes of one write: what fits into a pipe that is writable.
 const WRITE: usize = 4096;
@@ -95,7 +96,8 @@ fn reopened(shared: &File) -> Option<File> {
 /// Prints a message to stderr, where somebody reads it: stdout belongs to the command.
 pub(crate) fn say(text: &str) {
     if let Some(stderr) = Outlet::stderr() {
-        stderr.write_within(format!("dindcheck: {}\n", shown::one_line(text)).as_bytes(), PATIENCE);
+        let line = format!("dindcheck: {}\n", shown::one_line(text));
+        stderr.write_within(shown::page(&line).as_bytes(), PATIENCE);
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::{bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::diagnosis::redact::without_logins;
+
 /// The socket on which dockerd listens by default.
 pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
@@ -41,16 +43,22 @@ impl Endpoint {
         if url.is_empty() {
             return Ok(Self::default());
         }
+        // What is typed may hold a login.
+        let shown = without_logins(url);
         match url.split_once("://") {
             Some(("unix", path)) => {
                 ensure!(
                     path.starts_with('/'),
-                    "`{url}`: a unix socket needs an absolute path, unix:///var/run/docker.sock"
+                    "`{shown}`: a unix socket needs an absolute path, unix:///var/run/docker.sock"
                 );
                 Ok(Self::Unix(path.into()))
             }
             Some(("tcp" | "http", address)) => {
                 let address = address.trim_end_matches('/');
+                ensure!(
+                    !address.contains('@'),
+                    "`{shown}`: a daemon takes no login; use client certificates (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"
+                );
                 let port = address.rsplit_once(':').and_then(|(host, port)| {
                     let is_name =
                         !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -58,11 +66,11 @@ impl Endpoint {
                 });
                 ensure!(
                     port.is_some_and(|port| port > 0),
-                    "`{url}`: tcp needs HOST:PORT, with a port of 1 to 65535"
+                    "`{shown}`: tcp needs HOST:PORT, with a port of 1 to 65535"
                 );
                 Ok(Self::Tcp(address.to_owned()))
             }
-            _ => bail!("`{url}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
+            _ => bail!("`{shown}` is not a daemon address: unix:///PATH or tcp://HOST:PORT"),
         }
     }
 }
@@ -96,8 +104,12 @@ mod tests {
             "tcp://\n:1",
             "npipe:////./pipe",
             "/var/run/docker.sock",
+            "tcp://me:canary@h:1",
+            "http://me:canary@h",
+            "me:canary@h:1",
         ] {
-            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+            let error = Endpoint::parse(bad).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 }

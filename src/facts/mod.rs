@@ -16,6 +16,7 @@ pub mod mounts;
 pub mod pidfile;
 pub mod process;
 pub mod programs;
+pub mod reference;
 pub mod routes;
 pub mod status;
 pub mod version;

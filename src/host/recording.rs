@@ -1,17 +1,18 @@
 //! The file of `--record`: every question of a run to [`SystemReader`](super::SystemReader), and its answers in order.
 //!
-//! A question has a sequence of answers, since a repair may change them. Secrets are removed before an answer is stored:
-//! environment variables other than a short list, passwords in URLs, keys and certificates, arguments of other programs.
+//! A question has a sequence of answers, since a repair may change them. Secrets are removed before an answer is stored, by
+//! lists of what is safe: variables of the environment, kinds of files, options of dockerd. What is removed keeps its shape,
+//! so that a replay finds the same.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use anyhow::{Context, ensure};
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Identity;
+use crate::diagnosis::redact::{WITHHELD, without_logins};
+use crate::redact;
 
 /// The version of the file format.
 const SCHEMA_VERSION: u32 = 1;
@@ -39,8 +40,6 @@ const KEPT_VARIABLES: &[&str] = &[
     "XDG_RUNTIME_DIR",
     "container",
 ];
-/// The text that replaces a secret.
-const WITHHELD: &str = "withheld";
 
 /// The answers of the machine during a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,7 +97,7 @@ impl Recording {
             }
         }
         let mut request = serde_json::to_value(request).unwrap_or_default();
-        cover_passwords(&mut request);
+        cover_request(&mut request);
         let tool = env!("CARGO_PKG_VERSION").to_owned();
         Self {
             schema_version: SCHEMA_VERSION,
@@ -124,48 +123,26 @@ impl Recording {
     }
 }
 
-/// Covers the passwords in every text of a JSON value.
-fn cover_passwords(value: &mut Value) {
+/// Covers the logins in every text of the request, and values in the arguments of dockerd.
+fn cover_request(value: &mut Value) {
     match value {
-        Value::String(text) => *text = without_passwords(text),
-        Value::Array(items) => items.iter_mut().for_each(cover_passwords),
-        Value::Object(members) => members.values_mut().for_each(cover_passwords),
+        Value::String(text) => *text = without_logins(text).into_owned(),
+        Value::Array(items) => items.iter_mut().for_each(cover_request),
+        Value::Object(members) => {
+            for (key, member) in members {
+                match serde_json::from_value::<Vec<String>>(member.clone()) {
+                    Ok(args) if key == "daemon_args" => *member = redact::arguments(&args).into(),
+                    _ => cover_request(member),
+                }
+            }
+        }
         _ => {}
     }
 }
 
 /// The value of a variable without secrets.
 pub(super) fn variable(name: &str, value: String) -> String {
-    if KEPT_VARIABLES.contains(&name) { value } else { WITHHELD.to_owned() }
-}
-
-/// The content of a file without secrets.
-pub(super) fn content(path: &str, bytes: &[u8]) -> Vec<u8> {
-    if path.starts_with("/proc/") && path.ends_with("/cmdline") {
-        // The program is of use, and its arguments may hold secrets.
-        return bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-    }
-    if path.starts_with("/proc/") && path.ends_with("/environ") {
-        return WITHHELD.into();
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => WITHHELD.into(),
-        Ok(text) => without_passwords(text).into_bytes(),
-        Err(_) => bytes.to_vec(),
-    }
-}
-
-/// Covers the user and the password of every URL, letter by letter, so that line and column numbers stay the same.
-pub(super) fn without_passwords(text: &str) -> String {
-    static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^/\s"'@]+@"#).ok());
-    let cover = |found: &regex::Captures<'_>| {
-        let login = found.get(0).map_or("", |login| login.as_str());
-        format!("://{}@", "x".repeat(login.chars().count().saturating_sub("://@".len())))
-    };
-    match LOGIN.as_ref() {
-        Some(login) => login.replace_all(text, cover).into_owned(),
-        None => WITHHELD.to_owned(),
-    }
+    if KEPT_VARIABLES.contains(&name) { without_logins(&value).into_owned() } else { WITHHELD.to_owned() }
 }
 
 /// Bytes of a file: as text where they are UTF-8, else as two hexadecimal digits a byte.
@@ -199,16 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_covered_and_columns_stay() {
-        let kept = |path: &str, text: &str| String::from_utf8(content(path, text.as_bytes())).unwrap();
-        let json = r#"{"http-proxy": "http://sam:p%40ss@proxy:3128", "mtu": 1}"#;
-        let covered = kept("/etc/docker/daemon.json", json);
-        assert_eq!(covered, r#"{"http-proxy": "http://xxxxxxxxxx@proxy:3128", "mtu": 1}"#);
-        assert_eq!(covered.len(), json.len());
-        assert_eq!(kept("/certs/key.pem", "-----BEGIN PRIVATE KEY-----\nabc"), WITHHELD);
-        assert_eq!(kept("/proc/7/cmdline", "mysql\0--password=x\0"), "mysql");
-        assert_eq!(kept("/proc/1/environ", "TOKEN=x\0"), WITHHELD);
-        assert_eq!(kept("/proc/self/cgroup", "0::/a@b\n"), "0::/a@b\n");
+    fn arguments_of_the_request_are_covered() {
+        let request =
+            serde_json::json!({"attach": "tcp://me:canary@h:1", "daemon_args": ["--log-opt", "env=canary"]});
+        let identity = Identity { euid: 0, pid: 1 };
+        let recording = Recording::new("1", &[], &request, identity, BTreeMap::new());
+        let covered =
+            serde_json::json!({"attach": "tcp://xx:xxxxxx@h:1", "daemon_args": ["--log-opt", "env=xxxxxx"]});
+        assert_eq!(recording.request, covered);
     }
 
     #[test]

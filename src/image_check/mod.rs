@@ -15,6 +15,7 @@ use crate::diagnosis::{Diagnosis, causes, diagnose};
 use crate::engine::{EngineError, EngineResult, docker};
 use crate::exit::{self, Verdict};
 use crate::facts::endpoint::Endpoint;
+use crate::facts::reference::Reference;
 use crate::interrupt::Interrupt;
 
 use outer_daemon::SHORT;
@@ -81,8 +82,12 @@ impl<'o> OuterDaemon<'o> {
     pub async fn check(&self, image: &str, request: &ImageRequest) -> ImageResult {
         let began = Instant::now();
         let mut result = ImageResult::new(image);
-        if let Err(error) = self.check_into(image, request, &mut result).await {
-            result.notes.push(error.to_string());
+        match Reference::parse(image) {
+            Ok(image) => {
+                let checked = self.check_into(&image, request, &mut result).await;
+                result.notes.extend(checked.err().map(|error| error.to_string()));
+            }
+            Err(error) => result.notes.push(error.to_string()),
         }
         result.duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         result
@@ -91,7 +96,7 @@ impl<'o> OuterDaemon<'o> {
     /// Does it; what is known when an error ends it is in `result`.
     async fn check_into(
         &self,
-        image: &str,
+        image: &Reference,
         request: &ImageRequest,
         result: &mut ImageResult,
     ) -> EngineResult<()> {
@@ -164,7 +169,7 @@ impl<'o> OuterDaemon<'o> {
     /// Runs the environment phase in a second container: what the image's daemon may have failed at.
     async fn environment(
         &self,
-        image: &str,
+        image: &Reference,
         request: &ImageRequest,
         result: &mut ImageResult,
     ) -> EngineResult<()> {

@@ -18,6 +18,7 @@ use super::{ImageResult, OuterDaemon};
 use crate::engine::docker::of_bollard;
 use crate::engine::dockerd::wait::Watch;
 use crate::engine::{EngineError, EngineResult};
+use crate::facts::reference::Reference;
 
 /// The deadline of a small request.
 pub(super) const SHORT: Duration = Duration::from_secs(30);
@@ -45,18 +46,23 @@ impl ExecOutput {
 }
 
 impl OuterDaemon<'_> {
-    /// Pulls the image, as the request says.
-    pub(super) async fn provide_image(&self, image: &str, request: &ImageRequest) -> EngineResult<()> {
+    /// Pulls the image, as the request says. A reference without a tag is the one with `latest`: the API pulls every tag of
+    /// a name alone.
+    pub(super) async fn provide_image(&self, image: &Reference, request: &ImageRequest) -> EngineResult<()> {
         let exists = match request.pull {
-            Pull::Never => return Ok(()),
+            Pull::Never => true,
             Pull::Always => false,
-            Pull::Missing => self.docker.inspect_image(image).await.is_ok(),
+            Pull::Missing => self.has_image(image).await?,
         };
         if exists {
             return Ok(());
         }
         let platform = request.platform.clone().unwrap_or_default();
-        let options = CreateImageOptionsBuilder::default().from_image(image).platform(&platform).build();
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(image.name())
+            .tag(image.tag_or_digest())
+            .platform(&platform)
+            .build();
         let mut pulled = self.docker.create_image(Some(options), None, None);
         while let Some(piece) = pulled.next().await {
             piece.map_err(self.failed("pull the image"))?;
@@ -64,10 +70,20 @@ impl OuterDaemon<'_> {
         Ok(())
     }
 
+    /// Whether the daemon has the image. Any refusal but that it does not exist is an error.
+    async fn has_image(&self, image: &Reference) -> EngineResult<bool> {
+        let looked = self.docker.inspect_image(&image.to_string()).await;
+        match looked.map_err(self.failed("look for the image")) {
+            Ok(_) => Ok(true),
+            Err(EngineError::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Creates the container; where `--privileged` is refused, with all capabilities instead.
     pub(super) async fn create(
         &self,
-        image: &str,
+        image: &Reference,
         request: &ImageRequest,
         result: &mut ImageResult,
     ) -> EngineResult<String> {
@@ -84,11 +100,11 @@ impl OuterDaemon<'_> {
 
     async fn create_with(
         &self,
-        image: &str,
+        image: &Reference,
         request: &ImageRequest,
         privileged: bool,
     ) -> EngineResult<String> {
-        let body = serde_json::from_value(request.body(image, &self.run, privileged));
+        let body = serde_json::from_value(request.body(&image.to_string(), &self.run, privileged));
         let doing = "create the container";
         let body: bollard::models::ContainerCreateBody =
             body.map_err(|error| EngineError::Junk { doing: doing.to_owned(), reason: error.to_string() })?;
@@ -209,4 +225,61 @@ impl OuterDaemon<'_> {
 /// Keeps a piece of a stream, up to a limit.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
     crate::text::append_up_to(kept, piece, MAX_OUTPUT);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::image::pulled::tests::Daemon;
+    use crate::interrupt::Interrupt;
+
+    /// What came of the request for an image at a daemon that answers so to the look for it; and the pulls.
+    fn provided(image: &str, status: u16) -> (EngineResult<()>, Vec<String>) {
+        let version = ("GET /version", 200, json!({"ApiVersion": "1.45", "MinAPIVersion": "1.24"}));
+        let looked = ("GET /images/", status, json!({"message": "x"}));
+        let daemon = Daemon::new(&[version, looked, ("POST /images/create", 200, json!({"status": "done"}))]);
+        let request = ImageRequest {
+            args: Vec::new(),
+            replace_entrypoint: false,
+            volumes: Vec::new(),
+            network: None,
+            cgroupns: None,
+            cgroup_parent: None,
+            env: Vec::new(),
+            platform: None,
+            pull: Pull::Missing,
+            timeout: SHORT,
+            check: Vec::new(),
+        };
+        let interrupt = Interrupt::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let end = runtime.block_on(async {
+            let outer =
+                OuterDaemon::connect(daemon.endpoint.clone(), "cafe".into(), &interrupt).await.unwrap();
+            outer.provide_image(&Reference::parse(image).unwrap(), &request).await
+        });
+        (end, daemon.asked("POST"))
+    }
+
+    #[test]
+    fn missing_image_is_pulled_by_one_tag() {
+        for (image, query) in
+            [("r:5000/x", "fromImage=r%3A5000%2Fx&tag=latest"), ("x:1", "fromImage=x&tag=1")]
+        {
+            let (end, pulls) = provided(image, 404);
+            assert!(
+                end.is_ok() && pulls.len() == 1 && pulls[0].contains(query),
+                "{image}: {end:?} {pulls:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn image_is_not_pulled_where_it_is_there_or_cannot_be_looked_for() {
+        assert!(matches!(provided("x", 200), (Ok(()), pulls) if pulls.is_empty()));
+        let (end, pulls) = provided("x", 500);
+        assert!(matches!(end, Err(EngineError::Refused { status: 500, .. })) && pulls.is_empty());
+    }
 }

@@ -17,7 +17,6 @@ mod image;
 mod selection;
 
 pub use endpoint::endpoint;
-pub use image::is_image_reference;
 pub use selection::NOT_RECORDED;
 
 /// The plan of a run.

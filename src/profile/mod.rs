@@ -149,6 +149,7 @@ pub struct Daemon {
     /// The program: a name to find in PATH, or a path.
     pub command: String,
     /// Its arguments; they follow those that dindcheck adds.
+    #[serde(serialize_with = "as_shown")]
     pub args: Vec<String>,
     /// `--data-root`; by default dockerd's own.
     pub data_root: Option<PathBuf>,
@@ -188,6 +189,11 @@ pub struct Container {
     pub timeout: Duration,
     /// Whether an inner privileged container must be able to run a dockerd with a container of its own.
     pub third_level: bool,
+}
+
+/// Arguments of dockerd, without values that may be secrets: a profile is serialized only to be shown.
+fn as_shown<S: serde::Serializer>(args: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    crate::redact::arguments(args).serialize(serializer)
 }
 
 /// Writes a duration as people do: `1m 30s`.

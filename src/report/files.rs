@@ -8,7 +8,8 @@ use super::Report;
 use super::formats::{self, Format};
 use super::target::{Access, Target};
 use crate::image_check::ImageResult;
-use crate::talk::{reason, say};
+use crate::talk::say;
+use crate::text::errors::reason;
 use crate::text::shown;
 
 /// The report files of a run.

@@ -8,6 +8,7 @@ use crate::diagnosis::{CauseId, Diagnosis};
 use crate::exit::Verdict;
 use crate::finding::{Environment, Finding, Level, Outcome, RepairRecord};
 use crate::step::Step;
+use crate::text::errors::chain;
 
 pub mod document;
 pub mod events;
@@ -117,7 +118,7 @@ impl StepReport {
     /// Why the step could not be checked, where that is its outcome.
     pub fn error(&self) -> Option<String> {
         match &self.outcome {
-            Outcome::Errored(error) => Some(format!("cannot check: {error:#}")),
+            Outcome::Errored(error) => Some(format!("cannot check: {}", chain(error))),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use super::{Report, StepReport};
 use crate::diagnosis::{Diagnosis, LogLine, Noise};
 use crate::finding::{Change, Environment, Finding, Outcome, RepairRecord, Undo};
 use crate::image_check::ImageResult;
+use crate::text::errors::chain;
 use crate::text::shown::{lines, one_line};
 
 impl Report {
@@ -100,7 +101,7 @@ fn of_outcome(outcome: &Outcome) -> Outcome {
         Outcome::Repaired => Outcome::Repaired,
         Outcome::Failed => Outcome::Failed,
         Outcome::Skipped(reason) => Outcome::Skipped(text(reason)),
-        Outcome::Errored(error) => Outcome::Errored(anyhow::Error::msg(text(format!("{error:#}")))),
+        Outcome::Errored(error) => Outcome::Errored(anyhow::Error::msg(text(chain(error)))),
     }
 }
 

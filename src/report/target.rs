@@ -15,7 +15,8 @@ use nix::errno::Errno;
 use nix::libc::{O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 
 use super::place::{Place, resolve};
-use crate::talk::{reason, write_all};
+use crate::talk::write_all;
+use crate::text::errors::reason;
 use crate::text::shown;
 
 /// How long the reader of a pipe or a device may take nothing.
@@ -43,8 +44,10 @@ enum Way {
     Replace,
     /// In place.
     Overwrite,
-    /// It is a pipe, a device, or open already.
+    /// It is a pipe or a device.
     Stream(OwnedFd),
+    /// This process has it open already; as with stdout, a reader that closed it is not an error.
+    Own(OwnedFd),
 }
 
 /// Who may read a file.
@@ -74,7 +77,7 @@ impl Target {
     pub fn open(path: &Path, access: Access) -> Result<Self, TargetError> {
         let failed = |why: String| TargetError { path: path.to_owned(), why };
         let opened = match resolve(path) {
-            Ok(Place::Open(descriptor)) => Ok((path.to_owned(), Way::Stream(descriptor))),
+            Ok(Place::Open(descriptor)) => Ok((path.to_owned(), Way::Own(descriptor))),
             Ok(Place::Path(real)) => way(&real).map(|way| (real, way)),
             Err(error) => Err(reason(&error)),
         };
@@ -84,7 +87,7 @@ impl Target {
 
     /// Whether it takes one text only.
     pub const fn is_stream(&self) -> bool {
-        matches!(self.way, Way::Stream(_))
+        matches!(self.way, Way::Stream(_) | Way::Own(_))
     }
 
     /// Writes a text: to a stream behind what it has, to a file instead of it.
@@ -101,7 +104,11 @@ impl Target {
         }
         match &self.way {
             Way::Stream(descriptor) => write_all(descriptor.as_fd(), text, Some(DEADLINE)),
-            _ => overwrite(&self.path, text),
+            Way::Own(descriptor) => match write_all(descriptor.as_fd(), text, Some(DEADLINE)) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                done => done,
+            },
+            Way::Replace | Way::Overwrite => overwrite(&self.path, text),
         }
     }
 

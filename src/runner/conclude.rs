@@ -10,6 +10,7 @@ use crate::repair_log::RepairLog;
 use crate::report::StepReport;
 use crate::step::{Cx, Repair, Step};
 use crate::steps;
+use crate::text::errors::chain;
 
 /// A step that runs, and what it runs with.
 pub(super) struct StepRun<'r> {
@@ -89,7 +90,7 @@ impl StepRun<'_> {
         let granted = |repair: &&Repair| self.plan.options.profile.repair.allows(repair.reach);
         let Some(repair) = self.planned.step.repair.as_ref().filter(granted) else { return false };
         let mut log = RepairLog::new(self.doors.machine);
-        let mut error = (repair.apply)(self.cx, &mut log).err().map(|error| format!("{error:#}"));
+        let mut error = (repair.apply)(self.cx, &mut log).err().map(|error| chain(&error));
         if error.is_none() && log.changes().is_empty() {
             // The repair does not apply to what failed.
             return false;
@@ -114,7 +115,7 @@ impl StepRun<'_> {
     /// Concludes that the step cannot be checked; a warning if the profile does not require it.
     fn set_error(&self, report: &mut StepReport, error: anyhow::Error) {
         if self.planned.mode == Mode::Warn {
-            let what = format!("cannot check: {error:#}");
+            let what = format!("cannot check: {}", chain(&error));
             report.findings.push(Finding { level: Level::Warn, ..Finding::pass(what) });
             report.outcome = Outcome::Warned;
         } else {

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
+use crate::facts::daemon;
 use crate::finding::{Environment, Outcome};
 use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
@@ -18,6 +19,7 @@ use crate::workload::Workload;
 use conclude::{StepRun, without_findings};
 
 mod conclude;
+mod secrets;
 
 /// What a run reads, changes and talks to.
 pub struct Doors<'d> {
@@ -38,8 +40,9 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     let all_passed = Cell::new(true);
     let watch = RefCell::new(watch);
     let notify = |event: &Event<'_>| (watch.borrow_mut())(event);
-    let progress = |text: &str| notify(&Event::Progress(text));
     let (host, engine, options) = (doors.host, doors.engine, &plan.options);
+    let secrets = daemon::secrets::secrets(host, &options.daemon());
+    let progress = |text: &str| notify(&Event::Progress(&secrets.hide(text)));
     let workload = Workload::new(host, engine, options, &environment);
     let cx = Cx {
         host,
@@ -57,11 +60,15 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
         let mut step = run_step(&StepRun { planned, plan, cx: &cx, doors }, &report, &notify);
         step.started = started;
         step.duration = start.elapsed().saturating_sub(started);
+        secrets::hide_in_step(&secrets, &mut step);
         all_passed.set(all_passed.get() && !stops(&step.outcome) && doors.interrupt.signal().is_none());
         report.steps.push(step);
         report.environment = environment.borrow().clone();
-        report.leftovers = doors.engine.leftovers();
-        report.diagnosis = doors.engine.diagnosis();
+        report.leftovers = doors.engine.leftovers().iter().map(|left| secrets.hide(left)).collect();
+        report.diagnosis = doors.engine.diagnosis().map(|mut diagnosis| {
+            secrets::hide_in_diagnosis(&secrets, &mut diagnosis);
+            diagnosis
+        });
         report.duration = start.elapsed();
         notify(&Event::Concluded(&report));
     }

@@ -13,6 +13,7 @@ use crate::engine::Started;
 use crate::engine::docker::error::EngineError;
 use crate::engine::dockerd::NULL;
 use crate::finding::{Finding, Level};
+use crate::redact;
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
 
@@ -64,7 +65,7 @@ fn judge(started: &Started) -> Finding {
         Some(pid) => Finding::pass(format!("dockerd answered {took} after its start"))
             .with("endpoint", &started.endpoint)
             .with("pid", pid)
-            .with("command", started.command.join(" ")),
+            .with("command", redact::command(&started.command)),
         None => Finding::pass(format!("the daemon at {} answers", started.endpoint))
             .with("endpoint", &started.endpoint),
     };
@@ -82,6 +83,13 @@ mod tests {
     use super::*;
     use crate::diagnosis::CauseId;
     use crate::host::HostError;
+
+    #[test]
+    fn command_is_shown_without_secrets() {
+        let command = ["dockerd", "--debug", "--log-opt", "splunk-token=canary"].map(ToOwned::to_owned).to_vec();
+        let finding = judge(&Started { pid: Some(1), command, ..Started::default() });
+        assert!(finding.evidence.contains(&("command", "dockerd --debug --log-opt splunk-token=xxxxxx".into())));
+    }
 
     #[test]
     fn error_of_every_program_is_not_blamed_on_dockerd() {

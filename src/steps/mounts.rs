@@ -10,7 +10,7 @@ use crate::facts::confinement::UserNamespace;
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::version::Version;
-use crate::finding::{Finding, Level, Reach};
+use crate::finding::{Finding, Level, Reach, quoted};
 use crate::host::{HostResult, SystemReader};
 use crate::step::{Cx, Phase, Repair, Step};
 
@@ -86,7 +86,7 @@ fn proc_sys(
             "/proc/sys is read-only: dockerd cannot enable IP forwarding or set the sysctls of a container's interface",
         )
     };
-    Some(seen(finding, mount).hint(format!("mount -o remount,bind,rw {}", mount.target.display())))
+    Some(seen(finding, mount).hint(format!("mount -o remount,bind,rw {}", quoted(&mount.target))))
 }
 
 /// Mounts over parts of /proc. They matter only to a user namespace below (fs/namespace.c, `mount_too_revealing`).

@@ -13,6 +13,7 @@ mod daemon;
 mod deploy;
 mod entrypoint;
 mod environment;
+mod harm;
 mod harness;
 mod image;
 #[path = "../harness/mod.rs"]
@@ -30,6 +31,7 @@ fn what_make_test_samples_is_documented() {
         ("daemon", daemon::matrices()),
         ("workload", workload::matrices()),
         ("entrypoint", entrypoint::matrices()),
+        ("harm", harm::matrices()),
     ];
     let mut all = Vec::new();
     for (topic, matrices) in topics {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::log::{self, Level, Record};
 use super::signatures::{self, Meaning};
 use super::vocabulary::{CauseId, causes};
-use super::{noise, refine};
+use super::{noise, redact, refine};
 
 /// How many lines of a kind are kept for showing.
 const KEPT: usize = 8;
@@ -104,7 +104,7 @@ impl LogState {
         let mut record = log::read(raw);
         let before = self.open.take().filter(|open| open.is_continued_by(&record));
         let joined = before.as_ref().map(|open| open.joined(&record));
-        let own = LogLine { line: number, text: log::shown(raw) };
+        let own = LogLine { line: number, text: redact::message(&log::shown(raw)).into_owned() };
         self.track_progress(&record, &own);
         self.search_trace(&record);
         if let (Some(open), Some(text)) = (&before, joined) {

@@ -117,6 +117,16 @@ pub enum EngineError {
         /// The operation.
         doing: String,
     },
+    /// Something that this run brought stays, because it is in use.
+    #[error("{what}, stays: {why}; `{command}` removes it")]
+    Stays {
+        /// What stays.
+        what: String,
+        /// Who uses it.
+        why: String,
+        /// The command that removes it.
+        command: String,
+    },
     /// A system call of our own failed; that says nothing about the daemon.
     #[error("{0}")]
     System(#[from] HostError),
@@ -172,7 +182,9 @@ impl EngineError {
     pub fn into_finding(self, refused: CauseId, late: CauseId) -> anyhow::Result<Finding> {
         let what = self.to_string();
         Ok(match self {
-            Self::Interrupted(_) | Self::NotAvailable { .. } | Self::System(_) => return Err(self.into()),
+            Self::Interrupted(_) | Self::NotAvailable { .. } | Self::Stays { .. } | Self::System(_) => {
+                return Err(self.into());
+            }
             Self::Died(death) => death.finding(),
             Self::NotServing { endpoint, listening, first_error, last_words, log_dropped, .. } => {
                 let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };

@@ -5,28 +5,55 @@
 //! the future closes the connection.
 
 use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
 
+use super::names;
+use super::tls::Fault;
 use crate::facts::endpoint::Endpoint;
 
 /// A longer body is an error.
 const MAX_BODY: usize = 8 << 20;
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether it has the form in which Go's server refuses plain HTTP on a port for TLS: a 400 of HTTP/1.0 without headers
+    /// (`net/http/server.go`, `tlsRecordHeaderLooksLikeHTTP`). No other answer of a daemon to HTTP/1.1 has it.
+    pub refuses_plain: bool,
+}
+
+/// What came instead of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadAnswer {
+    /// Nothing.
+    #[error(
+        "it closed the connection without an answer; a port for TLS, or a proxy with nothing behind it, may do so"
+    )]
+    Closed,
+    /// A part of an answer.
+    #[error("it closed the connection before the end of its answer")]
+    Cut,
+    /// Something else.
+    #[error("it answers, but not in HTTP, so it is no Docker daemon")]
+    NotHttp,
+    /// More than is read.
+    #[error("the answer is longer than {} MiB", MAX_BODY >> 20)]
+    TooLong,
 }
 
 /// A connection to a daemon.
@@ -41,7 +68,7 @@ pub async fn connect(endpoint: &Endpoint) -> io::Result<(Box<dyn Stream>, Option
             let peer = stream.peer_cred().ok().and_then(|cred| cred.pid());
             (Box::new(stream), peer)
         }
-        Endpoint::Tcp(address) => (Box::new(TcpStream::connect(address).await?), None),
+        Endpoint::Tcp(address) => (Box::new(names::connect(address).await?), None),
         #[cfg(feature = "tls")]
         Endpoint::Tls(secured) => {
             (Box::new(crate::engine::docker::tls::client::connect(secured).await?), None)
@@ -70,12 +97,20 @@ pub async fn send(stream: Box<dyn Stream>, method: &str, path: &str) -> io::Resu
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+    let (stream, first) = Sniffed::new(stream);
+    exchange(stream, request).await.map_err(|error| first.explain(error))
+}
+
+/// Sends the request, and reads the answer to its end.
+async fn exchange(stream: Sniffed, request: Request<Empty<Bytes>>) -> io::Result<Answer> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(of_hyper)?;
     let mut exchange = std::pin::pin!(async move {
         let answer = sender.send_request(request).await.map_err(of_hyper)?;
         let status = answer.status().as_u16();
+        let refuses_plain =
+            status == 400 && answer.version() == Version::HTTP_10 && answer.headers().is_empty();
         let body = Limited::new(answer.into_body(), MAX_BODY).collect().await.map_err(of_body)?;
-        Ok(Answer { status, body: body.to_bytes().into() })
+        Ok(Answer { status, body: body.to_bytes().into(), refuses_plain })
     });
     tokio::select! {
         biased;
@@ -89,9 +124,7 @@ pub async fn send(stream: Box<dyn Stream>, method: &str, path: &str) -> io::Resu
 fn of_body(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
     match error.downcast::<hyper::Error>() {
         Ok(error) => of_hyper(*error),
-        Err(error) if error.is::<LengthLimitError>() => {
-            invalid(&format!("the answer is longer than {} MiB", MAX_BODY >> 20))
-        }
+        Err(error) if error.is::<LengthLimitError>() => invalid(BadAnswer::TooLong),
         Err(error) => io::Error::other(error),
     }
 }
@@ -99,12 +132,12 @@ fn of_body(error: Box<dyn std::error::Error + Send + Sync>) -> io::Error {
 /// hyper's error as one of the connection, or as the answer's own.
 fn of_hyper(error: hyper::Error) -> io::Error {
     if error.is_parse() {
-        return invalid(&format!("the answer is not HTTP: {error}"));
+        return invalid(BadAnswer::NotHttp);
     }
     // The number of a system call's error says more than hyper's message; an error of TLS is kept as the source.
     let behind = std::error::Error::source(&error).and_then(|inner| inner.downcast_ref::<io::Error>());
     if error.is_incomplete_message() || behind.is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof) {
-        return invalid("the connection closed before the end of an HTTP answer");
+        return invalid(BadAnswer::Cut);
     }
     match behind.and_then(io::Error::raw_os_error) {
         Some(number) => io::Error::from_raw_os_error(number),
@@ -112,14 +145,74 @@ fn of_hyper(error: hyper::Error) -> io::Error {
     }
 }
 
-fn invalid(reason: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, reason.to_owned())
+fn invalid(bad: BadAnswer) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, bad)
+}
+
+/// A connection whose first bytes are remembered: they tell what else than a daemon answers.
+struct Sniffed {
+    stream: Box<dyn Stream>,
+    first: FirstBytes,
+}
+
+/// The first bytes that came, at most three.
+#[derive(Clone, Default)]
+struct FirstBytes(Arc<Mutex<Vec<u8>>>);
+
+impl Sniffed {
+    fn new(stream: Box<dyn Stream>) -> (Self, FirstBytes) {
+        let first = FirstBytes::default();
+        (Self { stream, first: first.clone() }, first)
+    }
+}
+
+impl FirstBytes {
+    /// The error, by what came before it: an alert of TLS (RFC 8446, 5.1), or nothing at all.
+    fn explain(&self, error: io::Error) -> io::Error {
+        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bad = error.get_ref().and_then(|inner| inner.downcast_ref::<BadAnswer>());
+        match (bad, &first[..]) {
+            (Some(_), [0x15 | 0x16, 3, _]) => io::Error::other(Fault::Wanted),
+            (Some(BadAnswer::Cut), []) => invalid(BadAnswer::Closed),
+            _ => error,
+        }
+    }
+}
+
+impl AsyncRead for Sniffed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let mut first = self.first.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = 3_usize.saturating_sub(first.len());
+        first.extend(buffer.filled()[before..].iter().take(missing));
+        drop(first);
+        read
+    }
+}
+
+impl AsyncWrite for Sniffed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 impl Answer {
-    /// Whether it is the one of a daemon that expects TLS (Go `net/http/server.go`, `tlsRecordHeaderLooksLikeHTTP`).
+    /// Whether it is the one of a daemon that expects TLS.
     pub fn wants_tls(&self) -> bool {
-        self.status == 400 && self.message().contains("HTTP request to an HTTPS server")
+        self.refuses_plain
     }
 
     /// The reason of a refusal: `message` of the daemon's JSON, else the body itself.
@@ -167,7 +260,10 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{ \"a\r\n5\r\n\" :1}\r\n0\r\n\r\n",
         ] {
             let (answer, asked) = answered(bytes);
-            assert_eq!(answer.unwrap(), Answer { status: 200, body: b"{ \"a\" :1}".to_vec() });
+            assert_eq!(
+                answer.unwrap(),
+                Answer { status: 200, body: b"{ \"a\" :1}".to_vec(), refuses_plain: false }
+            );
             assert!(asked.starts_with("GET /x?y=1 HTTP/1.1\r\nhost: docker\r\n"), "{asked}");
         }
     }
@@ -193,6 +289,24 @@ mod tests {
         ] {
             let error = answered(junk).0.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{}: {error}", String::from_utf8_lossy(junk));
+        }
+    }
+
+    #[test]
+    fn what_answers_instead_of_a_daemon_is_told_apart() {
+        // An alert of TLS, and the start of a handshake.
+        for record in [&b"\x15\x03\x01\x00\x02\x02\x46"[..], b"\x16\x03\x03\x00\x01\x00"] {
+            let error = answered(record).0.unwrap_err();
+            assert_eq!(Fault::behind(&error), Some(Fault::Wanted));
+        }
+        for (bytes, bad) in [
+            (&b""[..], BadAnswer::Closed),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", BadAnswer::Cut),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", BadAnswer::NotHttp),
+        ] {
+            let error = answered(bytes).0.unwrap_err();
+            let found = error.get_ref().and_then(|inner| inner.downcast_ref::<BadAnswer>());
+            assert_eq!(found, Some(&bad));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::engine::LABEL;
 use crate::fixture::{LOWER_DIR, OPAQUE_DIR};
 
 pub mod build;
+pub mod pulled;
 
 /// The name of the built-in image; its tag is the run's id.
 pub const NAME: &str = "dindcheck-probe";

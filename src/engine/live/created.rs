@@ -3,8 +3,9 @@
 use futures_util::future::join_all;
 
 use super::{LiveEngine, SHORT};
-use crate::engine::cleanup::objects::{self, Kind, Object};
+use crate::engine::cleanup::objects::{self, Kind, Object, Removal};
 use crate::engine::docker::error::EngineResult;
+use crate::engine::image::pulled::Pulled;
 
 /// An object of ours in the daemon, remembered in case the daemon does not answer any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +19,17 @@ pub(super) enum Created {
     /// A volume, by name.
     Volume(String),
     /// A pulled image that was missing before; it carries no label.
-    Pulled(String),
+    Pulled(Box<Pulled>),
 }
 
 impl Created {
     /// Its name in the daemon.
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> String {
         match self {
-            Self::Container(name)
-            | Self::Network(name)
-            | Self::Volume(name)
-            | Self::Builtin(name)
-            | Self::Pulled(name) => name,
+            Self::Container(name) | Self::Network(name) | Self::Volume(name) | Self::Builtin(name) => {
+                name.clone()
+            }
+            Self::Pulled(pulled) => pulled.to_string(),
         }
     }
 
@@ -41,7 +41,12 @@ impl Created {
             Self::Volume(_) => Kind::Volume,
             Self::Builtin(_) | Self::Pulled(_) => Kind::Image,
         };
-        Object { kind, id: self.name().to_owned(), name: self.name().to_owned(), run: run.to_owned() }
+        let pulled = match self {
+            Self::Pulled(pulled) => Some((**pulled).clone()),
+            _ => None,
+        };
+        let run = run.to_owned();
+        Object { kind, id: self.name(), name: self.name(), run, labelled: pulled.is_none(), pulled }
     }
 }
 
@@ -55,7 +60,7 @@ impl LiveEngine {
     }
 
     /// Removes objects of ours, all at once; the results in the same order.
-    pub(super) fn remove_all(&self, objects: &[Object]) -> Vec<EngineResult<()>> {
+    pub(super) fn remove_all(&self, objects: &[Object]) -> Vec<EngineResult<Removal>> {
         let endpoint = self.endpoint();
         let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
         let doing = format!("remove the {}", names.join(", the "));

@@ -12,7 +12,9 @@ use super::{Created, LiveEngine, SHORT};
 use crate::engine::Built;
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::{self, of_bollard};
+use crate::engine::image::pulled::{Images, Pulled};
 use crate::engine::image::{Archive, build};
+use crate::facts::reference::Reference;
 use crate::host::HostError;
 use crate::options::RunOptions;
 
@@ -79,7 +81,7 @@ impl LiveEngine {
         }
     }
 
-    /// Pulls an image.
+    /// Pulls an image; one that has come meanwhile is left as it is.
     pub(super) fn pull_image(
         &self,
         reference: &str,
@@ -87,11 +89,20 @@ impl LiveEngine {
         show: &dyn Fn(&str),
     ) -> EngineResult<()> {
         let doing = format!("pull {reference}");
+        let reference = Reference::parse(reference)
+            .map_err(|error| EngineError::Junk { doing: doing.clone(), reason: error.to_string() })?;
         let api = self.api(SHORT)?;
         let endpoint = self.endpoint();
-        self.created.borrow_mut().push(Created::Pulled(reference.to_owned()));
-        let (name, tag) = split_tag(reference);
-        let options = CreateImageOptionsBuilder::default().from_image(name).tag(tag).build();
+        let images = Images { endpoint: &endpoint, version: &api.version };
+        let known = self.wait(&doing, SHORT, Pulled::before(&images, &reference))?;
+        if self.wait(&doing, SHORT, images.inspect(&reference))?.is_some() {
+            return Ok(());
+        }
+        self.note(Created::Pulled(Box::new(known.clone())));
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(reference.name())
+            .tag(reference.tag_or_digest())
+            .build();
         let progress = api.client.create_image(Some(options), None, None);
         let mut last = std::time::Instant::now();
         let pulled = drain(
@@ -104,7 +115,18 @@ impl LiveEngine {
                 }
             },
         );
-        self.wait(&doing, within, pulled)
+        self.wait(&doing, within, pulled)?;
+        self.note_pulled(&images, known)
+    }
+
+    /// Remembers which image the pull brought, which its removal compares.
+    fn note_pulled(&self, images: &Images<'_>, known: Pulled) -> EngineResult<()> {
+        let mut pulled = known.clone();
+        self.wait("look for the pulled image", SHORT, pulled.finish(images))?;
+        let mut all = self.created.borrow_mut();
+        all.retain(|created| *created != Created::Pulled(Box::new(known.clone())));
+        all.push(Created::Pulled(Box::new(pulled)));
+        Ok(())
     }
 }
 
@@ -127,15 +149,6 @@ async fn drain<T>(
     Ok(())
 }
 
-/// Splits a reference into name and tag. Without a tag every tag would be pulled, so `latest` is the default.
-fn split_tag(reference: &str) -> (&str, &str) {
-    match reference.rsplit_once(':') {
-        _ if reference.contains('@') => (reference, ""),
-        Some((name, tag)) if !tag.contains('/') => (name, tag),
-        _ => (reference, "latest"),
-    }
-}
-
 /// A progress message as a line.
 fn progress_line(info: &bollard::models::CreateImageInfo) -> String {
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -145,17 +158,4 @@ fn progress_line(info: &bollard::models::CreateImageInfo) -> String {
         .filter(|detail| detail.total.unwrap_or(0) > 0)
         .map(|detail| format!(" {} of {} MiB", mib(detail.current), mib(detail.total)));
     format!("{} {}{}", part(&info.id), part(&info.status), so_far.unwrap_or_default()).trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reference_is_split_into_name_and_tag() {
-        assert_eq!(split_tag("centos:7"), ("centos", "7"));
-        assert_eq!(split_tag("localhost:5000/x/y"), ("localhost:5000/x/y", "latest"));
-        assert_eq!(split_tag("localhost:5000/x:1"), ("localhost:5000/x", "1"));
-        assert_eq!(split_tag("x@sha256:ab"), ("x@sha256:ab", ""));
-    }
 }

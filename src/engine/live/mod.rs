@@ -102,6 +102,12 @@ impl LiveEngine {
         })
     }
 
+    /// Uses the daemon at this endpoint, without a look at it.
+    #[cfg(test)]
+    pub(crate) fn point_at(&self, endpoint: &Endpoint) {
+        let _ = self.endpoint.set(endpoint.clone());
+    }
+
     /// Waits for `work`, which the daemon's death and the user's signals end early.
     fn wait<T>(
         &self,

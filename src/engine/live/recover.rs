@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::LiveEngine;
+use crate::engine::LABEL;
 use crate::engine::cleanup::made::{KINDS, Ledger, Removal, Standing};
 use crate::engine::cleanup::others::Others;
 use crate::engine::cleanup::place::Place;
@@ -46,10 +47,12 @@ pub(super) struct Whose {
     pub spare_etc: bool,
 }
 
-/// A dead run that had attached to a daemon: its objects are in there.
+/// A dead run with objects in a daemon.
 pub(super) struct StaleRun {
     pub dir: RunDir,
     pub endpoint: Endpoint,
+    /// It left more than objects, so that its record stays.
+    pub keeps_record: bool,
 }
 
 /// Takes over the daemon that the run of this process kept: from now on the caller holds the lock of that run.
@@ -99,10 +102,15 @@ impl LiveEngine {
         let record = dir.load::<Record>().filter(|record| record.format == FORMAT);
         match record {
             Some(Record { attached: Some(endpoint), .. }) => {
-                self.stale_runs.borrow_mut().push(StaleRun { dir, endpoint });
+                self.stale_runs.borrow_mut().push(StaleRun { dir, endpoint, keeps_record: false });
             }
-            _ if recovery == Recovery::ObjectsOnly => {}
             Some(record) if self.runs_on(&record, here) => {}
+            // Another daemon may serve its data root now.
+            Some(Record { layout, .. }) if recovery == Recovery::ObjectsOnly => {
+                let stale = StaleRun { dir, endpoint: layout.endpoint, keeps_record: true };
+                self.stale_runs.borrow_mut().push(stale);
+            }
+            None if recovery == Recovery::ObjectsOnly => {}
             Some(record) => self.reclaim(&dir, record, here, recovery),
             None if dir.has_record() => self.leave_unknown(&dir, here),
             // It was killed before it did anything.
@@ -246,7 +254,9 @@ impl LiveEngine {
             }
         };
         let standing = Standing { then, here, others: &others, own, spare_etc };
-        ledger.remove(&self.host, &self.host, &record.scope(&run), &standing, dir.path())
+        let mut done = ledger.remove(&self.host, &self.host, &record.scope(&run), &standing, dir.path());
+        done.left.extend(others.directories.filter(|_| !own).map(|user| objects_served_by(&user, &run)));
+        done
     }
 
     /// Removes the directory of a dead run.
@@ -279,5 +289,24 @@ pub(super) fn record_made(
 /// A process that does not end.
 pub(super) fn describe(process: &Process) -> String {
     let pid = process.id.pid;
-    format!("process {pid}, {}; `kill -9 {pid}` ends it", process.command)
+    // Its arguments may hold secrets.
+    let program = process.command.split(' ').next().unwrap_or_default();
+    format!("process {pid}, {program}; `kill -9 {pid}` ends it")
+}
+
+/// The objects of a dead run, in a data root that another daemon may serve now.
+fn objects_served_by(user: &str, run: &str) -> String {
+    let of_kind = |list: &str, remove: &str| {
+        format!("docker {list} -q --filter label={LABEL}={run} | xargs -r docker {remove}")
+    };
+    let commands = [
+        of_kind("ps -a", "rm -fv"),
+        of_kind("network ls", "network rm"),
+        of_kind("volume ls", "volume rm"),
+        of_kind("image ls", "image rm"),
+    ];
+    format!(
+        "objects with the label {LABEL}={run}, perhaps, left since {user} may serve them; `{}` removes them",
+        commands.join("; ")
+    )
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::recover::{Whose, describe, record_made};
+use super::recover::{StaleRun, Whose, describe, record_made};
 use super::{Created, LiveEngine, SHORT};
 use crate::engine::cleanup::made;
-use crate::engine::cleanup::objects::{self, KINDS, Kind};
+use crate::engine::cleanup::objects::{self, KINDS, Kind, Removal};
 use crate::engine::cleanup::place::Place;
 use crate::engine::cleanup::processes;
-use crate::engine::cleanup::rundir::RunDir;
 use crate::engine::dockerd::Stopped;
 use crate::engine::{DaemonEnd, Death, EngineError, TornDown};
+use crate::facts::endpoint::Endpoint;
 use crate::options::RunOptions;
 
 /// How long an abandoned request may still be carried out: a container that is still being created holds its volume.
@@ -119,8 +119,8 @@ impl LiveEngine {
     fn remove_objects(&self, options: &RunOptions, done: &mut TornDown) {
         let pulled: Vec<_> =
             self.created.borrow().iter().filter(|m| matches!(m, Created::Pulled(_))).cloned().collect();
-        let stale = self.take_stale_dirs();
-        let dead: BTreeSet<String> = stale.iter().map(RunDir::run).collect();
+        let stale = self.take_stale_runs();
+        let dead: BTreeSet<String> = stale.iter().map(|run| run.dir.run()).collect();
         let before = done.left.len();
         let start = Instant::now();
         loop {
@@ -133,7 +133,8 @@ impl LiveEngine {
             std::thread::sleep(Duration::from_millis(20));
         }
         if done.left.len() == before {
-            done.left.extend(stale.iter().filter_map(|dir| Some(dir.remove().err()?.to_string())));
+            let emptied = stale.iter().filter(|run| !run.keeps_record);
+            done.left.extend(emptied.filter_map(|run| Some(run.dir.remove().err()?.to_string())));
         }
         self.remove_network_remains(options, done);
         // What was to be created and does not exist was never created.
@@ -191,7 +192,8 @@ impl LiveEngine {
             }
             for (object, end) in objects.iter().zip(self.remove_all(&objects)) {
                 match end {
-                    Ok(()) => done.removed.push(object.to_string()),
+                    Ok(Removal::Removed) => done.removed.push(object.to_string()),
+                    Ok(Removal::NotOurs) => {}
                     Err(error) => {
                         in_use |= matches!(error, EngineError::Refused { status: 409, .. });
                         left.push(error.to_string());
@@ -202,13 +204,17 @@ impl LiveEngine {
         (left, in_use)
     }
 
-    /// The directories of dead runs that used the same daemon.
-    fn take_stale_dirs(&self) -> Vec<RunDir> {
+    /// The dead runs that used the same daemon.
+    fn take_stale_runs(&self) -> Vec<StaleRun> {
         let endpoint = self.endpoint();
+        let is_here = |other: &Endpoint| match (other, &endpoint) {
+            (Endpoint::Unix(a), Endpoint::Unix(b)) => made::real(&self.host, a) == made::real(&self.host, b),
+            (a, b) => a == b,
+        };
         let (here, elsewhere): (Vec<_>, Vec<_>) =
-            self.stale_runs.take().into_iter().partition(|run| run.endpoint == endpoint);
+            self.stale_runs.take().into_iter().partition(|run| is_here(&run.endpoint));
         *self.stale_runs.borrow_mut() = elsewhere;
-        here.into_iter().map(|run| run.dir).collect()
+        here
     }
 
     /// The objects of a kind that are ours.

@@ -10,7 +10,8 @@ use super::mismatch::{describe, mistyped};
 use super::options::{self, Kind};
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
+use crate::redact;
 
 /// The cause of every problem of the file itself.
 const INVALID: CauseId = causes::DAEMON_JSON_INVALID;
@@ -103,7 +104,7 @@ fn empty(path: &Path, version: Version) -> ConfigFile {
         file.problems.push(
             Finding::fail(INVALID, what)
                 .with("path", path.display())
-                .hint(format!("echo '{{}}' > {}", path.display())),
+                .hint(format!("echo '{{}}' > {}", quoted(path))),
         );
     }
     file
@@ -114,19 +115,15 @@ fn syntax(path: &Path, text: &str, error: &serde_json::Error) -> Finding {
     let (line, column) = (error.line(), error.column());
     let why = error.to_string();
     let why = why.split(" at line ").next().unwrap_or_default();
+    let text = redact::json(text);
     let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
-    let finding = Finding::fail(
+    Finding::fail(
         INVALID,
         format!("{} is not valid JSON at line {line}, column {column}: {why}", path.display()),
     )
     .with("line", line)
-    .with("column", column);
-    // A proxy's address may hold a password.
-    if shown.contains('@') {
-        finding
-    } else {
-        finding.with("text", shown.chars().take(80).collect::<String>())
-    }
+    .with("column", column)
+    .with("text", shown.chars().take(80).collect::<String>())
 }
 
 /// Replaces grouping objects by their members, as dockerd does (`configValuesSet`).

@@ -8,6 +8,7 @@ use super::options::{self, Kind, Opt};
 use crate::diagnosis::causes;
 use crate::facts::version::Version;
 use crate::finding::Finding;
+use crate::redact;
 
 /// The flags that were given, under the names that their options have in daemon.json.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,18 +23,20 @@ pub struct Flags {
 pub fn parse(args: &[String], version: Version) -> Flags {
     let mut flags = Flags::default();
     let mut rest = args.iter().map(String::as_str);
+    let shown = redact::arguments(args);
     while let Some(arg) = rest.next() {
+        let at = args.len() - rest.len() - 1;
         let read = match arg.strip_prefix("--") {
             Some("") => break,
             Some(long) => flags.long(long, version, &mut rest),
             None => match arg.strip_prefix('-') {
                 Some(letters) if !letters.is_empty() => flags.short(letters, version, &mut rest),
-                _ => Err(format!("`{arg}` is not an option, and dockerd takes no other arguments")),
+                _ => Err(format!("`{}` is not an option, and dockerd takes no other arguments", shown[at])),
             },
         };
         if let Err(why) = read {
             let cause = causes::DAEMON_OPTION_INVALID;
-            flags.problems.push(Finding::fail(cause, why).with("argument", arg));
+            flags.problems.push(Finding::fail(cause, why).with("argument", &shown[at]));
             break; // pflag stops at its first error
         }
     }
@@ -49,7 +52,10 @@ impl Flags {
         rest: &mut impl Iterator<Item = &'a str>,
     ) -> Result<(), String> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        let option = options::by_flag(name, version).ok_or_else(|| unknown(&format!("--{name}"), version))?;
+        let option = options::by_flag(name, version).ok_or_else(|| {
+            let shown = redact::arguments(&[format!("--{name}")]).concat();
+            unknown(&shown, version)
+        })?;
         let value = match value {
             Some(value) => value,
             None if option.is_switch() => "true",
@@ -84,7 +90,9 @@ impl Flags {
 
     /// Stores a value in the type that daemon.json has.
     fn set(&mut self, option: &'static Opt, text: &str) -> Result<(), String> {
-        let wrong = |what: &str| format!("--{} needs {what}, not `{text}`", option.flag);
+        let wrong = |what: &str| {
+            format!("--{} needs {what}, not `{}`", option.flag, redact::option_text(option.flag, text))
+        };
         let value = match option.kind {
             Kind::Bool | Kind::FlagOnly(true) => {
                 Value::Bool(switch(text).ok_or_else(|| wrong("true or false"))?)

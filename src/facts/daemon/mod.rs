@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::programs::{Dockerd, Place, Said};
 use super::version::Version;
 use crate::diagnosis::causes;
-use crate::finding::Finding;
+use crate::diagnosis::redact::is_safe_option;
+use crate::finding::{Finding, quoted};
 use crate::host::SystemReader;
 
 pub mod file;
@@ -22,6 +23,7 @@ pub mod layout;
 mod mismatch;
 pub mod options;
 pub mod rootless;
+pub mod secrets;
 pub mod settings;
 pub mod store;
 pub mod tls;
@@ -137,7 +139,7 @@ fn directory(config: &Path) -> Finding {
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
-        .hint(format!("rmdir {}, and mount a file there if one was meant", config.display()))
+        .hint(format!("rmdir {}, and mount a file there if one was meant", quoted(config)))
 }
 
 /// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.
@@ -149,7 +151,7 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
     let named = both.join(", ");
     let what = format!("{named}: given both as a flag and in {}, which dockerd refuses", config.display());
     let mut finding = Finding::fail(causes::DAEMON_JSON_FLAG_CONFLICT, what).with("path", config.display());
-    if !first.contains("proxy") {
+    if is_safe_option(first) {
         finding = finding.with("flag", &flags.values[first]).with("file", &file.values[*first]);
     }
     Some(finding.hint(format!("remove \"{first}\" from {} or from dockerd's arguments", config.display())))
@@ -241,6 +243,30 @@ pub(crate) mod tests {
         );
         let other = machine("28.5.2").file("/x.json", r#"{"debug": true}"#);
         assert_eq!(line(&other, &["--config-file", "/x.json"]).len(), 3);
+    }
+
+    #[test]
+    fn findings_hold_no_value_that_may_be_a_secret() {
+        let path = "/etc/docker/daemon.json";
+        for (json, args) in [
+            (r#"{"log-opts": {"splunk-token": "canary",}}"#, &[][..]),
+            (r#"{"log-opts": {"splunk-token": canary}}"#, &[]),
+            (r#"{"log-opts": {"splunk-token": "canary"}}"#, &["--log-opt=env=canary"]),
+            (r#"{"labels": ["canary"]}"#, &["--label", "canary"]),
+            (r#"{"labels": "canary", "canary2": "canary"}"#, &["canary"]),
+            ("{}", &["--new-flag", "canary"]),
+            ("{}", &["--log-opt", "canary"]),
+            ("{}", &["--cluster-store-opt=canary"]),
+            ("{}", &["--mtu=http://u:canary@p"]),
+            ("{}", &["-xcanary"]),
+            ("{}", &["--debug", "canary"]),
+        ] {
+            for version in ["20.10.24", "28.5.2"] {
+                let found = daemon(&machine(version).file(path, json), args).problems;
+                let said = format!("{found:?}").replace("canary2", "");
+                assert!(!said.contains("canary"), "{json} {args:?}: {said}");
+            }
+        }
     }
 
     #[test]

@@ -285,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn of_every_option_it_is_known_whether_it_is_shown() {
+        for option in ALL {
+            for name in [option.key, option.flag].iter().filter(|name| !name.is_empty()) {
+                assert!(crate::redact::is_known(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn switches_are_those_of_the_redaction() {
+        for option in ALL.iter().filter(|option| !option.flag.is_empty()) {
+            assert_eq!(crate::redact::is_switch(option.flag), option.is_switch(), "{}", option.flag);
+        }
+    }
+
+    #[test]
     fn options_depend_on_the_version() {
         let (old, new) = (Version::new(20, 10, 24), Version::new(29, 7, 2));
         assert!(by_key("graph", old).is_some() && by_key("graph", new).is_none());

@@ -94,10 +94,12 @@ pub(super) fn statfs(path: &Path) -> HostResult<FsInfo> {
     })
 }
 
-/// Whether a lock is held on the file.
+/// Whether a lock is held on the file or directory.
 pub(super) fn is_locked(path: &Path) -> HostResult<bool> {
     use nix::fcntl::{Flock, FlockArg};
-    match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
+    let is_dir = std::fs::metadata(path).is_ok_and(|meta| meta.is_dir());
+    let file = if is_dir { open_at_once(path).map_err(on("open", path))? } else { open(path)? };
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(_) => Ok(false),
         Err((_, Errno::EWOULDBLOCK)) => Ok(true),
         Err((_, errno)) => Err(HostError::new("lock", path, errno)),
@@ -171,6 +173,17 @@ mod tests {
         File::create(dir.path().join(&name)).unwrap();
         assert_eq!(list(dir.path()).unwrap(), std::slice::from_ref(&name));
         assert!(read(&dir.path().join(name), 4).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lock_of_a_directory_is_seen() {
+        use nix::fcntl::{Flock, FlockArg};
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_locked(dir.path()).unwrap());
+        let held = Flock::lock(File::open(dir.path()).unwrap(), FlockArg::LockShared).unwrap();
+        assert!(is_locked(dir.path()).unwrap());
+        drop(held);
+        assert!(!is_locked(dir.path()).unwrap());
     }
 
     #[test]

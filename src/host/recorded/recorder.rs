@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{of, on, to};
+use super::{content, of, on, to};
+use crate::diagnosis::redact;
 use crate::host::recording::{self, Content, Recording};
 use crate::host::trial::{Trial, TrialReport};
 use crate::host::{FsInfo, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter};
@@ -56,9 +57,9 @@ impl<'h> Recorder<'h> {
 }
 
 /// The stored form of the content of a file.
-fn content(path: &Path) -> impl Fn(&Vec<u8>) -> Content {
+fn stored_content(path: &Path) -> impl Fn(&Vec<u8>) -> Content {
     let path = path.display().to_string();
-    move |bytes| recording::content(&path, bytes).into()
+    move |bytes| content::safe(&path, bytes).into()
 }
 
 /// The stored form of a variable. One that is kept and not UTF-8 is kept byte by byte.
@@ -69,21 +70,21 @@ fn variable(name: &str, value: OsString) -> Content {
 
 /// The stored form of the output of a program.
 fn output(ran: &Ran) -> Ran {
-    let covered = |text: &str| recording::without_passwords(text);
+    let covered = |text: &str| redact::message(text).into_owned();
     Ran { stdout: covered(&ran.stdout), stderr: covered(&ran.stderr), ..*ran }
 }
 
 impl SystemReader for Recorder<'_> {
     fn read(&self, path: &Path) -> HostResult<Vec<u8>> {
-        self.record(on("read", path), self.host.read(path), content(path))
+        self.record(on("read", path), self.host.read(path), stored_content(path))
     }
 
     fn read_input(&self, path: &Path) -> HostResult<Vec<u8>> {
-        self.record(on("read", path), self.host.read_input(path), content(path))
+        self.record(on("read", path), self.host.read_input(path), stored_content(path))
     }
 
     fn read_head(&self, path: &Path, most: usize) -> HostResult<Vec<u8>> {
-        self.record(on("read-head", path), self.host.read_head(path, most), content(path))
+        self.record(on("read-head", path), self.host.read_head(path, most), stored_content(path))
     }
 
     fn list(&self, path: &Path) -> HostResult<Vec<OsString>> {

@@ -7,6 +7,7 @@ use super::{
 use crate::diagnosis::CauseId;
 use crate::finding::{Change, Finding, Outcome, RepairRecord};
 use crate::report::{FirstFailure, Report, StepReport};
+use crate::text::errors::chain;
 
 impl Document {
     /// The document of a report.
@@ -61,7 +62,7 @@ impl StepEntry {
 fn reason(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Skipped(reason) => Some(reason.clone()),
-        Outcome::Errored(error) => Some(format!("{error:#}")),
+        Outcome::Errored(error) => Some(chain(error)),
         _ => None,
     }
 }

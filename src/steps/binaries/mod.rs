@@ -10,7 +10,7 @@ use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::Daemon;
 use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, quoted};
 use crate::host::SystemReader;
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
@@ -138,7 +138,7 @@ fn not_executable(path: &std::path::Path, breaks: &str, level: Level) -> Finding
     let what = format!("{} is not executable: {breaks}", path.display());
     Finding { level, ..Finding::fail(NOT_RUNNABLE, what) }
         .with("path", path.display())
-        .hint(format!("chmod +x {}", path.display()))
+        .hint(format!("chmod +x {}", quoted(path)))
 }
 
 /// A program that does not run.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode, ROOT};
 use crate::facts::mounts::Mount;
-use crate::finding::{Finding, Level, Reach};
+use crate::finding::{Finding, Level, Reach, quoted};
 use crate::profile::Controllers;
 use crate::step::{Cx, Phase, Repair, Step};
 
@@ -74,7 +74,7 @@ fn read_only(mount: &Mount, subject: &str) -> Finding {
              --privileged and without a :ro bind mount of {ROOT}"
         ));
     }
-    finding.hint(format!("mount -o remount,bind,rw {}", mount.target.display()))
+    finding.hint(format!("mount -o remount,bind,rw {}", quoted(&mount.target)))
 }
 
 /// A mount's options as a list.

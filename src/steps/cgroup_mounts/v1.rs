@@ -10,7 +10,7 @@ use super::{CONTROLLER_UNAVAILABLE, NOT_MOUNTED, read_only, root_mount};
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Hierarchy, Mode, ROOT};
 use crate::facts::mounts::Mount;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::profile::Controllers;
 
 /// The controller that dockerd (`daemon.NewDaemon`) and runc (`initPaths`) require.
@@ -114,7 +114,7 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
             "{subject} shows the host's root: inner containers are outside of this container's cgroup and its limits"
         );
         Finding::warn(causes::CGROUP_V1_FOREIGN_ROOT, what)
-            .hint(format!("dockerd --cgroup-parent={own}/docker"))
+            .hint(format!("dockerd --cgroup-parent={}", quoted(&hierarchy.path.join("docker"))))
     } else {
         let what = format!("{subject} does not show this container's own subtree");
         Finding::warn(causes::CGROUP_ROOT_MISCOMPUTED, what)

@@ -9,7 +9,7 @@ use crate::facts::cgroup::{Cgroups, Mode};
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Daemon, Settings};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted_text};
 use crate::host::SystemReader;
 
 /// Checks each.
@@ -63,7 +63,7 @@ fn group(host: &dyn SystemReader, daemon: &Daemon) -> anyhow::Result<Option<Find
     let unix = daemon.settings.hosts.iter().any(|listen| matches!(listen, Listen::Unix(_)));
     Ok((unix && !exists).then(|| {
         refused(daemon, "group", format!("the group `{name}` of the socket does not exist"))
-            .hint(format!("groupadd {name}, or remove the option"))
+            .hint(format!("groupadd {}, or remove the option", quoted_text(name)))
     }))
 }
 
@@ -85,7 +85,7 @@ fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<
             return Ok(Some(
                 Finding::fail(cause, what)
                     .with("path", file)
-                    .hint(format!("echo {user}:100000:65536 >> {file}")),
+                    .hint(format!("echo {} >> {file}", quoted_text(&format!("{user}:100000:65536")))),
             ));
         }
     }

@@ -5,6 +5,7 @@ use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::version::Version;
 use crate::finding::Finding;
+use crate::redact;
 
 /// Options that exclude each other.
 const CONTRADICTION: CauseId = causes::CONTRADICTORY_DAEMON_FLAGS;
@@ -76,6 +77,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     let driver = driver.as_deref().unwrap_or("overlay2");
     let wrong = options.into_iter().filter(|option| !is_known(driver, option));
     let refuse = |option: &str| {
+        let option = redact::option_text("storage-opts", option);
         let what =
             format!("storage-opt `{option}` is not an option of the driver {driver}, which refuses it");
         Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what)
@@ -103,6 +105,7 @@ fn is_known(driver: &str, option: &str) -> bool {
 
 /// An option that has no effect.
 fn without_effect(daemon: &Daemon, option: &str) -> Finding {
+    let option = redact::option_text("storage-opts", option);
     let name = daemon.settings.store.driver().unwrap_or("overlayfs");
     let what = format!(
         "storage-opt `{option}` has no effect: the containerd snapshotter {name} does not read dockerd's options"

@@ -6,6 +6,7 @@ use crate::diagnosis::causes;
 use crate::facts::daemon::Daemon;
 use crate::facts::version::Version;
 use crate::finding::Finding;
+use crate::redact;
 
 /// Checks every value that dockerd checks.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
@@ -72,7 +73,8 @@ fn lists(daemon: &Daemon) -> Vec<Finding> {
     let values = &daemon.settings.values;
     let mut wrong = Vec::new();
     for label in values.list("labels").into_iter().filter(|label| !label.contains('=')) {
-        wrong.push(refused(daemon, "labels", format!("label `{label}` is not of the form key=value")));
+        let shown = redact::option_text("labels", label);
+        wrong.push(refused(daemon, "labels", format!("label `{shown}` is not of the form key=value")));
     }
     for server in values.list("dns").into_iter().filter(|server| server.trim().parse::<IpAddr>().is_err()) {
         wrong.push(refused(daemon, "dns", format!("dns `{server}` is not an IP address")));
@@ -121,7 +123,10 @@ fn exec_options(daemon: &Daemon) -> Vec<Finding> {
             }),
         Some((key, value)) if !key.is_empty() && !value.is_empty() => strict
             .then(|| refuse(format!("exec-opt `{key}` is unknown; the only one is native.cgroupdriver"))),
-        _ => Some(refuse(format!("exec-opt `{option}` is not of the form name=value"))),
+        _ => {
+            let shown = redact::option_text("exec-opts", option);
+            Some(refuse(format!("exec-opt `{shown}` is not of the form name=value")))
+        }
     };
     daemon.settings.values.list("exec-opts").into_iter().filter_map(judge).collect()
 }

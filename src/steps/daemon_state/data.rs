@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon, store};
 use crate::facts::filesystem;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::{HostResult, SystemReader};
 use crate::step::Cx;
 
@@ -54,7 +54,8 @@ fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
     let Some(first) = left.first() else { return Ok(None) };
     let what = format!("{} is left over from a dindcheck that was killed", first.display());
     let paths = left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let words = left.iter().map(|path| quoted(path)).collect::<Vec<_>>().join(" ");
     Ok(Some(
-        Finding::warn(causes::LEFTOVERS_REMAIN, what).with("paths", &paths).hint(format!("rm -r {paths}")),
+        Finding::warn(causes::LEFTOVERS_REMAIN, what).with("paths", &paths).hint(format!("rm -r {words}")),
     ))
 }

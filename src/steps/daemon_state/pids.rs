@@ -11,7 +11,7 @@ use crate::facts::filesystem;
 use crate::facts::mounts::Mounts;
 use crate::facts::pidfile::{Named, PidFile};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::SystemReader;
 use crate::options::RunOptions;
 use crate::repair_log::RepairLog;
@@ -118,7 +118,7 @@ fn containerd(pids: &Pids, file: &PidFile) -> Option<Finding> {
 
 /// How to remove the file of a process that lives: only after a look where that process may be the daemon.
 fn removal(file: &PidFile) -> String {
-    let path = file.path.display();
+    let path = quoted(&file.path);
     match &file.names {
         Named::Process { pid, zombie: false, later: false, .. } => format!(
             "look at it (`ps -fp {pid}`): stop it, or use it with `dindcheck --attach`, if it is the daemon; else rm {path}"

@@ -9,7 +9,7 @@ use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Settings};
 use crate::facts::filesystem;
 use crate::facts::mounts::{Mount, Mounts};
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::{FileKind, SystemReader};
 
 /// What exists at a path at which dockerd will listen.
@@ -75,7 +75,7 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
             let made = "docker makes one if the source of a bind mount does not exist";
             Some(
                 about(Finding::fail(causes::DOCKER_SOCKET_IS_A_DIRECTORY, what).with("why", made))
-                    .hint(format!("rmdir {path}")),
+                    .hint(format!("rmdir {}", quoted(&socket.path))),
             )
         }
         (_, true, Some(mount), _) => {

@@ -9,7 +9,7 @@ use crate::diagnosis::{CauseId, causes};
 use crate::facts::ipv4::Net;
 use crate::facts::routes::Route;
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted_text};
 use crate::host::{HostResult, SystemReader};
 
 const NO_POOL: CauseId = causes::NO_FREE_ADDRESS_POOL;
@@ -62,7 +62,8 @@ fn missing_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<F
         )
         .with("path", path.display())
         .hint(format!(
-            "ip link add {name} type bridge; ip link set {name} up, or start dockerd without --bridge"
+            "ip link add {0} type bridge; ip link set {0} up, or start dockerd without --bridge",
+            quoted_text(name)
         ))
     }))
 }
@@ -224,7 +225,8 @@ fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Fin
                     format!("routers are behind several interfaces, and rp_filter of {device} is strict: answers that arrive on another interface are dropped"),
                 )
                 .with("path", format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"))
-                .hint(format!("sysctl -w net.ipv4.conf.{device}.rp_filter=2")),
+                // With slashes: a name may have a dot (`eth0.5`).
+                .hint(format!("sysctl -w {}", quoted_text(&format!("net/ipv4/conf/{device}/rp_filter=2")))),
             ));
         }
     }

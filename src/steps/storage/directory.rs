@@ -1,12 +1,14 @@
 //! Checks that the directory is writable and has space.
 
+use std::path::Path;
+
 use nix::errno::Errno;
 
 use super::driver;
 use super::look::Seen;
 use crate::diagnosis::causes;
 use crate::facts::filesystem;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::{FileKind, HostError};
 
 /// dockerd does not start with less (its databases and containerd's take some MiB).
@@ -42,7 +44,7 @@ fn refusal(seen: &Seen, error: &HostError) -> Finding {
     };
     let finding = about(seen, Finding::fail(cause, what)).with("errno", format!("{:?}", error.errno()));
     match read_only {
-        Some((true, false)) => finding.hint(format!("mount -o remount,bind,rw {}", target(seen))),
+        Some((true, false)) => finding.hint(format!("mount -o remount,bind,rw {}", quoted(target(seen)))),
         _ => finding,
     }
 }
@@ -86,12 +88,12 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
         findings.push(if copies {
             Finding::fail(
                 cause,
-                format!("{} is mounted noexec: containers cannot run programs", target(seen)),
+                format!("{} is mounted noexec: containers cannot run programs", target(seen).display()),
             )
         } else {
             Finding::warn(
                 cause,
-                format!("{} is mounted noexec: programs on volumes do not run", target(seen)),
+                format!("{} is mounted noexec: programs on volumes do not run", target(seen).display()),
             )
         });
     }
@@ -100,16 +102,16 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
         ("nosuid", causes::DATA_ROOT_NOSUID, "setuid programs such as sudo do not work in containers"),
     ] {
         if copies && mount.options.contains(flag) {
-            findings.push(Finding::warn(cause, format!("{} is mounted {flag}: {breaks}", target(seen))));
+            findings.push(Finding::warn(cause, format!("{} is mounted {flag}: {breaks}", target(seen).display())));
         }
     }
-    let remount = || format!("mount -o remount,bind,exec,dev,suid {}", target(seen));
+    let remount = || format!("mount -o remount,bind,exec,dev,suid {}", quoted(target(seen)));
     findings.into_iter().map(|finding| about(seen, finding).hint(remount())).collect()
 }
 
 /// The mount point of the directory.
-fn target(seen: &Seen) -> String {
-    seen.mount.as_ref().map_or_else(|| "/".to_owned(), |mount| mount.target.display().to_string())
+fn target(seen: &Seen) -> &Path {
+    seen.mount.as_ref().map_or(Path::new("/"), |mount| &mount.target)
 }
 
 /// Adds the evidence of every finding about the directory.

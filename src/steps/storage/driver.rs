@@ -13,7 +13,7 @@ use crate::facts::daemon::Store;
 use crate::facts::daemon::store::graphdrivers;
 use crate::facts::filesystem::{self, BTRFS, FUSE, OVERLAY, XFS, ZFS};
 use crate::facts::version::Version;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::HostError;
 
 const CAUSE_PRIOR: CauseId = causes::PRIOR_STORAGE_DRIVER_UNAVAILABLE;
@@ -230,7 +230,7 @@ fn with_fallback(seen: &Seen, cause: CauseId, why: &str) -> Finding {
         .hint(format!(
             "mount a volume at {} (docker run -v {} ...)",
             seen.data_root.display(),
-            seen.data_root.display()
+            quoted(&seen.data_root)
         )),
         other => Finding::warn(cause, format!("{why}: dockerd uses {other} instead")),
     }

@@ -13,8 +13,8 @@ const CHATTER: &str = r#"yes 'time="2026-01-01T00:00:00Z" level=info msg="nothin
 
 const FIRST: &str = r#"echo "failed to start daemon: Devices cgroup isn't mounted""#;
 
-/// Far above the 8 MiB that are kept, since the scheduler says how soon a log is cut; a flood writes that in less than a second.
-const LARGEST: u64 = 256 << 20;
+/// Far above the 8 MiB that are kept, since the scheduler says how soon a log is cut. A flood is that large after a second.
+pub(crate) const LARGEST: u64 = 512 << 20;
 
 /// `watched` runs a command; the largest size that the log had meanwhile is the last line on stderr.
 const WATCHED: &str = r#"

@@ -3,7 +3,7 @@
 //!
 //! The steps of the environment are left out: these worlds are about dockerd and what runs under it.
 
-mod floods;
+pub(crate) mod floods;
 mod interrupted;
 mod wait;
 

@@ -11,10 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bollard::{BollardRequest, ClientVersion, Docker};
-use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Response, Uri};
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -22,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Fault;
+use super::{CertificateProblem, Fault};
+use crate::engine::docker::{names, transport};
 use crate::facts::endpoint::TlsEndpoint;
 use crate::host::input;
 
@@ -55,7 +52,7 @@ pub fn client(
     let dialer = TlsDialer::new(to).map_err(|fault| bollard::errors::Error::from(io::Error::other(fault)))?;
     let transport = move |request: BollardRequest| {
         let dialer = dialer.clone();
-        async move { dialer.request(request).await }
+        async move { transport::send(dialer.connect().await?, &dialer.address, request).await }
     };
     Docker::connect_with_custom_transport(
         transport,
@@ -77,25 +74,12 @@ impl TlsDialer {
     }
 
     async fn connect(&self) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(&self.address).await?;
-        self.connector.connect(self.name.clone(), stream).await
-    }
-
-    /// Sends one request over a connection of its own, which may be upgraded to a stream (attach, exec).
-    async fn request(
-        self,
-        mut request: BollardRequest,
-    ) -> Result<Response<Incoming>, bollard::errors::Error> {
-        let stream = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection.with_upgrades());
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        if let Ok(uri) = path.parse::<Uri>() {
-            *request.uri_mut() = uri;
-        }
-        let host = HeaderValue::from_str(&self.address).unwrap_or(HeaderValue::from_static("docker"));
-        request.headers_mut().insert(HOST, host);
-        Ok(sender.send_request(request).await?)
+        let stream = names::connect(&self.address).await?;
+        let connected = self.connector.connect(self.name.clone(), stream).await;
+        connected.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::other(Fault::Closed),
+            _ => error,
+        })
     }
 }
 
@@ -141,15 +125,77 @@ fn unusable(path: &Path, error: &dyn Error) -> Fault {
     Fault::Content(format!("{} cannot be used: {error}", path.display()))
 }
 
-/// Classifies an error of rustls; `None` for any other error.
-pub(super) fn classify_error(error: &(dyn Error + Send + Sync + 'static)) -> Option<Fault> {
+/// Classifies an error of rustls by its type; `None` for any other error.
+pub(super) fn classify_error(error: &(dyn Error + 'static)) -> Option<Fault> {
+    use rustls::AlertDescription as Alert;
     use rustls::Error as Tls;
     let error = error.downcast_ref::<Tls>()?;
     let text = error.to_string();
     Some(match error {
-        Tls::InvalidCertificate(_) | Tls::NoCertificatesPresented => Fault::Server(text),
-        Tls::AlertReceived(_) => Fault::Client(text),
-        Tls::InvalidMessage(_) => Fault::Plain(text),
+        Tls::InvalidCertificate(problem) => Fault::Server(certificate_problem(problem), text),
+        Tls::NoCertificatesPresented => Fault::Server(CertificateProblem::Other, text),
+        Tls::AlertReceived(
+            Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => Fault::Client(text),
+        Tls::AlertReceived(Alert::UnrecognisedName) => Fault::Server(CertificateProblem::Name, text),
+        Tls::AlertReceived(
+            Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity,
+        )
+        | Tls::PeerIncompatible(_) => Fault::Incompatible(text),
+        Tls::InvalidMessage(_) => Fault::Plain,
         _ => Fault::Other(text),
     })
+}
+
+/// What is wrong with the daemon's certificate.
+fn certificate_problem(error: &rustls::CertificateError) -> CertificateProblem {
+    use rustls::CertificateError as Error;
+    match error {
+        Error::Expired | Error::ExpiredContext { .. } => CertificateProblem::Expired,
+        Error::NotValidYet | Error::NotValidYetContext { .. } => CertificateProblem::NotYetValid,
+        Error::NotValidForName | Error::NotValidForNameContext { .. } => CertificateProblem::Name,
+        Error::UnknownIssuer | Error::BadSignature => CertificateProblem::Issuer,
+        _ => CertificateProblem::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+    use super::*;
+
+    fn classified(error: rustls::Error) -> Fault {
+        // As tokio-rustls hands it out, and hyper after it.
+        let io = io::Error::new(io::ErrorKind::InvalidData, error);
+        Fault::behind(&io::Error::other(io)).unwrap()
+    }
+
+    #[test]
+    fn errors_of_rustls_are_told_apart_by_type() {
+        use rustls::Error as Tls;
+        let problem = |error| match classified(Tls::InvalidCertificate(error)) {
+            Fault::Server(problem, _) => problem,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(problem(CertificateError::Expired), CertificateProblem::Expired);
+        assert_eq!(problem(CertificateError::NotValidYet), CertificateProblem::NotYetValid);
+        assert_eq!(problem(CertificateError::NotValidForName), CertificateProblem::Name);
+        assert_eq!(problem(CertificateError::UnknownIssuer), CertificateProblem::Issuer);
+        assert_eq!(problem(CertificateError::Revoked), CertificateProblem::Other);
+        let alert = |alert| classified(Tls::AlertReceived(alert));
+        assert!(matches!(alert(AlertDescription::CertificateRequired), Fault::Client(_)));
+        assert!(matches!(alert(AlertDescription::UnknownCA), Fault::Client(_)));
+        assert!(matches!(alert(AlertDescription::HandshakeFailure), Fault::Incompatible(_)));
+        assert!(matches!(alert(AlertDescription::InternalError), Fault::Other(_)));
+        assert_eq!(classified(Tls::InvalidMessage(InvalidMessage::InvalidContentType)), Fault::Plain);
+    }
 }

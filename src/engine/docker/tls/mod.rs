@@ -4,6 +4,7 @@
 
 use std::error::Error;
 
+use super::reason::chain;
 use crate::diagnosis::causes;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
@@ -15,6 +16,21 @@ pub mod client;
 /// Whether this build has the TLS client.
 pub const SUPPORTED: bool = cfg!(feature = "tls");
 
+/// What is wrong with the daemon's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateProblem {
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It does not name the host.
+    Name,
+    /// Another authority signed it.
+    Issuer,
+    /// Anything else.
+    Other,
+}
+
 /// A failure of TLS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -25,14 +41,20 @@ pub enum Fault {
     #[error("{0}")]
     Content(String),
     /// The client does not accept the daemon's certificate.
-    #[error("the daemon's certificate is not accepted: {0}")]
-    Server(String),
+    #[error("the daemon's certificate is not accepted: {1}")]
+    Server(CertificateProblem, String),
     /// The daemon does not accept the client's certificate.
     #[error("the daemon does not accept this client's certificate: {0}")]
     Client(String),
-    /// The daemon speaks plain HTTP.
-    #[error("the daemon answers without TLS: {0}")]
-    Plain(String),
+    /// The two have no version of TLS or no cipher in common.
+    #[error("the daemon and this client have no version of TLS or no cipher in common: {0}")]
+    Incompatible(String),
+    /// The daemon answers, and not in TLS.
+    #[error("the daemon answers without TLS")]
+    Plain,
+    /// The daemon closed the connection during the handshake.
+    #[error("the connection was closed during the TLS handshake, without a word")]
+    Closed,
     /// The daemon expects TLS, and the request came without.
     #[error("the daemon expects TLS, and the request came without")]
     Wanted,
@@ -44,28 +66,21 @@ pub enum Fault {
 impl Fault {
     /// The TLS failure among an error and its sources, if there is one.
     pub fn behind(error: &(dyn Error + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            // The error inside an io::Error is not among its sources.
-            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            let known = error.downcast_ref::<Self>().or_else(|| inner?.downcast_ref::<Self>());
-            if let Some(fault) = known {
-                return Some(fault.clone());
-            }
+        chain(error).into_iter().find_map(|error| {
             #[cfg(feature = "tls")]
-            if let Some(fault) = inner.and_then(client::classify_error) {
-                return Some(fault);
-            }
-            next = error.source();
-        }
-        None
+            let classified = || client::classify_error(error);
+            #[cfg(not(feature = "tls"))]
+            let classified = || None;
+            error.downcast_ref::<Self>().cloned().or_else(classified)
+        })
     }
 
     /// Whether waiting may help: certificates may still be being created.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::File(error) => error.is_absent(),
-            Self::Content(_) => true,
+            // A proxy closes the connection while nothing listens behind it.
+            Self::Content(_) | Self::Closed => true,
             _ => false,
         }
     }
@@ -78,8 +93,8 @@ impl Fault {
     pub fn finding(&self, what: String, endpoint: &Endpoint) -> anyhow::Result<Finding> {
         let cause = match self {
             Self::File(error) if !error.is_absent() => return Err(error.clone().into()),
-            Self::Plain(_) | Self::Wanted => causes::CLIENT_TLS_PORT_MISMATCH,
-            Self::Other(_) => causes::DAEMON_NOT_REACHABLE,
+            Self::Plain | Self::Wanted | Self::Closed => causes::CLIENT_TLS_PORT_MISMATCH,
+            Self::Incompatible(_) | Self::Other(_) => causes::DAEMON_NOT_REACHABLE,
             _ => causes::CLIENT_TLS_CERTIFICATE_MISMATCH,
         };
         let mut finding = Finding::fail(cause, what).with("endpoint", endpoint);
@@ -102,10 +117,16 @@ impl Fault {
             Self::File(_) | Self::Content(_) => Some(format!(
                 "put ca.pem, cert.pem and key.pem into {dir}, or set DOCKER_CERT_PATH to their directory"
             )),
-            Self::Server(why) if why.contains("xpired") => Some(
+            Self::Server(CertificateProblem::Expired | CertificateProblem::NotYetValid, _) => Some(
                 "renew the daemon's certificate, or correct this machine's clock (`date -u`)".to_owned(),
             ),
-            Self::Server(_) => Some(format!(
+            Self::Server(CertificateProblem::Name, _) => Some(format!(
+                "connect by a name that the daemon's certificate has, or create one with the host of {endpoint} as a subjectAltName"
+            )),
+            Self::Server(CertificateProblem::Issuer, _) => Some(format!(
+                "{dir}/ca.pem must be the certificate authority that signed the daemon's certificate"
+            )),
+            Self::Server(CertificateProblem::Other, _) => Some(format!(
                 "{dir}/ca.pem must be the certificate authority that signed the daemon's certificate, and that certificate must name the host of {endpoint}"
             )),
             Self::Client(_) => Some(format!(
@@ -114,7 +135,11 @@ impl Fault {
             Self::Wanted => Some(
                 "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem".to_owned(),
             ),
-            Self::Plain(_) => Some(format!(
+            Self::Closed => Some(format!(
+                "check that a daemon with TLS listens at {endpoint}: a program that does not speak TLS, or a proxy with nothing behind it, closes the connection"
+            )),
+            Self::Incompatible(_) => Some("use a daemon and a client that both speak TLS 1.2 or later".to_owned()),
+            Self::Plain => Some(format!(
                 "unset DOCKER_TLS_VERIFY for {endpoint}, or use the port where the daemon serves TLS (usually 2376)"
             )),
             Self::Other(_) => None,
@@ -134,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_found_behind_other_errors() {
-        let fault = Fault::Plain("x".into());
+        let fault = Fault::Plain;
         let error = std::io::Error::other(fault.clone());
         assert_eq!(Fault::behind(&error), Some(fault));
         assert_eq!(Fault::behind(&std::io::Error::from(std::io::ErrorKind::BrokenPipe)), None);
@@ -154,7 +179,7 @@ mod tests {
 
     #[test]
     fn tls_on_one_side_only_is_a_port_mismatch() {
-        for fault in [Fault::Wanted, Fault::Plain("x".into())] {
+        for fault in [Fault::Wanted, Fault::Plain, Fault::Closed] {
             let finding = fault.finding("x".into(), &endpoint()).unwrap();
             assert_eq!(finding.cause, Some(causes::CLIENT_TLS_PORT_MISMATCH));
         }

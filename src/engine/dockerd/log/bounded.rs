@@ -50,6 +50,8 @@ pub struct Cut {
     to: u64,
     /// The same byte, where it is now.
     now: u64,
+    /// The new end of the file.
+    end: u64,
 }
 
 impl Cut {
@@ -57,7 +59,7 @@ impl Cut {
     pub fn moved(&self, position: u64) -> u64 {
         match position {
             before if before <= self.from => before,
-            after if after >= self.to => after - self.to + self.now,
+            after if after >= self.to => (after - self.to + self.now).min(self.end),
             _ => self.from,
         }
     }
@@ -125,17 +127,17 @@ impl BoundedLog {
         let old = self.notice_at(from)?;
         let old_notice = old.map_or(0, |_| NOTICE as u64);
         let to = self.line_start(self.size().saturating_sub(TAIL).max(from))?;
-        let before = old.unwrap_or(0) + (to - from).saturating_sub(old_notice);
+        let before = old.unwrap_or(0).saturating_add((to - from).saturating_sub(old_notice));
         self.file.write_all_at(&notice(before), from)?;
         let now = from + NOTICE as u64;
-        let (read, written) = self.copy_down(to, now);
+        let (read, end) = self.copy_down(to, now);
         // What is appended between these two calls is lost, uncounted: no call does both. In a flood alone there is anything.
         let lost = self.size().saturating_sub(read);
-        self.file.set_len(written)?;
+        self.file.set_len(end)?;
         if lost > 0 {
-            self.file.write_all_at(&notice(before + lost), from)?;
+            self.file.write_all_at(&notice(before.saturating_add(lost)), from)?;
         }
-        Ok(Cut { from, to, now })
+        Ok(Cut { from, to, now, end })
     }
 
     /// Copies everything from `read` on to `written`, and what is appended meanwhile, but at most twice the tail. Returns

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::diagnosis::log;
+use crate::diagnosis::{log, redact};
 use crate::text::append_up_to;
 
 /// A log of at most so many lines is one message; one line more shows that it has more.
@@ -50,7 +50,7 @@ impl LastLines {
 
     /// The last message. A few lines are one message.
     pub(super) fn message(&self) -> Option<String> {
-        let message = |line: &String| log::read(line).text;
+        let message = |line: &String| redact::message(&log::read(line).text).into_owned();
         if self.lines.len() > SHORT_LOG {
             return self.lines.back().map(message);
         }

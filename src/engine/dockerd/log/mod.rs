@@ -88,10 +88,10 @@ impl LogTail {
 
     /// Reads what there is, for at most [`CATCH_UP`]; of the rest, the last part.
     pub fn catch_up(&mut self) {
-        let last_part = match self.reach_end_within(CATCH_UP) {
-            true => return,
-            false => self.log.size().saturating_sub(LAST_PART),
-        };
+        if self.reach_end_within(CATCH_UP) {
+            return;
+        }
+        let last_part = self.log.size().saturating_sub(LAST_PART);
         if last_part > self.position {
             self.skip_to(last_part, last_part - self.position);
         }

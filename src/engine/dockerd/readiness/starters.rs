@@ -14,8 +14,11 @@ pub(super) fn is_daemon(process: &Process) -> bool {
 pub(super) fn may_start_one(process: &Process) -> bool {
     let mut args = process.command.split(' ').map(name);
     let starts = |arg: &str| arg.starts_with("dockerd") || arg.starts_with("start-docker");
-    let is_dindcheck = |args: &mut dyn Iterator<Item = &str>| {
-        args.next() == Some("dindcheck") && !matches!(args.next(), Some("wait" | "diagnose" | "probe"))
+    let is_dindcheck = |args: &mut dyn Iterator<Item = &str>| match (args.next(), args.next()) {
+        (Some("dindcheck"), what) => !matches!(what, Some("wait" | "diagnose" | "probe")),
+        // The check of an entrypoint, which runs as /proc/self/exe.
+        (Some("exe"), what) => what == Some("__check"),
+        _ => false,
     };
     !process.zombie && (process.command.split(' ').map(name).any(starts) || is_dindcheck(&mut args))
 }
@@ -59,6 +62,8 @@ mod tests {
             ("sh /usr/local/bin/dockerd-entrypoint.sh", false, true),
             ("/usr/local/bin/dindcheck entrypoint -- sh", false, true),
             ("dindcheck", false, true),
+            ("/proc/self/exe __check {}", false, true),
+            ("/proc/self/exe __become", false, false),
             ("dindcheck wait --timeout 1s", false, false),
             ("bash /usr/bin/run-tests", false, false),
         ] {

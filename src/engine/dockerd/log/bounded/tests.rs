@@ -79,8 +79,9 @@ fn a_log_of_one_line_is_cut_too() {
 
 #[test]
 fn a_reader_goes_on_at_the_same_byte_or_at_the_notice() {
-    let cut = Cut { from: 100, to: 1000, now: 196 };
-    assert_eq!([0, 100, 101, 999, 1000, 1007].map(|at| cut.moved(at)), [0, 100, 100, 100, 196, 203]);
+    let cut = Cut { from: 100, to: 1000, now: 196, end: 200 };
+    assert_eq!([0, 100, 101, 999, 1000, 1003].map(|at| cut.moved(at)), [0, 100, 100, 100, 196, 199]);
+    assert_eq!(cut.moved(1007), 200, "what was lost at the end");
     assert_eq!([0, 100, 400, 1000, 1007].map(|at| cut.unread(at)), [900, 900, 600, 0, 0]);
 }
 
@@ -93,6 +94,19 @@ fn a_log_that_somebody_else_cuts_just_now_is_left_to_them() {
     assert_eq!(log.trim().unwrap(), None);
     drop(other);
     assert!(log.trim().unwrap().is_some());
+}
+
+#[test]
+fn a_notice_that_the_daemon_wrote_itself_harms_nothing() {
+    let (file, mut writer, log) = log();
+    let mut forged = vec![b'x'; usize::try_from(HEAD - LINE).unwrap()];
+    forged.push(b'\n');
+    forged.extend(notice(u64::MAX));
+    writer.write_all(&forged).unwrap();
+    write_lines(&mut writer, 0..LINES);
+    log.trim().unwrap().unwrap();
+    assert_eq!((log.dropped(), log.size() < MAX), (u64::MAX, true));
+    assert!(std::fs::read(file.path()).unwrap().ends_with(format!("{}\n", LINES - 1).as_bytes()));
 }
 
 #[test]

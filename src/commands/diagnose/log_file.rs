@@ -1,9 +1,9 @@
-//! Reads what the user named for input, which may be a file, a pipe or a terminal, with a limit and without missing a signal.
+//! Reads a log, which may be a file, a pipe or a terminal, piece by piece and without missing a signal.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,23 +11,18 @@ use nix::errno::Errno;
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::talk;
-
 /// So many bytes are read at once.
 pub(super) const PIECE: usize = 128 * 1024;
-/// How long a pipe may have no writer.
-pub(super) const WRITER: Duration = Duration::from_secs(10);
-/// How often an input that does not grow is looked at, in milliseconds.
+/// How often a log that does not grow is looked at, in milliseconds.
 const POLL: u8 = 50;
 
-/// An input that is read piece by piece.
-pub(super) struct InputFile {
+/// A log that is read piece by piece.
+pub(super) struct LogFile {
     source: Source,
-    /// How long a pipe may have no writer.
+    /// The longest silence of a pipe that is no standard input.
     patience: Duration,
-    opened: Instant,
-    /// Whether it has had a writer, or needs none.
-    has_begun: bool,
+    /// When something came.
+    latest: Instant,
 }
 
 enum Source {
@@ -35,16 +30,6 @@ enum Source {
     /// A regular file may be truncated while it is followed.
     Regular(File),
     Other(File),
-}
-
-/// An error of an input in words.
-pub(super) fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(errno) if errno == Errno::ETIMEDOUT as i32 => {
-            "nothing writes to this pipe; start its writer first".to_owned()
-        }
-        _ => talk::reason(error),
-    }
 }
 
 /// What a read gave.
@@ -58,8 +43,8 @@ pub(super) enum Piece {
     End,
 }
 
-impl InputFile {
-    /// Opens an input without waiting for the writer of a pipe; `-` is standard input.
+impl LogFile {
+    /// Opens a log without waiting for the writer of a pipe; `-` is standard input.
     ///
     /// # Errors
     ///
@@ -76,42 +61,42 @@ impl InputFile {
                 () => Source::Other(file),
             }
         };
-        let is_pipe = match &source {
-            Source::Other(file) => file.metadata()?.file_type().is_fifo(),
-            Source::Stdin(_) | Source::Regular(_) => false,
-        };
-        Ok(Self { source, patience, opened: Instant::now(), has_begun: !is_pipe })
+        Ok(Self { source, patience, latest: Instant::now() })
     }
 
     /// Reads what is there, or waits a moment for it.
     ///
     /// # Errors
     ///
-    /// What read(2) reports; `ETIMEDOUT` where nobody opened a pipe for writing.
+    /// What read(2) reports; `ETIMEDOUT` where a pipe is silent for too long, or has no writer.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Piece> {
+        // poll(2) does not report the end of a pipe that has had no writer yet.
         let mut polled = [PollFd::new(self.descriptor(), PollFlags::POLLIN)];
-        let is_silent = match poll(&mut polled, PollTimeout::from(POLL)) {
-            Ok(0) if self.has_begun => return Ok(Piece::Nothing),
-            Ok(ready) => ready == 0,
-            Err(Errno::EINTR) => return Ok(Piece::Nothing),
+        match poll(&mut polled, PollTimeout::from(POLL)) {
+            Ok(0) | Err(Errno::EINTR) => return self.silence(),
+            Ok(_) => {}
             Err(errno) => return Err(errno.into()),
-        };
+        }
         match self.read_now(buffer) {
-            // Only a pipe that has had a writer is reported as ended by poll(2).
-            Ok(0) if is_silent && self.opened.elapsed() > self.patience => Err(Errno::ETIMEDOUT.into()),
-            Ok(0) if is_silent => Ok(Piece::Nothing),
             Ok(0) => Ok(Piece::End),
-            Ok(length) => Ok(self.begun(Piece::Bytes(length))),
-            // It has a writer, which has written nothing yet.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(self.begun(Piece::Nothing)),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Piece::Nothing),
+            Ok(length) => {
+                self.latest = Instant::now();
+                Ok(Piece::Bytes(length))
+            }
+            Err(error) if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind()) => {
+                self.silence()
+            }
             Err(error) => Err(error),
         }
     }
 
-    fn begun(&mut self, piece: Piece) -> Piece {
-        self.has_begun = true;
-        piece
+    /// Nothing has come; an error where that takes too long. Whoever pipes into standard input may take their time.
+    fn silence(&self) -> io::Result<Piece> {
+        let is_stdin = matches!(self.source, Source::Stdin(_));
+        if !is_stdin && self.latest.elapsed() > self.patience {
+            return Err(Errno::ETIMEDOUT.into());
+        }
+        Ok(Piece::Nothing)
     }
 
     /// Whether a file was truncated; it is read from its beginning then.
@@ -159,44 +144,41 @@ mod tests {
         (dir, path)
     }
 
-    /// All bytes of an input; `EFBIG` where it has more than `limit` bytes.
-    fn read_all(path: &Path, limit: usize, patience: Duration) -> io::Result<Vec<u8>> {
-        let mut input = InputFile::open(path, patience)?;
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0; PIECE]);
+    /// Reads to the end; the bytes.
+    fn all(path: &Path, patience: Duration) -> io::Result<Vec<u8>> {
+        let mut log = LogFile::open(path, patience)?;
+        let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
         loop {
-            match input.read(&mut buffer)? {
-                Piece::Bytes(length) if bytes.len() + length > limit => return Err(Errno::EFBIG.into()),
-                Piece::Bytes(length) => bytes.extend_from_slice(&buffer[..length]),
+            match log.read(&mut buffer)? {
+                Piece::Bytes(length) => all.extend_from_slice(&buffer[..length]),
                 Piece::Nothing => {}
-                Piece::End => return Ok(bytes),
+                Piece::End => return Ok(all),
             }
         }
     }
 
     #[test]
-    fn pipe_without_writer_is_an_error_in_time() {
+    fn pipe_without_writer_or_with_a_silent_one_is_an_error_in_time() {
         let (_dir, path) = pipe();
-        let error = read_all(&path, 10, Duration::from_millis(200)).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(Errno::ETIMEDOUT as i32));
+        for writer in [None, Some(OpenOptions::new().read(true).write(true).open(&path).unwrap())] {
+            let error = all(&path, Duration::from_millis(200)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::ETIMEDOUT as i32), "{writer:?}");
+        }
     }
 
     #[test]
-    fn late_and_silent_writer_of_a_pipe_is_waited_for() {
+    fn late_and_slow_writer_of_a_pipe_is_waited_for() {
         let (_dir, path) = pipe();
         let late = path.clone();
         let writer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
             let mut file = OpenOptions::new().write(true).open(late).unwrap();
-            std::thread::sleep(Duration::from_millis(800));
-            file.write_all(b"late").unwrap();
+            for byte in [b"s", b"l", b"o", b"w"] {
+                std::thread::sleep(Duration::from_millis(200));
+                file.write_all(byte).unwrap();
+            }
         });
-        assert_eq!(read_all(&path, 10, Duration::from_millis(500)).unwrap(), b"late");
+        assert_eq!(all(&path, Duration::from_millis(700)).unwrap(), b"slow");
         writer.join().unwrap();
-    }
-
-    #[test]
-    fn endless_input_is_an_error() {
-        let error = read_all(Path::new("/dev/zero"), 1 << 20, WRITER).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(Errno::EFBIG as i32));
     }
 }

@@ -1,0 +1,186 @@
+//! Things of somebody else that only one kind of mistake takes away, each in a world of its own.
+
+use super::answer;
+use super::census::{Answer, Census};
+use super::judge::Judge;
+use crate::harness::{Bookworm, Forky, Outer, Suite, Trixie, docker_output, each_engine};
+
+each_engine! {
+    what_was_made_by_hand_after_a_killed_run_stays: Forky, of &[Bookworm, Forky];
+    what_the_command_of_an_entrypoint_makes_stays: Bookworm, of &[Bookworm, Forky];
+}
+
+/// Nothing is taken away, and nothing is added.
+#[track_caller]
+fn same(before: &Census, after: &Census, what: &str) {
+    let wrong = [before.without(after).listed("gone:"), after.without(before).listed("new:")].concat();
+    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+}
+
+/// What was made by hand between two censuses is there in the third.
+#[track_caller]
+fn stays(answer: &Answer, before: &str, made: &str, after: &str, said: &str) {
+    let (before, made) = (answer.census(before), answer.census(made));
+    let gone = made.without(&before).without(&answer.census(after));
+    assert!(!made.without(&before).0.is_empty(), "nothing was made by hand");
+    assert!(gone.0.is_empty(), "{}\n{said}", gone.listed("gone:").join("\n"));
+}
+
+fn what_was_made_by_hand_after_a_killed_run_stays(suite: Suite) {
+    // Before the run there is the outer container alone; nobody else runs a dockerd afterwards.
+    let answer = answer(
+        suite,
+        "dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
+         section killed census
+         their_files; their_rules; their_mount; their_containerd
+         section made census
+         reports verify verify --until container-run",
+    );
+    assert_eq!(answer.code("verify"), 0, "{}", answer.said("verify"));
+    stays(&answer, "killed", "made", "verify: after", answer.said("verify"));
+}
+
+fn what_the_command_of_an_entrypoint_makes_stays(suite: Suite) {
+    let answer = answer(
+        suite,
+        "mkdir -p /etc/docker
+         cat >/root/command <<END
+$(declare -f)
+section started census
+their_files; their_rules; their_mount; their_containerd
+section made census
+END
+         dindcheck entrypoint --until daemon-info -- bash /root/command 2>/root/err
+         section said cat /root/err
+         section ended census",
+    );
+    stays(&answer, "started", "made", "ended", answer.text("said"));
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn looks_recover_nothing() {
+    let answer = answer(
+        Trixie,
+        "dindcheck verify --record /root/recording --until storage >/dev/null 2>&1
+         dindcheck verify >/root/log 2>&1 & run=$!; served; slay daemons $run 0.2
+         section killed census
+         play plan plan
+         play wait wait --timeout 1s
+         play diagnose diagnose /root/log
+         play replay verify --replay /root/recording
+         play none verify --repair none --until storage
+         play attach verify --attach unix:///run/nobody.sock --until daemon-info",
+    );
+    let killed = answer.census("killed");
+    for command in ["plan", "wait", "diagnose", "replay", "none", "attach"] {
+        same(&killed, &answer.after(command), &format!("{command}: {}", answer.said(command)));
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn process_that_got_the_pid_of_a_dockerd_after_a_restart_stays() {
+    let outer = Outer::new(Trixie).args(&["--init", "--entrypoint", "tail"]).start(&["-f", "/dev/null"]);
+    let script = |script: &str| outer.exec(&["bash", "-c", &format!("{}\n{script}", super::TOOLS)]);
+    let daemons = script(
+        "dindcheck verify >/dev/null 2>&1 & run=$!
+         served
+         echo $(pidof dockerd containerd); slay daemons $run 0.5",
+    );
+    docker_output(&["restart", "-t", "0", &outer.0]);
+    // Each in a process group of its own, of which the number is the pid as well, and with a child.
+    let taken = script(&format!(
+        "for pid in {daemons}; do
+             echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid; setsid bash -c 'sleep 1000 & wait' &
+         done
+         until [[ $(pgrep -xc sleep) == $(wc -w <<<'{daemons}') ]]; do sleep 0.05; done
+         echo $(for pid in {daemons}; do cat /proc/$pid/comm; pgrep -lP $pid; done)"
+    ));
+    let stand = taken.split_whitespace().filter(|word| ["bash", "sleep"].contains(word)).count();
+    assert_eq!(stand, 2 * daemons.split_whitespace().count(), "the pids {daemons} are not free: {taken}");
+    let left = script(&format!(
+        "dindcheck verify --until daemon-info >/root/out 2>&1
+         echo $(for pid in {daemons}; do cat /proc/$pid/comm; pgrep -lP $pid; done); cat /root/out >&2"
+    ));
+    assert_eq!(left, taken);
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn younger_dockerd_in_the_pid_file_stays() {
+    // The run is killed as soon as its dockerd is there, and then, before it may have noted which one that is.
+    for (wait, theirs) in [
+        ("until pidof dockerd >/dev/null; do :; done", "dockerd"),
+        (
+            "until pidof dockerd >/dev/null; do :; done",
+            "dockerd --data-root /srv/theirs --exec-root /run/theirs -H unix:///run/theirs.sock",
+        ),
+        ("sleep 0.1", "dockerd"),
+    ] {
+        let answer = answer(
+            Forky,
+            &format!(
+                "dindcheck verify >/dev/null 2>&1 & run=$!; {wait}; slay daemons $run 0
+                 section killed census
+                 {theirs} >/root/theirs.log 2>&1 & theirs=$!
+                 until grep -q 'API listen on' /root/theirs.log; do sleep 0.05; done
+                 section made census
+                 reports verify verify
+                 section pid-file cat /var/run/docker.pid
+                 section theirs echo $theirs"
+            ),
+        );
+        let said = format!("{wait}; {theirs}: {}", answer.said("verify"));
+        stays(&answer, "killed", "made", "verify: after", &said);
+        assert_eq!(answer.text("pid-file").trim(), answer.text("theirs").trim(), "{theirs}");
+    }
+}
+
+/// A chain of 4000 rules, about 200 KiB.
+const MANY: &str = "{ echo '*filter'; echo ':MINE - [0:0]'; for i in {1..4000}; do \
+    echo \"-A MINE -s 10.$((i / 250)).$((i % 250)).1/32 -j RETURN\"; done; echo COMMIT; } | iptables-restore -n";
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn many_rules_stay_exactly_and_ours_are_removed() {
+    let answer = answer(
+        Trixie,
+        &format!(
+            "{MANY}
+             section before census
+             reports whole verify --until container-run
+             dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
+             section killed census
+             reports next verify --until container-run"
+        ),
+    );
+    let rules = |census: Census| census.only(|thing| thing.kind == "rule");
+    let before = rules(answer.census("before"));
+    assert!(before.0.len() > 4000 && rules(answer.census("killed")).0.len() > before.0.len());
+    for run in ["whole", "next"] {
+        assert_eq!(answer.code(run), 0, "{}", answer.said(run));
+        same(&before, &rules(answer.after(run)), run);
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn many_rules_made_after_a_killed_run_stay_exactly() {
+    let answer = answer(
+        Trixie,
+        &format!(
+            "section before census
+             dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
+             section killed census
+             {MANY}
+             section made census
+             reports next verify --until container-run"
+        ),
+    );
+    assert_eq!(answer.code("next"), 0, "{}", answer.said("next"));
+    stays(&answer, "killed", "made", "next: after", answer.said("next"));
+    let judge = Judge::new(&answer.census("before"), &answer.census("killed"), &answer.census("made"));
+    let left = judge.unnamed_of_any_kind(&answer.after("next"), &answer.leftovers("next"));
+    assert!(left.is_empty(), "{}", left.join("\n"));
+}
