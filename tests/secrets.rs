@@ -198,7 +198,6 @@ fn dies_talking(secrets: &[&str]) -> FakeEngine {
                 last_words: Some(line.clone()),
                 log_dropped: 0,
                 served: false,
-                log_dropped: 0,
             }))
         },
         None,
