@@ -44,7 +44,7 @@ dindcheck entrypoint {QUICK} -- bash /root/command"
 fn stderr_that_nobody_reads_keeps_neither_signals_nor_the_log_waiting() {
     // The FIFO is full when the flood has begun; a reader that never reads holds it open.
     let script = format!(
-        r#"{FLOODING}
+        r"{FLOODING}
 mkfifo /root/stderr; sleep 1000 <>/root/stderr & reader=$!
 dindcheck entrypoint {QUICK} -- dockerd 2>/root/stderr & pid=$!
 until docker version >/dev/null 2>&1; do sleep 0.05; done
@@ -52,7 +52,7 @@ until [[ $(pgrep -xc dindcheck) == 1 ]]; do sleep 0.05; done
 touch /root/flood; {IS_CUT}
 wc -c </run/dindcheck/*/dockerd.log
 kill -TERM $pid; wait $pid; code=$?
-kill $reader; exit $code"#
+kill $reader; exit $code"
     );
     let played = play(Trixie, &script);
     assert_eq!(played.code, 0, "{}", played.said());
