@@ -2,8 +2,10 @@
 //! ends in time, and says what it could not read.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests make files and run programs")]
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -124,6 +126,18 @@ fn followed_pipe_is_diagnosed_while_its_writer_is_silent() {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     let output = in_time(child);
     assert!(String::from_utf8_lossy(&output.stdout).contains("runc-program-missing"), "{output:?}");
+}
+
+#[test]
+fn path_with_bytes_that_are_not_utf8_is_searched() {
+    let place = Place::new();
+    let mut path = b"/odd\xff:".to_vec();
+    path.extend(place.0.path().as_os_str().as_encoded_bytes());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dindcheck"));
+    command.arg("plan").env("PATH", OsString::from_vec(path)).env_remove("DINDCHECK_PROFILE");
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !text.contains("dockerd is not in PATH"), "{output:?}");
 }
 
 /// Mounts a FUSE file system that nobody serves, in a mount namespace of this thread. The file is its only server.

@@ -48,7 +48,7 @@ pub fn find(host: &dyn SystemReader, pid: i32) -> Option<Process> {
 /// Every process that can be read. An error where /proc cannot be listed.
 pub fn all(host: &dyn SystemReader) -> HostResult<Vec<Process>> {
     let names = host.list(Path::new("/proc"))?;
-    Ok(names.iter().filter_map(|name| find(host, name.parse().ok()?)).collect())
+    Ok(names.iter().filter_map(|name| find(host, name.to_str()?.parse().ok()?)).collect())
 }
 
 /// The fields of a stat line; the name in brackets may hold anything.

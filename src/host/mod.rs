@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::host::trial::{Trial, TrialReport};
+use crate::text::any_path;
 
 mod bounded;
 pub mod fake;
@@ -39,6 +40,7 @@ pub struct HostError {
     /// The operation: `read`, `mount tmpfs on`, `run`.
     pub op: String,
     /// The path, program, interface or address of the operation.
+    #[serde(with = "any_path::field")]
     pub path: PathBuf,
     /// The errno as a number (errno(3)).
     pub errno: i32,
@@ -204,8 +206,8 @@ pub trait SystemReader {
         bytes.truncate(most);
         Ok(bytes)
     }
-    /// The names in a directory, sorted.
-    fn list(&self, path: &Path) -> HostResult<Vec<String>>;
+    /// The names in a directory, sorted by their bytes; `EFBIG` where there are more than 262144.
+    fn list(&self, path: &Path) -> HostResult<Vec<OsString>>;
     /// stat(2): follows links.
     fn stat(&self, path: &Path) -> HostResult<Stat>;
     /// lstat(2): does not follow a link.
@@ -276,6 +278,7 @@ pub struct MountCall {
     /// The device, the directory to bind, or any text.
     pub source: Option<String>,
     /// The mount point.
+    #[serde(with = "any_path::field")]
     pub target: PathBuf,
     /// File system type; `None` for bind and remount.
     pub fstype: Option<String>,

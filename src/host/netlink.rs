@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket, sockopt,
 };
-use nix::sys::time::{TimeVal, TimeValLike};
+use nix::sys::time::TimeVal;
 
 use super::{HostError, HostResult};
 
@@ -28,16 +28,20 @@ const VETH_INFO_PEER: u16 = 1;
 const HEADER: usize = 16;
 
 /// The kernel answers at once; the limit keeps a broken one from blocking the caller.
-const ANSWER_SECONDS: i64 = 5;
+const DEADLINE: TimeVal = TimeVal::new(5, 0);
 
 /// A socket to the network configuration of the namespace in which it is opened.
 pub(crate) struct Route(OwnedFd);
 
 impl Route {
-    /// Opens the socket.
+    /// Opens the socket. An answer that does not come in time is `ETIMEDOUT`.
     pub(crate) fn open() -> HostResult<Self> {
+        Self::within(DEADLINE)
+    }
+
+    fn within(deadline: TimeVal) -> HostResult<Self> {
         let socket = open(SockProtocol::NetlinkRoute).map_err(failed("open the netlink socket", "route"))?;
-        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(ANSWER_SECONDS))
+        setsockopt(&socket, sockopt::ReceiveTimeout, &deadline)
             .map_err(failed("set the timeout of the netlink socket", "route"))?;
         Ok(Self(socket))
     }
@@ -90,9 +94,18 @@ impl Route {
     /// Sends one request and reads its acknowledgement.
     fn ask(&self, message_type: u16, flags: u16, body: &[u8]) -> Result<(), Errno> {
         send(self.0.as_raw_fd(), &message(message_type, REQUEST_AND_ACK | flags, body), MsgFlags::empty())?;
+        self.receive()
+    }
+
+    /// Reads the acknowledgement.
+    fn receive(&self) -> Result<(), Errno> {
         let mut answer = [0; 1024];
-        let length = recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-        acknowledged(answer.get(..length).unwrap_or_default())
+        match recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()) {
+            Ok(length) => acknowledged(answer.get(..length).unwrap_or_default()),
+            // SO_RCVTIMEO of socket(7).
+            Err(Errno::EAGAIN) => Err(Errno::ETIMEDOUT),
+            Err(errno) => Err(errno),
+        }
     }
 }
 
@@ -186,5 +199,31 @@ mod tests {
         assert_eq!(acknowledged(&answer(-95)), Err(Errno::EOPNOTSUPP));
         assert_eq!(acknowledged(&[]), Err(Errno::EPROTO));
         assert_eq!(acknowledged(&message(RTM_NEWLINK, 0, &[0; 4])), Err(Errno::EPROTO));
+    }
+
+    #[test]
+    fn answer_that_does_not_come_ends_the_wait() {
+        let route = Route::within(TimeVal::new(0, 50_000)).unwrap();
+        assert_eq!(route.receive(), Err(Errno::ETIMEDOUT));
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn interface_is_deleted_by_its_name_and_index_together() {
+        use crate::host::SystemWriter;
+        use crate::host::live::Live;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+                let (route, index) = (Route::open().unwrap(), nix::net::if_::if_nametoindex);
+                route.add_bridge("ours").unwrap();
+                route.add_bridge("theirs").unwrap();
+                let ours = index("ours").unwrap();
+                let errno = |name, index| Live::default().delete_link(name, index).unwrap_err().errno();
+                assert_eq!((errno("theirs", ours), errno("gone", ours)), (Errno::ESTALE, Errno::ENODEV));
+                assert_eq!(Live::default().delete_link("ours", ours), Ok(()));
+                assert_eq!((index("ours"), index("theirs").is_ok()), (Err(Errno::ENODEV), true));
+            });
+        });
     }
 }

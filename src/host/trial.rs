@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::HostError;
+use crate::text::any_path;
 
 /// The attempt to make the directory of a trial.
 pub const DIRECTORY: &str = "directory";
@@ -30,6 +31,7 @@ pub enum Trial {
     /// A file system below a directory: new files, and an overlay on them.
     Storage {
         /// A directory that does not exist. The process that requests the trial makes it and removes it afterwards.
+        #[serde(with = "any_path::field")]
         dir: PathBuf,
         /// Whether overlay is tried as well.
         overlay: bool,

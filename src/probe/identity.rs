@@ -43,7 +43,7 @@ pub fn look(host: &dyn SystemReader) -> Identity {
     let names = host.list(dir).unwrap_or_default();
     let namespaces = names.into_iter().filter_map(|name| {
         let target = host.read_link(&dir.join(&name)).ok()?;
-        Some((name, target.display().to_string()))
+        Some((name.to_string_lossy().into_owned(), target.display().to_string()))
     });
     Identity {
         pid: me.pid,

@@ -35,8 +35,8 @@ pub fn look(host: &dyn SystemReader) -> Network {
     let names = host.list(dir).unwrap_or_default();
     let interfaces = names.into_iter().map(|name| Interface {
         mtu: host.read_line(&dir.join(&name).join("mtu")).ok().and_then(|mtu| mtu.parse().ok()).unwrap_or(0),
-        addresses: addresses(&name),
-        name,
+        addresses: addresses(&name.to_string_lossy()),
+        name: name.to_string_lossy().into_owned(),
     });
     let routes = host.read_text(Path::new("/proc/net/route")).unwrap_or_default();
     let resolv = host.read_text(Path::new("/etc/resolv.conf")).unwrap_or_default();

@@ -55,6 +55,33 @@ impl From<AnyPath> for Written {
     }
 }
 
+/// The same form for a field that is a [`PathBuf`].
+pub mod field {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::AnyPath;
+
+    /// Writes the path.
+    ///
+    /// # Errors
+    ///
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        AnyPath::from(path).serialize(serializer)
+    }
+
+    /// Reads the path.
+    ///
+    /// # Errors
+    ///
+    /// Where it has neither of the two forms.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        AnyPath::deserialize(deserializer).map(|path| path.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,7 +39,7 @@ pub fn with_daemon_in(host: &dyn SystemReader, layout: &Layout, own: &str) -> Ho
             let shares_mounts =
                 matches!((&record.place, &here), (Some(then), Some(here)) if here.has_mounts_of(then));
             if let Some(path) = shared(host, &record, layout, shares_mounts) {
-                return Ok(Some(Neighbour { run, path }));
+                return Ok(Some(Neighbour { run: run.to_string_lossy().into_owned(), path }));
             }
         }
     }

@@ -195,8 +195,8 @@ impl Fake {
     }
 
     /// Adds a node and the directories above it.
-    fn put(&self, path: &str, kind: FileKind, bytes: &[u8]) {
-        let path = PathBuf::from(path);
+    fn put(&self, path: impl AsRef<Path>, kind: FileKind, bytes: &[u8]) {
+        let path = path.as_ref().to_owned();
         let mut nodes = self.nodes.borrow_mut();
         for above in path.ancestors().skip(1) {
             nodes.entry(above.to_owned()).or_insert_with(|| Node::new(FileKind::Dir, &[]));

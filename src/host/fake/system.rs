@@ -21,12 +21,12 @@ impl SystemReader for Fake {
         }
     }
 
-    fn list(&self, path: &Path) -> HostResult<Vec<String>> {
+    fn list(&self, path: &Path) -> HostResult<Vec<OsString>> {
         self.find("list", path, true)?;
         let dir = self.resolved(path, true);
         let nodes = self.nodes.borrow();
         let inside = nodes.keys().filter(|p| p.parent() == Some(&dir));
-        Ok(inside.filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned())).collect())
+        Ok(inside.filter_map(|p| Some(p.file_name()?.to_owned())).collect())
     }
 
     fn stat(&self, path: &Path) -> HostResult<Stat> {
@@ -103,7 +103,7 @@ impl SystemWriter for Fake {
         if self.nodes.borrow().contains_key(path) {
             return Err(HostError::new("create_dir", path, Errno::EEXIST));
         }
-        self.put(&path.to_string_lossy(), FileKind::Dir, &[]);
+        self.put(path, FileKind::Dir, &[]);
         self.changed(format!("create_dir {}", path.display()));
         Ok(())
     }
@@ -127,7 +127,7 @@ impl SystemWriter for Fake {
         if !kernel && self.nodes.borrow().get(path).is_some_and(|node| !node.bytes.is_empty()) {
             return Err(HostError::new("write", path, Errno::EEXIST));
         }
-        self.put(&path.to_string_lossy(), FileKind::File, bytes);
+        self.put(path, FileKind::File, bytes);
         self.changed(format!("write {} {}", path.display(), String::from_utf8_lossy(bytes)));
         Ok(())
     }
@@ -143,7 +143,7 @@ impl SystemWriter for Fake {
 
     fn symlink(&self, target: &Path, link: &Path) -> HostResult<()> {
         self.fault("symlink", link)?;
-        self.put(&link.to_string_lossy(), FileKind::Link, &[]);
+        self.put(link, FileKind::Link, &[]);
         self.nodes.borrow_mut().get_mut(link).expect("just put").target = target.to_owned();
         self.changed(format!("symlink {} {}", link.display(), target.display()));
         Ok(())
@@ -151,7 +151,7 @@ impl SystemWriter for Fake {
 
     fn make_char_device(&self, path: &Path, mode: u32, major: u32, minor: u32) -> HostResult<()> {
         self.fault("make_char_device", path)?;
-        self.put(&path.to_string_lossy(), FileKind::Char, &[]);
+        self.put(path, FileKind::Char, &[]);
         self.changed(format!("mknod {} {mode:o} {major}:{minor}", path.display()));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Reads files, directories and their metadata, of any type and size without waiting for a writer.
 
+use std::ffi::OsString;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -59,14 +60,14 @@ pub(in crate::host) fn open_at_once(path: &Path) -> std::io::Result<File> {
 }
 
 /// The names in a directory, sorted; `EFBIG` where it has too many.
-pub(super) fn list(path: &Path) -> HostResult<Vec<String>> {
+pub(super) fn list(path: &Path) -> HostResult<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path).map_err(on("list", path))? {
         let entry = entry.map_err(on("list", path))?;
         if names.len() == MOST_NAMES {
             return Err(HostError::new("list", path, Errno::EFBIG));
         }
-        names.push(entry.file_name().to_string_lossy().into_owned());
+        names.push(entry.file_name());
     }
     names.sort();
     Ok(names)
@@ -162,6 +163,16 @@ mod tests {
         assert_eq!(is_locked(&pipe).unwrap_err().errno(), Errno::EINVAL);
         let error = read(&pipe, 4).unwrap_err().to_string();
         assert!(error.starts_with(&format!("read as a file the named pipe {}: ", pipe.display())), "{error}");
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_lead_to_their_files() {
+        use std::os::unix::ffi::OsStringExt;
+        let dir = tempfile::tempdir().unwrap();
+        let name = OsString::from_vec(b"odd\xff".to_vec());
+        File::create(dir.path().join(&name)).unwrap();
+        assert_eq!(list(dir.path()).unwrap(), std::slice::from_ref(&name));
+        assert!(read(&dir.path().join(name), 4).unwrap().is_empty());
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl SystemReader for Live {
         bounded::call("read", path, move |path| files::head(path, most))
     }
 
-    fn list(&self, path: &Path) -> HostResult<Vec<String>> {
+    fn list(&self, path: &Path) -> HostResult<Vec<OsString>> {
         bounded::call("list", path, files::list)
     }
 

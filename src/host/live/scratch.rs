@@ -152,6 +152,8 @@ mod tests {
     #[test]
     #[ignore = "needs root"]
     fn mount_inside_is_not_entered() {
+        use nix::mount::MsFlags;
+
         use crate::host::live::Live;
         use crate::host::{MountCall, SystemWriter};
         let dir = tempfile::tempdir().unwrap();
@@ -164,14 +166,13 @@ mod tests {
                 let scratch = Scratch::make(&dir.path().join("new")).unwrap();
                 let at = dir.path().join("new/mount");
                 fs::create_dir(&at).unwrap();
-                let bind = |source: &str, target: &Path, flags: nix::mount::MsFlags| MountCall {
+                let bind = |source: &str, target: &Path, flags: MsFlags| MountCall {
                     source: Some(source.to_owned()),
                     target: target.to_owned(),
                     fstype: None,
                     flags: flags.bits(),
                     data: None,
                 };
-                use nix::mount::MsFlags;
                 let host = Live::default();
                 host.mount(&bind("none", Path::new("/"), MsFlags::MS_REC | MsFlags::MS_PRIVATE)).unwrap();
                 host.mount(&bind(&theirs.display().to_string(), &at, MsFlags::MS_BIND)).unwrap();

@@ -87,6 +87,23 @@ mod tests {
     }
 
     #[test]
+    fn names_and_errors_that_are_not_utf8_are_replayed_byte_by_byte() {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = Path::new(std::ffi::OsStr::from_bytes(b"/dir/odd\xff"));
+        let host = Fake::new().dir("/dir").link("/dir/link", "/x");
+        host.write(odd, b"").unwrap();
+        let recorder = Recorder::new(&host, &host);
+        let ask = |host: &dyn SystemReader| {
+            let error = host.read_link(odd).unwrap_err();
+            (host.list(Path::new("/dir")).unwrap(), host.read_link(Path::new("/dir/link")).unwrap(), error)
+        };
+        let seen = ask(&recorder);
+        let json = serde_json::to_string(&recorder.recording("1", &[], &())).unwrap();
+        assert_eq!(ask(&Replay::new(Recording::parse(&json).unwrap())), seen);
+        assert_eq!((seen.0[1].as_bytes(), seen.2.path.as_path()), (&b"odd\xff"[..], odd));
+    }
+
+    #[test]
     fn question_without_answer_is_enodata() {
         let host = Fake::new().file("/a", "text");
         let replay = Replay::new(Recorder::new(&host, &host).recording("1", &[], &()));

@@ -15,6 +15,7 @@ use crate::diagnosis::redact;
 use crate::host::recording::{self, Content, Recording};
 use crate::host::trial::{Trial, TrialReport};
 use crate::host::{FsInfo, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter};
+use crate::text::any_path::AnyPath;
 
 /// Passes every call on and stores the answer.
 pub struct Recorder<'h> {
@@ -86,8 +87,9 @@ impl SystemReader for Recorder<'_> {
         self.record(on("read-head", path), self.host.read_head(path, most), stored_content(path))
     }
 
-    fn list(&self, path: &Path) -> HostResult<Vec<String>> {
-        self.plain(on("list", path), self.host.list(path))
+    fn list(&self, path: &Path) -> HostResult<Vec<OsString>> {
+        let stored = |names: &Vec<OsString>| names.iter().map(AnyPath::from).collect::<Vec<_>>();
+        self.record(on("list", path), self.host.list(path), stored)
     }
 
     fn stat(&self, path: &Path) -> HostResult<Stat> {
@@ -99,7 +101,7 @@ impl SystemReader for Recorder<'_> {
     }
 
     fn read_link(&self, path: &Path) -> HostResult<PathBuf> {
-        self.plain(on("read-link", path), self.host.read_link(path))
+        self.record(on("read-link", path), self.host.read_link(path), |target| AnyPath::from(target))
     }
 
     fn statfs(&self, path: &Path) -> HostResult<FsInfo> {

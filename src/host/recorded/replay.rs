@@ -16,6 +16,7 @@ use crate::host::trial::{Trial, TrialReport};
 use crate::host::{
     FsInfo, HostError, HostResult, Identity, MountCall, Ran, Stat, SystemReader, SystemWriter,
 };
+use crate::text::any_path::AnyPath;
 
 /// Answers as the machine of a recording did. It reads and changes nothing on this machine.
 pub struct Replay {
@@ -60,8 +61,9 @@ impl SystemReader for Replay {
         self.recall::<Content>(&on("read-head", path), path).map(Into::into)
     }
 
-    fn list(&self, path: &Path) -> HostResult<Vec<String>> {
-        self.recall(&on("list", path), path)
+    fn list(&self, path: &Path) -> HostResult<Vec<OsString>> {
+        let names: Vec<AnyPath> = self.recall(&on("list", path), path)?;
+        Ok(names.into_iter().map(|name| name.as_os_str().to_owned()).collect())
     }
 
     fn stat(&self, path: &Path) -> HostResult<Stat> {
@@ -73,7 +75,7 @@ impl SystemReader for Replay {
     }
 
     fn read_link(&self, path: &Path) -> HostResult<PathBuf> {
-        self.recall(&on("read-link", path), path)
+        self.recall::<AnyPath>(&on("read-link", path), path).map(|target| target.to_path_buf())
     }
 
     fn statfs(&self, path: &Path) -> HostResult<FsInfo> {

@@ -50,7 +50,7 @@ fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
         Err(error) => return Err(error.into()),
     };
     let left: Vec<_> =
-        names.iter().filter(|name| name.starts_with(OURS)).map(|name| base.join(name)).collect();
+        names.iter().filter(|name| name.as_encoded_bytes().starts_with(OURS.as_bytes())).map(|name| base.join(name)).collect();
     let Some(first) = left.first() else { return Ok(None) };
     let what = format!("{} is left over from a dindcheck that was killed", first.display());
     let paths = left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");

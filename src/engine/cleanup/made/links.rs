@@ -31,11 +31,12 @@ pub struct Link {
 pub(super) fn look(host: &dyn SystemReader, run: &str) -> HostResult<Vec<Thing>> {
     let own = objects::bridge(run);
     let mut found = Vec::new();
-    for name in names_in(host, Path::new(DIR))? {
+    // dockerd's names are ASCII.
+    for name in names_in(host, Path::new(DIR))?.iter().filter_map(|name| name.to_str()) {
         let is_bridge = name == BRIDGE || name == own;
-        let bridge = bridge_of(host, &name)?.filter(|bridge| *bridge == BRIDGE || *bridge == own);
+        let bridge = bridge_of(host, name)?.filter(|bridge| *bridge == BRIDGE || *bridge == own);
         if is_bridge || (bridge.is_some() && name.starts_with(PORT)) {
-            found.extend(read(host, &name, bridge)?.map(Thing::Link));
+            found.extend(read(host, name, bridge)?.map(Thing::Link));
         }
     }
     Ok(found)

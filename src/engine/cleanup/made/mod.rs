@@ -5,6 +5,7 @@
 //! ran; only the latter is removed, and only as long as it is the same thing. The content of the data root is the daemon's.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -216,7 +217,7 @@ pub fn remove_network(
 }
 
 /// The names in a directory; none where it is missing or was removed meanwhile.
-fn names_in(host: &dyn SystemReader, dir: &Path) -> HostResult<Vec<String>> {
+fn names_in(host: &dyn SystemReader, dir: &Path) -> HostResult<Vec<OsString>> {
     match host.list(dir) {
         Err(error) if error.is_absent() => Ok(Vec::new()),
         names => names,
