@@ -31,8 +31,10 @@ killed() {
     kill -KILL $! 2>/dev/null
     wait $! 2>/dev/null
 }
+names() { find /run /tmp /etc/docker /var/lib/docker -xdev 2>/dev/null | sort; }
 whole 0
 measure >/root/first
+names >/root/first.names
 began=${EPOCHREALTIME/./}
 whole 1
 life=$(awk "BEGIN { print (${EPOCHREALTIME/./} - $began) / 1000000 }")
@@ -42,4 +44,7 @@ for run in $(seq 2 "$RUNS"); do
 done
 whole "$((RUNS + 1))"
 measure >/root/last
-diff /root/first /root/last && echo "nothing grew in $RUNS runs, half of them killed" && cat /root/last'
+names >/root/last.names
+diff /root/first /root/last || { diff /root/first.names /root/last.names; exit 1; }
+echo "nothing grew in $RUNS runs, half of them killed"
+cat /root/last'
