@@ -80,6 +80,8 @@ impl Programs {
     /// Applies a script, which is written to a file in `scratch` for the program to read.
     pub(super) fn restore(&self, machine: &dyn SystemWriter, script: &str, scratch: &Path) -> HostResult<()> {
         let file = scratch.join(format!("{}.rules", self.family.nft_name()));
+        // A run that was killed here may have left one.
+        let _ = machine.remove_file(&file);
         machine.write(&file, script.as_bytes())?;
         let restore = format!("{}-restore", self.family.program());
         let beside = self.program.with_file_name(&restore);
