@@ -1,6 +1,7 @@
 //! The engine of a real daemon: it owns the runtime, the daemon, the connection and the run's files.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ mod containers;
 mod created;
 mod daemon;
 mod images;
+mod reclaim;
 mod recover;
 mod restart_pair;
 mod teardown;
@@ -55,6 +57,8 @@ pub struct LiveEngine {
     tearing_down: Cell<bool>,
     diagnosis: RefCell<Option<Diagnosis>>,
     stale_runs: RefCell<Vec<StaleRun>>,
+    /// The runs whose records this run used up: they are dead.
+    reclaimed: RefCell<BTreeSet<String>>,
     recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
 }
@@ -97,6 +101,7 @@ impl LiveEngine {
             tearing_down: Cell::new(false),
             diagnosis: RefCell::default(),
             stale_runs: RefCell::default(),
+            reclaimed: RefCell::default(),
             recovered: RefCell::default(),
             leftovers: RefCell::default(),
         })

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::recover::{StaleRun, Whose, describe, record_made};
+use super::reclaim::{Whose, describe, record_made};
+use super::recover::StaleRun;
 use super::{Created, LiveEngine, SHORT};
 use crate::engine::cleanup::made;
 use crate::engine::cleanup::objects::{self, KINDS, Kind, Removal};
@@ -120,7 +121,11 @@ impl LiveEngine {
         let pulled: Vec<_> =
             self.created.borrow().iter().filter(|m| matches!(m, Created::Pulled(_))).cloned().collect();
         let stale = self.take_stale_runs();
-        let dead: BTreeSet<String> = stale.iter().map(|run| run.dir.run()).collect();
+        let mut dead: BTreeSet<String> = stale.iter().map(|run| run.dir.run()).collect();
+        // Our daemon serves the data root that theirs served.
+        if options.attach.is_none() {
+            dead.extend(self.reclaimed.borrow().iter().cloned());
+        }
         let before = done.left.len();
         let start = Instant::now();
         loop {

@@ -15,7 +15,7 @@ use crate::engine::cleanup::record::Record;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::host::SystemReader;
 
-use super::recover::record_made;
+use super::reclaim::record_made;
 
 /// How long the dockerd of a killed run may take to end; it gets SIGTERM at the end of the run.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);

@@ -49,13 +49,7 @@ impl Removal {
 
     /// Lists things that are left alone. Many of one kind become one line.
     pub(super) fn leave(&mut self, things: &[Thing], reason: &str) {
-        let mut listed: Vec<&Thing> = Vec::new();
-        for thing in things {
-            let is_inside = |above: &&Thing| matches!((above.path(), thing.path()), (Some(above), Some(path)) if path.starts_with(above));
-            if !listed.iter().any(is_inside) {
-                listed.push(thing);
-            }
-        }
+        let listed = outermost(things);
         for (heading, of_family) in by_family(&listed) {
             let commands: Vec<String> = of_family.iter().filter_map(|thing| thing.command()).collect();
             match heading {
@@ -75,6 +69,15 @@ impl Removal {
         }
     }
 
+    /// Lists things that the run's daemon or another one made: no command, since that one may use them.
+    pub(super) fn share(&mut self, kind: Kind, things: &[Thing], other: &str) {
+        let names: Vec<String> = outermost(things).iter().map(ToString::to_string).collect();
+        if !names.is_empty() {
+            let (kind, names) = (kind.name(), names.join(", "));
+            self.left.push(format!("{kind} that were made by this run's dockerd or by {other}: {names}"));
+        }
+    }
+
     /// Records that a kind could not be looked at.
     pub(super) fn unknown(&mut self, kind: Kind, error: &str) {
         self.left.push(format!("{} of dockerd, perhaps: {error}", kind.name()));
@@ -85,6 +88,18 @@ impl Removal {
         self.removed.extend(other.removed);
         self.left.extend(other.left);
     }
+}
+
+/// The things without those that lie in another one of them.
+fn outermost(things: &[Thing]) -> Vec<&Thing> {
+    let mut listed: Vec<&Thing> = Vec::new();
+    for thing in things {
+        let is_inside = |above: &&Thing| matches!((above.path(), thing.path()), (Some(above), Some(path)) if path.starts_with(above));
+        if !listed.iter().any(is_inside) {
+            listed.push(thing);
+        }
+    }
+    listed
 }
 
 /// Firewall rules and chains by their family, under one heading each; everything else by itself.
