@@ -23,6 +23,7 @@ pub mod recorded;
 pub mod recording;
 mod spawn;
 pub mod trial;
+pub mod watched;
 
 /// The deadline of a program that is run for its version.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(10);

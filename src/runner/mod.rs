@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Engine;
 use crate::facts::daemon;
 use crate::finding::{Environment, Outcome};
+use crate::host::watched::Watched;
 use crate::host::{SystemReader, SystemWriter};
 use crate::interrupt::Interrupt;
 use crate::plan::{Plan, Planned};
@@ -19,9 +20,11 @@ use crate::workload::Workload;
 use conclude::{StepRun, without_findings};
 
 mod conclude;
+mod failed_looks;
 mod secrets;
 
 /// What a run reads, changes and talks to.
+#[derive(Clone, Copy)]
 pub struct Doors<'d> {
     /// Reads from the machine.
     pub host: &'d dyn SystemReader,
@@ -40,6 +43,8 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     let all_passed = Cell::new(true);
     let watch = RefCell::new(watch);
     let notify = |event: &Event<'_>| (watch.borrow_mut())(event);
+    let watched = Watched::new(doors.host, doors.machine);
+    let doors = &Doors { host: &watched, machine: &watched, ..*doors };
     let (host, engine, options) = (doors.host, doors.engine, &plan.options);
     let secrets = daemon::secrets::secrets(host, &options.daemon());
     let progress = |text: &str| notify(&Event::Progress(&secrets.hide(text)));
@@ -58,6 +63,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     for planned in &plan.steps {
         let started = start.elapsed();
         let mut step = run_step(&StepRun { planned, plan, cx: &cx, doors }, &report, &notify);
+        failed_looks::name_in(&mut step, &watched.take_failed());
         step.started = started;
         step.duration = start.elapsed().saturating_sub(started);
         secrets::hide_in_step(&secrets, &mut step);
