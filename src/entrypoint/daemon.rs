@@ -7,7 +7,8 @@ use nix::unistd::Pid;
 use super::log::{DaemonLog, Wake};
 use super::stderr::Outlet;
 use crate::engine::dockerd::log::last_words_of;
-use crate::engine::live::KeptDaemon;
+use crate::engine::live::{self, KeptDaemon};
+use crate::host::live::Live;
 
 /// The daemon that the check handed over.
 pub struct Daemon {
@@ -38,6 +39,11 @@ impl Daemon {
     pub fn tend_log(&mut self) -> Wake<'_> {
         let none = Wake { fd: None, within: Duration::MAX };
         self.log.as_mut().map_or(none, DaemonLog::tend)
+    }
+
+    /// Records what it made on the machine, once it has ended: what is recorded is removed at the end.
+    pub fn record(&self, host: &Live) {
+        live::record(host, &self.kept.run);
     }
 
     /// Copies the rest of its log, once it has ended.

@@ -147,7 +147,7 @@ impl Entrypoint<'_> {
                 daemon.show_log();
                 let pid = daemon.pid();
                 let code = self.attend(pid)?;
-                self.daemon = None;
+                self.record_and_drop_daemon();
                 Ok(code)
             }
             (_, command) => self.run_in_foreground(&command),
@@ -214,6 +214,7 @@ impl Entrypoint<'_> {
             });
         } else if self.daemon.as_ref().is_some_and(|daemon| daemon.pid() == pid) {
             let dead = self.daemon.take();
+            dead.iter().for_each(|dead| dead.record(self.host));
             say(&dead.map(|mut dead| dead.death_message(code)).unwrap_or_default());
             match self.request.on_death {
                 DaemonDeath::Report => {}
@@ -237,6 +238,13 @@ impl Entrypoint<'_> {
         Ok(())
     }
 
+    /// Drops the daemon, which has ended.
+    fn record_and_drop_daemon(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.record(self.host);
+        }
+    }
+
     /// Stops the daemon, and removes what it left.
     fn stop(&mut self) -> anyhow::Result<()> {
         if let Some(check) = self.restarting.take() {
@@ -255,7 +263,7 @@ impl Entrypoint<'_> {
                 let _ = nix::sys::signal::killpg(pid, Signal::SIGKILL);
                 self.ended_within(pid, KILL_TIMEOUT)?;
             }
-            self.daemon = None;
+            self.record_and_drop_daemon();
         }
         let engine =
             LiveEngine::new(self.host.clone(), Interrupt::default()).context("create the runtime")?;

@@ -35,6 +35,7 @@ mod teardown;
 mod witness;
 
 use created::Created;
+pub use reclaim::record;
 use recover::StaleRun;
 pub use recover::{Recovery, take_over};
 use witness::Witness;

@@ -152,3 +152,20 @@ fn objects_served_by(user: &str, run: &str) -> String {
         commands.join("; ")
     )
 }
+
+/// Whether the run's dockerd runs; before its process is recorded, whether any process of the run does.
+pub(super) fn daemon_runs(host: &dyn SystemReader, dir: &RunDir) -> bool {
+    match dir.load::<Record>().and_then(|record| record.daemon) {
+        Some(daemon) => daemon.is_alive(host),
+        None => processes::of_run(host, &dir.run()).is_ok_and(|all| !all.is_empty()),
+    }
+}
+
+/// Records in the directory of a run what its dockerd made until now; it runs, or has just ended.
+pub fn record(host: &dyn SystemReader, dir: &RunDir) {
+    if let (Some(record), Some(mut ledger)) = (dir.load::<Record>(), dir.load_made()) {
+        let alive = daemon_runs(host, dir);
+        record_made(host, &dir.run(), &record, &mut ledger, alive);
+        let _ = dir.save_made(&ledger);
+    }
+}

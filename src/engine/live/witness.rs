@@ -10,12 +10,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::engine::cleanup::processes;
-use crate::engine::cleanup::record::Record;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::host::SystemReader;
 
-use super::reclaim::record_made;
+use super::reclaim::{daemon_runs, record};
 
 /// How long the dockerd of a killed run may take to end; it gets SIGTERM at the end of the run.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,22 +89,6 @@ pub fn observe(host: &dyn SystemReader, path: &Path) {
         std::thread::sleep(TICK);
     }
     record(host, &dir);
-}
-
-/// Whether the run's dockerd runs; before its process is recorded, whether any process of the run does.
-fn daemon_runs(host: &dyn SystemReader, dir: &RunDir) -> bool {
-    match dir.load::<Record>().and_then(|record| record.daemon) {
-        Some(daemon) => daemon.is_alive(host),
-        None => processes::of_run(host, &dir.run()).is_ok_and(|all| !all.is_empty()),
-    }
-}
-
-fn record(host: &dyn SystemReader, dir: &RunDir) {
-    if let (Some(record), Some(mut ledger)) = (dir.load::<Record>(), dir.load_made()) {
-        let alive = daemon_runs(host, dir);
-        record_made(host, &dir.run(), &record, &mut ledger, alive);
-        let _ = dir.save_made(&ledger);
-    }
 }
 
 /// The signals that ask a run to end are the run's own business.

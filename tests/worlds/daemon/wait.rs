@@ -56,7 +56,13 @@ fn wait_ends_at_once_where_no_daemon_can_come() {
             "daemon-start-timeout",
         ),
         // One that ends and whose log goes nowhere.
-        ("dockerd --config-file=/none >/dev/null 2>&1 & dindcheck wait", 1, "daemon-exited"),
+        // It is stopped as soon as it is dockerd, and goes on once it was seen.
+        (
+            "dockerd --config-file=/none >/dev/null 2>&1 & until grep -q dockerd /proc/$!/cmdline; do :; done; kill -STOP $!; \
+             (sleep 1; kill -CONT $!) & dindcheck wait",
+            1,
+            "daemon-exited",
+        ),
     ] {
         let played = Outer::new(Trixie).play(script);
         assert_eq!(played.code, code, "{script}: {}", played.said());

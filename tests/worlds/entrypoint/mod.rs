@@ -116,6 +116,8 @@ dindcheck entrypoint --until daemon-info -- sh -c '
     tar -C /var/empty-image -c . | docker import - empty >/dev/null
     docker run -d --network host empty /busybox sleep 1000 >/dev/null && docker ps -q | wc -l'
 code=$?
+# 20.10 makes a key below /etc, where an entrypoint removes nothing.
+rm -f /etc/docker/key.json
 same && exit $code",
     );
     assert_eq!((played.code, played.stdout.trim()), (0, "1"), "{}: {}", suite.name(), played.said());
