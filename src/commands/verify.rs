@@ -8,6 +8,7 @@ use crate::cli;
 use crate::engine::NoEngine;
 use crate::engine::live::{LiveEngine, Recovery};
 use crate::exit::{self, Verdict};
+use crate::facts::daemon::{Layout, command_line};
 use crate::host::live::Live;
 use crate::host::recorded::Replay;
 use crate::host::{SystemReader, SystemWriter};
@@ -99,6 +100,10 @@ fn run_live(
     let engine = engine.context(exit::CannotCheck).context("make the runtime")?;
     if let Some(recovery) = recovery(&plan).filter(|_| recovers == Recovers::AsPlanned) {
         engine.recover(recovery);
+        if recovery != Recovery::ObjectsOnly {
+            let argv = command_line(host, &plan.options.daemon());
+            engine.recover_trials(&Layout::read(host, argv.get(1..).unwrap_or_default()).data_root);
+        }
     }
     let doors = Doors { host: reader, machine, engine: &engine, interrupt: &interrupt };
     let code = run_and_report(&plan, &doors, outputs, style);

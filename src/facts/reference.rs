@@ -57,19 +57,25 @@ impl Reference {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or(DEFAULT_TAG)
     }
 
-    /// The form in which a daemon lists it: without the host and the folder of Docker Hub, and with a tag or digest
-    /// (`FamiliarString`). A tag beside a digest is left out, since the pull stores none.
-    pub fn familiar(&self) -> String {
-        let separator = if self.digest.is_some() { '@' } else { ':' };
-        format!("{}{separator}{}", self.familiar_name(), self.tag_or_digest())
+    /// The names under which a daemon may list it: as it was given, and without its host, since the host of Docker Hub and
+    /// the folder `library` there are left out (`FamiliarName`).
+    pub fn listed_names(&self) -> Vec<&str> {
+        let host =
+            self.name.split_once('/').filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost");
+        let names = [Some(self.name.as_str()), host.map(|(_, name)| name)];
+        let is_folder = |rest: &&str| !rest.contains('/');
+        names
+            .into_iter()
+            .flatten()
+            .map(|name| name.strip_prefix("library/").filter(is_folder).unwrap_or(name))
+            .collect()
     }
 
-    /// The name in that form.
-    pub fn familiar_name(&self) -> &str {
-        let hub = ["docker.io/", "index.docker.io/"].iter().find_map(|host| self.name.strip_prefix(host));
-        let name = hub.unwrap_or(&self.name);
-        // Only of Docker Hub: `library` of another host has that host before it.
-        name.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(name)
+    /// The same with the tag or digest. A tag beside a digest is left out, since the pull stores none.
+    pub fn listed(&self) -> Vec<String> {
+        let separator = if self.digest.is_some() { '@' } else { ':' };
+        let whole = |name: &str| format!("{name}{separator}{}", self.tag_or_digest());
+        self.listed_names().into_iter().map(whole).collect()
     }
 }
 
@@ -147,17 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn the_familiar_form_is_the_one_that_daemons_list() {
-        for (text, familiar) in [
-            ("busybox", "busybox:latest"),
-            ("docker.io/library/busybox:1", "busybox:1"),
-            ("library/busybox", "busybox:latest"),
-            ("docker.io/me/app", "me/app:latest"),
-            ("index.docker.io/me/app", "me/app:latest"),
-            ("r:5000/library/x", "r:5000/library/x:latest"),
-            (&format!("library/x:1@sha256:{HEX}"), &format!("x@sha256:{HEX}")),
+    fn the_names_that_daemons_list_are_known() {
+        for (text, listed) in [
+            ("busybox", &["busybox:latest"][..]),
+            ("hub.example/library/busybox:1", &["hub.example/library/busybox:1", "busybox:1"]),
+            ("library/busybox", &["busybox:latest"]),
+            ("hub.example/me/app", &["hub.example/me/app:latest", "me/app:latest"]),
+            ("me/app", &["me/app:latest"]),
+            ("r:5000/library/x", &["r:5000/library/x:latest", "x:latest"]),
+            (&format!("library/x:1@sha256:{HEX}"), &[&format!("x@sha256:{HEX}")]),
         ] {
-            assert_eq!(Reference::parse(text).unwrap().familiar(), familiar, "{text}");
+            assert_eq!(Reference::parse(text).unwrap().listed(), listed, "{text}");
         }
     }
 }

@@ -88,7 +88,7 @@ impl Pulled {
 
 impl std::fmt::Display for Pulled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.reference.familiar())
+        write!(f, "{}", self.reference)
     }
 }
 
@@ -158,8 +158,8 @@ impl Images<'_> {
 
     /// Removes the name that was pulled, and with its last name the image; parents that are not ours stay.
     async fn untag(&self, reference: &Reference) -> EngineResult<Fate> {
-        let doing = format!("remove the image {}", reference.familiar());
-        let path = format!("/v{}/images/{}?noprune=1", self.version, reference.familiar());
+        let doing = format!("remove the image {reference}");
+        let path = format!("/v{}/images/{}?noprune=1", self.version, reference.listed()[0]);
         let answer = http::request(self.endpoint, "DELETE", &path)
             .await
             .map_err(|error| docker::of_io(self.endpoint, &doing, &error))?;
@@ -175,24 +175,29 @@ impl Images<'_> {
 /// Whether an event is about this name (moby `daemon/events.go`, `LogImageEvent`).
 fn is_about(event: &Value, reference: &Reference) -> bool {
     let (id, name) = (&event["Actor"]["ID"], &event["Actor"]["Attributes"]["name"]);
-    let meant = [reference.familiar(), format!("{}:{}", reference.name(), reference.tag_or_digest())];
+    let mut meant = reference.listed();
+    meant.push(format!("{}:{}", reference.name(), reference.tag_or_digest()));
     // A pull of every tag has the name alone as its id.
-    id.as_str() == Some(reference.familiar_name())
+    reference.listed_names().iter().any(|name| id == name)
         || [id, name].iter().any(|text| meant.iter().any(|known| *text == known))
 }
 
 /// The tags, and the digests in other repositories, that an image has besides the pulled name.
 fn other_names(image: &Value, reference: &Reference) -> Vec<String> {
     let list = |key: &str| image[key].as_array().cloned().unwrap_or_default();
-    let familiar = reference.familiar();
+    let strings = |values: Vec<Value>| -> Vec<String> {
+        values.into_iter().filter_map(|value| value.as_str().map(ToOwned::to_owned)).collect()
+    };
+    let (tags, digests) = (strings(list("RepoTags")), strings(list("RepoDigests")));
+    // Only one of its forms is its name: another registry may list the other one.
+    let listed = reference.listed();
+    let own = listed.iter().position(|form| tags.contains(form) || digests.contains(form)).unwrap_or(0);
+    let repository = reference.listed_names()[own];
+    let is_other = |name: &String| *name != listed[own] && !name.starts_with("<none>");
     let of_same_repository =
-        |digest: &str| digest.split_once('@').is_some_and(|(name, _)| name == reference.familiar_name());
-    let strings =
-        |values: Vec<Value>| values.into_iter().filter_map(|value| value.as_str().map(ToOwned::to_owned));
-    let tags = strings(list("RepoTags")).filter(|tag| *tag != familiar && *tag != "<none>:<none>");
-    let digests = strings(list("RepoDigests"))
-        .filter(|digest| *digest != familiar && !of_same_repository(digest) && digest != "<none>@<none>");
-    tags.chain(digests).collect()
+        |digest: &String| digest.split_once('@').is_some_and(|(name, _)| name == repository);
+    let other_digests = digests.into_iter().filter(|digest| is_other(digest) && !of_same_repository(digest));
+    tags.into_iter().filter(is_other).chain(other_digests).collect()
 }
 
 fn text(json: &Value, key: &str) -> Option<String> {

@@ -72,7 +72,8 @@ impl LiveEngine {
             .map(|one| one.id)
             .filter(|id| id.is_alive(&self.host))
             .collect();
-        if let Some(ledger) = ledger.as_mut().filter(|_| !daemons.is_empty()) {
+        // A containerd that outlived its dockerd goes on making what the witness did not see.
+        if let Some(ledger) = ledger.as_mut().filter(|_| !processes.is_empty()) {
             record_made(&self.host, run, record, ledger, true);
         }
         for daemon in daemons {
@@ -82,6 +83,9 @@ impl LiveEngine {
         }
         let rest = processes::of_run(&self.host, run)?;
         done.left.extend(processes::kill_all(&self.host, &rest).iter().map(describe));
+        if let Some(ledger) = ledger.as_mut().filter(|_| !processes.is_empty()) {
+            record_made(&self.host, run, record, ledger, false);
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use crate::engine::cleanup::place::Place;
 use crate::engine::cleanup::record::{FORMAT, Header, KeptDaemon, Record};
 use crate::engine::cleanup::rundir::RunDir;
 use crate::facts::endpoint::Endpoint;
+use crate::facts::filesystem;
 use crate::facts::process::ProcessId;
 use crate::finding::quoted;
 use crate::host::SystemReader;
@@ -74,6 +75,28 @@ impl LiveEngine {
             Ok(paths) => paths.iter().for_each(|path| self.recover_one(path, here.as_ref(), recovery)),
             Err(error) => {
                 self.leftovers.borrow_mut().push(format!("runs that were killed, perhaps: {error}"));
+            }
+        }
+    }
+
+    /// Removes what killed runs left of their trials in a data root, or in the directory above where it is not there yet.
+    pub fn recover_trials(&self, data_root: &Path) {
+        let base = filesystem::nearest(&self.host, data_root).map(|(base, _)| base);
+        match base.and_then(|base| self.host.remove_dead_trials(&base)) {
+            Ok(done) => {
+                for (path, result) in done {
+                    match result {
+                        Ok(()) => self.recovered.borrow_mut().push(path.display().to_string()),
+                        Err(error) => self
+                            .leftovers
+                            .borrow_mut()
+                            .push(format!("{error}; `rm -r {}` removes it", quoted(&path))),
+                    }
+                }
+            }
+            Err(error) if error.is_absent() => {}
+            Err(error) => {
+                self.leftovers.borrow_mut().push(format!("directories of trials, perhaps: {error}"))
             }
         }
     }

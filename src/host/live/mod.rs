@@ -151,6 +151,28 @@ impl SystemReader for Live {
     }
 }
 
+impl Live {
+    /// Removes the directories of trials whose process was killed: those with a name that only a trial gives, and with a
+    /// lock that nobody holds. Each with the result of its removal.
+    ///
+    /// # Errors
+    ///
+    /// Where `base` cannot be listed.
+    pub fn remove_dead_trials(&self, base: &Path) -> HostResult<Vec<(PathBuf, HostResult<()>)>> {
+        let of_trial = |name: &OsString| {
+            let run = name.to_str().and_then(|name| name.strip_prefix(".dindcheck-"));
+            run.is_some_and(|run| run.len() == 8 && run.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        let paths = self.list(base)?.into_iter().filter(of_trial).map(|name| base.join(name));
+        Ok(paths
+            .filter_map(|path| match Scratch::take(&path) {
+                Ok(scratch) => Some((path, scratch?.remove())),
+                Err(error) => Some((path, Err(error))),
+            })
+            .collect())
+    }
+}
+
 /// Performs a trial in a child process, in a new directory where it needs one, and removes that.
 fn run_trial(exe: &Path, trial: &Trial) -> HostResult<TrialReport> {
     let scratch = match trial.cleanup_path().map(Scratch::make).transpose() {

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags};
@@ -11,6 +12,11 @@ use crate::host::{HostError, HostResult};
 
 /// The deepest level of directories that is removed; a trial makes four.
 const MOST_LEVELS: usize = 16;
+
+/// How often a directory is made that another dindcheck removes at that moment.
+const TRIES: usize = 20;
+/// The time between two tries.
+const TICK: Duration = Duration::from_millis(5);
 
 /// A directory that did not exist before.
 pub(super) struct Scratch {
@@ -21,13 +27,37 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the directory, readable by its owner alone. `EEXIST` where anything is there.
+    /// Makes the directory, readable by its owner alone, and locks it: a directory whose lock is free is one of a process
+    /// that was killed. `EEXIST` where anything is there.
     pub(super) fn make(path: &Path) -> HostResult<Self> {
         let failed = |error: rustix::io::Errno| HostError::new("make the directory", path, errno(error));
-        rustix::fs::mkdir(path, Mode::RWXU).map_err(failed)?;
-        let dir = rustix::fs::open(path, directory(), Mode::empty()).map_err(failed)?;
+        for _ in 0..TRIES {
+            rustix::fs::mkdir(path, Mode::RWXU).map_err(failed)?;
+            // Another dindcheck that found it before it was locked removes it.
+            match Self::take(path)? {
+                Some(scratch) => return Ok(scratch),
+                None => std::thread::sleep(TICK),
+            }
+        }
+        Err(HostError::new("lock the directory", path, Errno::EBUSY))
+    }
+
+    /// The directory at a path, locked; `None` where somebody else holds its lock, or where it is gone.
+    pub(super) fn take(path: &Path) -> HostResult<Option<Self>> {
+        use rustix::io::Errno as E;
+        let failed = |error: E| HostError::new("open the directory", path, errno(error));
+        let dir = match rustix::fs::open(path, directory(), Mode::empty()) {
+            Err(E::NOENT) => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        match rustix::fs::flock(&dir, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Err(E::WOULDBLOCK) => return Ok(None),
+            locked => locked.map_err(failed)?,
+        }
         let id = id_of(&dir).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), dir, id })
+        let there = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+        let is_there = there.is_ok_and(|stat| (stat.st_dev, stat.st_ino) == id);
+        Ok(is_there.then(|| Self { path: path.to_owned(), dir, id }))
     }
 
     /// Removes it with what is in it: neither through a link, nor into a mount, nor another directory that has its name
@@ -134,6 +164,17 @@ mod tests {
         std::os::unix::fs::symlink(&outside, path.join("link")).unwrap();
         scratch.remove().unwrap();
         assert!(!path.exists() && outside.join("theirs").exists());
+    }
+
+    #[test]
+    fn a_directory_is_taken_only_from_a_process_that_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        let scratch = Scratch::make(&path).unwrap();
+        assert!(Scratch::take(&path).unwrap().is_none());
+        drop(scratch);
+        Scratch::take(&path).unwrap().unwrap().remove().unwrap();
+        assert!(!path.exists() && Scratch::take(&path).unwrap().is_none());
     }
 
     #[test]
