@@ -106,6 +106,12 @@ impl Ledger {
         super::removal::remove(kind, &ours, before, (host, machine), scratch, done);
     }
 
+    /// Whether a mount of the run was on this file: while it was, the file itself could not be seen.
+    fn has_seen_mount_on(&self, thing: &Thing) -> bool {
+        let Thing::File(node) = thing else { return false };
+        self.seen.iter().any(|seen| matches!(seen, Thing::Mount(mount) if mount.target == node.path))
+    }
+
     /// What is provably the run's, and what is new and may be.
     fn sorted(
         &self,
@@ -119,7 +125,8 @@ impl Ledger {
         let alone = standing.own && user(kind, standing.others).is_none();
         let is_ours = |thing: &Thing| {
             let is_named = thing.is_named_by(scope.run, scope.containers);
-            is_named || self.seen.contains(thing) || (alone && is_new(thing))
+            let is_carrier = self.has_seen_mount_on(thing);
+            is_named || self.seen.contains(thing) || ((alone || is_carrier) && is_new(thing))
         };
         let (ours, rest): (Vec<Thing>, Vec<Thing>) = now.iter().cloned().partition(|thing| is_ours(thing));
         let unproven = rest.into_iter().filter(|thing| is_new(thing) && standing.is_unchanged(kind));

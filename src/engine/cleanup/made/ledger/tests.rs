@@ -88,6 +88,18 @@ fn what_was_seen_while_the_daemon_ran_is_removed_and_the_users_volume_stays() {
 }
 
 #[test]
+fn the_file_under_a_mount_of_the_run_is_removed_with_it() {
+    let host = machine();
+    let run = Run::new(&host);
+    start(&host);
+    let run = run.record(&host);
+    host.set("/proc/self/mountinfo", TABLE);
+    host.set("/run/docker/netns/x", "");
+    let done = run.remove(&host);
+    assert!(!exists(&host, "/run/docker/netns/x"), "{done:?}");
+}
+
+#[test]
 fn what_is_new_and_was_not_seen_stays_and_is_listed_with_its_command() {
     let host = machine();
     let run = Run::new(&host);
