@@ -214,7 +214,9 @@ impl Entrypoint<'_> {
             });
         } else if self.daemon.as_ref().is_some_and(|daemon| daemon.pid() == pid) {
             let dead = self.daemon.take();
-            dead.iter().for_each(|dead| dead.record(self.host));
+            if let Some(dead) = &dead {
+                dead.record(self.host);
+            }
             say(&dead.map(|mut dead| dead.death_message(code)).unwrap_or_default());
             match self.request.on_death {
                 DaemonDeath::Report => {}

@@ -86,9 +86,12 @@ mod tests {
 
     #[test]
     fn command_is_shown_without_secrets() {
-        let command = ["dockerd", "--debug", "--log-opt", "splunk-token=canary"].map(ToOwned::to_owned).to_vec();
+        let command =
+            ["dockerd", "--debug", "--log-opt", "splunk-token=canary"].map(ToOwned::to_owned).to_vec();
         let finding = judge(&Started { pid: Some(1), command, ..Started::default() });
-        assert!(finding.evidence.contains(&("command", "dockerd --debug --log-opt splunk-token=xxxxxx".into())));
+        assert!(
+            finding.evidence.contains(&("command", "dockerd --debug --log-opt splunk-token=xxxxxx".into()))
+        );
     }
 
     #[test]

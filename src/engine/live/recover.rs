@@ -96,7 +96,7 @@ impl LiveEngine {
             }
             Err(error) if error.is_absent() => {}
             Err(error) => {
-                self.leftovers.borrow_mut().push(format!("directories of trials, perhaps: {error}"))
+                self.leftovers.borrow_mut().push(format!("directories of trials, perhaps: {error}"));
             }
         }
     }

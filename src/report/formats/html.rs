@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use askama::Template;
 
-use super::{Escaping, Format};
 use super::page::{FailureDetails, write_page};
+use super::{Escaping, Format};
 use crate::finding::Level;
 use crate::image_check;
 use crate::report::Report;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::{Escaping, Format};
 use super::brief::verdict;
+use super::{Escaping, Format};
 use crate::finding::{Finding, Level, Outcome};
 use crate::report::layout::{hang, labelled};
 use crate::report::step_line::{line, style};

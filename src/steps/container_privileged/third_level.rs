@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn profile_nested_asks_for_it_and_default_does_not() {
         let wanted = |name| {
-            let profile = crate::profile::load(&crate::host::fake::Fake::new(), std::path::Path::new(name)).unwrap();
+            let profile =
+                crate::profile::load(&crate::host::fake::Fake::new(), std::path::Path::new(name)).unwrap();
             profile.container.third_level
         };
         assert!(wanted("nested") && !wanted("default"));

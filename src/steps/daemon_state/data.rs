@@ -49,8 +49,11 @@ fn leftovers(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Option<Finding>> {
         Err(error) if error.errno() == nix::errno::Errno::ENOTDIR => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let left: Vec<_> =
-        names.iter().filter(|name| name.as_encoded_bytes().starts_with(OURS.as_bytes())).map(|name| base.join(name)).collect();
+    let left: Vec<_> = names
+        .iter()
+        .filter(|name| name.as_encoded_bytes().starts_with(OURS.as_bytes()))
+        .map(|name| base.join(name))
+        .collect();
     let Some(first) = left.first() else { return Ok(None) };
     let what = format!("{} is left over from a dindcheck that was killed", first.display());
     let paths = left.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");

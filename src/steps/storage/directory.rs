@@ -102,7 +102,10 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
         ("nosuid", causes::DATA_ROOT_NOSUID, "setuid programs such as sudo do not work in containers"),
     ] {
         if copies && mount.options.contains(flag) {
-            findings.push(Finding::warn(cause, format!("{} is mounted {flag}: {breaks}", target(seen).display())));
+            findings.push(Finding::warn(
+                cause,
+                format!("{} is mounted {flag}: {breaks}", target(seen).display()),
+            ));
         }
     }
     let remount = || format!("mount -o remount,bind,exec,dev,suid {}", quoted(target(seen)));
