@@ -154,8 +154,8 @@ impl Standing<'_> {
 fn user(kind: Kind, others: &Others) -> Option<&String> {
     match kind {
         Kind::Mounts | Kind::Files => others.directories.as_ref(),
-        Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Sysctls => others.network.as_ref(),
-        Kind::Cgroups => others.any(),
+        // A daemon that is only seen by its socket or its locks may be in this network as well.
+        Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Sysctls | Kind::Cgroups => others.any(),
     }
 }
 
