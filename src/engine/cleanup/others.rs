@@ -9,6 +9,17 @@ use crate::facts::endpoint::Endpoint;
 use crate::facts::process::{self, Process};
 use crate::host::{HostResult, SystemReader};
 
+/// What of a run is still alive, and so may be the one that answers and holds the locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alive {
+    /// Its dockerd.
+    Dockerd,
+    /// Only what its dockerd started, such as a containerd, which another dockerd may use by now.
+    Remains,
+    /// Nothing.
+    Nothing,
+}
+
 /// The other daemons here; each is described for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Others {
@@ -19,12 +30,12 @@ pub struct Others {
 }
 
 impl Others {
-    /// Looks for them. `alive`: the run's own dockerd runs, so that it is the one which answers and holds the locks.
+    /// Looks for them. `alive`: what of the run itself may answer and hold locks.
     ///
     /// # Errors
     ///
     /// Where /proc, a socket or a database cannot be looked at.
-    pub fn look(host: &dyn SystemReader, layout: &Layout, run: &str, alive: bool) -> HostResult<Self> {
+    pub fn look(host: &dyn SystemReader, layout: &Layout, run: &str, alive: Alive) -> HostResult<Self> {
         let mut others = Self::default();
         for process in process::all(host)?.iter().filter(|process| is_foreign(host, process, run)) {
             let named = || Some(format!("dockerd, process {}", process.id.pid));
@@ -35,8 +46,8 @@ impl Others {
                 others.directories = others.directories.or_else(named);
             }
         }
-        if !alive && others.directories.is_none() {
-            others.directories = user_of(host, layout)?;
+        if alive != Alive::Dockerd && others.directories.is_none() {
+            others.directories = user_of(host, layout, alive)?;
         }
         Ok(others)
     }
@@ -74,12 +85,15 @@ fn uses_directories_of(host: &dyn SystemReader, process: &Process, layout: &Layo
 
 /// Who uses the directories from elsewhere, such as from another process namespace: something answers at a socket, or
 /// holds the lock of a database.
-fn user_of(host: &dyn SystemReader, layout: &Layout) -> HostResult<Option<String>> {
+fn user_of(host: &dyn SystemReader, layout: &Layout, alive: Alive) -> HostResult<Option<String>> {
     let containerd = layout.exec_root.join("containerd/containerd.sock");
-    let sockets = match &layout.endpoint {
-        Endpoint::Unix(socket) => vec![socket.clone(), containerd],
-        _ => vec![containerd],
-    };
+    let mut sockets = Vec::new();
+    if let Endpoint::Unix(socket) = &layout.endpoint {
+        sockets.push(socket.clone());
+    }
+    if alive == Alive::Nothing {
+        sockets.push(containerd);
+    }
     if let Some(socket) = sockets.iter().find(|socket| host.connect(socket).is_ok()) {
         return Ok(Some(format!("something that answers at {}", socket.display())));
     }
@@ -115,7 +129,7 @@ mod tests {
     }
 
     fn look(host: &Fake) -> Others {
-        Others::look(host, &Layout::read(host, &[]), "cafe0123", false).unwrap()
+        Others::look(host, &Layout::read(host, &[]), "cafe0123", Alive::Nothing).unwrap()
     }
 
     #[test]
@@ -150,8 +164,19 @@ mod tests {
     }
 
     #[test]
+    fn the_containerd_of_a_dead_run_is_no_other_daemon_as_long_as_it_lives() {
+        let host = machine().file("/run/docker/containerd/containerd.sock", "");
+        assert!(look(&host).directories.unwrap().contains("containerd.sock"));
+        let layout = Layout::read(&host, &[]);
+        let beside = Others::look(&host, &layout, "cafe0123", Alive::Remains).unwrap();
+        assert_eq!(beside, Others::default());
+        host.set("/run/docker.sock", "");
+        assert!(Others::look(&host, &layout, "cafe0123", Alive::Remains).unwrap().directories.is_some());
+    }
+
+    #[test]
     fn a_failed_look_is_an_error_and_not_an_absence() {
         let host = machine().fails("list", "/proc", nix::errno::Errno::EIO, None);
-        assert!(Others::look(&host, &Layout::read(&host, &[]), "cafe0123", false).is_err());
+        assert!(Others::look(&host, &Layout::read(&host, &[]), "cafe0123", Alive::Nothing).is_err());
     }
 }

@@ -6,7 +6,7 @@ use super::LiveEngine;
 use super::recover::Recovery;
 use crate::engine::LABEL;
 use crate::engine::cleanup::made::{KINDS, Ledger, Removal, Standing};
-use crate::engine::cleanup::others::Others;
+use crate::engine::cleanup::others::{Alive, Others};
 use crate::engine::cleanup::place::Place;
 use crate::engine::cleanup::processes;
 use crate::engine::cleanup::record::Record;
@@ -72,9 +72,16 @@ impl LiveEngine {
             .map(|one| one.id)
             .filter(|id| id.is_alive(&self.host))
             .collect();
+        let alive = match (daemons.is_empty(), processes.is_empty()) {
+            (false, _) => Alive::Dockerd,
+            (true, false) => Alive::Remains,
+            (true, true) => Alive::Nothing,
+        };
+        let beside = Others::look(&self.host, &record.layout, run, alive)?.directories;
         // A containerd that outlived its dockerd goes on making what the witness did not see.
-        if let Some(ledger) = ledger.as_mut().filter(|_| !processes.is_empty()) {
-            record_made(&self.host, run, record, ledger, true);
+        let made_more = processes.iter().any(|one| is_daemon(&one) || is_containerd(one));
+        if let Some(ledger) = ledger.as_mut().filter(|_| made_more) {
+            record_made(&self.host, run, record, ledger, alive);
         }
         for daemon in daemons {
             if processes::stop(&self.host, daemon, STOP_TIMEOUT) {
@@ -82,9 +89,15 @@ impl LiveEngine {
             }
         }
         let rest = processes::of_run(&self.host, run)?;
+        // A dockerd takes over a containerd that it finds, and its containers then have our label.
+        if let Some(user) = beside {
+            let left = |one: &Process| format!("{}, left since {user} may use it", describe(one));
+            done.left.extend(rest.iter().filter(|one| one.id.is_alive(&self.host)).map(left));
+            return Ok(());
+        }
         done.left.extend(processes::kill_all(&self.host, &rest).iter().map(describe));
-        if let Some(ledger) = ledger.as_mut().filter(|_| !processes.is_empty()) {
-            record_made(&self.host, run, record, ledger, false);
+        if let Some(ledger) = ledger.as_mut().filter(|_| made_more) {
+            record_made(&self.host, run, record, ledger, Alive::Nothing);
         }
         Ok(())
     }
@@ -100,7 +113,7 @@ impl LiveEngine {
     ) -> Removal {
         let Some(ledger) = ledger else { return Removal::default() };
         let run = dir.run();
-        let others = match Others::look(&self.host, &record.layout, &run, false) {
+        let others = match Others::look(&self.host, &record.layout, &run, Alive::Nothing) {
             Ok(others) => others,
             Err(error) => {
                 let left = format!("what dockerd made, since other daemons cannot be looked for: {error}");
@@ -114,13 +127,18 @@ impl LiveEngine {
     }
 }
 
-/// Records what the daemon of a run made until now. `alive`: it runs; else it has just ended.
+/// Whether a process is a containerd.
+fn is_containerd(process: &Process) -> bool {
+    process.command.split(' ').next().is_some_and(|program| program.rsplit('/').next() == Some("containerd"))
+}
+
+/// Records what the daemon of a run made until now. `alive`: what of the run runs; its daemon has just ended, else.
 pub(super) fn record_made(
     host: &dyn SystemReader,
     run: &str,
     record: &Record,
     ledger: &mut Ledger,
-    alive: bool,
+    alive: Alive,
 ) {
     let others = || Others::look(host, &record.layout, run, alive).ok();
     let Some(before) = others() else { return };
@@ -168,7 +186,7 @@ pub(super) fn daemon_runs(host: &dyn SystemReader, dir: &RunDir) -> bool {
 /// Records in the directory of a run what its dockerd made until now; it runs, or has just ended.
 pub fn record(host: &dyn SystemReader, dir: &RunDir) {
     if let (Some(record), Some(mut ledger)) = (dir.load::<Record>(), dir.load_made()) {
-        let alive = daemon_runs(host, dir);
+        let alive = if daemon_runs(host, dir) { Alive::Dockerd } else { Alive::Nothing };
         record_made(host, &dir.run(), &record, &mut ledger, alive);
         let _ = dir.save_made(&ledger);
     }

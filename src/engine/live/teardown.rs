@@ -8,6 +8,7 @@ use super::recover::StaleRun;
 use super::{Created, LiveEngine, SHORT};
 use crate::engine::cleanup::made;
 use crate::engine::cleanup::objects::{self, KINDS, Kind, Removal};
+use crate::engine::cleanup::others::Alive;
 use crate::engine::cleanup::place::Place;
 use crate::engine::cleanup::processes;
 use crate::engine::dockerd::Stopped;
@@ -106,7 +107,13 @@ impl LiveEngine {
             self.witness.take();
             if let Some(ledger) = &files.ledger {
                 let mut ledger = ledger.clone();
-                record_made(&self.host, &files.dir.run(), &files.record.borrow(), &mut ledger, true);
+                record_made(
+                    &self.host,
+                    &files.dir.run(),
+                    &files.record.borrow(),
+                    &mut ledger,
+                    Alive::Dockerd,
+                );
                 done.left.extend(files.dir.save_made(&ledger).err().map(|error| error.to_string()));
             }
             files.record.borrow_mut().kept = true;
