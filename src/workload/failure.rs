@@ -17,8 +17,21 @@ const START: &[(CauseId, &[&str])] = &[
     ),
     // Not an entrypoint: the shim starts runc by this name.
     (causes::RUNC_PROGRAM_MISSING, &["exec: \"runc\"", "exec: \"docker-runc\""]),
-    // A gRPC error: dockerd uses gRPC only with containerd, which was running when the daemon started.
-    (causes::CONTAINERD_CRASHED, &["connection error: desc = "]),
+    // Errors of the gRPC transport: dockerd uses gRPC only with containerd, which was running when the daemon started.
+    // Which one comes depends on whether the request, the dial or the preface was under way (grpc-go, clientconn.go and
+    // internal/transport/http2_client.go). The shim's `ttrpc: closed` is another connection.
+    (
+        causes::CONTAINERD_CRASHED,
+        &[
+            "connection error: desc = ",
+            "connection closed: unavailable",
+            "Unavailable: connection closed",
+            "transport is closing",
+            "error reading from server",
+            "client connection is closing",
+            "grpc: the connection is unavailable",
+        ],
+    ),
     (causes::DOCKER_IPTABLES_CHAINS_FLUSHED, &["No chain/target/match by that name"]),
 ];
 
@@ -98,7 +111,15 @@ mod tests {
         assert_eq!(cause(gone), "runc-program-missing");
         let dead = "connection error: desc = \"transport: Error while dialing dial unix /var/run/docker/containerd/\
                     containerd.sock: connect: connection refused\": unavailable";
-        assert_eq!(cause(dead), "containerd-crashed");
+        for of_transport in [
+            dead,
+            "connection closed: unavailable",
+            "transport is closing: unavailable",
+            "error reading from server: EOF: unavailable",
+        ] {
+            assert_eq!(cause(of_transport), "containerd-crashed", "{of_transport}");
+        }
+        assert_eq!(cause("ttrpc: closed: unavailable"), "container-start-failed");
         assert_eq!(cause("something new"), "container-start-failed");
     }
 }
