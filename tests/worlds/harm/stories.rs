@@ -59,6 +59,32 @@ END
 
 #[test]
 #[ignore = "needs root and the test bed"]
+fn containerd_of_a_killed_run_that_another_dockerd_took_over_stays() {
+    // The kernel ends dockerd's containerd with dockerd, but for a moment after the fork: here one is left by hand.
+    let answer = answer(
+        Forky,
+        "dindcheck verify --until container-run >/dev/null 2>&1 & run=$!; served; slay daemons $run 0.2
+         section killed census
+         cd /run/docker/containerd
+         DINDCHECK_RUN=$(ls /run/dindcheck | head -1) setsid containerd --config containerd.toml >/root/log 2>&1 </dev/null &
+         until ctr -a /run/docker/containerd/containerd.sock version >/dev/null 2>&1; do sleep 0.05; done
+         their_dockerd --containerd=/run/docker/containerd/containerd.sock
+         section number pgrep -xc containerd
+         section made census
+         reports verify verify --until daemon-info
+         reports attach verify --attach --until daemon-info
+         reports entrypoint entrypoint -- true",
+    );
+    assert_eq!(answer.text("number").trim(), "1", "dockerd started a containerd of its own");
+    for command in ["verify", "attach", "entrypoint"] {
+        stays(&answer, "killed", "made", &format!("{command}: after"), answer.said(command));
+    }
+    let said = answer.said("verify");
+    assert!(said.contains("containerd; `kill -9 ") || said.contains("containerd, left since "), "{said}");
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
 fn looks_recover_nothing() {
     let answer = answer(
         Trixie,

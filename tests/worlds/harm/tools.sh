@@ -88,7 +88,7 @@ slay() {
     ended 20 || { kill -KILL $(pidof dockerd); ended 20; }
     local tries
     for ((tries = 100; tries > 0; tries--)); do
-        [[ $(ps -o args= -p "$(engine | paste -sd,)") == *dindcheck* ]] || break
+        [[ $(for pid in $(engine); do tr '\0' ' ' <"/proc/$pid/cmdline"; done) == *dindcheck* ]] || break
         read -rt 0.05 <><(:)
     done
     # The command of an entrypoint is its user's, and ends by itself.
@@ -143,9 +143,9 @@ their_mount() {
     echo theirs >/var/lib/docker/theirs/file
 }
 
-# Somebody else's dockerd on the usual paths, with objects of its own.
+# Somebody else's dockerd on the usual paths, with these options and with objects of its own.
 their_dockerd() {
-    dockerd >/root/theirs.log 2>&1 &
+    dockerd "$@" >/root/theirs.log 2>&1 &
     dockerd=$!
     serving "$dockerd"
     tar -C / -c usr/bin/busybox | docker import --change 'CMD ["/usr/bin/busybox", "sleep", "1000"]' - theirs >/dev/null

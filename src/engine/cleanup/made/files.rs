@@ -1,7 +1,8 @@
 //! Files and directories that dockerd leaves outside its data root.
 //!
 //! They are its exec root and that of its containerd, its pid file and socket (after SIGKILL), the key of 20.10 in
-//! /etc/docker, the directory of containerd's `opt` plug-in, and the lock of legacy iptables.
+//! /etc/docker, the directory of containerd's `opt` plug-in, the lock of legacy iptables, and temporary files of containerd
+//! and its shims.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ use crate::host::{HostError, HostResult, SystemReader, SystemWriter};
 const MAX_ENTRIES: usize = 20_000;
 /// The lock of legacy iptables, which every program that uses it shares.
 const XTABLES_LOCK: &str = "/run/xtables.lock";
+/// Where containerd writes its stacks at SIGUSR1 (containerd `cmd/containerd/command/main_unix.go`, `dumpStacks`), and its
+/// shims the process of an exec (go-runc, `Exec`).
+const TEMPORARY: &str = "/tmp";
 /// The default exec root, with the directory of plug-ins.
 const PLUGINS: &str = "/run/docker";
 /// Directories in the exec root with everything in them, and files. Plugins of other makers listen in `plugins`.
@@ -38,7 +42,25 @@ pub(super) fn look(host: &dyn SystemReader, layout: &Layout) -> HostResult<Vec<T
             collect(host, &root, node, &mut found)?;
         }
     }
+    for name in names_in(host, Path::new(TEMPORARY))? {
+        if is_temporary(&name.to_string_lossy()) {
+            found.extend(Node::at(host, &Path::new(TEMPORARY).join(name))?.map(Thing::File));
+        }
+    }
     Ok(found)
+}
+
+/// Whether it is a temporary file of a containerd or a shim. Those of any other have the same names, and lie in the same
+/// directory.
+pub(super) fn is_anybodys(path: &Path) -> bool {
+    path.parent() == Some(Path::new(TEMPORARY))
+}
+
+fn is_temporary(name: &str) -> bool {
+    let between = |before: &str, after: &str| name.strip_prefix(before)?.strip_suffix(after);
+    between("runc-process", "")
+        .or_else(|| between("containerd.", ".stacks.log"))
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn roots(host: &dyn SystemReader, layout: &Layout) -> HostResult<Vec<Root>> {
@@ -188,6 +210,23 @@ mod tests {
             assert!(found.iter().any(|known| known == path), "{path} in {found:?}");
         }
         assert!(found.contains(&format!("/run/containerd/s/{socket}")));
+    }
+
+    #[test]
+    fn temporary_files_of_containerd_are_found_among_those_of_others() {
+        let host = machine();
+        let known = ["/tmp/containerd.123.stacks.log", "/tmp/runc-process3141592"];
+        let others =
+            ["/tmp/containerd.log", "/tmp/runc-process", "/tmp/runc-process12.old", "/tmp/x/runc-process1"];
+        for path in known.iter().chain(&others) {
+            host.set(path, "");
+        }
+        let found: Vec<_> = found(&host, &[])
+            .iter()
+            .map(ToString::to_string)
+            .filter(|path| path.starts_with("/tmp"))
+            .collect();
+        assert_eq!(found, known);
     }
 
     #[test]

@@ -144,6 +144,11 @@ impl Thing {
         }
     }
 
+    /// Whether programs that are not under any dockerd leave files of this name in the same place.
+    fn is_anybodys(&self) -> bool {
+        matches!(self, Self::File(node) if files::is_anybodys(&node.path))
+    }
+
     /// Whether its name is one that only this run gives: the name of its bridge, or the id of one of its containers.
     fn is_named_by(&self, run: &str, containers: &BTreeSet<String>) -> bool {
         let of_container = |path: &Path| {

@@ -124,6 +124,9 @@ impl Ledger {
         let is_new = |thing: &Thing| before.is_some_and(|before| is_new(thing, before));
         let alone = standing.own && user(kind, standing.others).is_none();
         let is_ours = |thing: &Thing| {
+            if thing.is_anybodys() {
+                return false;
+            }
             let is_named = thing.is_named_by(scope.run, scope.containers);
             let is_carrier = self.has_seen_mount_on(thing);
             is_named || self.seen.contains(thing) || ((alone || is_carrier) && is_new(thing))

@@ -74,6 +74,24 @@ fn exists(host: &Fake, path: &str) -> bool {
 }
 
 #[test]
+fn a_temporary_file_that_any_containerd_may_have_made_is_named_and_stays() {
+    let host = machine().file("/tmp/containerd.1.stacks.log", "");
+    let run = Run::new(&host);
+    start(&host);
+    host.set("/tmp/containerd.2.stacks.log", "");
+    let run = run.record(&host);
+    for own in [true, false] {
+        let run = Run { own, layout: run.layout.clone(), ledger: run.ledger.clone(), ..Run::new(&host) };
+        let done = run.remove(&host);
+        assert!(
+            exists(&host, "/tmp/containerd.1.stacks.log") && exists(&host, "/tmp/containerd.2.stacks.log")
+        );
+        let named: Vec<_> = done.left.iter().filter(|left| left.contains("stacks.log")).collect();
+        assert!(matches!(named[..], [one] if one.contains("`rm /tmp/containerd.2.stacks.log`")), "{done:?}");
+    }
+}
+
+#[test]
 fn what_was_seen_while_the_daemon_ran_is_removed_and_the_users_volume_stays() {
     let host = machine();
     let run = Run::new(&host);
