@@ -96,6 +96,8 @@ pub struct TornDown {
     pub removed: Vec<String>,
     /// What of ours is left, for people.
     pub left: Vec<String>,
+    /// What this run brought, and others use by now, for people.
+    pub in_use: Vec<String>,
     /// How the daemon ended.
     pub daemon: DaemonEnd,
     /// How many bytes of its log were dropped.

@@ -43,6 +43,9 @@ fn judge(done: &TornDown) -> Vec<Finding> {
             format!("an object of this run could not be removed: {left}"),
         ));
     }
+    for used in &done.in_use {
+        findings.push(Finding::warn(causes::LEFTOVERS_REMAIN, used.clone()));
+    }
     // The headline of a passed step is its last finding.
     findings.push(with_dropped(daemon(&done.daemon), done.log_dropped));
     findings
@@ -100,6 +103,14 @@ mod tests {
         let findings = judge(&done);
         assert_eq!(findings.iter().filter(|finding| finding.level == Level::Fail).count(), 2);
         assert!(findings[0].what.ends_with("network x"));
+    }
+
+    #[test]
+    fn what_others_use_by_now_is_named_and_does_not_fail() {
+        let done = TornDown { in_use: vec!["the image x stays".into()], ..TornDown::default() };
+        let findings = judge(&done);
+        assert_eq!((findings[0].level, findings[0].what.as_str()), (Level::Warn, "the image x stays"));
+        assert!(findings.iter().all(|finding| finding.level != Level::Fail));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! An image that a run pulls, and what proves at its end that it is still the run's alone.
 //!
-//! A pulled image carries no label, and others may use the same daemon. So the images are listed before the pull, and the
-//! image is removed only where it was not there before, under any name, nobody else pulled or loaded that name meanwhile,
-//! and neither a container nor another name uses it. It is removed without force.
+//! A pulled image carries no label, and others may use the same daemon. So the images are listed before the pull. The name
+//! that was pulled is removed, without force, only where nobody else pulled or loaded that name meanwhile and no container
+//! uses it. With its last name goes the image, unless it was there before.
 
 use std::collections::BTreeSet;
 
@@ -68,17 +68,16 @@ impl Pulled {
         let Some(id) = text(&image, "Id").filter(|id| Some(id) == self.id.as_ref()) else {
             return Ok(Fate::NotOurs);
         };
-        if self.before.contains(&id) {
-            return Ok(Fate::InUse("it was here before under another name".to_owned()));
+        // The image stays by its other names, to which nothing is done.
+        let is_named_otherwise = has_other_names(&image, &self.reference);
+        if self.before.contains(&id) && !is_named_otherwise {
+            return Ok(Fate::InUse("it was here before, without a name".to_owned()));
         }
         if images.others_brought(&self.reference, &self.since).await? {
             return Ok(Fate::NotOurs);
         }
-        let names = other_names(&image, &self.reference);
-        if !names.is_empty() {
-            return Ok(Fate::InUse(format!("it has other names: {}", names.join(", "))));
-        }
-        let users = images.containers_of(&id).await?;
+        let by_name = is_named_otherwise.then_some(&self.reference);
+        let users = images.containers_of(&id, by_name).await?;
         if !users.is_empty() {
             return Ok(Fate::InUse(format!("containers use it: {}", users.join(", "))));
         }
@@ -97,14 +96,17 @@ impl Images<'_> {
         docker::ask_json(self.endpoint, doing, &format!("/v{}{path}", self.version)).await
     }
 
-    /// The daemon's own time, which need not be ours.
+    /// The daemon's own time, which need not be ours, as its events take it: seconds since 1970, and nanoseconds (moby
+    /// `api/types/time/timestamp.go`, `ParseTimestamps`).
     async fn clock(&self) -> EngineResult<String> {
         let doing = "ask for the daemon's time";
+        let junk = |reason: String| EngineError::Junk { doing: doing.to_owned(), reason };
         let info = self.ask(doing, "/info").await?;
-        text(&info, "SystemTime").ok_or_else(|| EngineError::Junk {
-            doing: doing.to_owned(),
-            reason: "`SystemTime` is missing in the answer to /info".to_owned(),
-        })
+        let time = text(&info, "SystemTime")
+            .ok_or_else(|| junk("`SystemTime` is missing in the answer to /info".to_owned()))?;
+        let time = chrono::DateTime::parse_from_rfc3339(&time)
+            .map_err(|error| junk(format!("`SystemTime` is {time}: {error}")))?;
+        Ok(format!("{}.{:09}", time.timestamp(), time.timestamp_subsec_nanos()))
     }
 
     /// The image, or `None` where the daemon has none of this name.
@@ -144,8 +146,8 @@ impl Images<'_> {
         Ok(pulls.len() > 1 || !others.is_empty())
     }
 
-    /// The names of the containers, running or not, that were created from an image.
-    async fn containers_of(&self, id: &str) -> EngineResult<Vec<String>> {
+    /// The names of the containers, running or not, that were created from an image; with a name of it, from that one.
+    async fn containers_of(&self, id: &str, by: Option<&Reference>) -> EngineResult<Vec<String>> {
         let filters = query(&json!({"ancestor": [id]}).to_string());
         let list =
             self.ask("list the containers", &format!("/containers/json?all=1&filters={filters}")).await?;
@@ -153,7 +155,13 @@ impl Images<'_> {
             let name = container["Names"][0].as_str().map(|name| name.trim_start_matches('/').to_owned());
             name.or_else(|| text(container, "Id")).unwrap_or_default()
         };
-        Ok(list.as_array().into_iter().flatten().map(name).collect())
+        let uses = |container: &&Value| {
+            by.is_none_or(|by| {
+                // A container keeps the name as it was written.
+                names_of(by).iter().chain(&[by.to_string()]).any(|form| container["Image"] == form.as_str())
+            })
+        };
+        Ok(list.as_array().into_iter().flatten().filter(uses).map(name).collect())
     }
 
     /// Removes the name that was pulled, and with its last name the image; parents that are not ours stay.
@@ -175,15 +183,21 @@ impl Images<'_> {
 /// Whether an event is about this name (moby `daemon/events.go`, `LogImageEvent`).
 fn is_about(event: &Value, reference: &Reference) -> bool {
     let (id, name) = (&event["Actor"]["ID"], &event["Actor"]["Attributes"]["name"]);
-    let mut meant = reference.listed();
-    meant.push(format!("{}:{}", reference.name(), reference.tag_or_digest()));
+    let meant = names_of(reference);
     // A pull of every tag has the name alone as its id.
     reference.listed_names().iter().any(|name| id == name)
         || [id, name].iter().any(|text| meant.iter().any(|known| *text == known))
 }
 
-/// The tags, and the digests in other repositories, that an image has besides the pulled name.
-fn other_names(image: &Value, reference: &Reference) -> Vec<String> {
+/// The forms of a name in what the daemon lists.
+fn names_of(reference: &Reference) -> Vec<String> {
+    let mut forms = reference.listed();
+    forms.push(format!("{}:{}", reference.name(), reference.tag_or_digest()));
+    forms
+}
+
+/// Whether an image has tags, or digests in other repositories, besides the pulled name.
+fn has_other_names(image: &Value, reference: &Reference) -> bool {
     let list = |key: &str| image[key].as_array().cloned().unwrap_or_default();
     let strings = |values: Vec<Value>| -> Vec<String> {
         values.into_iter().filter_map(|value| value.as_str().map(ToOwned::to_owned)).collect()
@@ -196,8 +210,8 @@ fn other_names(image: &Value, reference: &Reference) -> Vec<String> {
     let is_other = |name: &String| *name != listed[own] && !name.starts_with("<none>");
     let of_same_repository =
         |digest: &String| digest.split_once('@').is_some_and(|(name, _)| name == repository);
-    let other_digests = digests.into_iter().filter(|digest| is_other(digest) && !of_same_repository(digest));
-    tags.into_iter().filter(is_other).chain(other_digests).collect()
+    let mut other_digests = digests.iter().filter(|digest| is_other(digest) && !of_same_repository(digest));
+    tags.iter().any(is_other) || other_digests.next().is_some()
 }
 
 fn text(json: &Value, key: &str) -> Option<String> {

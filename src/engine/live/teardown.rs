@@ -42,7 +42,7 @@ impl LiveEngine {
         for object in self.created.borrow().iter() {
             done.left.push(format!("{} (its daemon does not answer any more)", object.object(&options.run)));
         }
-        self.leftovers.borrow_mut().extend(done.left.iter().cloned());
+        self.leftovers.borrow_mut().extend(done.left.iter().chain(&done.in_use).cloned());
         done
     }
 
@@ -136,9 +136,10 @@ impl LiveEngine {
         let before = done.left.len();
         let start = Instant::now();
         loop {
-            let (left, in_use) = self.remove_once(options, &pulled, &dead, done);
+            done.in_use.clear();
+            let (left, is_busy) = self.remove_once(options, &pulled, &dead, done);
             let being_made = start.elapsed() < NETWORK_CREATION && self.has_network_remains(options);
-            if !(in_use || being_made) || start.elapsed() > IN_FLIGHT {
+            if !(is_busy || being_made) || start.elapsed() > IN_FLIGHT {
                 done.left.extend(left);
                 break;
             }
@@ -173,8 +174,8 @@ impl LiveEngine {
         }
     }
 
-    /// Removes the objects that exist now. Returns those that could not be removed, and whether one is in use by something
-    /// that was created meanwhile.
+    /// Removes the objects that exist now. Returns those that could not be removed, and whether something that was created
+    /// meanwhile makes one busy.
     fn remove_once(
         &self,
         options: &RunOptions,
@@ -182,7 +183,7 @@ impl LiveEngine {
         dead: &BTreeSet<String>,
         done: &mut TornDown,
     ) -> (Vec<String>, bool) {
-        let (mut left, mut in_use) = (Vec::new(), false);
+        let (mut left, mut is_busy) = (Vec::new(), false);
         // Containers use the others, which do not use each other.
         for kinds in [&KINDS[..1], &KINDS[1..]] {
             let mut objects = Vec::new();
@@ -206,14 +207,15 @@ impl LiveEngine {
                 match end {
                     Ok(Removal::Removed) => done.removed.push(object.to_string()),
                     Ok(Removal::NotOurs) => {}
+                    Err(stays @ EngineError::Stays { .. }) => done.in_use.push(stays.to_string()),
                     Err(error) => {
-                        in_use |= matches!(error, EngineError::Refused { status: 409, .. });
+                        is_busy |= matches!(error, EngineError::Refused { status: 409, .. });
                         left.push(error.to_string());
                     }
                 }
             }
         }
-        (left, in_use)
+        (left, is_busy)
     }
 
     /// The dead runs that used the same daemon.

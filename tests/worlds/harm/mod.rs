@@ -2,6 +2,7 @@
 
 mod census;
 mod foreign;
+mod images;
 mod judge;
 mod stories;
 mod together;
@@ -16,7 +17,10 @@ const TOOLS: &str = include_str!("tools.sh");
 
 /// What `make test` samples of this topic.
 pub(crate) fn matrices() -> Vec<Matrix> {
-    [foreign::matrices(), stories::engine_matrices(), together::matrices()].into_iter().flatten().collect()
+    [foreign::matrices(), images::engine_matrices(), stories::engine_matrices(), together::matrices()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Plays a script with the tools; what it prints.

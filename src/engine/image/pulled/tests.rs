@@ -1,4 +1,4 @@
-//! A daemon that answers what it is told to, on a socket of its own.
+//! Pulled images, with a daemon of canned answers on a socket of its own.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
@@ -147,23 +147,36 @@ fn image_that_others_have_is_left_alone() {
 
 #[test]
 fn image_in_use_stays_and_the_reason_is_named() {
-    let tagged = image("sha256:1", &["busybox:latest", "mine:1"], &[]);
-    let digest = image("sha256:1", &["busybox:latest"], &["r:5000/x@sha256:9"]);
     let ours = || image("sha256:1", &["busybox:latest"], &[]);
     let one = || events(&[pull_event()]);
-    let container = ("GET /containers/json", 200, json!([{"Id": "c", "Names": ["/web"]}]));
+    let tagged = image("sha256:1", &["busybox:latest", "mine:1"], &[]);
+    let container =
+        || ("GET /containers/json", 200, json!([{"Id": "c", "Names": ["/web"], "Image": "busybox"}]));
     let conflict = ("DELETE /images", 409, json!({"message": "conflict: image is being used"}));
     for (before, answers, reason, deletes) in [
         (&["sha256:1"][..], vec![ours(), one(), NO_CONTAINERS, REMOVES], "was here before", 0),
-        (&[], vec![tagged, one(), NO_CONTAINERS, REMOVES], "mine:1", 0),
-        (&[], vec![digest, one(), NO_CONTAINERS, REMOVES], "r:5000/x@sha256:9", 0),
-        (&[], vec![ours(), one(), container, REMOVES], "web", 0),
+        (&[], vec![ours(), one(), container(), REMOVES], "web", 0),
+        (&["sha256:1"], vec![tagged, one(), container(), REMOVES], "web", 0),
         (&[], vec![ours(), one(), NO_CONTAINERS, conflict], "is being used", 1),
     ] {
         let (end, removed) = fate(before, Some("sha256:1"), &answers);
         let end = end.unwrap();
         assert!(matches!(&end, Fate::InUse(why) if why.contains(reason)), "{reason}: {end:?}");
         assert_eq!(removed.len(), deletes, "{reason}");
+    }
+}
+
+#[test]
+fn of_an_image_with_other_names_only_the_pulled_name_goes() {
+    let tagged = image("sha256:1", &["busybox:latest", "mine:1"], &[]);
+    let digest = image("sha256:1", &["busybox:latest"], &["r:5000/x@sha256:9"]);
+    let by_other_name =
+        ("GET /containers/json", 200, json!([{"Id": "c", "Names": ["/web"], "Image": "mine:1"}]));
+    for (before, image) in [(&["sha256:1"][..], tagged), (&[], digest)] {
+        let answers = [image, events(&[pull_event()]), by_other_name.clone(), REMOVES];
+        let (end, removed) = fate(before, Some("sha256:1"), &answers);
+        assert_eq!(end.unwrap(), Fate::Removed);
+        assert_eq!(removed, ["DELETE /images/busybox:latest?noprune=1 HTTP/1.1"]);
     }
 }
 
@@ -217,7 +230,7 @@ fn images_and_clock_are_read_before_the_pull() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut pulled = runtime.block_on(Pulled::before(&images, &reference)).unwrap();
     assert_eq!(pulled.before.len(), 2);
-    assert_eq!(pulled.since, "2026-01-01T00:00:00.000000001Z");
+    assert_eq!(pulled.since, "1767225600.000000001");
     runtime.block_on(pulled.finish(&images)).unwrap();
     assert_eq!(pulled.id.as_deref(), Some("sha256:3"));
 }
