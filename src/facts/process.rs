@@ -35,6 +35,14 @@ pub struct Process {
     pub command: String,
 }
 
+impl Process {
+    /// Whether its command line begins with a program of this name.
+    pub fn is_program(&self, name: &str) -> bool {
+        let program = self.command.split(' ').next().map(Path::new);
+        program.and_then(Path::file_name).is_some_and(|program| program == name)
+    }
+}
+
 /// The process with this ID; `None` where it does not exist or cannot be read.
 pub fn find(host: &dyn SystemReader, pid: i32) -> Option<Process> {
     let stat = host.read_text(Path::new(&format!("/proc/{pid}/stat"))).ok()?;

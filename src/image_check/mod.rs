@@ -58,6 +58,7 @@ pub struct ImageResult {
 pub struct OuterDaemon<'o> {
     docker: Docker,
     endpoint: Endpoint,
+    version: String,
     run: String,
     interrupt: &'o Interrupt,
 }
@@ -75,16 +76,29 @@ impl<'o> OuterDaemon<'o> {
             doing: doing.to_owned(),
             reason: "there is no API version in common".to_owned(),
         })?;
-        Ok(Self { docker: docker::client(&endpoint, &version)?, endpoint, run, interrupt })
+        Ok(Self { docker: docker::client(&endpoint, &version)?, endpoint, version, run, interrupt })
     }
 
-    /// Checks an image, and removes its containers.
+    /// Checks an image, and removes its containers, and the image where it was pulled for this.
     pub async fn check(&self, image: &str, request: &ImageRequest) -> ImageResult {
         let began = Instant::now();
         let mut result = ImageResult::new(image);
         match Reference::parse(image) {
             Ok(image) => {
-                let checked = self.check_into(&image, request, &mut result).await;
+                let provided =
+                    self.within("get the image", request.timeout, self.provide_image(&image, request)).await;
+                let checked = match provided {
+                    Ok(pulled) => {
+                        let checked = self.check_into(&image, request, &mut result).await;
+                        let removed = match pulled {
+                            Some(pulled) => self.remove_pulled(&pulled).await,
+                            None => Ok(()),
+                        };
+                        result.notes.extend(removed.err().map(|error| error.to_string()));
+                        checked
+                    }
+                    Err(error) => Err(error),
+                };
                 result.notes.extend(checked.err().map(|error| error.to_string()));
             }
             Err(error) => result.notes.push(error.to_string()),
@@ -100,7 +114,6 @@ impl<'o> OuterDaemon<'o> {
         request: &ImageRequest,
         result: &mut ImageResult,
     ) -> EngineResult<()> {
-        self.within("get the image", request.timeout, self.provide_image(image, request)).await?;
         let id = self.create(image, request, result).await?;
         let checked =
             self.within("check the image", request.timeout, self.check_inside(&id, request, result)).await;

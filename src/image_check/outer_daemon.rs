@@ -15,8 +15,10 @@ use futures_util::{StreamExt, stream};
 
 use super::request::{self, ImageRequest, PROGRAM, Pull};
 use super::{ImageResult, OuterDaemon};
+use crate::engine::cleanup::objects::remove_pulled;
 use crate::engine::docker::of_bollard;
 use crate::engine::dockerd::wait::Watch;
+use crate::engine::image::pulled::{Images, Pulled};
 use crate::engine::{EngineError, EngineResult};
 use crate::facts::reference::Reference;
 
@@ -46,17 +48,18 @@ impl ExecOutput {
 }
 
 impl OuterDaemon<'_> {
-    /// Pulls the image, as the request says. A reference without a tag is the one with `latest`: the API pulls every tag of
+    /// Pulls the image, as the request says; the pull, where there was no image of that name before. A reference without a tag is the one with `latest`: the API pulls every tag of
     /// a name alone.
-    pub(super) async fn provide_image(&self, image: &Reference, request: &ImageRequest) -> EngineResult<()> {
-        let exists = match request.pull {
-            Pull::Never => true,
-            Pull::Always => false,
-            Pull::Missing => self.has_image(image).await?,
-        };
-        if exists {
-            return Ok(());
+    pub(super) async fn provide_image(
+        &self,
+        image: &Reference,
+        request: &ImageRequest,
+    ) -> EngineResult<Option<Pulled>> {
+        let exists = request.pull == Pull::Never || self.has_image(image).await?;
+        if exists && request.pull != Pull::Always {
+            return Ok(None);
         }
+        let mut ours = if exists { None } else { Some(Pulled::before(&self.images(), image).await?) };
         let platform = request.platform.clone().unwrap_or_default();
         let options = CreateImageOptionsBuilder::default()
             .from_image(image.name())
@@ -67,7 +70,21 @@ impl OuterDaemon<'_> {
         while let Some(piece) = pulled.next().await {
             piece.map_err(self.failed("pull the image"))?;
         }
-        Ok(())
+        if let Some(ours) = &mut ours {
+            ours.finish(&self.images()).await?;
+        }
+        Ok(ours)
+    }
+
+    fn images(&self) -> Images<'_> {
+        Images { endpoint: &self.endpoint, version: &self.version }
+    }
+
+    /// Removes the image that was pulled; the user's signals do not interrupt it.
+    pub(super) async fn remove_pulled(&self, pulled: &Pulled) -> EngineResult<()> {
+        let images = self.images();
+        let watch = Watch { interrupt: None, daemon: None };
+        watch.until("remove the pulled image", REMOVE_TIMEOUT, remove_pulled(&images, pulled)).await.map(drop)
     }
 
     /// Whether the daemon has the image. Any refusal but that it does not exist is an error.
@@ -232,14 +249,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::image::pulled::tests::Daemon;
+    use crate::engine::image::pulled::tests::{Daemon, all, info};
     use crate::interrupt::Interrupt;
 
     /// What came of the request for an image at a daemon that answers so to the look for it; and the pulls.
-    fn provided(image: &str, status: u16) -> (EngineResult<()>, Vec<String>) {
+    fn provided(image: &str, status: u16) -> (EngineResult<Option<Pulled>>, Vec<String>) {
         let version = ("GET /version", 200, json!({"ApiVersion": "1.45", "MinAPIVersion": "1.24"}));
         let looked = ("GET /images/", status, json!({"message": "x"}));
-        let daemon = Daemon::new(&[version, looked, ("POST /images/create", 200, json!({"status": "done"}))]);
+        let created = ("POST /images/create", 200, json!({"status": "done"}));
+        let daemon = Daemon::new(&[version, all(), looked, info(), created]);
         let request = ImageRequest {
             args: Vec::new(),
             replace_entrypoint: false,
@@ -270,7 +288,7 @@ mod tests {
         {
             let (end, pulls) = provided(image, 404);
             assert!(
-                end.is_ok() && pulls.len() == 1 && pulls[0].contains(query),
+                matches!(end, Ok(Some(_))) && pulls.len() == 1 && pulls[0].contains(query),
                 "{image}: {end:?} {pulls:?}"
             );
         }
@@ -278,7 +296,7 @@ mod tests {
 
     #[test]
     fn image_is_not_pulled_where_it_is_there_or_cannot_be_looked_for() {
-        assert!(matches!(provided("x", 200), (Ok(()), pulls) if pulls.is_empty()));
+        assert!(matches!(provided("x", 200), (Ok(None), pulls) if pulls.is_empty()));
         let (end, pulls) = provided("x", 500);
         assert!(matches!(end, Err(EngineError::Refused { status: 500, .. })) && pulls.is_empty());
     }

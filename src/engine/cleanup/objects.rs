@@ -189,7 +189,12 @@ pub async fn remove(endpoint: &Endpoint, version: &str, object: &Object) -> Engi
     }
 }
 
-async fn remove_pulled(images: &Images<'_>, pulled: &Pulled) -> EngineResult<Removal> {
+/// Removes an image that was pulled, where nobody else has it by now.
+///
+/// # Errors
+///
+/// As [`remove`].
+pub async fn remove_pulled(images: &Images<'_>, pulled: &Pulled) -> EngineResult<Removal> {
     match pulled.remove(images).await? {
         Fate::Removed => Ok(Removal::Removed),
         Fate::NotOurs => Ok(Removal::NotOurs),

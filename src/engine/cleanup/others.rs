@@ -60,8 +60,7 @@ impl Others {
 
 /// Whether a process is a dockerd of another run, or of nobody.
 fn is_foreign(host: &dyn SystemReader, process: &Process, run: &str) -> bool {
-    let program = process.command.split(' ').next().map(Path::new).and_then(Path::file_name);
-    let is_dockerd = program.is_some_and(|name| name == "dockerd" || name == "docker-dind");
+    let is_dockerd = process.is_program("dockerd") || process.is_program("docker-dind");
     is_dockerd && !process.zombie && !processes::is_labelled(host, process, run)
 }
 

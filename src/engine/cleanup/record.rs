@@ -36,6 +36,9 @@ pub struct Record {
     pub keeper: Option<ProcessId>,
     /// The ids of the containers that the run made.
     pub containers: BTreeSet<String>,
+    /// The pids of its containerds, of which some files have the names.
+    #[serde(default)]
+    pub containerds: BTreeSet<i32>,
 }
 
 /// The part of the record that every version writes.
@@ -72,12 +75,13 @@ impl Record {
             kept: false,
             keeper: None,
             containers: BTreeSet::new(),
+            containerds: BTreeSet::new(),
         }
     }
 
     /// Whose things are looked for.
     pub fn scope<'s>(&'s self, run: &'s str) -> Scope<'s> {
-        Scope { layout: &self.layout, run, containers: &self.containers }
+        Scope { layout: &self.layout, run, containers: &self.containers, containerds: &self.containerds }
     }
 }
 
@@ -94,6 +98,7 @@ mod tests {
             Layout::read(&host, &[]),
         );
         record.containers.insert("ab".to_owned());
+        record.containerds.insert(8);
         let stored = serde_json::to_vec(&record).unwrap();
         assert_eq!(serde_json::from_slice::<Record>(&stored).unwrap(), record);
         assert_eq!(serde_json::from_slice::<Header>(&stored).unwrap().format, FORMAT);

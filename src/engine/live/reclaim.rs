@@ -79,7 +79,7 @@ impl LiveEngine {
         };
         let beside = Others::look(&self.host, &record.layout, run, alive)?.directories;
         // A containerd that outlived its dockerd goes on making what the witness did not see.
-        let made_more = processes.iter().any(|one| is_daemon(&one) || is_containerd(one));
+        let made_more = processes.iter().any(|one| is_daemon(&one) || one.is_program("containerd"));
         if let Some(ledger) = ledger.as_mut().filter(|_| made_more) {
             record_made(&self.host, run, record, ledger, alive);
         }
@@ -125,11 +125,6 @@ impl LiveEngine {
         done.left.extend(others.directories.filter(|_| !own).map(|user| objects_served_by(&user, &run)));
         done
     }
-}
-
-/// Whether a process is a containerd.
-fn is_containerd(process: &Process) -> bool {
-    process.command.split(' ').next().is_some_and(|program| program.rsplit('/').next() == Some("containerd"))
 }
 
 /// Records what the daemon of a run made until now. `alive`: what of the run runs; its daemon has just ended, else.

@@ -51,6 +51,8 @@ impl LiveEngine {
         let Some(files) = self.run_files.get() else {
             return;
         };
+        // dockerd may have started another one since it served.
+        done.left.extend(self.note_containerds(&options.run).err().map(|error| error.to_string()));
         done.daemon = self.stop(options.profile.daemon.stop_timeout);
         if let DaemonEnd::StillThere(pid) = done.daemon {
             done.left.push(format!("dockerd, process {pid}; `kill -9 {pid}` ends it"));

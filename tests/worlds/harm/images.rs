@@ -5,33 +5,37 @@ use super::census::Answer;
 use crate::harness::{Bookworm, Forky, Suite, each_engine};
 
 each_engine! {
-    pulled_image_goes_and_of_a_name_without_a_tag_only_the_latest_is_pulled: Forky, of &[Bookworm, Forky];
+    pulled_image_goes: Forky, of &[Bookworm, Forky];
+    of_an_image_under_test_without_a_tag_only_the_latest_is_pulled: Bookworm, of &[Bookworm, Forky];
     pulled_image_that_was_there_before_under_another_name_stays: Forky, of &[Bookworm, Forky];
     pulled_image_that_a_container_uses_by_now_stays: Forky, of &[Bookworm, Forky];
     pulled_image_that_somebody_else_pulled_as_well_stays: Forky, of &[Bookworm, Forky];
 }
 
-/// A daemon with objects of somebody else, beside a registry, and a run with an image of it. `before`: what is done before
-/// the run; `meanwhile`: what somebody does beside it, once the image is there.
+/// A registry, and a daemon with objects of somebody else.
+const SHARED: &str = concat!(
+    "cat >/root/registry.pl <<'END'\n",
+    include_str!("registry.pl"),
+    "\nEND
+     perl /root/registry.pl & registry=$!
+     until { : <>/dev/tcp/127.0.0.1/5000; } 2>/dev/null; do kill -0 $registry || exit 70; sleep 0.05; done
+     their_dockerd"
+);
+
+/// A run with an image of the registry in somebody else's daemon. `before`: what is done before the run; `meanwhile`: what
+/// somebody does beside it, once the image is there.
 fn attached(suite: Suite, before: &str, meanwhile: &str) -> Answer {
-    let registry = include_str!("registry.pl");
     answer(
         suite,
         &format!(
-            "cat >/root/registry.pl <<'END'
-{registry}
-END
-             perl /root/registry.pl & registry=$!
-             until {{ : <>/dev/tcp/127.0.0.1/5000; }} 2>/dev/null; do kill -0 $registry || exit 70; sleep 0.05; done
-             their_dockerd
+            "{SHARED}
              {before}
              section before objects
              {{ until docker image inspect localhost:5000/mine; do sleep 0.01; done; {meanwhile}; }} >/root/meanwhile 2>&1 &
              beside=$!
              reports verify verify --attach --image localhost:5000/mine
              kill $beside 2>/dev/null
-             section after objects
-             section requests cat /root/requests"
+             section after objects"
         ),
     )
 }
@@ -50,11 +54,26 @@ fn leaves(answer: &Answer, new: &[&str]) {
     assert!(left.iter().all(named) && left.len() == new.len(), "{left:?} and not {new:?}\n{said}");
 }
 
-fn pulled_image_goes_and_of_a_name_without_a_tag_only_the_latest_is_pulled(suite: Suite) {
-    let answer = attached(suite, ":", ":");
-    leaves(&answer, &[]);
+fn pulled_image_goes(suite: Suite) {
+    leaves(&attached(suite, ":", ":"), &[]);
+}
+
+fn of_an_image_under_test_without_a_tag_only_the_latest_is_pulled(suite: Suite) {
+    let answer = answer(
+        suite,
+        &format!(
+            "{SHARED}
+             section before objects
+             play image image localhost:5000/mine
+             section after objects
+             section requests cat /root/requests"
+        ),
+    );
+    let (before, after) = (answer.census("before"), answer.census("after"));
+    let wrong = [before.without(&after).listed("gone:"), after.without(&before).listed("left:")].concat();
+    assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), answer.said("image"));
     let requests = answer.text("requests");
-    assert!(requests.contains("/v2/mine/manifests/latest"), "{requests}");
+    assert!(requests.contains("/v2/mine/manifests/latest"), "{requests}\n{}", answer.said("image"));
     assert!(!requests.contains("/tags/list") && !requests.contains("/manifests/other"), "{requests}");
 }
 

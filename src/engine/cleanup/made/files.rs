@@ -56,11 +56,15 @@ pub(super) fn is_anybodys(path: &Path) -> bool {
     path.parent() == Some(Path::new(TEMPORARY))
 }
 
+/// The pid of the containerd that wrote its stacks here.
+pub(super) fn writer(path: &Path) -> Option<i32> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix("containerd.")?.strip_suffix(".stacks.log")?.parse().ok()
+}
+
 fn is_temporary(name: &str) -> bool {
-    let between = |before: &str, after: &str| name.strip_prefix(before)?.strip_suffix(after);
-    between("runc-process", "")
-        .or_else(|| between("containerd.", ".stacks.log"))
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.strip_prefix("runc-process").is_some_and(is_number) || writer(Path::new(name)).is_some()
 }
 
 fn roots(host: &dyn SystemReader, layout: &Layout) -> HostResult<Vec<Root>> {

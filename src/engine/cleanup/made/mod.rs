@@ -102,6 +102,8 @@ pub struct Scope<'s> {
     pub run: &'s str,
     /// The ids of the run's containers.
     pub containers: &'s BTreeSet<String>,
+    /// The pids of the run's containerds.
+    pub containerds: &'s BTreeSet<i32>,
 }
 
 impl Kind {
@@ -144,9 +146,11 @@ impl Thing {
         }
     }
 
-    /// Whether programs that are not under any dockerd leave files of this name in the same place.
-    fn is_anybodys(&self) -> bool {
-        matches!(self, Self::File(node) if files::is_anybodys(&node.path))
+    /// For a file whose name any containerd gives: whether it is one of these that wrote it.
+    fn is_written_by(&self, containerds: &BTreeSet<i32>) -> Option<bool> {
+        let Self::File(node) = self else { return None };
+        files::is_anybodys(&node.path)
+            .then(|| files::writer(&node.path).is_some_and(|pid| containerds.contains(&pid)))
     }
 
     /// Whether its name is one that only this run gives: the name of its bridge, or the id of one of its containers.

@@ -56,8 +56,13 @@ fn body_of(body: &Value) -> String {
     body.as_str().map_or_else(|| body.to_string(), ToOwned::to_owned)
 }
 
-fn info() -> (&'static str, u16, Value) {
+pub(crate) fn info() -> (&'static str, u16, Value) {
     ("GET /info", 200, json!({"SystemTime": "2026-01-01T00:00:00.000000001Z"}))
+}
+
+/// No images.
+pub(crate) fn all() -> (&'static str, u16, Value) {
+    ("GET /images/json", 200, json!([]))
 }
 
 fn image(id: &str, tags: &[&str], digests: &[&str]) -> (&'static str, u16, Value) {
@@ -198,9 +203,8 @@ fn look_that_fails_removes_nothing() {
 fn pull(reference: &str) -> Vec<String> {
     let version =
         ("GET /version", 200, json!({"Version": "28.5.2", "ApiVersion": "1.45", "MinAPIVersion": "1.24"}));
-    let all = ("GET /images/json", 200, json!([]));
     let daemon =
-        Daemon::new(&[version, info(), all, ("POST /images/create", 200, json!({"status": "done"}))]);
+        Daemon::new(&[version, info(), all(), ("POST /images/create", 200, json!({"status": "done"}))]);
     let attach = Some(daemon.endpoint.to_string());
     let options = crate::testing::options(&crate::options::PlanRequest { attach, ..Default::default() });
     let engine = crate::engine::live::LiveEngine::new(Live::default(), Interrupt::default()).unwrap();

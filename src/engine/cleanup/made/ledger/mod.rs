@@ -124,15 +124,19 @@ impl Ledger {
         let is_new = |thing: &Thing| before.is_some_and(|before| is_new(thing, before));
         let alone = standing.own && user(kind, standing.others).is_none();
         let is_ours = |thing: &Thing| {
-            if thing.is_anybodys() {
-                return false;
+            if let Some(is_written_by_ours) = thing.is_written_by(scope.containerds) {
+                return is_written_by_ours && is_new(thing);
             }
             let is_named = thing.is_named_by(scope.run, scope.containers);
             let is_carrier = self.has_seen_mount_on(thing);
             is_named || self.seen.contains(thing) || ((alone || is_carrier) && is_new(thing))
         };
         let (ours, rest): (Vec<Thing>, Vec<Thing>) = now.iter().cloned().partition(|thing| is_ours(thing));
-        let unproven = rest.into_iter().filter(|thing| is_new(thing) && standing.is_unchanged(kind));
+        // A run that ends in order knows the containerds that it had.
+        let is_others = |thing: &Thing| standing.own && thing.is_written_by(scope.containerds).is_some();
+        let unproven = rest
+            .into_iter()
+            .filter(|thing| is_new(thing) && standing.is_unchanged(kind) && !is_others(thing));
         (ours, unproven.collect())
     }
 }

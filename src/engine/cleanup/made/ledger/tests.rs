@@ -33,6 +33,7 @@ fn start(host: &Fake) {
 struct Run {
     layout: Layout,
     containers: BTreeSet<String>,
+    containerds: BTreeSet<i32>,
     ledger: Ledger,
     others: Others,
     own: bool,
@@ -41,13 +42,17 @@ struct Run {
 
 impl Run {
     fn new(host: &Fake) -> Self {
-        let (layout, containers) = (Layout::read(host, &[]), BTreeSet::new());
-        let ledger = Ledger::open(host, &Scope { layout: &layout, run: "cafe0123", containers: &containers });
-        Self { layout, containers, ledger, others: Others::default(), own: false, spare_etc: false }
+        let (layout, ledger) = (Layout::read(host, &[]), Ledger::default());
+        let (containers, containerds) = (BTreeSet::new(), BTreeSet::new());
+        let others = Others::default();
+        let run = Self { layout, containers, containerds, ledger, others, own: false, spare_etc: false };
+        let ledger = Ledger::open(host, &run.scope());
+        Self { ledger, ..run }
     }
 
     fn scope(&self) -> Scope<'_> {
-        Scope { layout: &self.layout, run: "cafe0123", containers: &self.containers }
+        let (containers, containerds) = (&self.containers, &self.containerds);
+        Scope { layout: &self.layout, run: "cafe0123", containers, containerds }
     }
 
     fn record(mut self, host: &Fake) -> Self {
@@ -74,20 +79,24 @@ fn exists(host: &Fake, path: &str) -> bool {
 }
 
 #[test]
-fn a_temporary_file_that_any_containerd_may_have_made_is_named_and_stays() {
-    let host = machine().file("/tmp/containerd.1.stacks.log", "");
-    let run = Run::new(&host);
-    start(&host);
-    host.set("/tmp/containerd.2.stacks.log", "");
-    let run = run.record(&host);
+fn of_the_stacks_of_containerds_those_of_the_run_go_and_new_ones_are_named() {
     for own in [true, false] {
-        let run = Run { own, layout: run.layout.clone(), ledger: run.ledger.clone(), ..Run::new(&host) };
-        let done = run.remove(&host);
+        let host = machine().file("/tmp/containerd.1.stacks.log", "");
+        let run = Run { own, containerds: [1, 3].into(), ..Run::new(&host) };
+        start(&host);
+        host.set("/tmp/containerd.2.stacks.log", "");
+        host.set("/tmp/containerd.3.stacks.log", "");
+        let done = run.record(&host).remove(&host);
+        assert!(!exists(&host, "/tmp/containerd.3.stacks.log"), "{done:?}");
         assert!(
             exists(&host, "/tmp/containerd.1.stacks.log") && exists(&host, "/tmp/containerd.2.stacks.log")
         );
         let named: Vec<_> = done.left.iter().filter(|left| left.contains("stacks.log")).collect();
-        assert!(matches!(named[..], [one] if one.contains("`rm /tmp/containerd.2.stacks.log`")), "{done:?}");
+        if own {
+            assert!(named.is_empty(), "{done:?}");
+        } else {
+            assert!(named.len() == 1 && named[0].contains("`rm /tmp/containerd.2.stacks.log`"), "{done:?}");
+        }
     }
 }
 
