@@ -1,7 +1,7 @@
 //! Things of somebody else that only one kind of mistake takes away, each in a world of its own.
 
 use super::answer;
-use super::census::{Answer, Census};
+use super::census::{Answer, Census, Thing};
 use super::judge::Judge;
 use crate::harness::{Bookworm, Forky, Outer, Suite, Trixie, docker_output, each_engine};
 
@@ -81,6 +81,43 @@ fn containerd_of_a_killed_run_that_another_dockerd_took_over_stays() {
     }
     let said = answer.said("verify");
     assert!(said.contains("containerd; `kill -9 ") || said.contains("containerd, left since "), "{said}");
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn rules_of_a_table_of_hundreds_of_kibibytes_stay() {
+    let answer = answer(
+        Bookworm,
+        "{ echo '*filter'; echo ':MINE - [0:0]'
+           for i in {1..4000}; do echo \"-A MINE -s 198.18.$((i / 256)).$((i % 256))/32 -m comment --comment theirs -j RETURN\"; done
+           echo COMMIT; } | iptables-restore --noflush
+         section size bash -c 'iptables-save | wc -c'
+         section before census
+         reports verify verify --until container-run",
+    );
+    assert!(answer.text("size").trim().parse::<u32>().unwrap() > 128 << 10, "{}", answer.text("size"));
+    assert_eq!(answer.code("verify"), 0, "{}", answer.said("verify"));
+    let rules = |census: Census| census.only(|thing| thing.kind == "rule");
+    same(&rules(answer.census("before")), &rules(answer.after("verify")), answer.said("verify"));
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn live_daemon_under_another_name_keeps_a_pid_file_that_is_younger_than_it() {
+    let answer = answer(
+        Trixie,
+        "cp $(which dockerd) /root/engine
+         /root/engine --data-root /srv/theirs --exec-root /run/theirs -H unix:///run/theirs.sock >/root/theirs.log 2>&1 &
+         until docker -H unix:///run/theirs.sock version >/dev/null 2>&1; do sleep 0.05; done
+         sleep 3; cat /run/docker.pid >/root/pid; cat /root/pid >/run/docker.pid
+         section made census
+         play verify verify --until daemon-state",
+    );
+    let is_file = |thing: &Thing| thing.name.starts_with("/run/docker.pid");
+    let (made, after) = (answer.census("made").only(is_file), answer.after("verify").only(is_file));
+    assert!(!made.0.is_empty(), "the daemon has no pid file");
+    same(&made, &after, answer.said("verify"));
+    assert!(answer.said("verify").contains("/docker.pid"), "{}", answer.said("verify"));
 }
 
 #[test]
