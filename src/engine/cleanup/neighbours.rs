@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::made::real;
+use super::made::{may_be_same, real};
 use super::place::Place;
 use super::record::Record;
 use super::rundir::{HOMES, STATE};
@@ -64,8 +64,8 @@ fn read(host: &dyn SystemReader, dir: &Path) -> Option<Record> {
 /// what lies in /run does not, since the record itself was found there.
 fn shared(host: &dyn SystemReader, record: &Record, layout: &Layout, mounts: bool) -> Option<String> {
     let theirs = &record.layout;
-    let same = |a: &Path, b: &Path| !a.as_os_str().is_empty() && real(host, a) == real(host, b);
-    let in_run = |path: &Path| mounts || real(host, path).starts_with("/run");
+    let same = |a: &Path, b: &Path| !a.as_os_str().is_empty() && may_be_same(host, a, b);
+    let in_run = |path: &Path| mounts || real(host, path).is_ok_and(|path| path.starts_with("/run"));
     let pairs = [
         (&theirs.pidfile, &layout.pidfile),
         (&theirs.exec_root, &layout.exec_root),

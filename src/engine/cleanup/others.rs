@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::made::real;
+use super::made::may_be_same;
 use super::processes;
 use crate::facts::daemon::Layout;
 use crate::facts::endpoint::Endpoint;
@@ -75,7 +75,7 @@ fn shares(host: &dyn SystemReader, process: &Process, namespace: &str) -> bool {
 fn uses_directories_of(host: &dyn SystemReader, process: &Process, layout: &Layout) -> bool {
     let args: Vec<String> = process.command.split(' ').skip(1).map(ToOwned::to_owned).collect();
     let theirs = Layout::read(host, &args);
-    let same = |a: &PathBuf, b: &PathBuf| !a.as_os_str().is_empty() && real(host, a) == real(host, b);
+    let same = |a: &PathBuf, b: &PathBuf| !a.as_os_str().is_empty() && may_be_same(host, a, b);
     same(&theirs.exec_root, &layout.exec_root)
         || same(&theirs.data_root, &layout.data_root)
         || same(&theirs.pidfile, &layout.pidfile)

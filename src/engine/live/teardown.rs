@@ -224,7 +224,10 @@ impl LiveEngine {
     fn take_stale_runs(&self) -> Vec<StaleRun> {
         let endpoint = self.endpoint();
         let is_here = |other: &Endpoint| match (other, &endpoint) {
-            (Endpoint::Unix(a), Endpoint::Unix(b)) => made::real(&self.host, a) == made::real(&self.host, b),
+            (Endpoint::Unix(a), Endpoint::Unix(b)) => {
+                let real = |path| made::real(&self.host, path).ok();
+                real(a).is_some_and(|a| Some(a) == real(b))
+            }
             (a, b) => a == b,
         };
         let (here, elsewhere): (Vec<_>, Vec<_>) =

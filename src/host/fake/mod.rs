@@ -3,7 +3,7 @@
 //! Files, directories and links are a map. Every operation can fail N times per path, or always. Changes are logged, and a
 //! closure can react to them, for example by changing `/proc/self/mountinfo` after a mount.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ pub struct Fake {
     locked: BTreeSet<PathBuf>,
     trials: RefCell<VecDeque<TrialReport>>,
     faults: RefCell<Vec<Fault>>,
+    /// How many operations are still to succeed before one fails.
+    countdown: Cell<Option<usize>>,
+    failed: RefCell<Option<HostError>>,
     log: RefCell<Vec<String>>,
     reaction: Option<Reaction>,
 }
@@ -59,6 +62,8 @@ impl Default for Fake {
             locked: BTreeSet::new(),
             trials: RefCell::default(),
             faults: RefCell::default(),
+            countdown: Cell::new(None),
+            failed: RefCell::default(),
             log: RefCell::default(),
             reaction: None,
         };
@@ -177,6 +182,16 @@ impl Fake {
         self
     }
 
+    /// Lets the operation with this number fail, counted from 0 and from now.
+    pub fn fail_at(&self, number: usize) {
+        self.countdown.set(Some(number));
+    }
+
+    /// The operation that failed since `fail_at`.
+    pub fn failed(&self) -> Option<HostError> {
+        self.failed.borrow().clone()
+    }
+
     /// Sets what is called after every change with its line of the log.
     #[must_use]
     pub fn reacts(mut self, reaction: impl Fn(&Self, &str) + 'static) -> Self {
@@ -213,6 +228,13 @@ impl Fake {
 
     /// Returns the error that this operation was set to fail with, if any.
     fn fault(&self, op: &'static str, path: &Path) -> HostResult<()> {
+        let left = self.countdown.get();
+        self.countdown.set(left.and_then(|left| left.checked_sub(1)));
+        if left == Some(0) {
+            let error = HostError::new(op, path, Errno::EIO);
+            *self.failed.borrow_mut() = Some(error.clone());
+            return Err(error);
+        }
         let mut faults = self.faults.borrow_mut();
         let met = faults.iter_mut().find(|f| f.op == op && f.path == path && f.left != Some(0));
         match met {

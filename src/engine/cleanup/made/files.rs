@@ -36,7 +36,7 @@ struct Root {
 pub(super) fn look(host: &dyn SystemReader, layout: &Layout) -> HostResult<Vec<Thing>> {
     let mut found = Vec::new();
     for root in roots(host, layout)? {
-        let path = real(host, &root.path);
+        let path = real(host, &root.path)?;
         if let Some(node) = Node::at(host, &path)? {
             let root = Root { path, ..root };
             collect(host, &root, node, &mut found)?;
@@ -80,7 +80,7 @@ fn roots(host: &dyn SystemReader, layout: &Layout) -> HostResult<Vec<Root>> {
         roots.push(root(socket, |_| false));
     }
     // Whatever its exec root is, dockerd looks for plug-ins here (moby `pkg/plugins/discovery_unix.go`).
-    if real(host, &layout.exec_root) != Path::new(PLUGINS) {
+    if real(host, &layout.exec_root)? != Path::new(PLUGINS) {
         roots.push(root(Path::new(PLUGINS), |path| path == Path::new("plugins")));
     }
     // What lies beside a containerd that is not dockerd's own is not ours.

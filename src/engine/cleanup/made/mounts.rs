@@ -24,7 +24,7 @@ pub struct MountPoint {
 
 /// The mounts with names that dockerd gives, in mount order.
 pub(super) fn look(host: &dyn SystemReader, layout: &Layout) -> HostResult<Vec<Thing>> {
-    let (exec_root, data_root) = (real(host, &layout.exec_root), real(host, &layout.data_root));
+    let (exec_root, data_root) = (real(host, &layout.exec_root)?, real(host, &layout.data_root)?);
     let is_dockers = |mount: &&Mount| {
         let in_exec_root = mount.target.strip_prefix(&exec_root).is_ok_and(is_in_exec_root);
         in_exec_root || mount.target.strip_prefix(&data_root).is_ok_and(is_in_data_root)

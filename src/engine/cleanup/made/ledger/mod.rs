@@ -67,8 +67,12 @@ impl Ledger {
         scratch: &Path,
     ) -> Removal {
         let mut done = Removal::default();
-        for kind in KINDS.into_iter().filter(|kind| standing.reaches(*kind)) {
-            self.remove_kind(kind, (host, machine), scope, standing, scratch, &mut done);
+        for kind in KINDS {
+            if standing.reaches(kind) {
+                self.remove_kind(kind, (host, machine), scope, standing, scratch, &mut done);
+            } else if standing.then.is_none() || standing.here.is_none() {
+                done.unknown(kind, "the namespaces of that run, or ours, could not be read");
+            }
         }
         done
     }
@@ -177,5 +181,7 @@ fn look(host: &dyn SystemReader, scope: &Scope<'_>, kind: Kind) -> Look {
     Ok(things.into_iter().collect())
 }
 
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use crate::engine::cleanup::place::tests::machine as place;
 use crate::facts::daemon::Layout;
 use crate::host::fake::Fake;
 
-const TABLE: &str =
+pub(super) const TABLE: &str =
     "20 1 254:0 / / rw - ext4 /dev/vda rw\n21 20 254:0 /v /var/lib/docker rw - ext4 /dev/vda rw\n";
 
 /// A machine without a daemon, whose data root is a volume.
-fn machine() -> Fake {
+pub(super) fn machine() -> Fake {
     place()
         .variable("PATH", "/usr/sbin")
         .file("/proc/self/mountinfo", TABLE)
@@ -20,7 +20,7 @@ fn machine() -> Fake {
 }
 
 /// What a dockerd makes.
-fn start(host: &Fake) {
+pub(super) fn start(host: &Fake) {
     host.set("/run/docker.pid", "7");
     host.set("/run/docker/containerd/containerd.toml", "");
     host.set("/etc/docker/key.json", "");
@@ -30,18 +30,18 @@ fn start(host: &Fake) {
     );
 }
 
-struct Run {
+pub(super) struct Run {
     layout: Layout,
     containers: BTreeSet<String>,
     containerds: BTreeSet<i32>,
     ledger: Ledger,
     others: Others,
-    own: bool,
+    pub(super) own: bool,
     spare_etc: bool,
 }
 
 impl Run {
-    fn new(host: &Fake) -> Self {
+    pub(super) fn new(host: &Fake) -> Self {
         let (layout, ledger) = (Layout::read(host, &[]), Ledger::default());
         let (containers, containerds) = (BTreeSet::new(), BTreeSet::new());
         let others = Others::default();
@@ -55,13 +55,13 @@ impl Run {
         Scope { layout: &self.layout, run: "cafe0123", containers, containerds }
     }
 
-    fn record(mut self, host: &Fake) -> Self {
+    pub(super) fn record(mut self, host: &Fake) -> Self {
         let mut ledger = std::mem::take(&mut self.ledger);
         ledger.record(host, &self.scope(), &KINDS, &self.others);
         Self { ledger, ..self }
     }
 
-    fn remove(&self, host: &Fake) -> Removal {
+    pub(super) fn remove(&self, host: &Fake) -> Removal {
         let here = Place::here(host).ok();
         let standing = Standing {
             then: here.as_ref(),

@@ -54,7 +54,7 @@ impl Programs {
     /// Those in PATH; `None` where there are none.
     pub(super) fn find(host: &dyn SystemReader, family: Family) -> HostResult<Option<Self>> {
         let Some(program) = locate(host, family.program())? else { return Ok(None) };
-        let program = real(host, &program);
+        let program = real(host, &program)?;
         let multi = program.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-multi"));
         let beside = || program.with_file_name(format!("{}-save", family.program()));
         Ok(Some(Self { family, program: if multi { program.clone() } else { beside() }, multi }))
