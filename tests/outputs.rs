@@ -12,42 +12,13 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use replayed::SOUND;
+use written::{code, names, output_to, program, stderr};
 
 mod replayed;
+mod written;
 
 /// `nobody`.
 const ORDINARY: u32 = 65534;
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dindcheck"));
-    command.env_remove("DINDCHECK_PROFILE").env_remove("DINDCHECK_REPAIR").stdin(Stdio::null());
-    command
-}
-
-/// A replay with these arguments.
-fn replay(args: &[&str]) -> Output {
-    program().args(["--replay", &SOUND, "--format", "brief"]).args(args).output().unwrap()
-}
-
-fn output_to(format: &str, path: &Path) -> Output {
-    replay(&["--output", &format!("{format}={}", path.display())])
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The names in a directory.
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 /// Runs a script in a mount namespace of its own; `$0` is the program and `$1` the recording.
 fn in_mount_namespace(script: &str, dir: &Path) -> Output {

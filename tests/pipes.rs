@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::libc::O_NONBLOCK;
@@ -15,39 +15,10 @@ use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
 
 use replayed::SOUND;
+use written::{code, names, output_to, program, stderr};
 
 mod replayed;
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dindcheck"));
-    command.env_remove("DINDCHECK_PROFILE").env_remove("DINDCHECK_REPAIR").stdin(Stdio::null());
-    command
-}
-
-/// A replay with these arguments.
-fn replay(args: &[&str]) -> Output {
-    program().args(["--replay", &SOUND, "--format", "brief"]).args(args).output().unwrap()
-}
-
-fn output_to(format: &str, path: &Path) -> Output {
-    replay(&["--output", &format!("{format}={}", path.display())])
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The names in a directory.
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
+mod written;
 
 /// A pipe in a directory of its own.
 fn pipe() -> (TempDir, PathBuf) {

@@ -44,10 +44,16 @@ pub struct ContainerClient<'d> {
     pub endpoint: &'d Endpoint,
     /// The machine, for what is read of the container from outside.
     pub host: &'d dyn SystemReader,
-    /// Called with the id of a container that was created, before it is started.
-    pub created: &'d dyn Fn(&str),
-    /// Called once a container runs.
-    pub started: &'d dyn Fn(),
+    /// Who accounts for the containers.
+    pub account: &'d dyn Account,
+}
+
+/// An account of the containers of a run.
+pub trait Account {
+    /// A container was created, and is not started yet.
+    fn created(&self, id: &str);
+    /// A container runs.
+    fn started(&self);
 }
 
 /// Runs a container; its exit code. `run` is filled on the way, so that a caller whose deadline passes knows how far it came.
@@ -184,7 +190,7 @@ impl ContainerClient<'_> {
             attached.map_err(|error| of_bollard(self.endpoint, "attach to the container", &error))?;
         let started = self.docker.start_container(name, None).await;
         started.map_err(|error| of_bollard(self.endpoint, "start the container", &error))?;
-        (self.started)();
+        self.account.started();
         run.stage = Stage::Run;
         Ok(RunningContainer { attached, held: spec.hold, signal: spec.signal })
     }
@@ -214,7 +220,7 @@ impl ContainerClient<'_> {
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let made = self.docker.create_container(Some(options), body).await;
         let made = made.map_err(|error| of_bollard(self.endpoint, doing, &error))?;
-        (self.created)(&made.id);
+        self.account.created(&made.id);
         run.id = Some(made.id);
         run.warnings = made.warnings;
         Ok(name)

@@ -2,14 +2,40 @@
 
 use std::time::Duration;
 
-use super::{Created, LiveEngine, SHORT};
+use super::{Api, Created, LiveEngine, SHORT};
+use crate::engine::containers::{Account, ContainerClient};
 use crate::engine::docker::error::EngineError;
 use crate::engine::{ContainerRun, ContainerSpec, containers, docker};
+use crate::facts::endpoint::Endpoint;
 use crate::options::RunOptions;
 
 /// The deadline of a ping to a daemon that has answered before.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Account for LiveEngine {
+    /// What bears its id is this run's from now on.
+    fn created(&self, id: &str) {
+        if let Some(files) = self.run_files.get() {
+            files.record.borrow_mut().containers.insert(id.to_owned());
+            let _ = files.save();
+        }
+    }
+
+    fn started(&self) {
+        self.look();
+    }
+}
+
 impl LiveEngine {
+    /// What running a container needs.
+    pub(super) fn container_client<'c>(
+        &'c self,
+        api: &'c Api,
+        endpoint: &'c Endpoint,
+    ) -> ContainerClient<'c> {
+        ContainerClient { docker: &api.client, endpoint, host: &self.host, account: self }
+    }
+
     /// Runs a container to its end, and removes it.
     pub(super) fn run_container(
         &self,
@@ -27,13 +53,7 @@ impl LiveEngine {
         };
         self.note_objects_of(options, spec);
         let endpoint = self.endpoint();
-        let client = containers::ContainerClient {
-            docker: &api.client,
-            endpoint: &endpoint,
-            host: &self.host,
-            created: &|id| self.record_container(id),
-            started: &|| self.look(),
-        };
+        let client = self.container_client(api, &endpoint);
         run.end =
             self.wait("run the container", within, containers::run(&client, &options.run, spec, &mut run));
         if let Err(EngineError::Deadline { waited, .. }) = run.end

@@ -140,14 +140,6 @@ impl LiveEngine {
         }
     }
 
-    /// Records a container that was created, before it is started: what bears its id is this run's.
-    fn record_container(&self, id: &str) {
-        if let Some(files) = self.run_files.get() {
-            files.record.borrow_mut().containers.insert(id.to_owned());
-            let _ = files.save();
-        }
-    }
-
     /// Lets the witness record what the daemon made by now.
     fn look(&self) {
         self.witness.borrow_mut().iter_mut().for_each(Witness::look);

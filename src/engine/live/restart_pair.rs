@@ -34,13 +34,7 @@ impl LiveEngine {
             self.note(Created::Container(name.clone()));
         }
         let endpoint = self.endpoint();
-        let client = containers::ContainerClient {
-            docker: &api.client,
-            endpoint: &endpoint,
-            host: &self.host,
-            created: &|id| self.record_container(id),
-            started: &|| self.look(),
-        };
+        let client = self.container_client(api, &endpoint);
         let ran = self.wait("run containers beside each other", within, async {
             restart_pair::run(&client, &options.run, pair, &mut done).await;
             Ok(())

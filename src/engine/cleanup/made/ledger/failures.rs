@@ -97,7 +97,7 @@ fn life(own: bool, number: usize) -> bool {
 #[test]
 fn every_operation_may_fail_once() {
     for own in [true, false] {
-        let count = (0..).take_while(|number| life(own, *number)).count();
-        assert!(count > 60, "{count} operations");
+        let count = (0..10_000).take_while(|number| life(own, *number)).count();
+        assert!((60..10_000).contains(&count), "{count} operations");
     }
 }
