@@ -33,6 +33,9 @@ pub struct Layout {
     pub cgroup_parent: Option<String>,
     /// `--containerd`: the socket of another containerd than its own, where one is set.
     pub containerd: Option<PathBuf>,
+    /// `--firewall-backend=nftables`: its rules are in tables of their own.
+    #[serde(default)]
+    pub nftables: bool,
 }
 
 impl Layout {
@@ -63,6 +66,7 @@ impl Layout {
             pidfile: no_pidfile.unwrap_or_else(|| path("pidfile", "/var/run/docker.pid")),
             cgroup_parent: values.text("cgroup-parent").map(ToOwned::to_owned),
             containerd: containerd(values),
+            nftables: values.text("firewall-backend") == Some("nftables"),
         }
     }
 }

@@ -85,6 +85,39 @@ fn containerd_of_a_killed_run_that_another_dockerd_took_over_stays() {
 
 #[test]
 #[ignore = "needs root and the test bed"]
+fn tables_of_the_nftables_backend_go() {
+    // Debian's dockerd has no such backend: this one leaves what a later one does.
+    let answer = answer(
+        Forky,
+        "real=$(which dockerd); mv $real $real.real
+         cat >$real <<END
+#!/bin/bash
+[[ \\$1 == --version ]] && { echo 'Docker version 29.0.0, build 1'; exit; }
+nft add table ip docker-bridges; nft add chain ip docker-bridges filter-FORWARD; nft add table ip6 docker-bridges
+exec $real.real \"\\${@/--firewall-backend=nftables/--debug}\"
+END
+         chmod +x $real
+         echo 1 >/proc/sys/net/ipv4/ip_forward
+         nft add table ip theirs; nft add table inet docker-bridges
+         section before nft list tables
+         reports verify verify --until daemon-info -- --firewall-backend=nftables
+         section after nft list tables
+         dindcheck verify --until daemon-info -- --firewall-backend=nftables >/root/log 2>&1 & run=$!; served; slay daemons $run 0.2
+         section killed nft list tables
+         reports again verify --until daemon-info -- --firewall-backend=nftables
+         section last nft list tables",
+    );
+    for run in ["verify", "again"] {
+        assert_eq!(answer.code(run), 0, "{}", answer.said(run));
+    }
+    assert!(answer.text("killed").contains("table ip6 docker-bridges"), "{}", answer.text("killed"));
+    for after in ["after", "last"] {
+        assert_eq!(answer.text("before").trim(), answer.text(after).trim(), "{after}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
 fn rules_of_a_table_of_hundreds_of_kibibytes_stay() {
     let answer = answer(
         Bookworm,

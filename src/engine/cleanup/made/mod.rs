@@ -22,6 +22,7 @@ mod mounts;
 mod removal;
 mod rules;
 mod sysctls;
+mod tables;
 
 pub use ledger::{Ledger, Standing};
 pub use removal::Removal;
@@ -29,8 +30,16 @@ pub use rules::Family;
 
 /// The kinds of things, in the order of removal: a mount keeps its directory and its network namespace busy, and a
 /// cgroup the directory above it.
-pub const KINDS: [Kind; 7] =
-    [Kind::Mounts, Kind::Cgroups, Kind::Links, Kind::Rules, Kind::Rules6, Kind::Sysctls, Kind::Files];
+pub const KINDS: [Kind; 8] = [
+    Kind::Mounts,
+    Kind::Cgroups,
+    Kind::Links,
+    Kind::Rules,
+    Kind::Rules6,
+    Kind::Tables,
+    Kind::Sysctls,
+    Kind::Files,
+];
 
 /// A kind of things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +55,8 @@ pub enum Kind {
     Rules,
     /// Firewall rules for IPv6.
     Rules6,
+    /// The tables of the nftables backend.
+    Tables,
     /// Kernel parameters.
     Sysctls,
     /// Files and directories outside the data root.
@@ -72,6 +83,8 @@ pub enum Thing {
     Policy(rules::Policy),
     /// A whole table of `nf_tables`.
     Table(rules::TableName),
+    /// The table of the nftables backend.
+    BridgeTable(tables::BridgeTable),
     /// A kernel parameter with its value.
     Sysctl(sysctls::Sysctl),
     /// A file, socket or directory.
@@ -115,6 +128,7 @@ impl Kind {
             Self::Links => "network interfaces",
             Self::Rules => "firewall rules (ip)",
             Self::Rules6 => "firewall rules (ip6)",
+            Self::Tables => "nftables tables",
             Self::Sysctls => "kernel parameters",
             Self::Files => "files",
         }
@@ -128,6 +142,7 @@ impl Kind {
             Self::Links => links::look(host, scope.run),
             Self::Rules => rules::look(host, Family::Ip),
             Self::Rules6 => rules::look(host, Family::Ip6),
+            Self::Tables => tables::look(host, scope.layout),
             Self::Sysctls => sysctls::look(host),
             Self::Files => files::look(host, scope.layout),
         }
@@ -135,13 +150,14 @@ impl Kind {
 }
 
 impl Thing {
-    /// Whether both are a file, cgroup or interface of the same name.
+    /// Whether both are a file, cgroup, interface or table of the same name.
     fn has_name_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(one), Self::File(other)) | (Self::Cgroup(one), Self::Cgroup(other)) => {
                 one.path == other.path
             }
             (Self::Link(one), Self::Link(other)) => one.name == other.name,
+            (Self::BridgeTable(one), Self::BridgeTable(other)) => one.family == other.family,
             _ => false,
         }
     }
@@ -168,9 +184,12 @@ impl Thing {
             Self::Cgroup(node) | Self::File(node) => of_container(&node.path),
             Self::Link(link) => link.name == bridge || link.bridge.as_ref() == Some(&bridge),
             Self::Rule(rule) => rule.text.split_whitespace().any(|field| field == bridge),
-            Self::Controller(_) | Self::Chain(_) | Self::Policy(_) | Self::Table(_) | Self::Sysctl(_) => {
-                false
-            }
+            Self::Controller(_)
+            | Self::Chain(_)
+            | Self::Policy(_)
+            | Self::Table(_)
+            | Self::BridgeTable(_)
+            | Self::Sysctl(_) => false,
         }
     }
 }

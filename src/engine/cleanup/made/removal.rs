@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Family, Kind, Thing, cgroups, files, links, mounts, rules, sysctls};
+use super::{Family, Kind, Thing, cgroups, files, links, mounts, rules, sysctls, tables};
 use crate::finding::quoted;
 use crate::host::{HostResult, SystemReader, SystemWriter};
 
@@ -31,6 +31,7 @@ pub(super) fn remove(
         Kind::Links => links::remove(ours, machine, done),
         Kind::Rules => rules::remove(Family::Ip, ours, before, (host, machine), scratch, done),
         Kind::Rules6 => rules::remove(Family::Ip6, ours, before, (host, machine), scratch, done),
+        Kind::Tables => tables::remove(ours, host, machine, done),
         Kind::Sysctls => sysctls::remove(ours, before, machine, done),
         Kind::Files => files::remove(ours, host, machine, done),
     }
@@ -153,6 +154,7 @@ impl Thing {
             Self::Chain(chain) => chain.command(),
             Self::Policy(policy) => policy.command()?,
             Self::Table(table) => table.command(),
+            Self::BridgeTable(table) => table.command(),
             // What it was before is in the account, and not in the thing.
             Self::Sysctl(_) => return None,
             Self::File(node) if node.dir => format!("rm -r {}", quoted(&node.path)),
@@ -174,6 +176,7 @@ impl std::fmt::Display for Thing {
             Self::Chain(chain) => write!(f, "chain {} of table {}", chain.name, chain.table),
             Self::Policy(policy) => write!(f, "policy {} of {}", policy.verdict, policy.chain),
             Self::Table(table) => write!(f, "table {} {}", table.family.nft_name(), table.name),
+            Self::BridgeTable(table) => write!(f, "nftables {table}"),
             Self::Sysctl(sysctl) => write!(f, "{} is {}", sysctl.file.display(), sysctl.value),
             Self::File(node) => write!(f, "{}", node.path.display()),
         }

@@ -156,7 +156,9 @@ impl Standing<'_> {
         let (Some(then), Some(here)) = (self.then, self.here) else { return self.own };
         match kind {
             Kind::Mounts | Kind::Cgroups | Kind::Files => here.has_mounts_of(then),
-            Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Sysctls => here.has_network_of(then),
+            Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Tables | Kind::Sysctls => {
+                here.has_network_of(then)
+            }
         }
     }
 }
@@ -166,11 +168,13 @@ fn user(kind: Kind, others: &Others) -> Option<&String> {
     match kind {
         Kind::Mounts | Kind::Files => others.directories.as_ref(),
         // A daemon that is only seen by its socket or its locks may be in this network as well.
-        Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Sysctls | Kind::Cgroups => others.any(),
+        Kind::Links | Kind::Rules | Kind::Rules6 | Kind::Tables | Kind::Sysctls | Kind::Cgroups => {
+            others.any()
+        }
     }
 }
 
-/// Whether a thing did not exist before. A file, cgroup or interface of the same name counts as the same thing: somebody
+/// Whether a thing did not exist before. A file, cgroup, interface or table of the same name counts as the same thing: somebody
 /// replaced it, or an overlay file system copied it up, which gives it another inode.
 fn is_new(thing: &Thing, before: &BTreeSet<Thing>) -> bool {
     !before.contains(thing) && !before.iter().any(|known| known.has_name_of(thing))

@@ -11,7 +11,7 @@ use crate::facts::programs::locate;
 use crate::host::{HostError, HostResult, Ran, SystemReader, SystemWriter};
 
 /// The deadline of a program: it takes milliseconds, or waits for a lock.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+pub(in super::super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Programs {
 }
 
 /// An exit code other than 0 is an error, with what the program printed.
-pub(super) fn succeeded(program: &Path, ran: HostResult<Ran>) -> HostResult<()> {
+pub(in super::super) fn succeeded(program: &Path, ran: HostResult<Ran>) -> HostResult<()> {
     let ran = ran?;
     if ran.code == 0 { Ok(()) } else { Err(failed(program, &ran)) }
 }

@@ -15,7 +15,8 @@ mod saved;
 mod script;
 
 pub use family::Family;
-use family::{Programs, TIMEOUT, succeeded};
+use family::Programs;
+pub(super) use family::{TIMEOUT, succeeded};
 use saved::{Saved, Table};
 use script::Removals;
 
