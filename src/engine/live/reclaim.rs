@@ -170,19 +170,24 @@ fn objects_served_by(user: &str, run: &str) -> String {
     )
 }
 
-/// Whether the run's dockerd runs; before its process is recorded, whether any process of the run does.
-pub(super) fn daemon_runs(host: &dyn SystemReader, dir: &RunDir) -> bool {
-    match dir.load::<Record>().and_then(|record| record.daemon) {
-        Some(daemon) => daemon.is_alive(host),
-        None => processes::of_run(host, &dir.run()).is_ok_and(|all| !all.is_empty()),
+/// What of a run is alive. Before its dockerd is recorded, any process of the run counts as that.
+pub(super) fn alive(host: &dyn SystemReader, dir: &RunDir) -> Alive {
+    let daemon = dir.load::<Record>().and_then(|record| record.daemon);
+    if daemon.is_some_and(|daemon| daemon.is_alive(host)) {
+        return Alive::Dockerd;
+    }
+    match (processes::of_run(host, &dir.run()), daemon) {
+        (Ok(all), _) if all.is_empty() => Alive::Nothing,
+        (Ok(_), None) => Alive::Dockerd,
+        (Ok(_), Some(_)) => Alive::Remains,
+        (Err(_), _) => Alive::Nothing,
     }
 }
 
 /// Records in the directory of a run what its dockerd made until now; it runs, or has just ended.
 pub fn record(host: &dyn SystemReader, dir: &RunDir) {
     if let (Some(record), Some(mut ledger)) = (dir.load::<Record>(), dir.load_made()) {
-        let alive = if daemon_runs(host, dir) { Alive::Dockerd } else { Alive::Nothing };
-        record_made(host, &dir.run(), &record, &mut ledger, alive);
+        record_made(host, &dir.run(), &record, &mut ledger, alive(host, dir));
         let _ = dir.save_made(&ledger);
     }
 }

@@ -10,12 +10,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::engine::cleanup::others::Alive;
 use crate::engine::cleanup::rundir::RunDir;
 use crate::host::SystemReader;
 
-use super::reclaim::{daemon_runs, record};
+use super::reclaim::{alive, record};
 
-/// How long the dockerd of a killed run may take to end; it gets SIGTERM at the end of the run.
+/// How long the processes of a killed run may take to end; its dockerd gets SIGTERM at the end of the run.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -85,7 +86,8 @@ pub fn observe(host: &dyn SystemReader, path: &Path) {
     // It may be killed itself before the dockerd ends.
     record(host, &dir);
     let end = Instant::now() + STOP_TIMEOUT;
-    while daemon_runs(host, &dir) && Instant::now() < end {
+    // A containerd that ends after its dockerd answers until then, and might be somebody else's.
+    while alive(host, &dir) != Alive::Nothing && Instant::now() < end {
         std::thread::sleep(TICK);
     }
     record(host, &dir);
