@@ -29,7 +29,7 @@ pub struct Process {
     pub parent: i32,
     /// The ID of its process group.
     pub group: i32,
-    /// It ended and was not reaped yet.
+    /// It ended, with all its threads, and was not reaped yet.
     pub zombie: bool,
     /// Its command line, joined by spaces.
     pub command: String,
@@ -62,11 +62,13 @@ pub fn all(host: &dyn SystemReader) -> HostResult<Vec<Process>> {
 /// The fields of a stat line; the name in brackets may hold anything.
 fn parse(pid: i32, stat: &str) -> Option<Process> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // Where only the first thread has ended, the others keep sockets and locks open.
+    let threads: u32 = fields.get(17)?.parse().ok()?;
     Some(Process {
         id: ProcessId { pid, start: fields.get(19)?.parse().ok()? },
         parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
-        zombie: matches!(*fields.first()?, "Z" | "X"),
+        zombie: matches!(*fields.first()?, "Z" | "X") && threads <= 1,
         command: String::new(),
     })
 }

@@ -127,22 +127,25 @@ impl LiveEngine {
     }
 }
 
-/// Records what the daemon of a run made until now. `alive`: what of the run runs; its daemon has just ended, else.
+/// Records what the daemon of a run made until now; whether it could: no other daemon is there. `alive`: what of the run
+/// runs; its daemon has just ended, else.
 pub(super) fn record_made(
     host: &dyn SystemReader,
     run: &str,
     record: &Record,
     ledger: &mut Ledger,
     alive: Alive,
-) {
+) -> bool {
     let others = || Others::look(host, &record.layout, run, alive).ok();
-    let Some(before) = others() else { return };
+    let Some(before) = others() else { return false };
     let mut next = ledger.clone();
     next.record(host, &record.scope(run), &KINDS, &before);
     // A daemon that was started meanwhile may have made some of it.
-    if others().is_some_and(|after| after == before) {
-        *ledger = next;
+    if others().is_none_or(|after| after != before) {
+        return false;
     }
+    *ledger = next;
+    before.any().is_none()
 }
 
 /// A process that does not end.
@@ -184,10 +187,10 @@ pub(super) fn alive(host: &dyn SystemReader, dir: &RunDir) -> Alive {
     }
 }
 
-/// Records in the directory of a run what its dockerd made until now; it runs, or has just ended.
-pub fn record(host: &dyn SystemReader, dir: &RunDir) {
-    if let (Some(record), Some(mut ledger)) = (dir.load::<Record>(), dir.load_made()) {
-        record_made(host, &dir.run(), &record, &mut ledger, alive(host, dir));
-        let _ = dir.save_made(&ledger);
-    }
+/// Records in the directory of a run what its dockerd made until now; it runs, or has just ended. Returns whether that could
+/// be recorded, as [`record_made`].
+pub fn record(host: &dyn SystemReader, dir: &RunDir) -> bool {
+    let (Some(record), Some(mut ledger)) = (dir.load::<Record>(), dir.load_made()) else { return true };
+    let recorded = record_made(host, &dir.run(), &record, &mut ledger, alive(host, dir));
+    dir.save_made(&ledger).is_ok() && recorded
 }

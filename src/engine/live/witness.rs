@@ -16,9 +16,11 @@ use crate::host::SystemReader;
 
 use super::reclaim::{alive, record};
 
-/// How long the processes of a killed run may take to end; its dockerd gets SIGTERM at the end of the run.
+/// How long the dockerd of a killed run may take to end; it gets SIGTERM at the end of the run.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often it is looked at.
+/// How long what its dockerd started may take to end after that, and what answers then to be silent.
+const LINGER: Duration = Duration::from_secs(1);
+/// How often they are looked at.
 const TICK: Duration = Duration::from_millis(20);
 /// How long it may take to end after that.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -80,17 +82,25 @@ pub fn observe(host: &dyn SystemReader, path: &Path) {
         match std::io::stdin().read(&mut requests) {
             Ok(0) | Err(_) => break,
             Ok(length) if requests[..length].contains(&DONE) => return,
-            Ok(_) => record(host, &dir),
+            Ok(_) => {
+                record(host, &dir);
+            }
         }
     }
     // It may be killed itself before the dockerd ends.
     record(host, &dir);
-    let end = Instant::now() + STOP_TIMEOUT;
-    // A containerd that ends after its dockerd answers until then, and might be somebody else's.
-    while alive(host, &dir) != Alive::Nothing && Instant::now() < end {
+    until(STOP_TIMEOUT, || alive(host, &dir) != Alive::Dockerd);
+    // A containerd ends a moment later, and the last threads of a process hold its sockets as another daemon would.
+    until(LINGER, || alive(host, &dir) == Alive::Nothing);
+    until(LINGER, || record(host, &dir));
+}
+
+/// Tries until it holds, for so long.
+fn until(within: Duration, holds: impl Fn() -> bool) {
+    let end = Instant::now() + within;
+    while !holds() && Instant::now() < end {
         std::thread::sleep(TICK);
     }
-    record(host, &dir);
 }
 
 /// The signals that ask a run to end are the run's own business.
