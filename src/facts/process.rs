@@ -151,6 +151,13 @@ mod tests {
     }
 
     #[test]
+    fn process_whose_first_thread_has_ended_is_alive_as_long_as_another_runs() {
+        let dying = stat(9, "dockerd", "Z", 8, 102).replace(" 20 0 1 0 ", " 20 0 3 0 ");
+        let host = world().file("/proc/9/stat", &dying);
+        assert!(ProcessId { pid: 9, start: 102 }.is_alive(&host));
+    }
+
+    #[test]
     fn later_process_with_the_same_id_is_another_one() {
         assert!(ProcessId { pid: 7, start: 100 }.is_alive(&world()));
         assert!(!ProcessId { pid: 7, start: 99 }.is_alive(&world()));

@@ -4,6 +4,7 @@ pub mod made;
 pub mod neighbours;
 pub mod objects;
 pub mod others;
+pub mod paths;
 pub mod place;
 pub mod processes;
 pub mod record;

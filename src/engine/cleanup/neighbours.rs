@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::made::{may_be_same, real};
+use super::paths::{may_be_same, real};
 use super::place::Place;
 use super::record::Record;
 use super::rundir::{HOMES, STATE};

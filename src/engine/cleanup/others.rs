@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::made::may_be_same;
+use super::paths::may_be_same;
 use super::processes;
 use crate::facts::daemon::Layout;
 use crate::facts::endpoint::Endpoint;

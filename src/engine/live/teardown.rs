@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::reclaim::{Whose, describe, record_made};
 use super::recover::StaleRun;
 use super::{Created, LiveEngine, SHORT};
-use crate::engine::cleanup::made;
 use crate::engine::cleanup::objects::{self, KINDS, Kind, Removal};
 use crate::engine::cleanup::others::Alive;
 use crate::engine::cleanup::place::Place;
 use crate::engine::cleanup::processes;
+use crate::engine::cleanup::{made, paths};
 use crate::engine::dockerd::Stopped;
 use crate::engine::{DaemonEnd, Death, EngineError, TornDown};
 use crate::facts::endpoint::Endpoint;
@@ -225,7 +225,7 @@ impl LiveEngine {
         let endpoint = self.endpoint();
         let is_here = |other: &Endpoint| match (other, &endpoint) {
             (Endpoint::Unix(a), Endpoint::Unix(b)) => {
-                let real = |path| made::real(&self.host, path).ok();
+                let real = |path| paths::real(&self.host, path).ok();
                 real(a).is_some_and(|a| Some(a) == real(b))
             }
             (a, b) => a == b,

@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Node, Removal, Thing, names_in, real};
+use super::{Node, Removal, Thing, names_in};
+use crate::engine::cleanup::paths::real;
 use crate::facts::daemon::Layout;
 use crate::facts::daemon::settings::SYSTEM_CONTAINERD;
 use crate::facts::endpoint::Endpoint;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Removal, Thing, real};
+use super::{Removal, Thing};
+use crate::engine::cleanup::paths::real;
 use crate::facts::daemon::Layout;
 use crate::facts::mounts::{Mount, Mounts};
 use crate::host::{HostError, HostResult, SystemReader, SystemWriter};

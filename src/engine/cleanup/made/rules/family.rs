@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::real;
 use super::saved::Saved;
+use crate::engine::cleanup::paths::real;
 use crate::facts::programs::locate;
 use crate::host::{HostError, HostResult, Ran, SystemReader, SystemWriter};
 
