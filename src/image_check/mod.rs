@@ -7,11 +7,13 @@
 use std::time::Instant;
 
 use bollard::Docker;
+use futures_util::future::OptionFuture;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::diagnosis::log::read;
 use crate::diagnosis::{Diagnosis, causes, diagnose};
+use crate::engine::image::pulled::Pulled;
 use crate::engine::{EngineError, EngineResult, docker};
 use crate::exit::{self, Verdict};
 use crate::facts::endpoint::Endpoint;
@@ -21,6 +23,7 @@ use crate::interrupt::Interrupt;
 use outer_daemon::SHORT;
 use request::ImageRequest;
 
+mod images;
 mod outer_daemon;
 pub mod page;
 pub mod request;
@@ -85,21 +88,13 @@ impl<'o> OuterDaemon<'o> {
         let mut result = ImageResult::new(image);
         match Reference::parse(image) {
             Ok(image) => {
-                let provided =
-                    self.within("get the image", request.timeout, self.provide_image(&image, request)).await;
-                let checked = match provided {
-                    Ok(pulled) => {
-                        let checked = self.check_into(&image, request, &mut result).await;
-                        let removed = match pulled {
-                            Some(pulled) => self.remove_pulled(&pulled).await,
-                            None => Ok(()),
-                        };
-                        result.notes.extend(removed.err().map(|error| error.to_string()));
-                        checked
-                    }
-                    Err(error) => Err(error),
-                };
-                result.notes.extend(checked.err().map(|error| error.to_string()));
+                let mut pulled = None;
+                let checked = self.provide_and_check(&image, request, &mut pulled, &mut result).await;
+                let removed =
+                    OptionFuture::from(pulled.as_ref().map(|pulled| self.remove_pulled(pulled))).await;
+                for end in [checked, removed.unwrap_or(Ok(()))] {
+                    result.notes.extend(end.err().map(|error| error.to_string()));
+                }
             }
             Err(error) => result.notes.push(error.to_string()),
         }
@@ -107,13 +102,16 @@ impl<'o> OuterDaemon<'o> {
         result
     }
 
-    /// Does it; what is known when an error ends it is in `result`.
-    async fn check_into(
+    /// Does it; what is known when an error ends it is in `result` and `pulled`.
+    async fn provide_and_check(
         &self,
         image: &Reference,
         request: &ImageRequest,
+        pulled: &mut Option<Pulled>,
         result: &mut ImageResult,
     ) -> EngineResult<()> {
+        let provided = self.provide_image(image, request, pulled);
+        self.within("get the image", request.timeout, provided).await?;
         let id = self.create(image, request, result).await?;
         let checked =
             self.within("check the image", request.timeout, self.check_inside(&id, request, result)).await;

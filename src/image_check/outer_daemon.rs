@@ -1,4 +1,4 @@
-//! The requests to the outer daemon: pull, create, copy dindcheck into the container, exec, log, remove.
+//! The requests to the outer daemon: create, copy dindcheck into the container, exec, log, remove.
 #![expect(clippy::disallowed_methods, reason = "this program itself, to be copied")]
 
 use std::io::Read;
@@ -7,25 +7,23 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder, WaitContainerOptions,
+    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    UploadToContainerOptionsBuilder, WaitContainerOptions,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use super::request::{self, ImageRequest, PROGRAM, Pull};
+use super::request::{self, ImageRequest, PROGRAM};
 use super::{ImageResult, OuterDaemon};
-use crate::engine::cleanup::objects::remove_pulled;
 use crate::engine::docker::of_bollard;
 use crate::engine::dockerd::wait::Watch;
-use crate::engine::image::pulled::{Images, Pulled};
 use crate::engine::{EngineError, EngineResult};
 use crate::facts::reference::Reference;
 
 /// The deadline of a small request.
 pub(super) const SHORT: Duration = Duration::from_secs(30);
 /// The deadline of the removal of a container and its processes.
-const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the daemon may take to report the end of a container in which nothing can be run any more.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
 /// The most bytes that are kept of a stream.
@@ -48,55 +46,6 @@ impl ExecOutput {
 }
 
 impl OuterDaemon<'_> {
-    /// Pulls the image, as the request says; the pull, where there was no image of that name before. A reference without a tag is the one with `latest`: the API pulls every tag of
-    /// a name alone.
-    pub(super) async fn provide_image(
-        &self,
-        image: &Reference,
-        request: &ImageRequest,
-    ) -> EngineResult<Option<Pulled>> {
-        let exists = request.pull == Pull::Never || self.has_image(image).await?;
-        if exists && request.pull != Pull::Always {
-            return Ok(None);
-        }
-        let mut ours = if exists { None } else { Some(Pulled::before(&self.images(), image).await?) };
-        let platform = request.platform.clone().unwrap_or_default();
-        let options = CreateImageOptionsBuilder::default()
-            .from_image(image.name())
-            .tag(image.tag_or_digest())
-            .platform(&platform)
-            .build();
-        let mut pulled = self.docker.create_image(Some(options), None, None);
-        while let Some(piece) = pulled.next().await {
-            piece.map_err(self.failed("pull the image"))?;
-        }
-        if let Some(ours) = &mut ours {
-            ours.finish(&self.images()).await?;
-        }
-        Ok(ours)
-    }
-
-    fn images(&self) -> Images<'_> {
-        Images { endpoint: &self.endpoint, version: &self.version }
-    }
-
-    /// Removes the image that was pulled; the user's signals do not interrupt it.
-    pub(super) async fn remove_pulled(&self, pulled: &Pulled) -> EngineResult<()> {
-        let images = self.images();
-        let watch = Watch { interrupt: None, daemon: None };
-        watch.until("remove the pulled image", REMOVE_TIMEOUT, remove_pulled(&images, pulled)).await.map(drop)
-    }
-
-    /// Whether the daemon has the image. Any refusal but that it does not exist is an error.
-    async fn has_image(&self, image: &Reference) -> EngineResult<bool> {
-        let looked = self.docker.inspect_image(&image.to_string()).await;
-        match looked.map_err(self.failed("look for the image")) {
-            Ok(_) => Ok(true),
-            Err(EngineError::Refused { status: 404, .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Creates the container; where `--privileged` is refused, with all capabilities instead.
     pub(super) async fn create(
         &self,
@@ -234,7 +183,10 @@ impl OuterDaemon<'_> {
     }
 
     /// Classifies an error of bollard.
-    fn failed<'f>(&'f self, doing: &'f str) -> impl Fn(bollard::errors::Error) -> EngineError + 'f {
+    pub(super) fn failed<'f>(
+        &'f self,
+        doing: &'f str,
+    ) -> impl Fn(bollard::errors::Error) -> EngineError + 'f {
         move |error| of_bollard(&self.endpoint, doing, &error)
     }
 }
@@ -242,62 +194,4 @@ impl OuterDaemon<'_> {
 /// Keeps a piece of a stream, up to a limit.
 fn keep(kept: &mut Vec<u8>, piece: &[u8]) {
     crate::text::append_up_to(kept, piece, MAX_OUTPUT);
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::engine::image::pulled::tests::{Daemon, all, info};
-    use crate::interrupt::Interrupt;
-
-    /// What came of the request for an image at a daemon that answers so to the look for it; and the pulls.
-    fn provided(image: &str, status: u16) -> (EngineResult<Option<Pulled>>, Vec<String>) {
-        let version = ("GET /version", 200, json!({"ApiVersion": "1.45", "MinAPIVersion": "1.24"}));
-        let looked = ("GET /images/", status, json!({"message": "x"}));
-        let created = ("POST /images/create", 200, json!({"status": "done"}));
-        let daemon = Daemon::new(&[version, all(), looked, info(), created]);
-        let request = ImageRequest {
-            args: Vec::new(),
-            replace_entrypoint: false,
-            volumes: Vec::new(),
-            network: None,
-            cgroupns: None,
-            cgroup_parent: None,
-            env: Vec::new(),
-            platform: None,
-            pull: Pull::Missing,
-            timeout: SHORT,
-            check: Vec::new(),
-        };
-        let interrupt = Interrupt::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let end = runtime.block_on(async {
-            let outer =
-                OuterDaemon::connect(daemon.endpoint.clone(), "cafe".into(), &interrupt).await.unwrap();
-            outer.provide_image(&Reference::parse(image).unwrap(), &request).await
-        });
-        (end, daemon.asked("POST"))
-    }
-
-    #[test]
-    fn missing_image_is_pulled_by_one_tag() {
-        for (image, query) in
-            [("r:5000/x", "fromImage=r%3A5000%2Fx&tag=latest"), ("x:1", "fromImage=x&tag=1")]
-        {
-            let (end, pulls) = provided(image, 404);
-            assert!(
-                matches!(end, Ok(Some(_))) && pulls.len() == 1 && pulls[0].contains(query),
-                "{image}: {end:?} {pulls:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn image_is_not_pulled_where_it_is_there_or_cannot_be_looked_for() {
-        assert!(matches!(provided("x", 200), (Ok(None), pulls) if pulls.is_empty()));
-        let (end, pulls) = provided("x", 500);
-        assert!(matches!(end, Err(EngineError::Refused { status: 500, .. })) && pulls.is_empty());
-    }
 }

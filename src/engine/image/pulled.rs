@@ -34,7 +34,7 @@ pub enum Fate {
     Removed,
     /// It does not exist, or somebody else has it: it is not ours.
     NotOurs,
-    /// It is ours, and stays: why.
+    /// It is ours, or may be, and stays: why.
     InUse(String),
 }
 
@@ -64,8 +64,13 @@ impl Pulled {
     /// Removes the image where it is provably this run's alone.
     pub async fn remove(&self, images: &Images<'_>) -> EngineResult<Fate> {
         let Some(image) = images.inspect(&self.reference).await? else { return Ok(Fate::NotOurs) };
-        // Another image has the name now, or ours did not come.
-        let Some(id) = text(&image, "Id").filter(|id| Some(id) == self.id.as_ref()) else {
+        let Some(ours) = &self.id else {
+            return Ok(Fate::InUse(
+                "the pull did not end, so that somebody else may have brought it".to_owned(),
+            ));
+        };
+        // Another image may have the name now.
+        let Some(id) = text(&image, "Id").filter(|id| id == ours) else {
             return Ok(Fate::NotOurs);
         };
         // The image stays by its other names, to which nothing is done.

@@ -49,7 +49,7 @@ impl LiveEngine {
         let within = options.profile.daemon.start_timeout;
         let (pid, endpoint) = self.spawn(options)?;
         self.wait_until_serving(&endpoint, pid, within)?;
-        self.note_containerds(&options.run)?;
+        self.note_containerds(&options.run);
         self.look();
         let _ = self.endpoint.set(endpoint.clone());
         let command = command_line(&self.host, &options.daemon());
@@ -111,17 +111,17 @@ impl LiveEngine {
         files.save()?;
         let within = options.profile.daemon.start_timeout.min(RESTART_TIMEOUT);
         self.wait("restart dockerd", within, answered(&self.endpoint(), pid, &Cell::new(false)))?;
-        self.note_containerds(&options.run)
+        self.note_containerds(&options.run);
+        Ok(())
     }
 
-    /// Records the containerds that run by now.
-    pub(super) fn note_containerds(&self, run: &str) -> EngineResult<()> {
-        let Some(files) = self.run_files.get() else { return Ok(()) };
-        // A failed look is no reason to fail: what such a containerd left is named then.
+    /// Records the containerds that run by now. Where that fails, what such a containerd leaves is named and stays.
+    pub(super) fn note_containerds(&self, run: &str) {
+        let Some(files) = self.run_files.get() else { return };
         let all = processes::of_run(&self.host, run).unwrap_or_default();
         let pids = all.iter().filter(|one| one.is_program("containerd")).map(|one| one.id.pid);
         files.record.borrow_mut().containerds.extend(pids);
-        Ok(files.save()?)
+        let _ = files.save();
     }
 
     /// The record of this run before it does anything.

@@ -52,7 +52,7 @@ impl LiveEngine {
             return;
         };
         // dockerd may have started another one since it served.
-        done.left.extend(self.note_containerds(&options.run).err().map(|error| error.to_string()));
+        self.note_containerds(&options.run);
         done.daemon = self.stop(options.profile.daemon.stop_timeout);
         if let DaemonEnd::StillThere(pid) = done.daemon {
             done.left.push(format!("dockerd, process {pid}; `kill -9 {pid}` ends it"));

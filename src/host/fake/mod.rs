@@ -3,7 +3,7 @@
 //! Files, directories and links are a map. Every operation can fail N times per path, or always. Changes are logged, and a
 //! closure can react to them, for example by changing `/proc/self/mountinfo` after a mount.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,10 @@ use nix::errno::Errno;
 use super::{FileKind, FsInfo, HostError, HostResult, Identity, Ran, Stat};
 use crate::host::trial::TrialReport;
 
+mod faults;
 mod system;
+
+use faults::Faults;
 
 /// Called after every change with its line of the log.
 type Reaction = Box<dyn Fn(&Fake, &str)>;
@@ -27,10 +30,7 @@ pub struct Fake {
     runs: RefCell<BTreeMap<String, Ran>>,
     locked: BTreeSet<PathBuf>,
     trials: RefCell<VecDeque<TrialReport>>,
-    faults: RefCell<Vec<Fault>>,
-    /// How many operations are still to succeed before one fails.
-    countdown: Cell<Option<usize>>,
-    failed: RefCell<Option<HostError>>,
+    faults: Faults,
     log: RefCell<Vec<String>>,
     reaction: Option<Reaction>,
 }
@@ -43,14 +43,6 @@ struct Node {
     target: PathBuf,
 }
 
-/// An operation that fails.
-struct Fault {
-    op: &'static str,
-    path: PathBuf,
-    errno: Errno,
-    left: Option<u32>,
-}
-
 impl Default for Fake {
     fn default() -> Self {
         let fake = Self {
@@ -61,9 +53,7 @@ impl Default for Fake {
             runs: RefCell::default(),
             locked: BTreeSet::new(),
             trials: RefCell::default(),
-            faults: RefCell::default(),
-            countdown: Cell::new(None),
-            failed: RefCell::default(),
+            faults: Faults::default(),
             log: RefCell::default(),
             reaction: None,
         };
@@ -175,23 +165,6 @@ impl Fake {
         self
     }
 
-    /// Lets `op` on `path` fail the next `times` times (`None`: always).
-    #[must_use]
-    pub fn fails(self, op: &'static str, path: &str, errno: Errno, times: Option<u32>) -> Self {
-        self.faults.borrow_mut().push(Fault { op, path: path.into(), errno, left: times });
-        self
-    }
-
-    /// Lets the operation with this number fail, counted from 0 and from now.
-    pub fn fail_at(&self, number: usize) {
-        self.countdown.set(Some(number));
-    }
-
-    /// The operation that failed since `fail_at`.
-    pub fn failed(&self) -> Option<HostError> {
-        self.failed.borrow().clone()
-    }
-
     /// Sets what is called after every change with its line of the log.
     #[must_use]
     pub fn reacts(mut self, reaction: impl Fn(&Self, &str) + 'static) -> Self {
@@ -224,26 +197,6 @@ impl Fake {
         let is_cgroup = dir.starts_with("/sys/fs/cgroup");
         let counts = |node: &Node| !is_cgroup || node.stat.kind == FileKind::Dir;
         self.nodes.borrow().iter().any(|(path, node)| path.parent() == Some(dir) && counts(node))
-    }
-
-    /// Returns the error that this operation was set to fail with, if any.
-    fn fault(&self, op: &'static str, path: &Path) -> HostResult<()> {
-        let left = self.countdown.get();
-        self.countdown.set(left.and_then(|left| left.checked_sub(1)));
-        if left == Some(0) {
-            let error = HostError::new(op, path, Errno::EIO);
-            *self.failed.borrow_mut() = Some(error.clone());
-            return Err(error);
-        }
-        let mut faults = self.faults.borrow_mut();
-        let met = faults.iter_mut().find(|f| f.op == op && f.path == path && f.left != Some(0));
-        match met {
-            None => Ok(()),
-            Some(fault) => {
-                fault.left = fault.left.map(|left| left - 1);
-                Err(HostError::new(op, path, fault.errno))
-            }
-        }
     }
 
     /// The node at a path; the last component is followed where `follow` is set.

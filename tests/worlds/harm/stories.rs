@@ -65,7 +65,8 @@ fn run_that_is_killed_while_its_dockerd_starts_leaves_nothing() {
         Trixie,
         "for after in 0.12 0.16 0.2 0.24 0.28 0.32 0.36 0.4 0.44 0.48; do
              dindcheck verify >/dev/null 2>&1 & run=$!; sleep $after; kill -KILL $run; wait $run 2>/dev/null
-             dindcheck verify --until daemon-info 2>&1 | grep '^left over' >>/root/left
+             dindcheck verify --until daemon-info >/root/out 2>&1 || cat /root/out >>/root/left
+             grep '^left over' /root/out >>/root/left
          done
          section left bash -c 'cat /root/left; ls -d /run/docker /run/containerd 2>/dev/null; true'",
     );

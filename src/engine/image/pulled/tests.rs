@@ -124,7 +124,6 @@ fn image_that_others_have_is_left_alone() {
     for (why, before, id, answers) in [
         ("gone", &[][..], Some("sha256:1"), vec![]),
         ("the name has another image", &[], Some("sha256:2"), vec![ours(), one(), NO_CONTAINERS, REMOVES]),
-        ("the pull did not end", &[], None, vec![ours(), one(), NO_CONTAINERS, REMOVES]),
         (
             "pulled twice",
             &[],
@@ -169,6 +168,15 @@ fn image_in_use_stays_and_the_reason_is_named() {
         assert!(matches!(&end, Fate::InUse(why) if why.contains(reason)), "{reason}: {end:?}");
         assert_eq!(removed.len(), deletes, "{reason}");
     }
+}
+
+#[test]
+fn image_of_a_pull_that_did_not_end_stays_and_is_named() {
+    let ours = image("sha256:1", &["busybox:latest"], &[]);
+    let (end, removed) = fate(&[], None, &[ours, events(&[pull_event()]), NO_CONTAINERS, REMOVES]);
+    assert!(matches!(end, Ok(Fate::InUse(why)) if why.contains("did not end")));
+    assert!(removed.is_empty(), "{removed:?}");
+    assert_eq!(fate(&[], None, &[]).0.unwrap(), Fate::NotOurs, "nothing has come");
 }
 
 #[test]
