@@ -5,9 +5,6 @@
 //! the future closes the connection.
 
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
@@ -15,11 +12,11 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use super::names;
-use super::tls::Fault;
+use super::sniffed::Sniffed;
 use crate::facts::endpoint::Endpoint;
 
 /// A longer body is an error.
@@ -145,68 +142,8 @@ fn of_hyper(error: hyper::Error) -> io::Error {
     }
 }
 
-fn invalid(bad: BadAnswer) -> io::Error {
+pub(super) fn invalid(bad: BadAnswer) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, bad)
-}
-
-/// A connection whose first bytes are remembered: they tell what else than a daemon answers.
-struct Sniffed {
-    stream: Box<dyn Stream>,
-    first: FirstBytes,
-}
-
-/// The first bytes that came, at most three.
-#[derive(Clone, Default)]
-struct FirstBytes(Arc<Mutex<Vec<u8>>>);
-
-impl Sniffed {
-    fn new(stream: Box<dyn Stream>) -> (Self, FirstBytes) {
-        let first = FirstBytes::default();
-        (Self { stream, first: first.clone() }, first)
-    }
-}
-
-impl FirstBytes {
-    /// The error, by what came before it: an alert of TLS (RFC 8446, 5.1), or nothing at all.
-    fn explain(&self, error: io::Error) -> io::Error {
-        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bad = error.get_ref().and_then(|inner| inner.downcast_ref::<BadAnswer>());
-        match (bad, &first[..]) {
-            (Some(_), [0x15 | 0x16, 3, _]) => io::Error::other(Fault::Wanted),
-            (Some(BadAnswer::Cut), []) => invalid(BadAnswer::Closed),
-            _ => error,
-        }
-    }
-}
-
-impl AsyncRead for Sniffed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let mut first = self.first.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = 3_usize.saturating_sub(first.len());
-        first.extend(buffer.filled()[before..].iter().take(missing));
-        drop(first);
-        read
-    }
-}
-
-impl AsyncWrite for Sniffed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 impl Answer {
@@ -228,6 +165,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::time::Duration;
 
+    use super::super::tls::Fault;
     use super::*;
 
     /// The answer to a request at a server that writes these bytes and closes; and the request that it read.

@@ -17,6 +17,7 @@ pub mod error;
 pub mod http;
 pub mod names;
 mod reason;
+mod sniffed;
 pub mod tls;
 mod transport;
 
