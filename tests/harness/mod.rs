@@ -7,6 +7,7 @@
 pub(crate) mod bed;
 pub(crate) mod matrix;
 pub(crate) mod played;
+pub(crate) mod remedy;
 pub(crate) mod report;
 
 use std::path::PathBuf;

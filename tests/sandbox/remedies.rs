@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use crate::fault::Fault;
 use crate::faults;
 use crate::matrix::at_once;
-use crate::remedy::Remedy::{
-    self, Argument, Begins, Command, Install, Key, NotHere, Outer, Unset, WithoutArgument, WithoutKey,
-};
 use crate::remedy::{Mended, mend};
 use crate::shared::matrix::sample_engine;
+use crate::shared::remedy::Remedy::{
+    self, Argument, Begins, Command, Install, Key, NotHere, Outer, Unset, WithoutArgument, WithoutKey,
+};
 
 const UNCONFINED: Remedy = Outer("--security-opt seccomp=unconfined");
 const PRIVILEGED: Remedy = Outer("--privileged");

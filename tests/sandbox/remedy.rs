@@ -5,90 +5,50 @@ use serde_json::Value;
 
 use crate::fault::{Fault, Start};
 use crate::matrix;
+use crate::shared::remedy::Remedy;
 use crate::shared::report;
 use crate::world::{Line, Suite, World, bed};
 
-/// What mends a fault. Each text stands in the report as it stands here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// A command, run in the broken world.
-    Command(&'static str),
-    /// A command between backquotes that begins so; the rest holds names of this world.
-    Begins(&'static str),
-    /// Arguments that dockerd is started with.
-    Argument(&'static str),
-    /// An argument that dockerd is no longer started with.
-    WithoutArgument(&'static str),
-    /// A member of daemon.json that is set.
-    Key(&'static str),
-    /// A member of daemon.json that is removed.
-    WithoutKey(&'static str),
-    /// A variable that is unset, `unset NAME`.
-    Unset(&'static str),
-    /// A setting of the outer container.
-    Outer(&'static str),
-    /// The installation of a program, and the file that it brings.
-    Install(&'static str, &'static str),
-    /// None that a world can show, and why.
-    NotHere(&'static str),
-}
-
 use Remedy::{Argument, Begins, Command, Install, Key, NotHere, Outer, Unset, WithoutArgument, WithoutKey};
 
-impl Remedy {
-    /// What the report prints of it.
-    pub(crate) fn text(self) -> Option<&'static str> {
-        match self {
-            Command(text)
-            | Begins(text)
-            | Argument(text)
-            | WithoutArgument(text)
-            | Key(text)
-            | WithoutKey(text) => Some(text),
-            Unset(text) | Outer(text) | Install(text, _) => Some(text),
-            NotHere(_) => None,
-        }
+/// The broken world with the remedy applied, and how dindcheck is started in it.
+fn apply(
+    remedy: Remedy,
+    fault: &Fault,
+    suite: Suite,
+    world: World,
+    printed: &str,
+) -> anyhow::Result<(World, Start)> {
+    if let Outer(setting) = remedy {
+        return outer(setting, fault, suite);
     }
-
-    /// The broken world with the remedy applied, and how dindcheck is started in it.
-    fn apply(
-        self,
-        fault: &Fault,
-        suite: Suite,
-        world: World,
-        printed: &str,
-    ) -> anyhow::Result<(World, Start)> {
-        if let Outer(setting) = self {
-            return outer(setting, fault, suite);
+    let mut start = fault.start();
+    match remedy {
+        Command(text) => run(&world, text)?,
+        Begins(text) => {
+            let command = printed.split('`').skip(1).step_by(2).find(|one| one.starts_with(text));
+            run(&world, command.with_context(|| format!("no command `{text}...`"))?)?;
         }
-        let mut start = fault.start();
-        match self {
-            Command(text) => run(&world, text)?,
-            Begins(text) => {
-                let command = printed.split('`').skip(1).step_by(2).find(|one| one.starts_with(text));
-                run(&world, command.with_context(|| format!("no command `{text}...`"))?)?;
-            }
-            Argument(text) => start.dockerd.extend(text.split(' ').map(ToOwned::to_owned)),
-            WithoutArgument(text) => start.without_argument(text)?,
-            Key(text) => edit(&world, |file| {
-                let member: Value = serde_json::from_str(&format!("{{{text}}}")).context("a member")?;
-                file.extend(member.as_object().cloned().unwrap_or_default());
-                Ok(())
-            })?,
-            WithoutKey(name) => edit(&world, |file| {
-                file.remove(name).map(drop).with_context(|| format!("daemon.json has no {name}"))
-            })?,
-            Unset(text) => {
-                let name = text.strip_prefix("unset ").context("unset NAME")?;
-                let before = start.env.len();
-                start.env.retain(|(variable, _)| variable != name);
-                ensure!(start.env.len() < before, "{name} is not set");
-            }
-            Install(_, file) => install(&world, suite, file)?,
-            Outer(_) | NotHere(_) => {}
+        Argument(text) => start.dockerd.extend(text.split(' ').map(ToOwned::to_owned)),
+        WithoutArgument(text) => start.without_argument(text)?,
+        Key(text) => edit(&world, |file| {
+            let member: Value = serde_json::from_str(&format!("{{{text}}}")).context("a member")?;
+            file.extend(member.as_object().cloned().unwrap_or_default());
+            Ok(())
+        })?,
+        WithoutKey(name) => edit(&world, |file| {
+            file.remove(name).map(drop).with_context(|| format!("daemon.json has no {name}"))
+        })?,
+        Unset(text) => {
+            let name = text.strip_prefix("unset ").context("unset NAME")?;
+            let before = start.env.len();
+            start.env.retain(|(variable, _)| variable != name);
+            ensure!(start.env.len() < before, "{name} is not set");
         }
-        Ok((world, start))
+        Install(_, file) => install(&world, suite, file)?,
+        Outer(_) | NotHere(_) => {}
     }
+    Ok((world, start))
 }
 
 /// Runs a command as somebody would who pastes it.
@@ -204,7 +164,7 @@ fn holds(fault: &Fault, suite: Suite, remedy: Remedy, world: World, printed: &st
     let Some(text) = remedy.text() else { return Ok(()) };
     let text = if let WithoutKey(name) = remedy { format!("\"{name}\"") } else { text.to_owned() };
     ensure!(printed.contains(&text), "the report does not print `{text}`: {printed}");
-    let (world, start) = remedy.apply(fault, suite, world, printed)?;
+    let (world, start) = apply(remedy, fault, suite, world, printed)?;
     fault.equip_patiently(&world, &start);
     let played = world.run(start.line(&["verify", "--repair", "none"]));
     let report = matrix::json(&played).with_context(|| played.said())?;
