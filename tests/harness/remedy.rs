@@ -17,6 +17,8 @@ pub(crate) enum Remedy {
     WithoutKey(&'static str),
     /// A variable that is unset, `unset NAME`.
     Unset(&'static str),
+    /// Keys of dindcheck's own profile.
+    Setting(&'static str),
     /// A setting of the outer container.
     Outer(&'static str),
     /// The installation of a program, and the file that it brings.
@@ -35,7 +37,9 @@ impl Remedy {
             | Self::WithoutArgument(text)
             | Self::Key(text)
             | Self::WithoutKey(text) => Some(text),
-            Self::Unset(text) | Self::Outer(text) | Self::Install(text, _) => Some(text),
+            Self::Unset(text) | Self::Setting(text) | Self::Outer(text) | Self::Install(text, _) => {
+                Some(text)
+            }
             Self::NotHere(_) => None,
         }
     }

@@ -1,13 +1,12 @@
 //! The remedy of every row of the matrix, in the order of the ladder: a text that the report prints and that mends the world
 //! as it stands, or why no world can show it.
 
-use std::collections::BTreeMap;
-
 use crate::fault::Fault;
 use crate::faults;
 use crate::matrix::at_once;
-use crate::remedy::{Mended, mend};
+use crate::remedy::mend;
 use crate::shared::matrix::sample_engine;
+use crate::shared::notes;
 use crate::shared::remedy::Remedy::{
     self, Argument, Begins, Command, Install, Key, NotHere, Outer, Unset, WithoutArgument, WithoutKey,
 };
@@ -234,6 +233,7 @@ pub(crate) fn of(fault: &Fault) -> Option<Remedy> {
 
 /// Applies every remedy, and prints what it came to. `DINDCHECK_FAULT` picks rows as it does for the matrix.
 pub(crate) fn hold() {
+    notes::clear("sandbox");
     let picked = crate::selection::picked(&faults::all());
     let mended = at_once(&picked, |fault| {
         let remedy = of(fault).expect("a remedy");
@@ -246,44 +246,14 @@ pub(crate) fn hold() {
         );
         mended
     });
-    count(&mended);
     let bad: Vec<_> =
         mended.iter().filter_map(|one| Some(format!("{}: {}", one.fault, one.complaint.as_ref()?))).collect();
     assert!(bad.is_empty(), "{} remedies do not hold: {}", bad.len(), bad.join("\n"));
-    let alike = alike(&mended);
-    assert!(alike.is_empty(), "faults that other actions mend have the same remedy: {alike:#?}");
-}
-
-/// How many causes are mended, and which are not, with the reasons.
-fn count(mended: &[Mended]) {
-    let applied = mended.iter().filter(|one| one.remedy.text().is_some() && one.complaint.is_none());
-    let causes: std::collections::BTreeSet<_> = applied.clone().map(|one| one.cause).collect();
-    println!("{} remedies are applied, of {} causes: the worlds are sound", applied.count(), causes.len());
     for one in mended {
-        if let (NotHere(why), false) = (one.remedy, causes.contains(one.cause)) {
-            println!("not here: {}: {why}", one.cause);
-        }
+        notes::add("sandbox", one.fault, one.cause, one.remedy, &one.printed);
     }
-}
-
-/// Rows whose reports print the same, although different things mend them.
-fn alike(mended: &[Mended]) -> Vec<String> {
-    let mut groups: BTreeMap<&str, Vec<&Mended>> = BTreeMap::new();
-    for one in mended.iter().filter(|one| !one.printed.is_empty()) {
-        groups.entry(&one.printed).or_default().push(one);
-    }
-    let mut wrong = Vec::new();
-    for (printed, group) in groups.iter().filter(|(_, group)| group.len() > 1) {
-        println!(
-            "the same for {}: {printed}",
-            group.iter().map(|one| one.fault).collect::<Vec<_>>().join(", ")
-        );
-        if group.iter().any(|one| one.remedy != group[0].remedy) {
-            let names: Vec<_> = group.iter().map(|one| format!("{} {:?}", one.fault, one.remedy)).collect();
-            wrong.push(format!("{printed}: {}", names.join(", ")));
-        }
-    }
-    wrong
+    let alike = notes::alike(&notes::all(&["sandbox"]));
+    assert!(alike.is_empty(), "faults that other things mend read alike: {alike:#?}");
 }
 
 #[test]

@@ -9,7 +9,9 @@ use crate::shared::remedy::Remedy;
 use crate::shared::report;
 use crate::world::{Line, Suite, World, bed};
 
-use Remedy::{Argument, Begins, Command, Install, Key, NotHere, Outer, Unset, WithoutArgument, WithoutKey};
+use Remedy::{
+    Argument, Begins, Command, Install, Key, NotHere, Outer, Setting, Unset, WithoutArgument, WithoutKey,
+};
 
 /// The broken world with the remedy applied, and how dindcheck is started in it.
 fn apply(
@@ -46,6 +48,7 @@ fn apply(
             ensure!(start.env.len() < before, "{name} is not set");
         }
         Install(_, file) => install(&world, suite, file)?,
+        Setting(_) => anyhow::bail!("the profile of a row is its own"),
         Outer(_) | NotHere(_) => {}
     }
     Ok((world, start))
