@@ -32,6 +32,7 @@ static STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check: |_| Ok(Vec::new()),
     repair: None,
 };
