@@ -53,6 +53,7 @@ fn step(outcome: Outcome, text: &str) -> StepReport {
         error: Some(text.to_owned()),
     };
     StepReport {
+        mode: dindcheck::profile::Mode::Require,
         step: &STEP,
         outcome,
         findings: [Level::Pass, Level::Warn, Level::Fail].map(finding).into(),

@@ -61,7 +61,10 @@ pub(super) fn ensure_asked_for(planned: &[Planned], request: &PlanRequest) -> an
         ensure!(request.only.is_empty(), "--only {id}: it cannot run ({why})");
     }
     if let Some(why) = skipped(steps::DAEMON_START).filter(|_| request.keep_daemon) {
-        bail!("--keep-daemon: there is no daemon to keep, since {} does not run: {why}", steps::DAEMON_START);
+        bail!(
+            "a run that keeps a daemon (--keep-daemon, entrypoint) needs {}, which does not run ({why})",
+            steps::DAEMON_START
+        );
     }
     Ok(())
 }
@@ -140,6 +143,9 @@ mod tests {
     use crate::host::fake::Fake;
     use crate::plan::Plan;
 
+    const KEEPS: &str =
+        "a run that keeps a daemon (--keep-daemon, entrypoint) needs daemon-start, which does not run (WHY)";
+
     fn plan(request: &PlanRequest) -> anyhow::Result<Plan> {
         Plan::new(&Fake::new(), request)
     }
@@ -213,7 +219,8 @@ mod tests {
 
     #[test]
     fn step_that_rests_on_a_skipped_one_is_skipped() {
-        for (skipped, follower) in [("daemon-start", "image"), ("image", "container-run"), ("image", "build")] {
+        for (skipped, follower) in [("daemon-start", "image"), ("image", "container-run"), ("image", "build")]
+        {
             let plan =
                 with_profile(&format!("{skipped}: skip, build: require"), PlanRequest::default()).unwrap();
             let reason = |id: &str| plan.steps.iter().find(|p| p.step.id == id).unwrap().skip.clone();
@@ -229,8 +236,11 @@ mod tests {
     #[test]
     fn what_was_asked_for_and_cannot_run_is_refused() {
         let only = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let request =
-            |until: Option<&str>, ids: &[&str]| PlanRequest { until: until.map(Into::into), only: only(ids), ..PlanRequest::default() };
+        let request = |until: Option<&str>, ids: &[&str]| PlanRequest {
+            until: until.map(Into::into),
+            only: only(ids),
+            ..PlanRequest::default()
+        };
         for (steps, asked, said) in [
             ("", request(Some("kernel"), &["storage"]), "no step is left to run: storage is skipped (after --until)".to_owned()),
             (
@@ -262,12 +272,12 @@ mod tests {
             (
                 "",
                 PlanRequest { keep_daemon: true, ..request(Some("storage"), &[]) },
-                "--keep-daemon: there is no daemon to keep, since daemon-start does not run: after --until".to_owned(),
+                KEEPS.replace("WHY", "after --until"),
             ),
             (
                 "daemon-start: skip",
                 PlanRequest { keep_daemon: true, ..PlanRequest::default() },
-                "--keep-daemon: there is no daemon to keep, since daemon-start does not run: profile /p.yaml".to_owned(),
+                KEEPS.replace("WHY", "profile /p.yaml"),
             ),
         ] {
             assert_eq!(with_profile(steps, asked).err().unwrap().to_string(), said);

@@ -30,9 +30,10 @@ impl Report {
 impl StepReport {
     /// The step as it is shown.
     pub(super) fn shown(&self) -> Self {
-        let Self { step, outcome, findings, latest, repair, duration, started } = self;
+        let Self { step, mode, outcome, findings, latest, repair, duration, started } = self;
         Self {
             step,
+            mode: *mode,
             outcome: of_outcome(outcome),
             findings: findings.iter().map(of_finding).collect(),
             latest: *latest,
