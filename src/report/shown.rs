@@ -46,7 +46,17 @@ impl StepReport {
 
 /// The result of an image as it is shown.
 pub fn of_image(result: &ImageResult) -> ImageResult {
-    let ImageResult { image, verdict, first_failure, log, notes, report, text: page, duration_ms } = result;
+    let ImageResult {
+        image,
+        verdict,
+        first_failure,
+        log,
+        notes,
+        report,
+        report_about,
+        text: page,
+        duration_ms,
+    } = result;
     ImageResult {
         image: text(image),
         verdict: *verdict,
@@ -54,6 +64,7 @@ pub fn of_image(result: &ImageResult) -> ImageResult {
         log: log.as_ref().map(of_diagnosis),
         notes: notes.iter().map(text).collect(),
         report: report.as_ref().map(of_json),
+        report_about: *report_about,
         text: lines(page),
         duration_ms: *duration_ms,
     }

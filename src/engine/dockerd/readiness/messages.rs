@@ -10,6 +10,9 @@ use crate::engine::docker::unreached::Unreached;
 use crate::finding::Finding;
 use crate::text::{mebibytes, seconds};
 
+/// The evidence of how many processes may start a daemon.
+pub const STARTERS: &str = "starters";
+
 impl Wait<'_> {
     /// The daemon ended: by the first error of its log.
     pub(super) fn death(&self, dead: WatchedDaemon) -> Finding {
@@ -45,7 +48,7 @@ impl Wait<'_> {
             let what = format!("{endpoint} is missing, and no process here is or starts a dockerd");
             Finding::fail(causes::DAEMON_NOT_REACHABLE, what)
         };
-        finding.with("endpoint", endpoint).hint(hint)
+        finding.with("endpoint", endpoint).with(STARTERS, 0).hint(hint)
     }
 
     /// The timeout is over.

@@ -29,6 +29,8 @@ mod log;
 mod messages;
 mod starters;
 
+pub use messages::STARTERS;
+
 /// How often processes are listed; less often where there are so many that it takes long.
 const SCAN: Duration = Duration::from_millis(25);
 
