@@ -28,6 +28,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Network, Need::Restart],
+    rests_on: &["image"],
     check,
     repair: None,
 };

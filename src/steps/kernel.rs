@@ -48,6 +48,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Load the missing modules into the host's kernel",

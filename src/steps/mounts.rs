@@ -36,6 +36,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Make /proc/sys writable, and the missing device nodes",

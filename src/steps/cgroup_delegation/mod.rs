@@ -27,6 +27,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Move this container's processes to a leaf cgroup and enable controllers",

@@ -26,6 +26,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Mount what is missing under /sys/fs/cgroup",
