@@ -7,6 +7,7 @@ pub mod caps;
 pub mod cgroup;
 pub mod confinement;
 pub mod daemon;
+pub mod directories;
 pub mod endpoint;
 pub mod executable;
 pub mod filesystem;
