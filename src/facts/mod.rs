@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod endpoint;
 pub mod executable;
 pub mod filesystem;
+pub mod firewall;
 pub mod ipv4;
 pub mod kernel;
 pub mod mounts;
