@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::saved::{Line, lines};
-use super::{BackEnd, Base, Chain, Firewall, Hook, Remover, Rule, iptables, listing};
+use super::{BackEnd, Base, Chain, Firewall, Hook, Rule, iptables, listing};
 use crate::facts::programs::locate;
 use crate::host::{HostError, HostResult, SystemReader};
 

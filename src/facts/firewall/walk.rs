@@ -106,6 +106,16 @@ impl Firewall {
         found
     }
 
+    /// Whether a rule may give a packet that leaves the address of this network namespace.
+    pub fn translates(&self, packet: &Packet) -> bool {
+        let targets = ["MASQUERADE", "SNAT", "masquerade", "snat"];
+        let is_one = |rule: &Rule| rule.text.split_whitespace().any(|word| targets.contains(&word));
+        let leaving = self.reached(packet).into_iter().filter(|(_, hook)| *hook == Hook::Postrouting);
+        leaving
+            .flat_map(|(chain, hook)| chain.rules.iter().map(move |rule| (rule, hook)))
+            .any(|(rule, hook)| is_one(rule) && rule.matches(packet, hook) != Match::No)
+    }
+
     /// The base chains that a packet passes, in the order in which they are asked.
     fn bases<'f>(&'f self, packet: &Packet) -> Vec<(&'f Chain, &'f Base)> {
         let mut found = Vec::new();
