@@ -11,6 +11,7 @@ pub mod directories;
 pub mod endpoint;
 pub mod executable;
 pub mod filesystem;
+pub mod firewall;
 pub mod ipv4;
 pub mod kernel;
 pub mod mounts;
