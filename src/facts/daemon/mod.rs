@@ -16,6 +16,7 @@ use crate::diagnosis::redact::is_safe_option;
 use crate::finding::{Finding, quoted};
 use crate::host::SystemReader;
 
+pub mod expected;
 pub mod file;
 pub mod flags;
 pub mod hosts;
@@ -29,6 +30,7 @@ pub mod store;
 pub mod tls;
 pub mod values;
 
+pub use expected::{Expected, Off, Room};
 pub use layout::Layout;
 pub use rootless::is_rootless;
 pub use settings::{Containerd, Firewall, Settings};
