@@ -19,6 +19,7 @@ use crate::host::SystemReader;
 pub mod expected;
 pub mod file;
 pub mod flags;
+pub mod given;
 pub mod hosts;
 pub mod layout;
 mod mismatch;
@@ -141,7 +142,7 @@ fn directory(config: &Path) -> Finding {
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
-        .hint(format!("rmdir {}, and mount a file there if one was meant", quoted(config)))
+        .hint(format!("`rmdir {}`, and mount a file there if one was meant", quoted(config)))
 }
 
 /// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.

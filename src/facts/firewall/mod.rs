@@ -200,7 +200,9 @@ impl Chain {
     /// `table filter, chain FORWARD`, with the family where iptables does not say it.
     pub fn title(&self) -> String {
         match self.back_end {
-            BackEnd::Nft => format!("the chain {} of the nft table {} {}", self.name, self.family, self.table),
+            BackEnd::Nft => {
+                format!("the chain {} of the nft table {} {}", self.name, self.family, self.table)
+            }
             _ => {
                 let program = if self.family == "ip6" { "ip6tables" } else { "iptables" };
                 format!("the chain {} of the {program} table {}", self.name, self.table)

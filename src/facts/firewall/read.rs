@@ -80,7 +80,8 @@ impl Firewall {
         for saved in chains(back_end, family, text) {
             let listed = self.chains.iter_mut().find(|chain| {
                 back_end == BackEnd::IptablesNft
-                    && (&chain.family, &chain.table, &chain.name) == (&saved.family, &saved.table, &saved.name)
+                    && (&chain.family, &chain.table, &chain.name)
+                        == (&saved.family, &saved.table, &saved.name)
             });
             match listed {
                 Some(chain) => translate(chain, saved),

@@ -89,7 +89,8 @@ impl Firewall {
         let mut found = Vec::new();
         for (chain, hook) in self.reached(packet) {
             for (at, rule) in chain.rules.iter().enumerate() {
-                let passes = chain.table == "nat" && matches!(rule.verdict, Verdict::Accept | Verdict::Return);
+                let passes =
+                    chain.table == "nat" && matches!(rule.verdict, Verdict::Accept | Verdict::Return);
                 if !(passes || rule.verdict == Verdict::Divert) || rule.matches(packet, hook) == Match::No {
                     continue;
                 }
@@ -232,9 +233,8 @@ impl Walk<'_> {
                 Verdict::Return if matches == Match::Yes || self.before.is_none() => Some(End::Passed),
                 Verdict::Jump(name) | Verdict::Goto(name) => {
                     let goes = matches!(rule.verdict, Verdict::Goto(_));
-                    self.jump(chain, hook, name, jumps).filter(|end| {
-                        matches == Match::Yes && (goes || *end != End::Passed)
-                    })
+                    self.jump(chain, hook, name, jumps)
+                        .filter(|end| matches == Match::Yes && (goes || *end != End::Passed))
                 }
                 _ => None,
             };

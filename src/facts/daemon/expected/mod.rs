@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Daemon, Invocation, options};
+use super::given::{Given, given};
+use super::{Daemon, Invocation};
 use crate::facts::process::{self, Process};
 use crate::facts::programs::{self, Place};
 use crate::host::SystemReader;
@@ -18,14 +19,8 @@ pub use room::Room;
 /// The key of a bridge's masquerading in the options of its network (moby `drivers/bridge/labels.go`).
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
-/// What switches something off, and how it is switched on again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Off {
-    /// The option as it was given, or what the daemon says: in backquotes.
-    pub by: String,
-    /// What switches it on again.
-    pub undo: String,
-}
+/// What switches something off, the option as it was given or what the daemon says, and how it is switched on again.
+pub type Off = Given;
 
 /// What an inner container is to get; `None` is what every daemon gives without further options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +71,8 @@ impl Expected {
     pub fn corrected(mut self, info: &Value, bridge: Option<&Value>) -> Self {
         let says = |what: &str, undo: &str| Off { by: what.to_owned(), undo: undo.to_owned() };
         let Some(bridge) = bridge else {
-            let none = || says("no network named `bridge` in the daemon", "start dockerd without `--bridge=none`");
+            let none =
+                || says("no network named `bridge` in the daemon", "start dockerd without `--bridge=none`");
             self.bridge = self.bridge.or_else(|| Some(none()));
             return self.remapped(info);
         };
@@ -93,28 +89,11 @@ impl Expected {
     fn remapped(mut self, info: &Value) -> Self {
         let options = info["SecurityOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
         if options.into_iter().any(|option| option.split(',').any(|part| part == "name=userns")) {
-            self.remap = self.remap.or_else(|| Some("`name=userns` in the security options of the daemon".into()));
+            self.remap =
+                self.remap.or_else(|| Some("`name=userns` in the security options of the daemon".into()));
         }
         self
     }
-}
-
-/// An option as it was given: the flag, or the key and its file.
-fn given(daemon: &Daemon, key: &str) -> Off {
-    let flag = options::by_key(key, daemon.version).map_or(key, |option| option.flag);
-    if let Some(value) = daemon.flags.values.get(key) {
-        let by = format!("`--{flag}={}`", plain(value));
-        return Off { undo: format!("start dockerd without {by}"), by };
-    }
-    let value = daemon.settings.values.get(key).map(ToString::to_string).unwrap_or_default();
-    let by = format!("`\"{key}\": {value}`");
-    let path = daemon.config.display();
-    Off { undo: format!("remove {by} from {path}, and restart dockerd"), by: format!("{by} in {path}") }
-}
-
-/// A value as a flag has it.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
 /// dockerd redirects the queries of a container to its name server by iptables, also with `--iptables=false` (libnetwork
