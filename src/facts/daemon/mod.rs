@@ -23,6 +23,7 @@ pub mod layout;
 mod mismatch;
 pub mod options;
 pub mod rootless;
+pub mod running;
 pub mod secrets;
 pub mod settings;
 pub mod store;
@@ -31,6 +32,7 @@ pub mod values;
 
 pub use layout::Layout;
 pub use rootless::is_rootless;
+pub use running::Running;
 pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
 pub use tls::Tls;
