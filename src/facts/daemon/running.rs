@@ -51,12 +51,14 @@ impl Command {
 }
 
 impl Running {
-    /// Looks for the process. An error where /proc cannot be listed.
-    pub fn find(host: &dyn SystemReader, endpoint: &Endpoint) -> HostResult<Self> {
+    /// Looks for the process.
+    pub fn find(host: &dyn SystemReader, endpoint: &Endpoint) -> Self {
+        let processes = match process::all(host) {
+            Ok(processes) => processes,
+            Err(error) => return Self::Elsewhere(format!("its process cannot be looked for ({error})")),
+        };
         let mut hidden = None;
-        for process in
-            process::all(host)?.iter().filter(|process| process.is_program("dockerd") && !process.zombie)
-        {
+        for process in processes.iter().filter(|process| process.is_program("dockerd") && !process.zombie) {
             if shares(host, process, "mnt") {
                 let command = command(host, process);
                 if listens(host, &command, endpoint, process) {

@@ -317,6 +317,11 @@ fn values_that_dockerd_reads_late_are_checked_early() {
         (r#"{"registry-mirrors": ["m:5000"]}"#, invalid()),
         (r#"{"metrics-addr": "127.0.0.1:9323"}"#, vec![]),
         (r#"{"metrics-addr": "x"}"#, invalid()),
+        (r#"{"default-shm-size": "64m", "dns-search": ["a.b"], "insecure-registries": ["r:5000", "10.0.0.0/8"]}"#, vec![]),
+        (r#"{"default-shm-size": "x"}"#, invalid()),
+        (r#"{"dns-search": ["a b"]}"#, invalid()),
+        (r#"{"insecure-registries": ["http://a b"]}"#, invalid()),
+        (r#"{"host-gateway-ips": ["x"]}"#, invalid()),
         (r#"{"labels": ["a=1", "b=1", "a=1"]}"#, vec![]),
         (r#"{"labels": ["a=1", "a=2"]}"#, invalid()),
     ] {
