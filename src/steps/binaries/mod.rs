@@ -10,11 +10,13 @@ use std::path::Path;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::facts::daemon::Daemon;
+use crate::facts::daemon::{Daemon, Running};
+use crate::facts::endpoint::Endpoint;
 use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
 use crate::finding::{Finding, Level, quoted};
 use crate::host::SystemReader;
+use crate::host::environ::WithEnviron;
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
@@ -45,7 +47,7 @@ struct Seen {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        return Ok(vec![Finding::pass(format!("not checked: the daemon at {endpoint} is already running"))]);
+        return attached(cx, endpoint);
     }
     let dockerd = Dockerd::read(cx.host, &cx.options.profile.daemon.command)?;
     if let Some(problem) = judge_dockerd(&cx.options.profile.daemon.command, &dockerd, cx.host) {
@@ -61,6 +63,35 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(seen.iter().filter_map(judge));
     findings.extend(bad_pairs(cx.host, assumed, &seen)?);
     findings.extend(clock::judge(cx.host, &dockerd));
+    Ok(findings)
+}
+
+/// The programs that a running daemon starts for each container. It was not hindered by the lack of any other so far.
+const OF_CONTAINERS: &[&str] = &["runc", "containerd-shim-runc-v2"];
+
+/// The programs of a daemon that is running already, in its own PATH.
+fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> anyhow::Result<Vec<Finding>> {
+    let command = match Running::find(cx.host, endpoint) {
+        Running::Here(command) => command,
+        Running::Elsewhere(why) => {
+            let what = format!("not checked: the daemon at {endpoint} is already running, and {why}");
+            return Ok(vec![Finding::pass(what)]);
+        }
+    };
+    let host = &WithEnviron::of(cx.host, command.pid);
+    let dockerd = Dockerd::read(host, &command.program)?;
+    let Some(version) = dockerd.version() else {
+        let what = format!("not checked: the version of dockerd, process {}, is unknown", command.pid);
+        return Ok(vec![Finding::pass(what)]);
+    };
+    let settings = Daemon::read(host, &command.invocation()).ok().map(|daemon| daemon.settings);
+    let mut needs = needs(host, version, settings.as_ref());
+    for need in needs.iter_mut().filter(|need| !OF_CONTAINERS.contains(&need.role)) {
+        need.level = Level::Warn;
+    }
+    let seen = look(host, needs)?;
+    let mut findings = vec![found(&dockerd, &seen)];
+    findings.extend(seen.iter().filter_map(judge));
     Ok(findings)
 }
 

@@ -76,6 +76,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     };
     // The first driver that dockerd tries on an ordinary file system reads the options before it tries.
     let driver = driver.as_deref().unwrap_or("overlay2");
+    let invalid = options.iter().filter_map(|option| misvalued(driver, option)).collect::<Vec<_>>();
     let wrong = options.into_iter().filter(|option| !is_known(driver, option, daemon.version));
     let refuse = |option: &str| {
         let option = redact::option_text("storage-opts", option);
@@ -85,7 +86,26 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
             .with("driver", driver)
             .hint(format!("{}, or set the driver that it belongs to", given_member(daemon, "storage-opts", &option).undo))
     };
-    wrong.map(refuse).collect()
+    wrong.map(refuse).chain(invalid).collect()
+}
+
+/// A value that the driver cannot parse.
+fn misvalued(driver: &str, option: &str) -> Option<Finding> {
+    let (key, value) = option.split_once('=')?;
+    let key = key.trim().to_lowercase();
+    let (good, wanted) = match (driver, key.as_str()) {
+        ("overlay2", "overlay2.size") | ("vfs", "size") | ("btrfs", "btrfs.min_space") => {
+            (super::logging::is_size(value.trim()), "a size such as 10G")
+        }
+        ("overlay2", "overlay2.override_kernel_check") => {
+            (super::values::go_bool(value.trim()).is_some(), "true or false")
+        }
+        _ => return None,
+    };
+    let shown = redact::option_text("storage-opts", option);
+    let what = format!("storage-opt `{shown}`: {key} must be {wanted}; dockerd does not start");
+    let hint = format!("remove `{key}` from storage-opts, or set it to {wanted}");
+    (!good).then(|| Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", driver).hint(hint))
 }
 
 /// The options that each driver's `parseOptions` knows.

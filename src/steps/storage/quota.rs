@@ -26,7 +26,13 @@ pub(super) fn judge(seen: &Seen) -> Option<Finding> {
     if !matches!(seen.store, Store::Graph(_)) {
         return None;
     }
-    let (key, value) = limit(seen, driver::expected(seen))?;
+    let driver = driver::expected(seen);
+    if let (Store::Graph(None), "vfs", Some((key, value))) = (&seen.store, driver, limit(seen, "overlay2")) {
+        let what = format!("storage-opt `{key}={value}` is refused by vfs, which dockerd falls back to here: dockerd does not start");
+        let finding = about(seen, Finding::fail(causes::STORAGE_QUOTA_UNSUPPORTED, what));
+        return Some(finding.hint(format!("remove `{key}` from storage-opts, or mount xfs with `-o pquota` at {}", seen.data_root.display())));
+    }
+    let (key, value) = limit(seen, driver)?;
     let kind = filesystem::name(seen.fs.magic);
     let is_xfs = seen.fs.magic & 0xffff_ffff == XFS;
     let quota = |word: &str| seen.mount.as_ref().is_some_and(|mount| mount.super_options.contains(word));
