@@ -197,13 +197,14 @@ impl Chain {
             && self.name == other.name
     }
 
-    /// `table filter, chain FORWARD`, with the family where iptables does not say it.
+    /// `the chain FORWARD of the iptables table filter`.
     pub fn title(&self) -> String {
         match self.back_end {
             BackEnd::Nft => format!("the chain {} of the nft table {} {}", self.name, self.family, self.table),
             _ => {
                 let program = if self.family == "ip6" { "ip6tables" } else { "iptables" };
-                format!("the chain {} of the {program} table {}", self.name, self.table)
+                let legacy = if self.back_end == BackEnd::IptablesLegacy { "-legacy" } else { "" };
+                format!("the chain {} of the {program}{legacy} table {}", self.name, self.table)
             }
         }
     }

@@ -101,7 +101,7 @@ fn said(reason: Reason, suspect: &Suspect) -> Reason {
         None => "not counted".to_owned(),
     };
     reason
-        .with("back-end", chain.back_end)
+        .with("back_end", chain.back_end)
         .with("table", format!("{} {}", chain.family, chain.table))
         .with("chain", &chain.name)
         .with("rule", suspect.text())
