@@ -176,6 +176,14 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether it answers the packets that it drops, so that a connection seems to be refused.
+    pub fn rejects(&self) -> bool {
+        self.verdict == Verdict::Drop
+            && self.text.split_whitespace().any(|word| word == "REJECT" || word == "reject")
+    }
+}
+
 impl Chain {
     /// Whether packets of that version of IP pass it.
     fn takes(&self, packet: &Packet) -> bool {
