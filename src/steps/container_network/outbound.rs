@@ -5,7 +5,7 @@ use crate::diagnosis::{CauseId, causes};
 use crate::finding::Finding;
 use crate::probe::reach::{Attempt, Kind, PathMtu, Reached};
 
-const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
+pub(super) const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
 const DNS: CauseId = causes::CONTAINER_DNS_BROKEN;
 const MTU: CauseId = causes::MTU_MISMATCH;
 
@@ -24,6 +24,7 @@ fn gateway(attempt: &Attempt, compared: &Compared) -> Finding {
     let to = &attempt.to;
     match &attempt.error {
         None => Finding::pass(format!("this container's gateway {to} answers an inner container"))
+            .with("to", to)
             .with("answer", &attempt.answer),
         Some(error) if compared.outer => {
             let what = format!(
