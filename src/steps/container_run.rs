@@ -22,6 +22,7 @@ use crate::text::seconds;
 use crate::workload::{self, spec};
 
 mod lifecycle;
+mod slow;
 
 /// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -44,7 +45,8 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         let failure = judge_failure(run.stage, error, &run.stderr)?;
         return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
-    Ok(judge_end(&cx.options.profile.container, &run))
+    let slow = slow::judge(&run.times);
+    Ok(slow.into_iter().chain(judge_end(&cx.options.profile.container, &run)).collect())
 }
 
 /// The profile's own container; `None` where the probe runs instead.
@@ -95,6 +97,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(together) = cx.workload.is_restarted().then(|| cx.workload.together()).flatten() {
         findings.extend(lifecycle::judge_second(together));
     }
+    findings.extend(slow::judge(&run.times));
     // The headline of a passed step is its last finding.
     findings.extend(judge_end(&cx.options.profile.container, run));
     Ok(findings)

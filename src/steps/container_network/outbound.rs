@@ -3,7 +3,8 @@
 use super::Compared;
 use crate::diagnosis::{CauseId, causes};
 use crate::finding::Finding;
-use crate::probe::reach::{Attempt, Kind, PathMtu, Reached};
+use crate::probe::reach::{Attempt, Kind, PathMtu, RESOLVER, Reached};
+use crate::text::seconds;
 
 pub(super) const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
 const DNS: CauseId = causes::CONTAINER_DNS_BROKEN;
@@ -80,7 +81,20 @@ fn resolvers(reached: &Reached, compared: &Compared) -> Finding {
         return with_error(Finding::fail(DNS, what).with("to", names))
             .hint("give inner containers a resolver that answers: `dockerd --dns ADDRESS`");
     }
-    with_error(Finding::pass("no resolver answers an inner container or this one")).with("resolvers", names)
+    let within = seconds(RESOLVER);
+    let what = if none {
+        "neither an inner container nor this one has a resolver: nothing can be pulled by name".to_owned()
+    } else {
+        format!(
+            "no resolver answers within {within}, neither an inner container nor this one ({names}): nothing can be pulled \
+             by name"
+        )
+    };
+    with_error(Finding::warn(causes::DNS_RESOLVER_NOT_ANSWERING, what)).with("resolvers", names).hint(
+        "write a name server that answers into /etc/resolv.conf of the outer container (`docker run --dns ADDRESS`), or \
+         give one to the inner containers alone (`dockerd --dns ADDRESS`); where there is no DNS on purpose, mute this in the \
+         profile: `causes: {dns-resolver-not-answering: pass}`",
+    )
 }
 
 /// A destination that the profile names.
