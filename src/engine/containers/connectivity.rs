@@ -47,7 +47,10 @@ pub fn addresses_of(
 ) -> Vec<(AddressKind, SocketAddr)> {
     let mut found = Vec::new();
     let endpoints = network.networks.iter().flatten().map(|(_, endpoint)| endpoint);
-    let addresses = endpoints.filter_map(|endpoint| endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok());
+    let addresses = endpoints.flat_map(|endpoint| {
+        let both = [endpoint.ip_address.as_deref(), endpoint.global_ipv6_address.as_deref()];
+        both.map(|address| address?.parse::<IpAddr>().ok()).into_iter().flatten()
+    });
     found.extend(addresses.map(|address| (AddressKind::Container, SocketAddr::new(address, port))));
     let bindings = network.ports.iter().flatten().filter(|(name, _)| **name == format!("{port}/tcp"));
     for binding in bindings.filter_map(|(_, bindings)| bindings.as_ref()).flatten() {
@@ -57,6 +60,7 @@ pub fn addresses_of(
             Some(IpAddr::V6(ip)) if ip.is_unspecified() => {
                 found.push((AddressKind::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
             }
+            Some(ip) if ip.is_loopback() => found.push((AddressKind::Loopback, SocketAddr::new(ip, port))),
             Some(ip) if !ip.is_unspecified() => found.push((AddressKind::Own, SocketAddr::new(ip, port))),
             _ => {
                 found.push((AddressKind::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
@@ -133,8 +137,18 @@ mod tests {
             ]
         );
         assert_eq!(ways(&json!([]), None), ["Container 172.18.0.2:7009"]);
-        let one = json!([{"HostIp": "10.1.1.1", "HostPort": "5"}]);
-        assert_eq!(ways(&one, None), ["Container 172.18.0.2:7009", "Own 10.1.1.1:5"]);
+        let one = json!([{"HostIp": "10.1.1.1", "HostPort": "5"}, {"HostIp": "127.0.0.1", "HostPort": "6"}]);
+        assert_eq!(ways(&one, None), ["Container 172.18.0.2:7009", "Own 10.1.1.1:5", "Loopback 127.0.0.1:6"]);
+    }
+
+    #[test]
+    fn a_container_with_ipv6_is_visited_at_both_addresses() {
+        let settings = serde_json::from_value(json!({
+            "Networks": {"bridge": {"IPAddress": "172.18.0.2", "GlobalIPv6Address": "fd00::2"}},
+        }));
+        let found = addresses_of(&settings.unwrap(), 7009, None);
+        let found: Vec<_> = found.into_iter().map(|(_, to)| to.to_string()).collect();
+        assert_eq!(found, ["172.18.0.2:7009", "[fd00::2]:7009"]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub mod room;
 
 pub use room::Room;
 
+/// The sysctl of forwarding.
+const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 /// The key of a bridge's masquerading in the options of its network (moby `drivers/bridge/labels.go`).
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
@@ -36,6 +38,8 @@ pub struct Expected {
     pub firewall: Option<Off>,
     /// No masquerading on the default bridge.
     pub masquerade: Option<Off>,
+    /// No forwarding: dockerd is not to turn it on, and nobody else has.
+    pub forwarding: Option<Off>,
     /// No docker-proxy for published ports.
     pub proxy: Option<Off>,
     /// No rules for the daemon's name server in a container on a network that somebody made: dockerd has no iptables.
@@ -45,6 +49,16 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Why containers on the default bridge do not reach beyond it.
+    pub fn no_way_out(&self) -> Option<&Off> {
+        self.forwarding.as_ref().or(self.masquerade.as_ref())
+    }
+
+    /// Why a published port answers nowhere: it takes a rule or a proxy.
+    pub fn no_ports(&self) -> Option<&Off> {
+        self.proxy.as_ref().and(self.firewall.as_ref())
+    }
+
     /// By the configuration of a daemon that dindcheck starts.
     pub fn of(host: &dyn SystemReader, daemon: &Daemon) -> Self {
         let settings = &daemon.settings;
@@ -54,6 +68,7 @@ impl Expected {
         Self {
             bridge: off("bridge", settings.bridge != "none"),
             masquerade: masquerade.or_else(|| firewall.clone()),
+            forwarding: off("ip-forward", settings.ip_forward).filter(|_| is_off(host, IP_FORWARD)),
             proxy: off("userland-proxy", settings.userland_proxy),
             names: firewall.is_some().then(|| without_iptables(host)).flatten(),
             firewall,
@@ -76,7 +91,8 @@ impl Expected {
     pub fn corrected(mut self, info: &Value, bridge: Option<&Value>) -> Self {
         let says = |what: &str, undo: &str| Off { by: what.to_owned(), undo: undo.to_owned() };
         let Some(bridge) = bridge else {
-            let none = || says("no network named `bridge` in the daemon", "start dockerd without `--bridge=none`");
+            let none =
+                || says("no network named `bridge` in the daemon", "start dockerd without `--bridge=none`");
             self.bridge = self.bridge.or_else(|| Some(none()));
             return self.remapped(info);
         };
@@ -93,7 +109,8 @@ impl Expected {
     fn remapped(mut self, info: &Value) -> Self {
         let options = info["SecurityOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
         if options.into_iter().any(|option| option.split(',').any(|part| part == "name=userns")) {
-            self.remap = self.remap.or_else(|| Some("`name=userns` in the security options of the daemon".into()));
+            self.remap =
+                self.remap.or_else(|| Some("`name=userns` in the security options of the daemon".into()));
         }
         self
     }
@@ -110,6 +127,11 @@ fn given(daemon: &Daemon, key: &str) -> Off {
     let by = format!("`\"{key}\": {value}`");
     let path = daemon.config.display();
     Off { undo: format!("remove {by} from {path}, and restart dockerd"), by: format!("{by} in {path}") }
+}
+
+/// Whether a sysctl is 0.
+fn is_off(host: &dyn SystemReader, sysctl: &str) -> bool {
+    host.read_line(Path::new(sysctl)).is_ok_and(|value| value == "0")
 }
 
 /// A value as a flag has it.

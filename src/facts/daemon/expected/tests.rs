@@ -48,6 +48,23 @@ fn daemon_without_rules_masquerades_nothing() {
 }
 
 #[test]
+fn forwarding_is_off_only_where_nobody_turned_it_on() {
+    let out = |value: &str| {
+        let host = whole("28.5.2").file("/proc/sys/net/ipv4/ip_forward", value);
+        expected(&host, &["--ip-forward=false"]).no_way_out().cloned()
+    };
+    assert_eq!(out("0\n").map(|off| off.by).as_deref(), Some("`--ip-forward=false`"));
+    assert_eq!(out("1\n"), None);
+}
+
+#[test]
+fn ports_are_off_without_both_rules_and_proxy() {
+    let off = |args: &[&str]| expected(&whole("28.5.2"), args).no_ports().is_some();
+    assert!(!off(&["--iptables=false"]) && !off(&["--userland-proxy=false"]));
+    assert!(off(&["--iptables=false", "--userland-proxy=false"]));
+}
+
+#[test]
 fn daemon_says_what_is_off() {
     let bridge = json!({"Options": {"com.docker.network.bridge.enable_ip_masquerade": "true"}});
     let whole = Expected::default().corrected(&json!({}), Some(&bridge));
@@ -67,7 +84,10 @@ fn daemon_says_what_is_off() {
 fn options_of_the_only_running_daemon_count() {
     let process = |host: Fake, pid: u32| {
         host.file(&format!("/proc/{pid}/cmdline"), "dockerd\0--ip-masq=false\0")
-            .file(&format!("/proc/{pid}/stat"), &format!("{pid} (dockerd) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0"))
+            .file(
+                &format!("/proc/{pid}/stat"),
+                &format!("{pid} (dockerd) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0"),
+            )
             .link(&format!("/proc/{pid}/exe"), "/usr/bin/dockerd")
             .link(&format!("/proc/{pid}/ns/mnt"), "mnt:[1]")
     };
