@@ -35,6 +35,10 @@ const LEAST_QUOTA: u64 = 1000;
 const VOLUME: &str = "/volume";
 /// The mount point of the tmpfs.
 const SCRATCH: &str = "/scratch";
+/// The network of a container that names none.
+const DEFAULT_NETWORK: &str = "bridge";
+/// The network of a container without one.
+const NO_NETWORK: &str = "none";
 /// The port at which the probe listens.
 pub const PORT: u16 = 7009;
 
@@ -124,12 +128,18 @@ pub fn container(
         match part {
             Part::Limits => add_limits(&wanted.limits, &mut body, &mut request),
             Part::Storage => add_storage(options, &mut body, &mut request, false),
-            // Without a default network nothing is published and nothing reached.
-            Part::Network if wanted.expected.bridge.is_some() => {}
+            // Without a default network nothing is published and nothing reached; the neighbours connect later.
+            Part::Network if wanted.expected.bridge.is_some() => request.serve = Some(PORT),
             Part::Network => add_network(host, options, &mut body, &mut request),
         }
     }
+    if wanted.expected.bridge.is_some() {
+        // A container that asks for the missing network never gets any other (moby `daemon/container_operations.go`,
+        // `connectToNetwork`: `NetworkDisabled`).
+        body["HostConfig"]["NetworkMode"] = json!(NO_NETWORK);
+    }
     body["Cmd"] = json!([request.argument()]);
+    // Whatever listens is visited; without a network there is no address to visit.
     ContainerSpec { role, body, hold: true, visit: request.serve, ..ContainerSpec::default() }
 }
 
@@ -167,8 +177,7 @@ pub fn pair(
     let privileged = (!plain).then(|| neighbour(options, wanted, "privileged", true));
     let others = privileged.into_iter().chain([neighbour(options, wanted, "neighbour", false)]).collect();
     let network = containers::name(&options.run, "network");
-    // Without a default network a container has none (moby `daemon/container_operations.go`).
-    let from = if wanted.expected.bridge.is_some() { "none" } else { "bridge" };
+    let from = if wanted.expected.bridge.is_some() { NO_NETWORK } else { DEFAULT_NETWORK };
     RestartPair { first, others, from, network, made, volume: volume(options) }
 }
 
@@ -316,7 +325,8 @@ mod tests {
         let wanted = Wanted::new(Expected { bridge: Some(off), ..Expected::default() }, Room::default());
         let host = crate::host::fake::Fake::new();
         let spec = container(&host, &options, &wanted, "run", &[Part::Network]);
-        assert!(spec.body["HostConfig"]["PortBindings"].is_null() && spec.visit.is_none());
+        assert!(spec.body["HostConfig"]["PortBindings"].is_null());
+        assert_eq!(spec.body["HostConfig"]["NetworkMode"], "none");
         assert_eq!(pair(&options, &wanted, None, false).from, "none");
     }
 }

@@ -17,6 +17,11 @@ use crate::probe::serve::GREETING;
 /// The deadline of a visit: everything is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// From when on a new IPv6 address is in use.
+const ADDRESS_USABLE_WITHIN: Duration = Duration::from_secs(3);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The kinds of addresses that a port has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressKind {
@@ -83,8 +88,27 @@ pub async fn visit_all(addresses: Vec<(AddressKind, SocketAddr)>) -> Vec<Visit> 
     join_all(addresses.into_iter().map(|(kind, to)| visit(kind, to))).await
 }
 
-/// Connects to one address, and waits for the greeting of the probe.
+/// Connects to one address. For a second or two after a bridge came up its IPv6 address is not used, since the kernel looks
+/// for duplicates (RFC 4862, 5.4): before that a failure says nothing.
 async fn visit(kind: AddressKind, to: SocketAddr) -> Visit {
+    let start = Instant::now();
+    loop {
+        let visit = visit_once(kind, to).await;
+        let unusable = visit.end.as_ref().err().is_some_and(|error| is_of_new_address(error.errno()));
+        if !unusable || !to.is_ipv6() || start.elapsed() > ADDRESS_USABLE_WITHIN {
+            return visit;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether an address that is not in use yet may be the reason: of this machine, of the container, or of the proxy's way.
+fn is_of_new_address(errno: Errno) -> bool {
+    matches!(errno, Errno::ETIMEDOUT | Errno::EHOSTUNREACH | Errno::ECONNRESET)
+}
+
+/// Connects once, and waits for the greeting of the probe.
+async fn visit_once(kind: AddressKind, to: SocketAddr) -> Visit {
     let start = Instant::now();
     let error = |op: &'static str, errno: Errno| HostError::new(op, to.to_string(), errno);
     let greeted = async {
