@@ -19,7 +19,7 @@ use crate::probe::Document;
 use crate::profile::Container;
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
-use crate::workload::{self, spec};
+use crate::workload;
 
 mod lifecycle;
 mod slow;
@@ -74,7 +74,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Err(EngineError::Refused { .. }) = &all.end {
         plain = cx.engine.run(
             cx.options,
-            &spec::container(cx.host, cx.options, "plain", &[]),
+            &cx.workload.container("plain", &[]),
             cx.options.profile.container.timeout,
         );
         run = &plain;

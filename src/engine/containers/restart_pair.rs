@@ -13,9 +13,6 @@ use crate::engine::containers::{self, ContainerClient, ContainerRun, ContainerSp
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::of_bollard;
 
-/// The network of a container that asked for none (moby `daemon/network/settings.go`, `DefaultNetwork`).
-const DEFAULT: &str = "bridge";
-
 /// The containers, their network and their volume.
 #[derive(Debug, Clone, Default)]
 pub struct RestartPair {
@@ -23,6 +20,8 @@ pub struct RestartPair {
     pub first: ContainerSpec,
     /// Tried beside it, one after the other, until one ends with an output.
     pub others: Vec<ContainerSpec>,
+    /// The network that the first container was on before.
+    pub from: &'static str,
     /// The user network that they share.
     pub network: String,
     /// The result of its creation, where that was tried before.
@@ -53,7 +52,7 @@ pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, don
         None => client.create_network(id, &pair.network).await,
     };
     if network.is_ok() {
-        network = client.move_to(&pair.network, DEFAULT, &name).await;
+        network = client.move_to(&pair.network, pair.from, &name).await;
     }
     let start = Instant::now();
     let joined = network.is_ok().then_some(&*pair.network);
@@ -65,7 +64,7 @@ pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, don
     if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &restarted) {
         // The network may be the reason: once more without it.
         network = restarted.map(drop);
-        let _ = client.move_to(DEFAULT, &pair.network, &name).await;
+        let _ = client.move_to(pair.from, &pair.network, &name).await;
         for spec in &pair.others {
             client.remove(id, spec).await;
         }
@@ -177,16 +176,15 @@ impl ContainerClient<'_> {
         made.map(drop).map_err(|error| of_bollard(self.endpoint, "create a network", &error))
     }
 
-    /// Moves a stopped container from one network to another.
+    /// Moves a stopped container from one network to another. It leaves the first one before, since a container without a
+    /// network (`none`) is connected to no other.
     async fn move_to(&self, network: &str, from: &str, container: &str) -> EngineResult<()> {
-        let request =
-            NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
-        let connected = self.docker.connect_network(network, request).await;
-        connected
-            .map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))?;
         // It fails where the container was not on that network, which is just as good.
         let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
         let _ = self.docker.disconnect_network(from, request).await;
-        Ok(())
+        let request =
+            NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
+        let connected = self.docker.connect_network(network, request).await;
+        connected.map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))
     }
 }

@@ -2,11 +2,14 @@ use super::*;
 use crate::probe::limits::{CpuResult, MemoryResult, ThreadsResult};
 use crate::testing::problems;
 
+/// The limits that it was given.
+const GIVEN: LimitsRequest = LimitsRequest { memory: 32 << 20, pids: 64, cpu_percent: 50 };
+
 /// A container in which every limit holds.
 fn sound() -> Document {
     let mut document = crate::probe::look(&crate::host::fake::Fake::new());
     document.cgroup =
-        cgroup::Cgroup { own: Vec::new(), memory: Some(spec::MEMORY), pids: Some(64), cpu_percent: Some(50) };
+        cgroup::Cgroup { own: Vec::new(), memory: Some(GIVEN.memory), pids: Some(64), cpu_percent: Some(50) };
     document.limits = Some(Limits {
         memory: MemoryResult { asked: 64 << 20, signal: Some(9), code: None, kills: Some(1), error: None },
         pids: ThreadsResult { asked: 128, got: 63, errno: Some(11) },
@@ -26,7 +29,7 @@ fn judged(
     document.limits = Some(limits);
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let controllers = Controllers { required: words(required), wanted: Vec::new() };
-    judge(&document, &words(warnings), &controllers)
+    judge(&document, &GIVEN, &words(warnings), &controllers)
 }
 
 fn seen(change: impl FnOnce(&mut Document, &mut Limits), warnings: &[&str]) -> Vec<(Level, &'static str)> {
@@ -101,7 +104,7 @@ fn each_dropped_limit_is_recognised_by_its_warning() {
     };
     let document = sound();
     let tried = document.limits.unwrap();
-    assert_eq!(matches(&memory(&document.cgroup, &tried)), 1);
-    assert_eq!(matches(&pids(&document.cgroup, &tried)), 1);
-    assert_eq!(matches(&cpu(&document.cgroup, &tried)), 2);
+    assert_eq!(matches(&memory(&document.cgroup, &GIVEN, &tried)), 1);
+    assert_eq!(matches(&pids(&document.cgroup, &GIVEN, &tried)), 1);
+    assert_eq!(matches(&cpu(&document.cgroup, &GIVEN, &tried)), 2);
 }

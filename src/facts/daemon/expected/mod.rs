@@ -16,6 +16,8 @@ pub mod room;
 
 pub use room::Room;
 
+/// The sysctl of forwarding.
+const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 /// The key of a bridge's masquerading in the options of its network (moby `drivers/bridge/labels.go`).
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
@@ -31,6 +33,8 @@ pub struct Expected {
     pub firewall: Option<Off>,
     /// No masquerading on the default bridge.
     pub masquerade: Option<Off>,
+    /// No forwarding: dockerd is not to turn it on, and nobody else has.
+    pub forwarding: Option<Off>,
     /// No docker-proxy for published ports.
     pub proxy: Option<Off>,
     /// No rules for the daemon's name server in a container on a network that somebody made: dockerd has no iptables.
@@ -40,6 +44,16 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Why containers on the default bridge do not reach beyond it.
+    pub fn no_way_out(&self) -> Option<&Off> {
+        self.forwarding.as_ref().or(self.masquerade.as_ref())
+    }
+
+    /// Why a published port answers nowhere: it takes a rule or a proxy.
+    pub fn no_ports(&self) -> Option<&Off> {
+        self.proxy.as_ref().and(self.firewall.as_ref())
+    }
+
     /// By the configuration of a daemon that dindcheck starts.
     pub fn of(host: &dyn SystemReader, daemon: &Daemon) -> Self {
         let settings = &daemon.settings;
@@ -49,6 +63,7 @@ impl Expected {
         Self {
             bridge: off("bridge", settings.bridge != "none"),
             masquerade: masquerade.or_else(|| firewall.clone()),
+            forwarding: off("ip-forward", settings.ip_forward).filter(|_| is_off(host, IP_FORWARD)),
             proxy: off("userland-proxy", settings.userland_proxy),
             names: firewall.is_some().then(|| without_iptables(host)).flatten(),
             firewall,
@@ -94,6 +109,11 @@ impl Expected {
         }
         self
     }
+}
+
+/// Whether a sysctl is 0.
+fn is_off(host: &dyn SystemReader, sysctl: &str) -> bool {
+    host.read_line(Path::new(sysctl)).is_ok_and(|value| value == "0")
 }
 
 /// dockerd redirects the queries of a container to its name server by iptables, also with `--iptables=false` (libnetwork
