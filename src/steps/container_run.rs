@@ -136,7 +136,10 @@ fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
         let wrong = if run.oom_killed { causes::OOM_KILLED } else { causes::CONTAINER_WRONG_EXIT_CODE };
         let unrunnable = workload::unrunnable(&String::from_utf8_lossy(&run.stderr));
         let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
-        let finding = Finding::fail(unrunnable.unwrap_or(wrong), what);
+        let finding = match unrunnable.map(|advice| advice.or(wrong)) {
+            Some((cause, hint)) => Finding { hint, ..Finding::fail(cause, what) },
+            None => Finding::fail(wrong, what),
+        };
         findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
     }
     if let Some(text) = &wanted.output {
