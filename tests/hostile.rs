@@ -32,6 +32,7 @@ static STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check: |_| Ok(Vec::new()),
     repair: None,
 };
@@ -52,6 +53,7 @@ fn step(outcome: Outcome, text: &str) -> StepReport {
         error: Some(text.to_owned()),
     };
     StepReport {
+        mode: dindcheck::profile::Mode::Require,
         step: &STEP,
         outcome,
         findings: [Level::Pass, Level::Warn, Level::Fail].map(finding).into(),

@@ -86,7 +86,7 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
 /// Runs a step, or skips it.
 fn run_step(run: &StepRun<'_>, report: &Report, notify: &dyn Fn(&Event<'_>)) -> StepReport {
     if let Some(reason) = skip_reason(run.planned, run.plan, report, run.doors) {
-        return without_findings(run.planned.step, Outcome::Skipped(reason));
+        return without_findings(run.planned, Outcome::Skipped(reason));
     }
     notify(&Event::Started(run.planned.step));
     run.conclude()

@@ -31,6 +31,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &["image"],
     check,
     repair: None,
 };

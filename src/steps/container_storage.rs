@@ -22,6 +22,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Storage, Need::Restart],
+    rests_on: &["image"],
     check,
     repair: None,
 };

@@ -25,6 +25,7 @@ pub const STEP: Step = Step {
     phase: Phase::Daemon,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: None,
 };

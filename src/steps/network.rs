@@ -32,6 +32,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Enable IP forwarding, and load missing modules where the host may be changed",

@@ -5,11 +5,16 @@ use crate::diagnosis::{CauseId, causes};
 use crate::engine::{EngineError, Stage};
 use crate::finding::Finding;
 
+/// The causes of a program that is there and does not start, or is missing in the image.
+const UNRUNNABLE: [CauseId; 3] =
+    [causes::ENTRYPOINT_NOT_EXECUTABLE, causes::IMAGE_FOR_OTHER_ARCHITECTURE, causes::BINARY_NOT_RUNNABLE];
+
 /// What the message of a program that cannot be executed means: of runc (`exec: "/x": stat /x: no such file or directory`), or
 /// the last line of its init, which the container prints (`exec /x: exec format error`). `None` if it is no such message.
 pub fn unrunnable(text: &str) -> Option<Advice> {
     let last = text.trim().lines().next_back().unwrap_or_default();
-    Some(reason::advise(last)).filter(|advice| advice.reason.program.is_some() && advice.hint.is_some())
+    let advice = reason::advise(last);
+    Some(advice).filter(|advice| advice.cause.is_some_and(|cause| UNRUNNABLE.contains(&cause)))
 }
 
 /// The finding on a container that did not run to its end. `refused` is the cause if nobody knows the message.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::diagnosis::reason::{self, Advice};
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::docker::tls::Fault;
+use crate::engine::docker::unreached::Unreached;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
 use crate::host::HostError;
@@ -69,14 +70,14 @@ pub enum EngineError {
         message: String,
     },
     /// Nothing answers at the address.
-    #[error("{doing}: {endpoint} does not answer: {reason}")]
+    #[error("{doing}: {endpoint} does not answer: {}", why.reason)]
     Unreachable {
         /// The operation.
         doing: String,
         /// Where.
         endpoint: Endpoint,
-        /// The system's reason.
-        reason: String,
+        /// The reason, and what to do.
+        why: Box<Unreached>,
     },
     /// TLS failed.
     #[error("{doing}: {endpoint}: {fault}")]
@@ -199,9 +200,12 @@ impl EngineError {
                 explained(what.clone(), message, refused).with("status", status).with("message", message)
             }
             Self::Junk { .. } => Finding::fail(refused, what),
-            Self::Unreachable { endpoint, reason, .. } => Finding::fail(causes::DAEMON_NOT_REACHABLE, what)
-                .with("endpoint", endpoint)
-                .with("reason", reason),
+            Self::Unreachable { endpoint, why, .. } => {
+                let hint = why.hint;
+                let finding =
+                    Finding::fail(why.cause, what).with("endpoint", endpoint).with("reason", why.reason);
+                hint.into_iter().fold(finding, Finding::hint)
+            }
             Self::Tls { endpoint, fault, .. } => fault.finding(what, &endpoint)?,
             Self::AnotherRun { run, path } => {
                 Finding::fail(causes::DAEMON_ALREADY_RUNNING, what).with("run", run).with("path", path)

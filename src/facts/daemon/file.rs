@@ -54,6 +54,15 @@ pub fn parse(path: &Path, bytes: &[u8], version: Version) -> ConfigFile {
     }
 }
 
+/// The value of an option in the bytes of a file, whichever version reads it; `None` where no version does.
+pub(super) fn value(bytes: &[u8], key: &str) -> Option<Value> {
+    let read_by = |version: Version| match read(&decode(bytes, version).ok()?, version) {
+        Ok(Value::Object(object)) => flatten(object).remove(key),
+        _ => None,
+    };
+    [options::NEWEST, Version::new(0, 0, 0)].into_iter().find_map(read_by)
+}
+
 /// Parses the JSON. Before 23.0 dockerd ignored everything after the first value.
 fn read(text: &str, version: Version) -> serde_json::Result<Value> {
     if version >= READS_MARKS {

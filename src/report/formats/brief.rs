@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Escaping, Format};
 use crate::exit::Verdict;
+use crate::report::coverage::plain;
 use crate::report::layout::{TIE, duration, hang};
 use crate::report::{Report, known};
 
@@ -29,18 +30,19 @@ fn brief(report: &Report) -> String {
     text
 }
 
-/// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`, and the environment below.
+/// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`, and the environment below. A run that left
+/// steps out says so instead of `sound`.
 pub(super) fn verdict(report: &Report) -> String {
     let verdict = report.verdict();
     let color = match verdict {
+        Verdict::Sound if report.is_partial() => AnsiColor::Cyan,
         Verdict::Sound => AnsiColor::Green,
         Verdict::Broken => AnsiColor::Red,
         Verdict::Unknown => AnsiColor::Magenta,
     };
     let paint = Style::new().bold().fg_color(Some(color.into()));
-    let at = report.first_failure().map(|f| format!(" at {}", f.step.step.id)).unwrap_or_default();
     let run = format!("(profile {}, run {}, {})", report.profile, report.run, duration(report.duration));
-    let head = format!("dindcheck: {}{at}", verdict.name());
+    let head = format!("dindcheck: {}", report.headline(&plain));
     let rest = hang("", head.chars().count() + 1, &run);
     format!("{paint}{head}{paint:#} {rest}{}", environment(report))
 }

@@ -29,7 +29,7 @@ fn gateway(attempt: &Attempt, compared: &Compared) -> Finding {
             let what = format!(
                 "an inner container does not reach this container's gateway {to}, which answers this container: {error}"
             );
-            Finding::fail(OUT, what).with("errno", error.errno)
+            Finding::fail(OUT, what).with("to", to).with("errno", error.errno)
         }
         Some(error) => Finding::pass(format!(
             "this container's gateway {to} answers neither an inner container nor this one"
@@ -76,7 +76,7 @@ fn resolvers(reached: &Reached, compared: &Compared) -> Finding {
         } else {
             format!("no resolver of an inner container answers ({names}), but one of this container does")
         };
-        return with_error(Finding::fail(DNS, what))
+        return with_error(Finding::fail(DNS, what).with("to", names))
             .hint("give inner containers a resolver that answers: `dockerd --dns ADDRESS`");
     }
     with_error(Finding::pass("no resolver answers an inner container or this one")).with("resolvers", names)
@@ -89,6 +89,7 @@ fn named(attempt: &Attempt, cause: CauseId, verb: &str) -> Finding {
         None => Finding::pass(format!("{to} {verb} from an inner container")).with("answer", &attempt.answer),
         Some(error) => {
             Finding::fail(cause, format!("an inner container must reach {to} and does not: {error}"))
+                .with("to", to)
                 .with("errno", error.errno)
         }
     }

@@ -2,7 +2,13 @@
 
 mod environment;
 mod exposure;
+mod formats;
+mod logging;
+mod paths;
+mod plugins;
 mod rules;
+mod runtimes;
+mod subnets;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -10,6 +16,7 @@ mod values;
 use crate::facts::daemon::hosts::Listen;
 use crate::facts::daemon::{Containerd, Daemon, Firewall, Store};
 use crate::finding::{Finding, Level};
+use crate::host::recorded::if_recorded;
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
@@ -21,6 +28,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: None,
 };
@@ -37,11 +45,26 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.extend(values::judge(&daemon));
         findings.extend(rules::judge(&daemon));
         findings.extend(environment::judge(cx.host, &daemon)?);
+        findings.extend(named(cx, &daemon)?);
         findings.extend(exposure::judge(&daemon));
     }
     if !findings.iter().any(|finding| finding.level == Level::Fail) {
         findings.insert(0, summary(&daemon));
         super::begin_trials(cx, &daemon);
+    }
+    Ok(findings)
+}
+
+/// What the options name: paths, plugins, programs, addresses.
+fn named(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = subnets::judge(daemon);
+    findings.extend(if_recorded(paths::judge(cx.host, daemon))?.unwrap_or_default());
+    findings.extend(formats::judge(cx.host, daemon)?);
+    findings.extend(runtimes::judge(cx.host, daemon)?);
+    findings.extend(plugins::judge(cx.host, daemon)?);
+    // A trial, so that it is last.
+    if findings.iter().all(|finding| finding.level != Level::Fail) {
+        findings.extend(logging::judge(cx, daemon)?);
     }
     Ok(findings)
 }

@@ -75,7 +75,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     };
     // The first driver that dockerd tries on an ordinary file system reads the options before it tries.
     let driver = driver.as_deref().unwrap_or("overlay2");
-    let wrong = options.into_iter().filter(|option| !is_known(driver, option));
+    let wrong = options.into_iter().filter(|option| !is_known(driver, option, daemon.version));
     let refuse = |option: &str| {
         let option = redact::option_text("storage-opts", option);
         let what =
@@ -88,10 +88,11 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
 }
 
 /// The options that each driver's `parseOptions` knows.
-fn is_known(driver: &str, option: &str) -> bool {
+fn is_known(driver: &str, option: &str, version: Version) -> bool {
     let Some((key, _)) = option.split_once('=') else { return driver == "fuse-overlayfs" };
     let key = key.trim().to_lowercase();
     match driver {
+        "overlay2" if version >= Version::new(24, 0, 0) => key == "overlay2.size",
         "overlay2" => ["overlay2.size", "overlay2.override_kernel_check"].contains(&key.as_str()),
         "overlay" => key == "overlay.override_kernel_check",
         "btrfs" => key == "btrfs.min_space",

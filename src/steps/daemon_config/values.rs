@@ -35,6 +35,15 @@ pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Fi
     }
 }
 
+/// Parses a boolean as Go's strconv.ParseBool does.
+pub(super) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
 /// Options that accept a few values.
 fn choices(daemon: &Daemon) -> Vec<Finding> {
     let since = |major| daemon.version >= Version::new(major, 0, 0);
@@ -135,8 +144,13 @@ fn exec_options(daemon: &Daemon) -> Vec<Finding> {
 fn runtime(daemon: &Daemon) -> Vec<Finding> {
     let values = &daemon.settings.values;
     let Some(name) = values.text("default-runtime") else { return Vec::new() };
-    let known =
-        name == "runc" || name.starts_with("io.containerd.") || values.member("runtimes", name).is_some();
+    // Before 23.0 only those that dockerd itself registers.
+    let shim = if daemon.version >= Version::new(23, 0, 0) {
+        name.starts_with("io.containerd.")
+    } else {
+        ["io.containerd.runc.v1", "io.containerd.runc.v2", "io.containerd.runtime.v1.linux"].contains(&name)
+    };
+    let known = name == "runc" || shim || values.member("runtimes", name).is_some();
     let finding = || {
         let what = format!("default-runtime is `{name}`, but that runtime is not registered");
         Finding {

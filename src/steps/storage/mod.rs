@@ -6,12 +6,15 @@
 mod directory;
 mod driver;
 mod look;
+mod quota;
+mod root;
 #[cfg(test)]
 mod tests;
 
 use crate::facts::daemon::Daemon;
 use crate::facts::filesystem;
 use crate::finding::{Finding, Level};
+use crate::host::recorded::if_recorded;
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
@@ -26,6 +29,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: None,
 };
@@ -36,8 +40,12 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         return Ok(vec![Finding::pass(what)]);
     }
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
+    if let Some(finding) = if_recorded(root::judge(cx.host, &daemon.settings))?.flatten() {
+        return Ok(vec![finding]);
+    }
     let seen = look::look(cx, &daemon)?;
-    let findings = judge(&seen);
+    let mut findings = judge(&seen);
+    findings.extend(root::temporary(cx.host, &daemon)?);
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         cx.environment.borrow_mut().storage_driver = Some(driver::expected(&seen).to_owned());
     }
@@ -49,6 +57,7 @@ fn judge(seen: &Seen) -> Vec<Finding> {
     let mut findings = directory::judge(seen);
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         findings.extend(driver::judge(seen));
+        findings.extend(quota::judge(seen));
         findings.extend(directory::flags(seen));
     }
     if findings.iter().all(|finding| finding.level != Level::Fail) {

@@ -67,6 +67,7 @@ fn sound() -> Seen {
         trial: fails_at("nothing", Errno::EIO),
         user_namespace: false,
         lacks: vec!["fuse-overlayfs", "zfs", "/dev/zfs"],
+        options: Vec::new(),
         wanted: crate::profile::Storage { min_free_mib: 256, min_free_inodes: 4096 },
     }
 }

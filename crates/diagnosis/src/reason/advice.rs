@@ -95,7 +95,7 @@ fn by_reason(reason: &Reason, message: &str) -> Option<(CauseId, String)> {
     }
     // A dangling link or a file stands where dockerd makes a directory of its own.
     if reason.operation == "mkdir" && errno.is(&["EEXIST", "ENOTDIR"]) {
-        return Some((causes::DATA_ROOT_NOT_WRITABLE, on_path(errno, path?)?));
+        return Some((causes::DAEMON_PATH_UNUSABLE, on_path(errno, path?)?));
     }
     None
 }
@@ -159,7 +159,7 @@ fn program_advice(program: &str, errno: Errno, message: &str) -> Option<(CauseId
             "the program {program} of the runtime that dockerd is to use does not run ({}): correct its path in `runtimes` of /etc/docker/daemon.json, or set `\"default-runtime\": \"runc\"`, and restart dockerd",
             errno.words
         );
-        return Some((causes::OCI_RUNTIME_NOT_REGISTERED, hint));
+        return Some((causes::OCI_RUNTIME_PROGRAM_MISSING, hint));
     }
     let executable = causes::ENTRYPOINT_NOT_EXECUTABLE;
     Some(match errno.name {

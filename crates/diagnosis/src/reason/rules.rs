@@ -22,7 +22,7 @@ const fn rule(says: &'static str, cause: CauseId, hint: &'static str) -> Rule {
     Rule { says: Pattern::new(says), cause: Some(cause), hint }
 }
 
-const LOG: CauseId = causes::LOG_DRIVER_UNAVAILABLE;
+const LOG: CauseId = causes::LOG_DRIVER_UNUSABLE;
 const IMAGE: CauseId = causes::IMAGE_CONFIG_UNUSABLE;
 const OPTION: CauseId = causes::DAEMON_OPTION_INVALID;
 const RUNTIME: CauseId = causes::OCI_RUNTIME_NOT_REGISTERED;
@@ -128,6 +128,16 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             "one of {source} (where dockerd runs) and {target} (in the image) is a directory and the other is a file: mount a file onto a file, or a directory onto a directory",
         ),
         rule(
+            r#"authorization plugin: plugin "(?P<name>[^"]+)" not found"#,
+            causes::AUTHORIZATION_PLUGIN_UNAVAILABLE,
+            "dockerd finds no authorization plugin {name}: start it before dockerd, so that /run/docker/plugins/{name}.sock exists, or remove it from `authorization-plugins` in /etc/docker/daemon.json and from `--authorization-plugin`",
+        ),
+        rule(
+            r"exec user process.*: (permission denied|no such file or directory)",
+            causes::ENTRYPOINT_NOT_EXECUTABLE,
+            "the command of the image, or the interpreter in its first line, does not exist or is not executable: correct `ENTRYPOINT` or `CMD`, or `COPY --chmod=0755` it; a command of the profile takes its place, `container: {command: [\"/path/of/a/program\"]}`",
+        ),
+        rule(
             r#"plugin "(?P<name>[^"]+)" not found"#,
             OPTION,
             "dockerd finds no plugin {name}: start it, so that /run/docker/plugins/{name}.sock exists, install it with `docker plugin install`, or remove it from dockerd's options and /etc/docker/daemon.json",
@@ -190,7 +200,7 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         rule(
             r"storage.option (?P<option>[a-z0-9_.]+) .*(only supported for backingfs (?P<wanted>\w+)\. found (?P<found>\w+)|does not support project quota)",
-            causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER,
+            causes::STORAGE_QUOTA_UNSUPPORTED,
             "remove `{option}` from `storage-opts` in /etc/docker/daemon.json (or `--storage-opt`), or put the data root on xfs that is mounted with `pquota`; it is on {found} now",
         ),
         rule(
@@ -200,7 +210,7 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         rule(
             r"listen unix (?P<path>[^:]{108,}): bind: invalid argument",
-            OPTION,
+            causes::UNIX_SOCKET_PATH_TOO_LONG,
             "the path of that socket is longer than the 107 bytes that unix(7) allows: give dockerd a shorter one, `-H unix:///run/docker.sock`",
         ),
         rule(
@@ -210,7 +220,7 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         ),
         rule(
             r"listen unix (?P<path>[^:]+): bind: no such file or directory",
-            OPTION,
+            causes::DAEMON_PATH_UNUSABLE,
             "the directory of the socket {path} does not exist: create it (`mkdir -p \"$(dirname {path})\"`), or name another path in `-H`",
         ),
     ]

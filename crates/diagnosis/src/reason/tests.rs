@@ -107,7 +107,7 @@ fn means(message: &str, cause: &str, hint: &str) {
 
 #[test]
 fn log_drivers_are_named_with_what_they_need() {
-    let log = "log-driver-unavailable";
+    let log = "log-driver-unusable";
     for wrapper in ["", "failed to create task for container: "] {
         let says = |text: &str| format!("{wrapper}failed to initialize logging driver: {text}");
         means(
@@ -211,7 +211,7 @@ fn programs_that_do_not_run_are_named() {
     );
     means(
         &format!("{retrieve}fork/exec /opt/kata: no such file or directory"),
-        "oci-runtime-not-registered",
+        "oci-runtime-program-missing",
         "the program /opt/kata of the runtime",
     );
     means(
@@ -329,7 +329,7 @@ fn options_of_dockerd_are_named() {
     let option = "daemon-option-invalid";
     means(
         "failed to validate authorization plugin: plugin \"nosuch\" not found",
-        option,
+        "authorization-plugin-unavailable",
         "/run/docker/plugins/nosuch.sock",
     );
     means(
@@ -379,12 +379,12 @@ fn options_of_dockerd_are_named() {
             "failed to load listeners: can't create unix socket /{0}: listen unix /{0}: bind: invalid argument",
             "x".repeat(120)
         ),
-        option,
+        "unix-socket-path-too-long",
         "107 bytes",
     );
     means(
         "failed to load listeners: can't create unix socket /nosuch/d.sock: listen unix /nosuch/d.sock: bind: no such file or directory",
-        option,
+        "daemon-path-unusable",
         "the directory of the socket /nosuch/d.sock",
     );
     means(
@@ -399,7 +399,7 @@ fn options_of_dockerd_are_named() {
     );
     means(
         "failed to start daemon: error initializing graphdriver: Storage Option overlay2.size only supported for backingFS XFS. Found extfs",
-        "storage-option-unknown-to-driver",
+        "storage-quota-unsupported",
         "remove `overlay2.size`",
     );
     means(
@@ -409,12 +409,12 @@ fn options_of_dockerd_are_named() {
     );
     means(
         "mkdir /root/dangling: file exists",
-        "data-root-not-writable",
+        "daemon-path-unusable",
         "`mkdir -p \"$(readlink -m /root/dangling)\"`",
     );
     means(
         "failed to start daemon: Unable to get the TempDir under /var/lib/docker: mkdir /dev/null: not a directory",
-        "data-root-not-writable",
+        "daemon-path-unusable",
         "/dev/null",
     );
 }

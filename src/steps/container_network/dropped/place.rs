@@ -1,0 +1,71 @@
+//! The interfaces and addresses between an inner container and the outside.
+
+use std::net::IpAddr;
+
+use crate::facts::routes::Routes;
+use crate::host::SystemReader;
+use crate::probe::Document;
+
+/// Where packets of inner containers pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The bridge that has the containers' gateway.
+    pub bridge: String,
+    /// The bridge of the network on which containers find each other.
+    pub neighbours: String,
+    /// The gateway of the containers, an address of the bridge.
+    pub gateway: Option<IpAddr>,
+    /// The interface of the default route.
+    pub outside: Option<String>,
+    /// The containers' subnet, as routes have it.
+    pub subnet: Option<String>,
+    /// The addresses of the containers.
+    pub containers: Vec<IpAddr>,
+    /// The addresses of this network namespace.
+    pub local: Vec<IpAddr>,
+    /// Those of the interface of the default route.
+    pub own: Vec<IpAddr>,
+}
+
+impl Place {
+    /// Where the packets of this container passed; `None` where its gateway is not in this network namespace, so that the
+    /// rules here are not those that it meets.
+    pub(super) fn find(host: &dyn SystemReader, document: &Document, neighbours: String) -> Option<Self> {
+        let gateway: IpAddr = document.network.gateway.as_ref()?.parse().ok()?;
+        let interfaces = interfaces();
+        let bridge = interfaces.iter().find(|(_, address)| *address == gateway)?.0.clone();
+        let routes = Routes::read(host).ok()?;
+        let outside = routes.defaults().first().map(|route| route.device.clone());
+        let on_bridge = |route: &&crate::facts::routes::Route| route.device == bridge && route.gateway.is_none();
+        let subnet = routes.0.iter().find(on_bridge).map(|route| route.to.to_string());
+        let own = interfaces.iter().filter(|(name, _)| Some(name) == outside.as_ref());
+        Some(Self {
+            gateway: Some(gateway),
+            own: own.map(|(_, address)| *address).collect(),
+            outside,
+            subnet,
+            containers: Vec::new(),
+            local: interfaces.iter().map(|(_, address)| *address).collect(),
+            bridge,
+            neighbours,
+        })
+    }
+}
+
+/// The interfaces of this network namespace with their addresses; none where they cannot be read.
+fn interfaces() -> Vec<(String, IpAddr)> {
+    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    all.filter_map(|entry| {
+        let address = entry.address?;
+        let four = address.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
+        let six = || address.as_sockaddr_in6().map(|address| IpAddr::from(address.ip()));
+        Some((entry.interface_name, four.or_else(six)?))
+    })
+    .collect()
+}
+
+/// The addresses of a container but those of its loopback.
+pub(super) fn addresses(document: &Document) -> Vec<IpAddr> {
+    let outward = document.network.interfaces.iter().filter(|one| one.name != "lo");
+    outward.flat_map(|one| &one.addresses).filter_map(|address| address.parse().ok()).collect()
+}
