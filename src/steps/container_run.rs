@@ -37,6 +37,12 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let findings = ran(cx)?;
+    Ok(findings.into_iter().map(|finding| workload::blame_filter(cx.host, finding)).collect())
+}
+
+/// What the container, or the probe, shows.
+fn ran(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(spec) = wanted(cx.options) else { return probe(cx) };
     let before = refused_forks(cx.host);
     let run = cx.engine.run(cx.options, &spec, cx.options.profile.container.timeout);

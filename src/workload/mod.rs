@@ -18,10 +18,12 @@ use crate::options::{ImageChoice, Need, RunOptions};
 use crate::probe::{Document, PROTOCOL};
 
 mod failure;
+mod filter;
 pub mod spec;
 pub mod third_level;
 
 pub use failure::{failure, unrunnable};
+pub use filter::blame_filter;
 pub use spec::Part;
 
 /// From this version on `--privileged` gives only the capabilities that the daemon has.

@@ -51,7 +51,7 @@ fn judge_exec(exec: &Executed) -> anyhow::Result<Finding> {
     let said = String::from_utf8_lossy(&exec.stdout);
     if said.contains(REFUSED) {
         let what = format!("`docker exec` cannot run a program in the container: {}", said.trim());
-        return Ok(explained(what, &said, EXEC).with("exit_code", code));
+        return Ok(explained(what, &said, EXEC).with("exit_code", code).with("message", said.trim()));
     }
     if said.trim() != DEATH_MESSAGE {
         let what = "output of `docker exec` is missing or wrong";

@@ -220,8 +220,8 @@ const CALLS: &[(&str, &[&str])] = &[
     ("pivot_root", &["pivot_root"]),
     ("bpf", &["bpf_prog", "bpf("]),
     ("keyctl", &["session key", "keyctl", "keyring"]),
-    ("mount", &["mount", "remount", "fsopen", "fsmount", "open_tree", "move_mount"]),
     ("umount2", &["umount", "unmount"]),
+    ("mount", &["mount", "remount", "fsopen", "fsmount", "open_tree", "move_mount"]),
     ("openat2", &["openat2"]),
     ("sethostname", &["sethostname"]),
     ("mknod", &["mknod", "fifo"]),
@@ -231,9 +231,9 @@ const CALLS: &[(&str, &[&str])] = &[
 ];
 
 impl Reason {
-    /// The system call that was refused with an errno of seccomp filters (EPERM, ENOSYS, EACCES), if the message names one.
+    /// The system call that was refused with an errno of seccomp filters (EPERM, ENOSYS), if the message names one.
     pub fn refused_call(&self) -> Option<&'static str> {
-        self.failed_with(&["EPERM", "ENOSYS", "EACCES"]).then_some(())?;
+        self.failed_with(&["EPERM", "ENOSYS"]).then_some(())?;
         let named = |words: &[&str]| words.iter().any(|word| self.innermost.contains(word));
         CALLS.iter().find(|(_, words)| named(words)).map(|(call, _)| *call)
     }
