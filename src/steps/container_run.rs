@@ -38,6 +38,12 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let findings = ran(cx)?;
+    Ok(findings.into_iter().map(|finding| workload::blame_filter(cx.host, finding)).collect())
+}
+
+/// What the container, or the probe, shows.
+fn ran(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(spec) = wanted(cx.options) else { return probe(cx) };
     let before = refused_forks(cx.host);
     let run = cx.engine.run(cx.options, &spec, cx.options.profile.container.timeout);
@@ -140,7 +146,10 @@ fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
         let wrong = if run.oom_killed { causes::OOM_KILLED } else { causes::CONTAINER_WRONG_EXIT_CODE };
         let unrunnable = workload::unrunnable(&String::from_utf8_lossy(&run.stderr));
         let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
-        let finding = Finding::fail(unrunnable.unwrap_or(wrong), what);
+        let finding = match unrunnable.map(|advice| advice.or(wrong)) {
+            Some((cause, hint)) => Finding { hint, ..Finding::fail(cause, what) },
+            None => Finding::fail(wrong, what),
+        };
         findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
     }
     if let Some(text) = &wanted.output {
