@@ -7,10 +7,11 @@ use std::path::Path;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
-use crate::facts::daemon::Daemon;
+use crate::facts::daemon::{Daemon, Running};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::version::Version;
 use crate::finding::{Finding, Level, Reach, quoted};
+use crate::host::environ::WithEnviron;
 use crate::host::recorded::if_recorded;
 use crate::host::{HostResult, SystemReader};
 use crate::step::{Cx, Phase, Repair, Step};
@@ -58,9 +59,23 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(sys(&mounts));
     findings.extend(securityfs(cx.host, &mounts)?);
     findings.extend(devices::judge(cx.host, &mounts)?);
-    findings.extend(if_recorded(scratch::judge(cx.host, &mounts, daemon))?.unwrap_or_default());
+    findings.extend(if_recorded(temporary(cx, &mounts))?.unwrap_or_default());
     findings.push(propagation(&mounts));
     Ok(findings)
+}
+
+/// The directories for temporary files of the daemon: with `--attach` those of a daemon that is visible here.
+fn temporary(cx: &Cx<'_>, mounts: &Mounts) -> HostResult<Vec<Finding>> {
+    let Some(endpoint) = &cx.options.attach else {
+        return scratch::judge(cx.host, mounts, || Daemon::read(cx.host, &cx.options.daemon()).ok());
+    };
+    match Running::find(cx.host, endpoint) {
+        Running::Here(command) => {
+            let host = WithEnviron::of(cx.host, command.pid);
+            scratch::of_running(&host, mounts, || Daemon::read(&host, &command.invocation()).ok())
+        }
+        Running::Elsewhere(_) => Ok(Vec::new()),
+    }
 }
 
 /// Whether a mount is read-only, by either flag.

@@ -238,7 +238,7 @@ fn limits_of_the_cgroup_are_compared_with_what_docker_takes() {
     assert_eq!(limits(&limited("max", "max", "max")), []);
     assert_eq!(limits(&limited("40", "max", "max")), [(Level::Fail, "pids-limit-reached")]);
     assert_eq!(limits(&limited("100", "max", "max")), [(Level::Warn, "pids-limit-reached")]);
-    assert_eq!(limits(&limited("200", "67108864", "0")), []);
+    assert_eq!(limits(&limited("200", "134217728", "0")), []);
     assert_eq!(limits(&limited("max", "33554432", "0")), [(Level::Fail, "memory-limit-low")]);
     assert_eq!(limits(&limited("max", "33554432", "max")), [(Level::Warn, "memory-limit-low")], "it may swap");
     assert_eq!(limits(&limited("max", "50331648", "0")), [(Level::Warn, "memory-limit-low")]);

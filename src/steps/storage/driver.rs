@@ -223,7 +223,14 @@ fn overlay(seen: &Seen) -> Option<Finding> {
         Some(must) => with_volume(seen, Finding::fail(cause, format!("{why}: {must}"))),
         None => with_fallback(seen, cause, &why),
     };
-    Some(about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno())))
+    let finding = about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno()));
+    Some(match (&seen.store, seen.dir.parent()) {
+        (Store::Snapshotter { .. }, Some(root)) if cause == causes::DATA_ROOT_CONTAINERD_SNAPSHOTTER_ON_OVERLAY => {
+            let at = if seen.managed { &seen.data_root } else { root };
+            finding.hint(format!("start the outer container with a volume there: `-v dind-images:{}`", quoted(at)))
+        }
+        _ => finding,
+    })
 }
 
 /// The finding if dockerd uses another driver instead.

@@ -15,8 +15,8 @@ fn limit<'s>(seen: &'s Seen, driver: &str) -> Option<(&'static str, &'s str)> {
         "vfs" => "size",
         _ => return None,
     };
-    let values = seen.options.iter().filter_map(|option| option.split_once('='));
-    let (_, value) = values.filter(|(name, _)| name.trim().eq_ignore_ascii_case(key)).next_back()?;
+    let mut values = seen.options.iter().filter_map(|option| option.split_once('='));
+    let (_, value) = values.rfind(|(name, _)| name.trim().eq_ignore_ascii_case(key))?;
     let digits = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
     (digits.trim().parse::<f64>().is_ok_and(|size| size > 0.0)).then_some((key, value))
 }

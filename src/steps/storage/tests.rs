@@ -299,3 +299,10 @@ fn data_root_that_cannot_be_made_is_the_only_finding() {
         assert!(found[0].hint.is_some(), "{root}");
     }
 }
+
+#[test]
+fn storage_of_a_daemon_that_is_not_visible_here_is_not_checked() {
+    let found = crate::testing::check_attached(&STEP, &machine("28.5.2"), "unix:///x.sock").unwrap();
+    assert_eq!(problems(&found), []);
+    assert!(found[0].what.starts_with("not checked: the daemon at unix:///x.sock"), "{found:?}");
+}

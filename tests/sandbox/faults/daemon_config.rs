@@ -1,6 +1,6 @@
 //! Faults of `daemon-config`: daemon.json, flags and variables.
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, Real, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Real, WARNING};
 use crate::world::Suite;
 
 const CONFIG: Fault = Fault { step: "daemon-config", ..FAULT };
