@@ -15,6 +15,7 @@ pub mod firewall;
 pub mod ipv4;
 pub mod kernel;
 pub mod mounts;
+pub mod oom;
 pub mod pidfile;
 pub mod process;
 pub mod programs;

@@ -117,6 +117,7 @@ fn is_interrupted(run: &ContainerRun) -> bool {
         run.end,
         Err(EngineError::Interrupted(_)
             | EngineError::Died(_)
+            | EngineError::OomKilled { .. }
             | EngineError::Deadline { .. }
             | EngineError::NotServing { .. })
     )

@@ -19,6 +19,7 @@ use crate::engine::{
     Built, ContainerRun, ContainerSpec, Engine, PairRun, RestartPair, Started, TornDown, Versions, docker,
 };
 use crate::facts::endpoint::Endpoint;
+use crate::facts::oom::OomAccount;
 use crate::host::HostResult;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
@@ -62,6 +63,8 @@ pub struct LiveEngine {
     reclaimed: RefCell<BTreeSet<String>>,
     recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
+    /// The processes that the kernel had killed here before the daemon was used.
+    oom: RefCell<Option<OomAccount>>,
 }
 
 /// The run directory, and what is in it.
@@ -105,6 +108,7 @@ impl LiveEngine {
             reclaimed: RefCell::default(),
             recovered: RefCell::default(),
             leftovers: RefCell::default(),
+            oom: RefCell::default(),
         })
     }
 
@@ -124,7 +128,26 @@ impl LiveEngine {
         // A cleanup is not interrupted.
         let interrupt = Some(&self.interrupt).filter(|_| !self.tearing_down.get());
         let watch = Watch { interrupt, daemon: self.daemon.get() };
-        self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error))
+        let done =
+            self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error));
+        done.map_err(|error| self.beside_memory(error))
+    }
+
+    /// The error, with the processes that the kernel killed for memory since the daemon was started.
+    fn beside_memory(&self, error: EngineError) -> EngineError {
+        let is_own = matches!(
+            error,
+            EngineError::Interrupted(_)
+                | EngineError::System(_)
+                | EngineError::OomKilled { .. }
+                | EngineError::Refused { status: 404, .. }
+        );
+        let account = if is_own || self.tearing_down.get() { None } else { OomAccount::read(&self.host) };
+        let kills = account.as_ref().map_or(0, |account| account.since(self.oom.borrow().as_ref()));
+        match account.filter(|_| kills > 0) {
+            Some(account) => EngineError::OomKilled { error: Box::new(error), kills, account },
+            None => error,
+        }
     }
 
     /// Keeps the diagnosis of the daemon's log at the first failure that may be the daemon's.
@@ -176,6 +199,7 @@ impl Engine for LiveEngine {
     }
 
     fn start(&self, options: &RunOptions) -> EngineResult<Started> {
+        *self.oom.borrow_mut() = OomAccount::read(&self.host);
         match &options.attach {
             Some(endpoint) => self.attach(options, endpoint),
             None => self.launch(options),
