@@ -10,11 +10,18 @@ use super::cgroup::{Cgroups, Mode, ROOT};
 use crate::host::SystemReader;
 use crate::text::mebibytes;
 
+/// A limit below which dockerd, containerd and a container have too little; measured: 28.5 takes 90 MiB.
+const SMALL: u64 = 128 << 20;
+/// So often does a start with enough memory not reach its limit.
+const MANY: u64 = 1000;
+
 /// The counter and the limit at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OomAccount {
     /// Killed processes so far.
     pub kills: u64,
+    /// How often the limit was reached so far, with or without a kill.
+    pub hits: u64,
     /// The file of the lowest limit that can be seen from here, and the limit in bytes; `None` where none is set: then it is one
     /// of a cgroup further up, or the machine's memory.
     pub limit: Option<(PathBuf, u64)>,
@@ -25,6 +32,13 @@ impl OomAccount {
     pub fn read(host: &dyn SystemReader) -> Option<Self> {
         let cgroups = Cgroups::read(host).ok()?;
         if cgroups.mode == Mode::V2 { v2(host, &cgroups) } else { v1(host, &cgroups) }
+    }
+
+    /// Whether it was so short of memory since an earlier moment that its processes did little but wait for pages: a small limit
+    /// that was reached again and again.
+    pub fn thrashed_since(&self, before: Option<&Self>) -> bool {
+        let hits = self.hits.saturating_sub(before.map_or(self.hits, |before| before.hits));
+        hits >= MANY && self.limit.as_ref().is_some_and(|(_, limit)| *limit <= SMALL)
     }
 
     /// The processes that were killed since an earlier moment.
@@ -38,9 +52,10 @@ fn v2(host: &dyn SystemReader, cgroups: &Cgroups) -> Option<OomAccount> {
     let own = cgroups.v2_path.as_deref()?.strip_prefix("/").ok()?;
     let leaf = if cgroups.sees_host_tree() { cgroups.v2_dir() } else { Path::new(ROOT).join(own) };
     let kills = counter(host, &leaf.join("memory.events.local"), "oom_kill")?;
+    let hits = counter(host, &leaf.join("memory.events"), "max").unwrap_or_default();
     let dirs = leaf.ancestors().take_while(|dir| dir.starts_with(ROOT));
     let limits = dirs.filter_map(|dir| number(host, dir.join("memory.max")));
-    Some(OomAccount { kills, limit: limits.min_by_key(|(_, limit)| *limit) })
+    Some(OomAccount { kills, hits, limit: limits.min_by_key(|(_, limit)| *limit) })
 }
 
 /// The hierarchy of version 1. Its `hierarchical_memory_limit` is the lowest limit of all cgroups above, seen or not.
@@ -49,6 +64,7 @@ fn v1(host: &dyn SystemReader, cgroups: &Cgroups) -> Option<OomAccount> {
     let mount = cgroups.mounts.0.iter().rev().find(|mount| hierarchy.is_shown_by(mount))?;
     let dir = &mount.target;
     let kills = counter(host, &dir.join("memory.oom_control"), "oom_kill")?;
+    let hits = number(host, dir.join("memory.failcnt")).map_or(0, |(_, hits)| hits);
     let own = number(host, dir.join("memory.limit_in_bytes"));
     let stat = dir.join("memory.stat");
     let lowest = counter(host, &stat, "hierarchical_memory_limit");
@@ -57,7 +73,7 @@ fn v1(host: &dyn SystemReader, cgroups: &Cgroups) -> Option<OomAccount> {
         (own, _) => own,
     };
     // Without a limit the kernel shows the largest multiple of a page.
-    Some(OomAccount { kills, limit: limit.filter(|(_, limit)| *limit < 1 << 60) })
+    Some(OomAccount { kills, hits, limit: limit.filter(|(_, limit)| *limit < 1 << 60) })
 }
 
 /// What the killed processes had, and what they need: for people.
@@ -119,9 +135,13 @@ mod tests {
 
     #[test]
     fn only_later_kills_count() {
-        let now = OomAccount { kills: 3, limit: None };
-        assert_eq!(now.since(Some(&OomAccount { kills: 1, limit: None })), 2);
-        assert_eq!(now.since(None), 0);
+        let at = |kills, hits, mib: u64| OomAccount { kills, hits, limit: Some(("/x".into(), mib << 20)) };
+        assert_eq!(at(3, 0, 40).since(Some(&at(1, 0, 40))), 2);
+        assert_eq!(at(3, 0, 40).since(None), 0);
+        assert!(at(0, 9000, 40).thrashed_since(Some(&at(0, 7, 40))));
+        assert!(!at(0, 9, 40).thrashed_since(Some(&at(0, 7, 40))));
+        assert!(!at(0, 9000, 512).thrashed_since(Some(&at(0, 7, 512))));
+        assert!(!at(0, 9000, 40).thrashed_since(None));
     }
 
     #[test]

@@ -54,6 +54,14 @@ pub enum EngineError {
         /// The limit.
         account: OomAccount,
     },
+    /// The limit of memory of our own cgroup was reached again and again, and an operation took too long.
+    #[error("dockerd has too little memory ({}): {error}", account.limit_in_words())]
+    ShortOfMemory {
+        /// What failed.
+        error: Box<EngineError>,
+        /// The limit.
+        account: OomAccount,
+    },
     /// The daemon runs, and did not become ready.
     #[error("{}", not_serving(endpoint, *waited, *listening))]
     NotServing {
@@ -211,6 +219,11 @@ impl EngineError {
                     "start the outer container with `--memory=512m` or without a limit{more}; in Kubernetes raise `resources.limits.memory`"
                 ))
             }
+            Self::ShortOfMemory { error, account } => Finding::fail(causes::MEMORY_LIMIT_LOW, what)
+                .with("limit", account.limit_in_words())
+                .with("limit_reached", account.hits)
+                .with("failed", error)
+                .hint("start the outer container with `--memory=512m` or without a limit; in Kubernetes raise `resources.limits.memory`"),
             Self::NotServing { endpoint, listening, first_error, last_words, log_dropped, .. } => {
                 let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };
                 let finding = by_log(what, first_error.as_ref(), None, plain);

@@ -118,6 +118,7 @@ fn is_interrupted(run: &ContainerRun) -> bool {
         Err(EngineError::Interrupted(_)
             | EngineError::Died(_)
             | EngineError::OomKilled { .. }
+            | EngineError::ShortOfMemory { .. }
             | EngineError::Deadline { .. }
             | EngineError::NotServing { .. })
     )

@@ -65,6 +65,8 @@ pub struct LiveEngine {
     leftovers: RefCell<Vec<String>>,
     /// The processes that the kernel had killed here before the daemon was used.
     oom: RefCell<Option<OomAccount>>,
+    /// Whether something failed because memory is short here.
+    lacks_memory: Cell<bool>,
 }
 
 /// The run directory, and what is in it.
@@ -109,6 +111,7 @@ impl LiveEngine {
             recovered: RefCell::default(),
             leftovers: RefCell::default(),
             oom: RefCell::default(),
+            lacks_memory: Cell::default(),
         })
     }
 
@@ -130,7 +133,10 @@ impl LiveEngine {
         let watch = Watch { interrupt, daemon: self.daemon.get() };
         let done =
             self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error));
-        done.map_err(|error| self.beside_memory(error))
+        done.map_err(|error| self.beside_memory(error)).inspect_err(|error| {
+            let lacks = matches!(error, EngineError::OomKilled { .. } | EngineError::ShortOfMemory { .. });
+            self.lacks_memory.set(self.lacks_memory.get() || lacks);
+        })
     }
 
     /// The error, with the processes that the kernel killed for memory since the daemon was started.
@@ -140,13 +146,20 @@ impl LiveEngine {
             EngineError::Interrupted(_)
                 | EngineError::System(_)
                 | EngineError::OomKilled { .. }
+                | EngineError::ShortOfMemory { .. }
                 | EngineError::Refused { status: 404, .. }
         );
         let account = if is_own || self.tearing_down.get() { None } else { OomAccount::read(&self.host) };
-        let kills = account.as_ref().map_or(0, |account| account.since(self.oom.borrow().as_ref()));
-        match account.filter(|_| kills > 0) {
-            Some(account) => EngineError::OomKilled { error: Box::new(error), kills, account },
-            None => error,
+        let Some(account) = account else { return error };
+        let before = self.oom.borrow();
+        let kills = account.since(before.as_ref());
+        let error = Box::new(error);
+        if kills > 0 {
+            EngineError::OomKilled { error, kills, account }
+        } else if account.thrashed_since(before.as_ref()) && !matches!(*error, EngineError::Refused { .. }) {
+            EngineError::ShortOfMemory { error, account }
+        } else {
+            *error
         }
     }
 

@@ -41,7 +41,10 @@ impl LiveEngine {
         });
         match ran.and_then(|()| self.explain_broken_connection(&done)) {
             Err(
-                error @ (EngineError::Interrupted(_) | EngineError::Died(_) | EngineError::OomKilled { .. }),
+                error @ (EngineError::Interrupted(_)
+                | EngineError::Died(_)
+                | EngineError::OomKilled { .. }
+                | EngineError::ShortOfMemory { .. }),
             ) => done.first.end = Err(error),
             ended => {
                 if let Err(error) = ended {
