@@ -16,6 +16,7 @@ pub mod ipv4;
 pub mod kernel;
 pub mod locks;
 pub mod mounts;
+pub mod oom;
 pub mod pidfile;
 pub mod process;
 pub mod programs;

@@ -91,6 +91,11 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             "the container has no directory {path}, in which its program is to run: create it in the Dockerfile (`WORKDIR {path}`)",
         ),
         rule(
+            "docker-init ended with .* started nothing",
+            causes::BINARY_NOT_RUNNABLE,
+            "the program docker-init, which runs first in containers with `--init`, does not start the container's own: install tini under that name (package docker-init, tini), or name one with `\"init-path\"` in /etc/docker/daemon.json",
+        ),
+        rule(
             r"^exec /sbin/docker-init: (?P<why>.+?)\.?$",
             causes::BINARY_NOT_RUNNABLE,
             "docker-init, which runs first in containers with `--init`, does not run in a container ({why}): install a static tini as docker-init (package docker-init, tini-static), or name one with `\"init-path\"` in /etc/docker/daemon.json",
