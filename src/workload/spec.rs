@@ -15,6 +15,8 @@ use crate::probe::{self, ProbeRequest, storage};
 
 /// The memory limit in bytes: enough for runc to start the container, and quickly used up.
 const MEMORY: u64 = 32 << 20;
+/// The memory that its shim, runc and the daemon take meanwhile, in bytes.
+const BESIDE: u64 = 16 << 20;
 /// The limit of processes and threads: the probe has a dozen threads.
 const PIDS: u64 = 64;
 /// The smallest that is asked for: the probe and runc's own threads.
@@ -97,6 +99,7 @@ impl Wanted {
             memory: fitting(MEMORY, room.memory),
             pids: fitting(PIDS, room.pids.map(|left| left / 2)).max(LEAST_PIDS),
             cpu_percent: fitting(CPU_PERCENT, room.cpu_percent),
+            spares_memory: room.memory_left.is_some_and(|left| left < MEMORY + BESIDE),
         };
         Self { expected, limits }
     }
@@ -296,9 +299,15 @@ mod tests {
     #[test]
     fn limits_are_no_greater_than_those_of_this_container() {
         let (limits, _) = limited(Room::default());
-        assert_eq!(limits, LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: 50 });
-        let (limits, body) = limited(Room { memory: Some(16 << 20), pids: Some(70), cpu_percent: Some(33) });
-        assert_eq!(limits, LimitsRequest { memory: 16 << 20, pids: 35, cpu_percent: 33 });
+        assert_eq!(
+            limits,
+            LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: 50, spares_memory: false }
+        );
+        let small = 16 << 20;
+        let room =
+            Room { memory: Some(small), memory_left: Some(small), pids: Some(70), cpu_percent: Some(33) };
+        let (limits, body) = limited(room);
+        assert_eq!(limits, LimitsRequest { memory: small, pids: 35, cpu_percent: 33, spares_memory: true });
         assert_eq!((&body["CpuQuota"], &body["CpuPeriod"]), (&json!(6600), &json!(20_000)));
         let (_, body) = limited(Room { cpu_percent: Some(2), ..Room::default() });
         assert_eq!((&body["CpuQuota"], &body["CpuPeriod"]), (&json!(2000), &json!(100_000)));
