@@ -18,6 +18,7 @@ mod harness;
 mod image;
 #[path = "../harness/mod.rs"]
 mod shared;
+mod unusual;
 mod verify;
 mod workload;
 
@@ -32,6 +33,7 @@ fn what_make_test_samples_is_documented() {
         ("workload", workload::matrices()),
         ("entrypoint", entrypoint::matrices()),
         ("harm", harm::matrices()),
+        ("unusual", unusual::matrices()),
     ];
     let mut all = Vec::new();
     for (topic, matrices) in topics {
