@@ -11,7 +11,7 @@ const LIMITED: &[Place] = &[
     (row("a_tenth_of_a_processor"), &["--cpus=0.1"]),
     (row("96_mib_of_memory"), &["-m", "96m"]),
     (row("128_mib_of_memory_without_swap"), &["-m", "128m", "--memory-swap", "128m"]),
-    (row("a_hundred_processes"), &["--pids-limit", "100"]),
+    (row("two_hundred_processes"), &["--pids-limit", "200"]),
     (row("one_processor"), &["--cpuset-cpus=0"]),
     (row("few_open_files_and_processes"), &["--ulimit", "nofile=256:256", "--ulimit", "nproc=200:200"]),
     (row("no_core_files_and_small_shared_memory"), &["--shm-size", "1m", "--ulimit", "core=0"]),
