@@ -91,6 +91,9 @@ fn memory(cgroup: &cgroup::Cgroup, given: &LimitsRequest, tried: &Limits) -> Lim
         eaten.kills.map_or_else(String::new, |kills| format!(", which its cgroup counts as kill {kills}"));
     let asked = mib(eaten.asked);
     let (held, happened) = match (eaten.signal, eaten.code, &eaten.error) {
+        _ if given.spares_memory => {
+            (None, "it is not exceeded, since this container has too little memory left".to_owned())
+        }
         (Some(SIGKILL), ..) => (Some(true), format!("a process that took {asked} was OOM-killed{kills}")),
         (_, Some(0), _) => (Some(false), format!("a process took {asked} and lived")),
         (_, _, Some(error)) => (None, format!("the process that was to exceed it did not start: {error}")),

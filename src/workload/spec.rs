@@ -15,6 +15,12 @@ use crate::probe::{self, ProbeRequest, storage};
 
 /// The memory limit in bytes: enough for runc to start the container, and quickly used up.
 const MEMORY: u64 = 32 << 20;
+/// The memory that its shim, runc and the daemon take meanwhile, in bytes.
+const BESIDE: u64 = 16 << 20;
+/// The room for two runtimes that start a container at the same time, each with a copy of itself in memory and a dozen
+/// threads: memory in bytes, and processes.
+const ROOM_FOR_TWO: u64 = 128 << 20;
+const PIDS_FOR_TWO: u64 = 128;
 /// The limit of processes and threads: the probe has a dozen threads.
 const PIDS: u64 = 64;
 /// The smallest that is asked for: the probe and runc's own threads.
@@ -86,6 +92,8 @@ pub struct Wanted {
     pub expected: Expected,
     /// The limits of the first container.
     pub limits: LimitsRequest,
+    /// Whether containers are started one after the other: this container has little room.
+    pub in_turn: bool,
 }
 
 impl Wanted {
@@ -97,8 +105,11 @@ impl Wanted {
             memory: fitting(MEMORY, room.memory),
             pids: fitting(PIDS, room.pids.map(|left| left / 2)).max(LEAST_PIDS),
             cpu_percent: fitting(CPU_PERCENT, room.cpu_percent),
+            spares_memory: room.memory_left.is_some_and(|left| left < MEMORY + BESIDE),
         };
-        Self { expected, limits }
+        let in_turn = room.memory_left.is_some_and(|left| left < ROOM_FOR_TWO)
+            || room.pids.is_some_and(|left| left < PIDS_FOR_TWO);
+        Self { expected, limits, in_turn }
     }
 
     /// With a CPU limit below that of any container that is of use.
@@ -153,7 +164,7 @@ pub fn first(
     again: bool,
     refused: bool,
 ) -> ContainerSpec {
-    let refused = refused.then(|| Box::new(privileged(options, wanted)));
+    let refused = (refused && !wanted.in_turn).then(|| Box::new(privileged(options, wanted)));
     let network = again.then(|| containers::name(&options.run, "network"));
     let execs = EXECS.map(|words| words.iter().map(ToString::to_string).collect()).to_vec();
     ContainerSpec { keep: again, execs, network, refused, ..container(host, options, wanted, "run", parts) }
@@ -178,7 +189,7 @@ pub fn pair(
     let others = privileged.into_iter().chain([neighbour(options, wanted, "neighbour", false)]).collect();
     let network = containers::name(&options.run, "network");
     let from = if wanted.expected.bridge.is_some() { NO_NETWORK } else { DEFAULT_NETWORK };
-    RestartPair { first, others, from, network, made, volume: volume(options) }
+    RestartPair { first, others, from, network, made, volume: volume(options), in_turn: wanted.in_turn }
 }
 
 /// A container with a read-only root that resolves the first one by name and reads what it wrote to the volume.
@@ -296,10 +307,19 @@ mod tests {
     #[test]
     fn limits_are_no_greater_than_those_of_this_container() {
         let (limits, _) = limited(Room::default());
-        assert_eq!(limits, LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: 50 });
-        let (limits, body) = limited(Room { memory: Some(16 << 20), pids: Some(70), cpu_percent: Some(33) });
-        assert_eq!(limits, LimitsRequest { memory: 16 << 20, pids: 35, cpu_percent: 33 });
+        assert_eq!(
+            limits,
+            LimitsRequest { memory: MEMORY, pids: PIDS, cpu_percent: 50, spares_memory: false }
+        );
+        let small = 16 << 20;
+        let room =
+            Room { memory: Some(small), memory_left: Some(small), pids: Some(70), cpu_percent: Some(33) };
+        let (limits, body) = limited(room);
+        assert_eq!(limits, LimitsRequest { memory: small, pids: 35, cpu_percent: 33, spares_memory: true });
         assert_eq!((&body["CpuQuota"], &body["CpuPeriod"]), (&json!(6600), &json!(20_000)));
+        let in_turn = |room: Room| Wanted::new(Expected::default(), room).in_turn;
+        assert!(in_turn(room) && !in_turn(Room::default()));
+        assert!(in_turn(Room { pids: Some(90), ..Room::default() }));
         let (_, body) = limited(Room { cpu_percent: Some(2), ..Room::default() });
         assert_eq!((&body["CpuQuota"], &body["CpuPeriod"]), (&json!(2000), &json!(100_000)));
     }

@@ -28,6 +28,8 @@ pub struct RestartPair {
     pub made: Option<EngineResult<()>>,
     /// The volume that they share.
     pub volume: String,
+    /// The others are started once the first one runs: this container has too little room for two runtimes at a time.
+    pub in_turn: bool,
 }
 
 /// The result.
@@ -43,8 +45,8 @@ pub struct PairRun {
     pub volume: Option<EngineResult<bool>>,
 }
 
-/// Runs them, without the removal. A failure of one part is kept from the others as far as possible. All are started at
-/// once: the others wait for what the first one writes to the volume.
+/// Runs them, without the removal. A failure of one part is kept from the others as far as possible. Where there is room,
+/// all are started at once: the others wait for what the first one writes to the volume.
 pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, done: &mut PairRun) {
     let name = containers::name(id, pair.first.role);
     let mut network = match &pair.made {
@@ -56,11 +58,13 @@ pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, don
     }
     let start = Instant::now();
     let joined = network.is_ok().then_some(&*pair.network);
-    let (mut restarted, mut last) = join(
-        restart(client, &name, pair, &mut done.first),
-        run_others(client, id, pair, joined, &mut done.others),
-    )
-    .await;
+    let (others, first) = (&mut done.others, &mut done.first);
+    let (mut restarted, mut last) = if pair.in_turn {
+        let restarted = restart(client, &name, pair, first).await;
+        (restarted, run_others(client, id, pair, joined, others).await)
+    } else {
+        join(restart(client, &name, pair, first), run_others(client, id, pair, joined, others)).await
+    };
     if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &restarted) {
         // The network may be the reason: once more without it.
         network = restarted.map(drop);

@@ -3,7 +3,7 @@ use crate::probe::limits::{CpuResult, MemoryResult, ThreadsResult};
 use crate::testing::problems;
 
 /// The limits that it was given.
-const GIVEN: LimitsRequest = LimitsRequest { memory: 32 << 20, pids: 64, cpu_percent: 50 };
+const GIVEN: LimitsRequest = LimitsRequest { memory: 32 << 20, pids: 64, cpu_percent: 50, spares_memory: false };
 
 /// A container in which every limit holds.
 fn sound() -> Document {
@@ -82,6 +82,19 @@ fn limit_dropped_with_a_warning_has_its_own_cause() {
     assert_eq!(seen(dropped, &[]), [(Level::Fail, "pids-limit-not-enforced")]);
     let required = judged(dropped, &[warning], &["pids"]);
     assert_eq!(problems(&required), [(Level::Fail, "cgroup-limit-controller-unavailable")]);
+}
+
+#[test]
+fn memory_limit_that_is_spared_passes_where_it_is_visible() {
+    let given = LimitsRequest { spares_memory: true, ..GIVEN };
+    let mut document = sound();
+    if let Some(limits) = &mut document.limits {
+        limits.memory = MemoryResult { asked: 0, signal: None, code: None, kills: None, error: None };
+    }
+    let controllers = Controllers { required: Vec::new(), wanted: Vec::new() };
+    assert_eq!(problems(&judge(&document, &given, &[], &controllers)), []);
+    document.cgroup.memory = None;
+    assert_eq!(problems(&judge(&document, &given, &[], &controllers)), [(Level::Fail, "limit-not-visible")]);
 }
 
 #[test]
