@@ -168,7 +168,9 @@ mod tests {
         let mut child = std::process::Command::new(&runc).arg("2").spawn().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut times = StartTimes::default();
-        runtime.block_on(watch.until(tokio::time::sleep(Duration::from_millis(1600)), &mut times));
+        runtime.block_on(async {
+            watch.until(tokio::time::sleep(Duration::from_millis(1600)), &mut times).await;
+        });
         child.wait().unwrap();
         assert!(times.start >= Duration::from_millis(1600));
         assert!(times.runtime >= Duration::from_millis(1000), "{times:?}");
