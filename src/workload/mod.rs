@@ -88,6 +88,21 @@ impl<'a> Workload<'a> {
         }))
     }
 
+    /// The network of the first container tried once more, by containers that have nothing else; `pair` tries that of its
+    /// neighbour as well.
+    pub fn network_again(&self, pair: bool) -> (ContainerRun, Option<PairRun>) {
+        let mut spec = spec::first(self.host, self.options, &[Part::Network], pair, false);
+        let within = self.options.profile.container.timeout;
+        (spec.network, spec.execs) = (None, Vec::new());
+        let run = self.run(&spec);
+        let kept = pair && matches!(run.end, Ok(0));
+        let together = kept.then(|| {
+            let pair = spec::pair(self.options, self.first().network.clone(), true);
+            self.engine.run_pair(self.options, &pair, within)
+        });
+        (run, together)
+    }
+
     /// Whether this engine will refuse a privileged container here.
     fn refuses_privileged(&self) -> bool {
         let engine = self.environment.borrow().engine.as_deref().and_then(Version::find);

@@ -6,6 +6,7 @@ use dindcheck::step::{Phase, Step};
 use dindcheck::{diagnosis, finding, steps};
 
 use crate::fault::{Level, Real};
+use crate::shared::own_step::{Later, agrees};
 use crate::{faults, rootless};
 
 /// The stages of the vocabulary that the environment phase covers.
@@ -243,4 +244,15 @@ fn rows_are_complete() {
         }
     }
     assert!(names.len() >= 90, "only {} faults", names.len());
+}
+
+#[test]
+fn step_that_reports_a_fault_is_that_of_its_cause() {
+    let rows: Vec<_> = faults::all().iter().map(|fault| (fault.name, fault.step, fault.cause)).collect();
+    let later = Later {
+        cause: "net-admin-capability-missing",
+        step: "network",
+        why: "the capability is there, and only what it does in this network namespace shows that it has no effect",
+    };
+    agrees(&rows, &[later]);
 }

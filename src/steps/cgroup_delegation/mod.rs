@@ -60,7 +60,7 @@ fn host_namespace(cgroups: &Cgroups) -> Finding {
         format!("Start the outer container without a bind mount of {ROOT}")
     } else {
         format!(
-            "Start the outer container with --cgroupns=private, or the inner daemon with --cgroup-parent={own}/docker"
+            "Start the outer container with `--cgroupns=private`, or the inner daemon with `--cgroup-parent={own}/docker`"
         )
     };
     let shown = cgroups.mounts.at(Path::new(ROOT)).map(|mount| mount.root.display().to_string());

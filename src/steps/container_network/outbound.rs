@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::probe::reach::{Attempt, Kind, PathMtu, RESOLVER, Reached};
 use crate::text::seconds;
 
-const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
+pub(super) const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
 const DNS: CauseId = causes::CONTAINER_DNS_BROKEN;
 const MTU: CauseId = causes::MTU_MISMATCH;
 
@@ -25,12 +25,13 @@ fn gateway(attempt: &Attempt, compared: &Compared) -> Finding {
     let to = &attempt.to;
     match &attempt.error {
         None => Finding::pass(format!("this container's gateway {to} answers an inner container"))
+            .with("to", to)
             .with("answer", &attempt.answer),
         Some(error) if compared.outer => {
             let what = format!(
                 "an inner container does not reach this container's gateway {to}, which answers this container: {error}"
             );
-            Finding::fail(OUT, what).with("errno", error.errno)
+            Finding::fail(OUT, what).with("to", to).with("errno", error.errno)
         }
         Some(error) => Finding::pass(format!(
             "this container's gateway {to} answers neither an inner container nor this one"
@@ -77,7 +78,7 @@ fn resolvers(reached: &Reached, compared: &Compared) -> Finding {
         } else {
             format!("no resolver of an inner container answers ({names}), but one of this container does")
         };
-        return with_error(Finding::fail(DNS, what))
+        return with_error(Finding::fail(DNS, what).with("to", names))
             .hint("give inner containers a resolver that answers: `dockerd --dns ADDRESS`");
     }
     if none {
@@ -102,6 +103,7 @@ fn named(attempt: &Attempt, cause: CauseId, verb: &str) -> Finding {
         None => Finding::pass(format!("{to} {verb} from an inner container")).with("answer", &attempt.answer),
         Some(error) => {
             Finding::fail(cause, format!("an inner container must reach {to} and does not: {error}"))
+                .with("to", to)
                 .with("errno", error.errno)
         }
     }
