@@ -1,5 +1,6 @@
 //! How long a container takes to be created and started, and which programs run while a start takes long.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -30,6 +31,8 @@ pub struct StartTimes {
     pub shim: Duration,
     /// How long the runtime ran.
     pub runtime: Duration,
+    /// How much of all processors' time was used meanwhile, by whomever, in percent; `None` where /proc/stat does not say.
+    pub busy_percent: Option<u64>,
 }
 
 /// A start that is being watched.
@@ -40,6 +43,14 @@ pub(super) struct StartWatch<'h> {
     began_ticks: u64,
     looked: Instant,
     runtime_seen: bool,
+    processors: Option<Processors>,
+}
+
+/// What the processors did since the boot, in clock ticks (proc_stat(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Processors {
+    idle: u64,
+    all: u64,
 }
 
 /// What a start waits for.
@@ -53,7 +64,14 @@ enum Part {
 impl<'h> StartWatch<'h> {
     pub(super) fn begin(host: &'h dyn SystemReader) -> Self {
         let now = Instant::now();
-        Self { host, began: now, began_ticks: ticks_now(), looked: now, runtime_seen: false }
+        Self {
+            host,
+            began: now,
+            began_ticks: ticks_now(),
+            looked: now,
+            runtime_seen: false,
+            processors: Processors::read(host),
+        }
     }
 
     /// Waits for a start, and watches it.
@@ -64,6 +82,7 @@ impl<'h> StartWatch<'h> {
                 biased;
                 end = &mut started => {
                     times.start = self.began.elapsed();
+                    times.busy_percent = self.processors.and_then(|before| before.busy_until(Processors::read(self.host)?));
                     return end;
                 }
                 () = tokio::time::sleep(EVERY) => self.look(times),
@@ -112,6 +131,25 @@ impl<'h> StartWatch<'h> {
     }
 }
 
+impl Processors {
+    fn read(host: &dyn SystemReader) -> Option<Self> {
+        Self::parse(&host.read_text(Path::new("/proc/stat")).ok()?)
+    }
+
+    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal; what guests use is in the first two.
+    fn parse(stat: &str) -> Option<Self> {
+        let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8);
+        let ticks: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { idle: ticks.get(3)? + ticks.get(4)?, all: ticks.iter().sum() })
+    }
+
+    /// How busy they were until then, in percent.
+    fn busy_until(self, later: Self) -> Option<u64> {
+        let all = later.all.checked_sub(self.all).filter(|all| *all > 0)?;
+        Some(100 - (later.idle.saturating_sub(self.idle) * 100 / all).min(100))
+    }
+}
+
 /// The names of a process: its program, and where that is an interpreter its script.
 fn programs(process: &Process) -> impl Iterator<Item = &str> {
     process.command.split(' ').take(2).map(|word| word.rsplit('/').next().unwrap_or(word))
@@ -157,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn busy_processors_are_counted_with_waiting_as_idle() {
+        let at = |text| Processors::parse(text).unwrap();
+        let before = at("cpu  100 0 100 700 100 0 0 0 50 0\ncpu0 1 2 3\n");
+        assert_eq!(before, Processors { idle: 800, all: 1000 });
+        assert_eq!(before.busy_until(at("cpu  170 0 110 710 110 0 0 0 0 0")), Some(80));
+        assert_eq!(before.busy_until(before), None);
+        assert_eq!(Processors::parse("cpu  1 2"), None);
+    }
+
+    #[test]
     fn slow_start_is_counted_for_the_program_that_runs_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
         let runc = dir.path().join("runc");
@@ -168,7 +216,9 @@ mod tests {
         let mut child = std::process::Command::new(&runc).arg("2").spawn().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut times = StartTimes::default();
-        runtime.block_on(watch.until(tokio::time::sleep(Duration::from_millis(1600)), &mut times));
+        runtime.block_on(async {
+            watch.until(tokio::time::sleep(Duration::from_millis(1600)), &mut times).await;
+        });
         child.wait().unwrap();
         assert!(times.start >= Duration::from_millis(1600));
         assert!(times.runtime >= Duration::from_millis(1000), "{times:?}");

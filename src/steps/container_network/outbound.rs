@@ -90,15 +90,14 @@ fn resolvers(reached: &Reached, compared: &Compared, off: Option<&Off>) -> Findi
         return with_error(Finding::fail(DNS, what).with("to", names))
             .hint("give inner containers a resolver that answers: `dockerd --dns ADDRESS`");
     }
+    if none {
+        // `network` says that there is none.
+        return Finding::pass("neither an inner container nor this one has a resolver");
+    }
     let within = seconds(RESOLVER);
-    let what = if none {
-        "neither an inner container nor this one has a resolver: nothing can be pulled by name".to_owned()
-    } else {
-        format!(
-            "no resolver answers within {within}, neither an inner container nor this one ({names}): nothing can be pulled \
-             by name"
-        )
-    };
+    let what = format!(
+        "no resolver answers within {within}, neither an inner container nor this one ({names}): nothing can be pulled by name"
+    );
     with_error(Finding::warn(causes::DNS_RESOLVER_NOT_ANSWERING, what)).with("resolvers", names).hint(
         "write a name server that answers into /etc/resolv.conf of the outer container (`docker run --dns ADDRESS`), or \
          give one to the inner containers alone (`dockerd --dns ADDRESS`); where there is no DNS on purpose, mute this in the \

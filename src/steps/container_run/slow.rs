@@ -9,6 +9,10 @@ use crate::text::seconds;
 
 /// A small container starts in less than one second on a machine that is not busy.
 const SLOW: Duration = Duration::from_secs(3);
+/// On one whose processors are this busy, in percent, a start has its share of them only, and is not slow by itself...
+const BUSY: u64 = 85;
+/// ... up to this.
+const SLOW_WHERE_BUSY: Duration = Duration::from_secs(15);
 
 /// A part of a start, and what to do where it took the most.
 struct Part {
@@ -27,19 +31,22 @@ pub(super) fn judge(times: &StartTimes) -> Option<Finding> {
         slowest.name,
         seconds(slowest.took)
     );
+    let busy = times.busy_percent;
+    let limit = if busy.is_some_and(|percent| percent >= BUSY) { SLOW_WHERE_BUSY } else { SLOW };
     let finding = Finding::warn(causes::CONTAINER_START_SLOW, what)
         .with("create", seconds(times.create))
         .with("start", seconds(times.start))
         .with("network", seconds(times.network))
         .with("shim", seconds(times.shim))
         .with("runc", seconds(times.runtime))
+        .with("processors_busy", busy.map_or("unknown".to_owned(), |percent| format!("{percent} %")))
         .hint(slowest.hint);
-    (whole >= SLOW).then_some(finding)
+    (whole >= limit).then_some(finding)
 }
 
 /// Everything that a start consists of. What no program is seen for is the daemon's own time.
 fn parts(times: &StartTimes) -> [Part; 5] {
-    let StartTimes { create, start, network, shim, runtime } = *times;
+    let StartTimes { create, start, network, shim, runtime, .. } = *times;
     let own = start.saturating_sub(network + shim + runtime);
     let part = |name, took, hint| Part { name, took, hint };
     [
@@ -83,12 +90,19 @@ mod tests {
     fn times(create: u64, start: u64, network: u64, shim: u64, runtime: u64) -> StartTimes {
         let [create, start, network, shim, runtime] =
             [create, start, network, shim, runtime].map(Duration::from_millis);
-        StartTimes { create, start, network, shim, runtime }
+        StartTimes { create, start, network, shim, runtime, busy_percent: Some(30) }
     }
 
     #[test]
     fn start_below_three_seconds_is_no_finding() {
         assert_eq!(judge(&times(900, 2000, 0, 0, 1900)), None);
+    }
+
+    #[test]
+    fn start_on_a_busy_machine_is_slow_only_where_it_takes_far_longer() {
+        let busy = |start| judge(&StartTimes { busy_percent: Some(99), ..times(100, start, 0, 0, start) });
+        assert_eq!(busy(9000), None);
+        assert!(busy(20_000).is_some());
     }
 
     #[test]

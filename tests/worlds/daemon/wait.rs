@@ -111,7 +111,7 @@ fn address_that_never_answers_is_named_with_what_is_wrong_with_it() {
             assert!(said.contains(remedy) && !said.contains("more time"), "{address}: {said}");
         }
         // At once, and not only when the time is over.
-        assert!(waited.starts_with(&format!("dindcheck: tcp://{address} does not answer: ")), "{waited}");
+        assert!(waited.starts_with(&format!("dindcheck: tcp://{address} does not answer yet: ")), "{waited}");
         rest = after;
     }
 }
