@@ -1,7 +1,7 @@
 //! The rules of iptables in the form in which iptables-save prints them.
 
-use super::condition::{Condition, Field};
 use super::Verdict;
+use super::condition::{Condition, Field};
 
 /// Targets that end the way of a packet.
 const DROPS: &[&str] = &["DROP", "REJECT", "TARPIT", "QUEUE"];
@@ -20,7 +20,9 @@ pub(super) fn parse(rule: &str) -> (Vec<Condition>, Verdict) {
                 negated = true;
                 continue;
             }
-            "-j" => return (conditions, target(words.next().unwrap_or_default(), &words.collect::<Vec<_>>())),
+            "-j" => {
+                return (conditions, target(words.next().unwrap_or_default(), &words.collect::<Vec<_>>()));
+            }
             "-g" => return (conditions, Verdict::Goto(words.next().unwrap_or_default().to_owned())),
             "-m" => drop(words.next()),
             "--comment" => drop(words.next()),

@@ -92,7 +92,10 @@ mod tests {
     #[test]
     fn counters_are_found_by_group_and_name() {
         let host = Fake::new()
-            .file("/proc/net/netstat", "TcpExt: A IPReversePathFilter B\nTcpExt: 1 7 3\nIpExt: InNoRoutes\nIpExt: 2\n")
+            .file(
+                "/proc/net/netstat",
+                "TcpExt: A IPReversePathFilter B\nTcpExt: 1 7 3\nIpExt: InNoRoutes\nIpExt: 2\n",
+            )
             .file("/proc/net/snmp", "Ip: OutNoRoutes ForwDatagrams\nIp: 3 9\nUdp: X\nUdp: 1\n");
         assert_eq!(Drops::read(&host), Drops { reverse_path: 7, no_route: 5, forwarded: 9 });
         assert_eq!(Drops::read(&Fake::new()), Drops::default());

@@ -208,7 +208,9 @@ impl Chain {
     /// `the chain FORWARD of the iptables table filter`.
     pub fn title(&self) -> String {
         match self.back_end {
-            BackEnd::Nft => format!("the chain {} of the nft table {} {}", self.name, self.family, self.table),
+            BackEnd::Nft => {
+                format!("the chain {} of the nft table {} {}", self.name, self.family, self.table)
+            }
             _ => {
                 let program = if self.family == "ip6" { "ip6tables" } else { "iptables" };
                 let legacy = if self.back_end == BackEnd::IptablesLegacy { "-legacy" } else { "" };

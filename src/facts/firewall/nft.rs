@@ -1,7 +1,7 @@
 //! The rules of nf_tables in the form in which `nft list ruleset` prints them.
 
-use super::condition::{Condition, Field};
 use super::Verdict;
+use super::condition::{Condition, Field};
 
 /// Parses a rule: its conditions and its verdict.
 pub(super) fn parse(rule: &str) -> (Vec<Condition>, Verdict) {
@@ -84,19 +84,13 @@ fn protocol(name: &str) -> Option<Condition> {
 }
 
 /// A condition whose key has two words, and how many words it has.
-fn after_key(
-    after: &[String],
-    field: impl Fn(Vec<String>) -> Option<Field>,
-) -> (Option<Condition>, usize) {
+fn after_key(after: &[String], field: impl Fn(Vec<String>) -> Option<Field>) -> (Option<Condition>, usize) {
     let (read, used) = condition(after.get(1..).unwrap_or_default(), field);
     (read, used + 1)
 }
 
 /// A condition from the words after its key, and how many words it has with a key of one word.
-fn condition(
-    after: &[String],
-    field: impl Fn(Vec<String>) -> Option<Field>,
-) -> (Option<Condition>, usize) {
+fn condition(after: &[String], field: impl Fn(Vec<String>) -> Option<Field>) -> (Option<Condition>, usize) {
     let negated = after.first().is_some_and(|word| word == "!=");
     let compares = negated || after.first().is_some_and(|word| word == "==");
     let at = usize::from(compares);

@@ -63,7 +63,9 @@ impl Packet {
     /// The hooks that it passes, in order.
     pub fn hooks(&self) -> &'static [Hook] {
         match self.way {
-            Way::Through => &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress],
+            Way::Through => {
+                &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress]
+            }
             Way::In => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
             Way::Out => &[Hook::Output, Hook::Postrouting, Hook::Egress],
         }

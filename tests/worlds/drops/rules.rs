@@ -95,7 +95,8 @@ drops! {
 #[test]
 #[ignore = "needs root and the test bed"]
 fn rules_that_cannot_be_read_are_said() {
-    let away = "mkdir /away; mv /usr/sbin/nft /usr/sbin/ip*tables*-save /away; iptables -I DOCKER-USER -j DROP";
+    let away =
+        "mkdir /away; mv /usr/sbin/nft /usr/sbin/ip*tables*-save /away; iptables -I DOCKER-USER -j DROP";
     let seen = World::new(Forky).broken_later(away).play();
     seen.fails("container-network", "container-outbound-network-unreachable");
     let findings = seen.step("container-network")["findings"].to_string();
@@ -141,7 +142,8 @@ fn rules_that_will_drop_are_a_warning_of_network() {
         })
         .collect();
     let played = Outer::new(Forky).play(&script);
-    let reports: Vec<&str> = played.stdout.split("@@").map(str::trim).filter(|text| !text.is_empty()).collect();
+    let reports: Vec<&str> =
+        played.stdout.split("@@").map(str::trim).filter(|text| !text.is_empty()).collect();
     assert_eq!(reports.len(), faults.len(), "{}", played.said());
     for (text, named) in reports.iter().zip(named) {
         let seen: serde_json::Value = serde_json::from_str(text).expect("a report");

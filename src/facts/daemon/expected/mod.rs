@@ -76,7 +76,8 @@ impl Expected {
     pub fn corrected(mut self, info: &Value, bridge: Option<&Value>) -> Self {
         let says = |what: &str, undo: &str| Off { by: what.to_owned(), undo: undo.to_owned() };
         let Some(bridge) = bridge else {
-            let none = || says("no network named `bridge` in the daemon", "start dockerd without `--bridge=none`");
+            let none =
+                || says("no network named `bridge` in the daemon", "start dockerd without `--bridge=none`");
             self.bridge = self.bridge.or_else(|| Some(none()));
             return self.remapped(info);
         };
@@ -93,7 +94,8 @@ impl Expected {
     fn remapped(mut self, info: &Value) -> Self {
         let options = info["SecurityOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
         if options.into_iter().any(|option| option.split(',').any(|part| part == "name=userns")) {
-            self.remap = self.remap.or_else(|| Some("`name=userns` in the security options of the daemon".into()));
+            self.remap =
+                self.remap.or_else(|| Some("`name=userns` in the security options of the daemon".into()));
         }
         self
     }

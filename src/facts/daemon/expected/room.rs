@@ -86,7 +86,8 @@ mod tests {
         };
         let names = ["cpu", "memory", "pids"];
         let mounts: String = (30..).zip(names).map(|(id, name)| mount(id, name)).collect();
-        let lines: String = (3..).zip(names).map(|(id, name): (u32, _)| format!("{id}:{name}:{own}\n")).collect();
+        let lines: String =
+            (3..).zip(names).map(|(id, name): (u32, _)| format!("{id}:{name}:{own}\n")).collect();
         Fake::new()
             .file("/proc/self/mountinfo", &mounts)
             .file("/proc/self/cgroup", &lines)

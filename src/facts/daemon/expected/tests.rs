@@ -67,7 +67,10 @@ fn daemon_says_what_is_off() {
 fn options_of_the_only_running_daemon_count() {
     let process = |host: Fake, pid: u32| {
         host.file(&format!("/proc/{pid}/cmdline"), "dockerd\0--ip-masq=false\0")
-            .file(&format!("/proc/{pid}/stat"), &format!("{pid} (dockerd) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0"))
+            .file(
+                &format!("/proc/{pid}/stat"),
+                &format!("{pid} (dockerd) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0 0"),
+            )
             .link(&format!("/proc/{pid}/exe"), "/usr/bin/dockerd")
             .link(&format!("/proc/{pid}/ns/mnt"), "mnt:[1]")
     };

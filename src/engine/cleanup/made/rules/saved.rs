@@ -31,7 +31,9 @@ impl Saved {
             let of = saved.0.entry(table.clone()).or_default();
             match line {
                 Line::Table(_) => {}
-                Line::Chain { name, policy, .. } => drop(of.chains.insert(name.to_owned(), policy.to_owned())),
+                Line::Chain { name, policy, .. } => {
+                    drop(of.chains.insert(name.to_owned(), policy.to_owned()))
+                }
                 Line::Rule { text, .. } => of.rules.push(text.to_owned()),
             }
         }
