@@ -11,6 +11,7 @@
 
 mod daemon;
 mod deploy;
+mod drops;
 mod entrypoint;
 mod environment;
 mod harm;

@@ -97,22 +97,25 @@ fn rules(measured: &Measured<'_>, packets: &[Packet], droppers: &[Suspect]) -> R
         Some(rule) => format!("the rule `{}` in {} {drops} its packets", rule.text, first.chain.title()),
         None => format!("the policy of {} {drops} its packets", first.chain.title()),
     };
-    droppers.iter().fold(Reason::new(what, commands.join("; ")), said)
+    said(Reason::new(what, commands.join("; ")), droppers)
 }
 
-/// A rule as evidence.
-fn said(reason: Reason, suspect: &Suspect) -> Reason {
-    let Suspect { chain, .. } = suspect;
-    let counted = match suspect.packets {
+/// The first rule as evidence, and the names of the others.
+fn said(reason: Reason, suspects: &[Suspect]) -> Reason {
+    let Some((first, others)) = suspects.split_first() else { return reason };
+    let counted = match first.packets {
         Some((before, after)) => format!("{before} before the attempt, {after} after it"),
         None => "not counted".to_owned(),
     };
-    reason
-        .with("back_end", chain.back_end)
-        .with("table", format!("{} {}", chain.family, chain.table))
-        .with("chain", &chain.name)
-        .with("rule", suspect.text())
-        .with("packets", counted)
+    let reason = reason
+        .with("back_end", first.chain.back_end)
+        .with("table", format!("{} {}", first.chain.family, first.chain.table))
+        .with("chain", &first.chain.name)
+        .with("rule", first.text())
+        .with("packets", counted);
+    let others: Vec<String> =
+        others.iter().map(|other| format!("{} in {}", other.text(), other.chain.title())).collect();
+    if others.is_empty() { reason } else { reason.with("also", others.join("; ")) }
 }
 
 /// The strict reverse path filter of an interface by which packets come.
@@ -142,7 +145,7 @@ fn down(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let mut names = packets.iter().flat_map(|packet| packet.inputs.iter().chain(&packet.outputs));
     let name = names.find(|name| is_down(measured.host, name))?;
     let command = format!("ip link set {} up", quoted_text(name));
-    Some(Reason::new(format!("the interface {name} is down"), command).with("interface", name))
+    Some(Reason::new(format!("the interface {name} is down"), command).with("down", name))
 }
 
 /// Forwarding that is off.
@@ -176,15 +179,15 @@ fn diverted(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
         first.chain.title()
     );
     let commands: Vec<String> = found.iter().map(|suspect| after.remover.command(suspect)).collect();
-    Some(found.iter().fold(Reason::new(what, commands.join("; ")), said))
+    Some(said(Reason::new(what, commands.join("; ")), &found))
 }
 
 /// No rule that gives packets of containers this container's address.
 fn masquerade(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let out = packets.iter().find(|packet| leaves(packet))?;
     let Place { subnet: Some(subnet), bridge, .. } = &measured.place else { return None };
-    let has_rules = !measured.after.firewall.chains.is_empty();
-    if !has_rules || measured.after.firewall.translates(out) {
+    let firewall = &measured.after.firewall;
+    if !firewall.unread.is_empty() || firewall.translates(out) {
         return None;
     }
     let what = format!("no rule masquerades the subnet {subnet} of the containers");
@@ -201,15 +204,16 @@ fn outside(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let (before, after) = (measured.before.traffic.get(interface)?, measured.after.traffic.get(interface)?);
     let sent = after.sent.saturating_sub(before.sent);
     let received = after.received.saturating_sub(before.received);
-    // What is rejected here is not sent on.
-    if sent == 0 || measured.after.drops.forwarded == measured.before.drops.forwarded {
+    // What is rejected here is not sent on, and rules that cannot be read may drop it.
+    let may_be_here = !measured.after.firewall.unread.is_empty();
+    if sent == 0 || may_be_here || measured.after.drops.forwarded == measured.before.drops.forwarded {
         return None;
     }
     let what = format!(
         "its packets leave by {interface} and no rule here drops them: what drops them, or their answers, is outside of this container"
     );
     let hint = format!("permit it outside of this container, in the firewall behind {interface} (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`)");
-    Some(Reason::new(what, hint).with("interface", interface).with("sent", sent).with("received", received))
+    Some(Reason::new(what, hint).with("leaves_by", interface).with("sent", sent).with("received", received))
 }
 
 /// Whether it leaves this network namespace by another interface than a bridge of containers.
