@@ -39,6 +39,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Make /proc/sys writable, and the missing device nodes",
@@ -103,7 +104,7 @@ fn proc_sys(
             "/proc/sys is read-only: dockerd cannot enable IP forwarding or set the sysctls of a container's interface",
         )
     };
-    Some(seen(finding, mount).hint(format!("mount -o remount,bind,rw {}", quoted(&mount.target))))
+    Some(seen(finding, mount).hint(format!("`mount -o remount,bind,rw {}`", quoted(&mount.target))))
 }
 
 /// Mounts over parts of /proc. They matter only to a user namespace below (fs/namespace.c, `mount_too_revealing`).
@@ -139,7 +140,7 @@ fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Findin
     };
     Some(
         finding.with("covered", list).hint(
-            "start the outer container with --privileged, or with --security-opt systempaths=unconfined",
+            "start the outer container with `--privileged`, or with `--security-opt systempaths=unconfined`",
         ),
     )
 }
@@ -153,7 +154,8 @@ fn sys(mounts: &Mounts) -> Option<Finding> {
             "/sys is read-only: dockerd works, but no inner container can change devices",
         ),
         mount,
-    ))
+    )
+    .hint("start the outer container with `--privileged`, or `mount -o remount,bind,rw /sys`"))
 }
 
 /// dockerd assumes that `AppArmor` is absent where securityfs is not mounted (pkg/sysinfo), and containers then run without

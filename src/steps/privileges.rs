@@ -38,6 +38,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: None,
 };

@@ -16,8 +16,10 @@ use crate::diagnosis::redact::is_safe_option;
 use crate::finding::{Finding, quoted};
 use crate::host::SystemReader;
 
+pub mod expected;
 pub mod file;
 pub mod flags;
+pub mod given;
 pub mod hosts;
 pub mod layout;
 mod mismatch;
@@ -30,6 +32,7 @@ pub mod store;
 pub mod tls;
 pub mod values;
 
+pub use expected::{Expected, Off, Room};
 pub use layout::Layout;
 pub use rootless::is_rootless;
 pub use running::Running;
@@ -141,7 +144,7 @@ fn directory(config: &Path) -> Finding {
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
-        .hint(format!("rmdir {}, and mount a file there if one was meant", quoted(config)))
+        .hint(format!("`rmdir {}`, and mount a file there if one was meant", quoted(config)))
 }
 
 /// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.

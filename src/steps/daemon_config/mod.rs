@@ -29,6 +29,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: None,
 };
