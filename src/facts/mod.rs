@@ -14,6 +14,7 @@ pub mod filesystem;
 pub mod firewall;
 pub mod ipv4;
 pub mod kernel;
+pub mod locks;
 pub mod mounts;
 pub mod oom;
 pub mod pidfile;

@@ -19,9 +19,10 @@ use crate::probe::Document;
 use crate::profile::Container;
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
-use crate::workload::{self, spec};
+use crate::workload;
 
 mod lifecycle;
+mod slow;
 
 /// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -50,7 +51,8 @@ fn ran(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         let failure = judge_failure(run.stage, error, &run.stderr)?;
         return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
-    Ok(judge_end(&cx.options.profile.container, &run))
+    let slow = slow::judge(&run.times);
+    Ok(slow.into_iter().chain(judge_end(&cx.options.profile.container, &run)).collect())
 }
 
 /// The profile's own container; `None` where the probe runs instead.
@@ -78,7 +80,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Err(EngineError::Refused { .. }) = &all.end {
         plain = cx.engine.run(
             cx.options,
-            &spec::container(cx.host, cx.options, "plain", &[]),
+            &cx.workload.container("plain", &[]),
             cx.options.profile.container.timeout,
         );
         run = &plain;
@@ -101,6 +103,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(together) = cx.workload.is_restarted().then(|| cx.workload.together()).flatten() {
         findings.extend(lifecycle::judge_second(together));
     }
+    findings.extend(slow::judge(&run.times));
     // The headline of a passed step is its last finding.
     findings.extend(judge_end(&cx.options.profile.container, run));
     Ok(findings)

@@ -19,6 +19,7 @@ use crate::repair_log::RepairLog;
 use crate::step::{Cx, Phase, Repair, Step};
 
 mod addresses;
+mod dropping;
 mod firewall;
 mod forwarding;
 mod links;
@@ -101,6 +102,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.extend::<Vec<Finding>>(refused);
     }
     findings.extend(forwarding::judge(cx.host, &facts)?);
+    findings.extend(dropping::judge(cx.host, &facts));
     findings.extend(addresses::judge(cx.host, &facts)?);
     findings.extend(resolver::judge(cx.host, &facts)?);
     findings.extend(resolver::proxy(cx.host));

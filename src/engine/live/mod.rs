@@ -236,6 +236,15 @@ impl Engine for LiveEngine {
         self.wait(doing, within, docker::ask_json(&endpoint, doing, &path))
     }
 
+    fn default_network(&self, within: Duration) -> EngineResult<Option<serde_json::Value>> {
+        let path = format!("/v{}/networks/bridge", self.api(within)?.version);
+        let (endpoint, doing) = (self.endpoint(), "ask for the default network");
+        match self.wait(doing, within, docker::ask_json(&endpoint, doing, &path)) {
+            Err(EngineError::Refused { status: 404, .. }) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     fn load_builtin(&self, options: &RunOptions) -> EngineResult<String> {
         self.load(options)
     }

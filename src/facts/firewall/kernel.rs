@@ -1,7 +1,9 @@
 //! What drops packets without a rule: the counters and sysctls of the kernel, and routes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::finding::quoted_text;
 use crate::host::SystemReader;
 
 /// Counters of dropped packets.
@@ -11,6 +13,8 @@ pub struct Drops {
     pub reverse_path: u64,
     /// Packets that had no route when they came (IpExt `InNoRoutes`) or left (Ip `OutNoRoutes`).
     pub no_route: u64,
+    /// Packets that were sent on (Ip `ForwDatagrams`).
+    pub forwarded: u64,
 }
 
 impl Drops {
@@ -22,6 +26,7 @@ impl Drops {
         Self {
             reverse_path: of(&netstat, "TcpExt:", "IPReversePathFilter"),
             no_route: of(&netstat, "IpExt:", "InNoRoutes") + of(&snmp, "Ip:", "OutNoRoutes"),
+            forwarded: of(&snmp, "Ip:", "ForwDatagrams"),
         }
     }
 }
@@ -43,14 +48,34 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Those of an interface; `None` where they cannot be read.
-    pub fn of(host: &dyn SystemReader, interface: &str) -> Option<Self> {
+    /// Those of every interface whose counters can be read.
+    pub fn of_all(host: &dyn SystemReader) -> BTreeMap<String, Self> {
+        let names = host.list(Path::new("/sys/class/net")).unwrap_or_default();
+        let names = names.into_iter().map(|name| name.to_string_lossy().into_owned());
+        names.filter_map(|name| Some((name.clone(), Self::of(host, &name)?))).collect()
+    }
+
+    fn of(host: &dyn SystemReader, interface: &str) -> Option<Self> {
         let read = |name: &str| {
             let path = format!("/sys/class/net/{interface}/statistics/{name}");
             host.read_line(Path::new(&path)).ok()?.parse().ok()
         };
         Some(Self { sent: read("tx_packets")?, received: read("rx_packets")? })
     }
+}
+
+/// Whether an interface is down (`IFF_UP`, netdevice(7)); false where that cannot be read.
+pub fn is_down(host: &dyn SystemReader, interface: &str) -> bool {
+    let flags = host.read_line(Path::new(&format!("/sys/class/net/{interface}/flags")));
+    let flags = flags.ok().and_then(|flags| u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
+    flags.is_some_and(|flags| flags & 1 == 0)
+}
+
+/// The command that sets a sysctl of an interface. A name with a dot (`eth0.5`) needs slashes.
+pub fn set_conf(interface: &str, name: &str, value: u32) -> String {
+    let path = format!("net/ipv4/conf/{interface}/{name}");
+    let path = if interface.contains('.') { path } else { path.replace('/', ".") };
+    format!("sysctl -w {}", quoted_text(&path)) + &format!("={value}")
 }
 
 /// A sysctl of an interface, below /proc/sys/net/ipv4/conf; `None` where it cannot be read.
@@ -71,8 +96,8 @@ mod tests {
                 "/proc/net/netstat",
                 "TcpExt: A IPReversePathFilter B\nTcpExt: 1 7 3\nIpExt: InNoRoutes\nIpExt: 2\n",
             )
-            .file("/proc/net/snmp", "Ip: OutNoRoutes\nIp: 3\nUdp: X\nUdp: 1\n");
-        assert_eq!(Drops::read(&host), Drops { reverse_path: 7, no_route: 5 });
+            .file("/proc/net/snmp", "Ip: OutNoRoutes ForwDatagrams\nIp: 3 9\nUdp: X\nUdp: 1\n");
+        assert_eq!(Drops::read(&host), Drops { reverse_path: 7, no_route: 5, forwarded: 9 });
         assert_eq!(Drops::read(&Fake::new()), Drops::default());
     }
 }

@@ -176,6 +176,14 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether it answers the packets that it drops, so that a connection seems to be refused.
+    pub fn rejects(&self) -> bool {
+        self.verdict == Verdict::Drop
+            && self.text.split_whitespace().any(|word| word == "REJECT" || word == "reject")
+    }
+}
+
 impl Chain {
     /// Whether packets of that version of IP pass it.
     fn takes(&self, packet: &Packet) -> bool {
@@ -197,7 +205,7 @@ impl Chain {
             && self.name == other.name
     }
 
-    /// `table filter, chain FORWARD`, with the family where iptables does not say it.
+    /// `the chain FORWARD of the iptables table filter`.
     pub fn title(&self) -> String {
         match self.back_end {
             BackEnd::Nft => {
@@ -205,7 +213,8 @@ impl Chain {
             }
             _ => {
                 let program = if self.family == "ip6" { "ip6tables" } else { "iptables" };
-                format!("the chain {} of the {program} table {}", self.name, self.table)
+                let legacy = if self.back_end == BackEnd::IptablesLegacy { "-legacy" } else { "" };
+                format!("the chain {} of the {program}{legacy} table {}", self.name, self.table)
             }
         }
     }

@@ -41,7 +41,7 @@ impl Firewall {
 
     /// Both back ends of one family. The plain name stands for one of them.
     fn read_saved(&mut self, host: &dyn SystemReader, family: &str, name: &str) {
-        let plain = self.kind(host, &format!("{name}-save"));
+        let plain = kind(host, &format!("{name}-save"));
         let mut names = vec![
             (format!("{name}-nft-save"), BackEnd::IptablesNft),
             (format!("{name}-legacy-save"), BackEnd::IptablesLegacy),
@@ -53,26 +53,12 @@ impl Firewall {
             }
         }
         for (program, kind) in names {
-            match self.save(host, &program) {
+            match save(host, &program) {
                 Ok(None) => {}
                 Ok(Some(text)) => self.add(kind, family, &text),
                 Err(error) => self.unread.push(error.to_string()),
             }
         }
-    }
-
-    /// The back end of a program, as it says itself.
-    fn kind(&mut self, host: &dyn SystemReader, name: &str) -> Option<BackEnd> {
-        let program = locate(host, name).ok().flatten()?;
-        let said = host.ask(&program, &["--version"]).ok()?;
-        let is_nft = said.stdout.contains("nf_tables");
-        Some(if is_nft { BackEnd::IptablesNft } else { BackEnd::IptablesLegacy })
-    }
-
-    /// What a program prints; `None` where it is not there.
-    fn save(&self, host: &dyn SystemReader, name: &str) -> HostResult<Option<String>> {
-        let Some(program) = locate(host, name)? else { return Ok(None) };
-        run(host, &program, &["-c"]).map(Some)
     }
 
     /// Adds the chains of iptables-save. Those that nft has listed are put in the words of iptables.
@@ -89,6 +75,20 @@ impl Firewall {
             }
         }
     }
+}
+
+/// The back end of a program, as it says itself.
+fn kind(host: &dyn SystemReader, name: &str) -> Option<BackEnd> {
+    let program = locate(host, name).ok().flatten()?;
+    // Up to 1.6 it does not say it, and is the legacy one.
+    let is_nft = host.ask(&program, &["--version"]).is_ok_and(|said| said.stdout.contains("nf_tables"));
+    Some(if is_nft { BackEnd::IptablesNft } else { BackEnd::IptablesLegacy })
+}
+
+/// What a program prints; `None` where it is not there.
+fn save(host: &dyn SystemReader, name: &str) -> HostResult<Option<String>> {
+    let Some(program) = locate(host, name)? else { return Ok(None) };
+    run(host, &program, &["-c"]).map(Some)
 }
 
 fn has_programs(host: &dyn SystemReader) -> bool {

@@ -1,6 +1,6 @@
 //! The commands that take a rule away, or let a policy accept.
 
-use super::{BackEnd, Chain, Rule};
+use super::{BackEnd, Chain, Rule, Suspect};
 use crate::finding::quoted_text;
 
 /// The names of the programs that change rules.
@@ -11,8 +11,16 @@ pub struct Remover {
 }
 
 impl Remover {
+    /// The command that takes away what drops a packet.
+    pub fn command(self, suspect: &Suspect) -> String {
+        match &suspect.rule {
+            Some(rule) => self.rule(&suspect.chain, rule),
+            None => self.policy(&suspect.chain),
+        }
+    }
+
     /// The command that removes a rule.
-    pub fn rule(self, chain: &Chain, rule: &Rule) -> String {
+    fn rule(self, chain: &Chain, rule: &Rule) -> String {
         match (chain.back_end, rule.handle) {
             (BackEnd::Nft, Some(handle)) => format!(
                 "nft delete rule {} {} {} handle {handle}",
@@ -26,7 +34,7 @@ impl Remover {
     }
 
     /// The command that lets the policy of a chain accept.
-    pub fn policy(self, chain: &Chain) -> String {
+    fn policy(self, chain: &Chain) -> String {
         match chain.back_end {
             BackEnd::Nft => format!(
                 "nft chain {} {} {} '{{ policy accept; }}'",

@@ -16,6 +16,8 @@ pub struct Suspect {
     pub rule: Option<Rule>,
     /// The packets before and after an attempt, where they are counted.
     pub packets: Option<(u64, u64)>,
+    /// Whether it matches by its text.
+    pub matches: Match,
 }
 
 impl Suspect {
@@ -64,8 +66,10 @@ impl Firewall {
         let mut walk = Walk { now: self, before: Some(before), packet, without: &[], found: Vec::new() };
         walk.all();
         let (counted, open): (Vec<_>, Vec<_>) = walk.found.into_iter().partition(Suspect::is_counted);
+        let is_certain = |suspect: &Suspect| suspect.matches == Match::Yes;
+        let (certain, maybe): (Vec<_>, Vec<_>) = open.into_iter().partition(is_certain);
         let (own, foreign): (Vec<_>, Vec<_>) = counted.into_iter().partition(Suspect::is_dockerds);
-        [foreign, own, open].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+        [foreign, own, certain, maybe].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     /// What drops a packet for certain by the text of the rules alone, one after the other as each is taken away. A chain
@@ -98,6 +102,7 @@ impl Firewall {
                     chain: chain.clone(),
                     rule: Some(rule.clone()),
                     packets: before.growth(chain, at, rule),
+                    matches: rule.matches(packet, hook),
                 };
                 if suspect.is_counted() && !suspect.is_dockerds() {
                     found.push(suspect);
@@ -200,7 +205,7 @@ impl Walk<'_> {
 
     /// A packet that met the policy of a chain.
     fn policy(&mut self, chain: &Chain, base: &Base) {
-        let suspect = Suspect { chain: chain.clone(), rule: None, packets: None };
+        let suspect = Suspect { chain: chain.clone(), rule: None, packets: None, matches: Match::Yes };
         if self.without.iter().any(|gone| gone.is(&suspect)) {
             return;
         }
@@ -252,7 +257,7 @@ impl Walk<'_> {
         matches: Match,
         packets: Option<(u64, u64)>,
     ) -> Option<End> {
-        let suspect = Suspect { chain: chain.clone(), rule: Some(rule.clone()), packets };
+        let suspect = Suspect { chain: chain.clone(), rule: Some(rule.clone()), packets, matches };
         let gone = self.without.iter().any(|gone| gone.is(&suspect));
         let is_certain = matches == Match::Yes;
         if gone || (self.before.is_none() && !is_certain) {

@@ -3,9 +3,11 @@
 //! What failed is tried once more between two readings of the rules beside dockerd's own: a rule whose counter grew, and that
 //! matches the packets of the attempt, drops them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Visit;
+use super::outbound::OUT;
 use crate::diagnosis::causes;
 use crate::engine::cleanup::objects;
 use crate::facts::firewall::kernel::{Drops, Traffic};
@@ -16,6 +18,9 @@ use crate::probe::Document;
 use crate::probe::reach::{Attempt, Kind, Reached};
 use crate::step::Cx;
 use crate::workload;
+
+/// The answer of a destination that refused a connection.
+const REFUSES: &str = "refuses";
 
 mod flows;
 mod place;
@@ -35,19 +40,16 @@ enum Failed {
 }
 
 /// A reading of everything that counts dropped packets.
+#[derive(Clone)]
 struct Reading {
     firewall: Firewall,
     drops: Drops,
-    traffic: Option<Traffic>,
+    traffic: BTreeMap<String, Traffic>,
 }
 
 impl Reading {
-    fn take(host: &dyn SystemReader, place: &Place) -> Self {
-        Self {
-            firewall: Firewall::read(host),
-            drops: Drops::read(host),
-            traffic: place.outside.as_deref().and_then(|interface| Traffic::of(host, interface)),
-        }
+    fn take(host: &dyn SystemReader) -> Self {
+        Self { firewall: Firewall::read(host), drops: Drops::read(host), traffic: Traffic::of_all(host) }
     }
 }
 
@@ -63,17 +65,40 @@ struct Measured<'m> {
 
 /// Says in each failed finding what drops the packets, and how to take that away. Without a failure nothing is done.
 pub(super) fn explain(cx: &Cx<'_>, document: &Document, visits: &[Visit], findings: &mut [Finding]) {
-    let reached = document.reached.clone().unwrap_or_default();
-    let failed: Vec<_> = findings.iter().map(|finding| failed(finding, &reached, visits)).collect();
     let neighbours = objects::bridge(&cx.options.run);
-    let Some(place) = Place::find(cx.host, document, neighbours).filter(|_| failed.iter().any(Option::is_some)) else {
+    let Some(place) = Place::find(cx.host, document, neighbours) else { return };
+    let reached = document.reached.clone().unwrap_or_default();
+    refused(cx.host, &place, document, findings);
+    let failed: Vec<_> = findings.iter().map(|finding| failed(finding, &reached, visits)).collect();
+    if failed.iter().all(Option::is_none) {
         return;
-    };
+    }
     let measured = measure(cx, place, &failed);
     for (finding, failed) in findings.iter_mut().zip(failed) {
         if let Some(failed) = failed {
             let packets = flows::packets(&measured, &failed);
             reasons::add(finding, &measured, &packets);
+        }
+    }
+}
+
+/// A gateway that seems to refuse a connection has not answered where a rule here does so in its place.
+fn refused(host: &dyn SystemReader, place: &Place, document: &Document, findings: &mut [Finding]) {
+    let reached = document.reached.clone().unwrap_or_default();
+    let said = |finding: &Finding, key: &str, value: &str| {
+        finding.evidence.iter().any(|(known, evidence)| *known == key && evidence == value)
+    };
+    for attempt in reached.of(Kind::Outer).filter(|attempt| attempt.answer == REFUSES) {
+        let place = Place { containers: place::addresses(document), ..place.clone() };
+        let after = Reading::take(host);
+        let (before, visits) = (after.clone(), Vec::new());
+        let measured = Measured { host, place, before, after, reached: reached.clone(), visits };
+        let packets = flows::from_container(&measured, Kind::Outer, &attempt.to);
+        let Some((what, command)) = reasons::rejecting(&measured, &packets) else { continue };
+        let to = &attempt.to;
+        for finding in findings.iter_mut().filter(|finding| said(finding, "to", to)) {
+            let whole = format!("an inner container does not reach this container's gateway {to}: {what}");
+            *finding = Finding::fail(OUT, whole).with("to", to).hint(command.clone());
         }
     }
 }
@@ -99,9 +124,9 @@ fn failed(finding: &Finding, reached: &Reached, visits: &[Visit]) -> Option<Fail
 /// Tries what failed once more between two readings.
 fn measure<'m>(cx: &'m Cx<'_>, place: Place, failed: &[Option<Failed>]) -> Measured<'m> {
     let is_peer = |failed: &Failed| matches!(failed, Failed::Attempt(Kind::Peer, _));
-    let before = Reading::take(cx.host, &place);
+    let before = Reading::take(cx.host);
     let (run, pair) = cx.workload.network_again(failed.iter().flatten().any(is_peer));
-    let after = Reading::take(cx.host, &place);
+    let after = Reading::take(cx.host);
     let documents = [workload::read(&run).ok()].into_iter().chain(
         pair.iter().flat_map(|pair| &pair.others).map(|other| workload::read(other).ok()),
     );

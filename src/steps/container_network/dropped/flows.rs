@@ -87,14 +87,14 @@ fn loopback(to: SocketAddr) -> Packet {
 }
 
 /// From the container: to an address of this network namespace, through it, or to a neighbour.
-fn from_container(measured: &Measured<'_>, kind: Kind, to: &str) -> Vec<Packet> {
+pub(super) fn from_container(measured: &Measured<'_>, kind: Kind, to: &str) -> Vec<Packet> {
     let address = address(to);
     let v6 = address.is_some_and(|address| address.is_ipv6());
     let place = &measured.place;
     let port = to.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let through = Packet {
         inputs: vec![place.bridge.clone()],
-        outputs: place.outside.clone().into_iter().collect(),
+        outputs: address.and_then(|to| place.interface_to(to)).map(str::to_owned).into_iter().collect(),
         sources: containers(measured, v6),
         targets: address.into_iter().collect(),
         target_port: port,

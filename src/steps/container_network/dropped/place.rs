@@ -1,8 +1,9 @@
 //! The interfaces and addresses between an inner container and the outside.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use crate::facts::routes::Routes;
+use crate::facts::routes::{Route, Routes};
 use crate::host::SystemReader;
 use crate::probe::Document;
 
@@ -15,16 +16,14 @@ pub(super) struct Place {
     pub neighbours: String,
     /// The gateway of the containers, an address of the bridge.
     pub gateway: Option<IpAddr>,
-    /// The interface of the default route.
-    pub outside: Option<String>,
+    /// The routes of the main table.
+    pub routes: Routes,
     /// The containers' subnet, as routes have it.
     pub subnet: Option<String>,
     /// The addresses of the containers.
     pub containers: Vec<IpAddr>,
     /// The addresses of this network namespace.
     pub local: Vec<IpAddr>,
-    /// Those of the interface of the default route.
-    pub own: Vec<IpAddr>,
 }
 
 impl Place {
@@ -35,20 +34,24 @@ impl Place {
         let interfaces = interfaces();
         let bridge = interfaces.iter().find(|(_, address)| *address == gateway)?.0.clone();
         let routes = Routes::read(host).ok()?;
-        let outside = routes.defaults().first().map(|route| route.device.clone());
-        let on_bridge = |route: &&crate::facts::routes::Route| route.device == bridge && route.gateway.is_none();
+        let on_bridge = |route: &&Route| route.device == bridge && route.gateway.is_none();
         let subnet = routes.0.iter().find(on_bridge).map(|route| route.to.to_string());
-        let own = interfaces.iter().filter(|(name, _)| Some(name) == outside.as_ref());
         Some(Self {
             gateway: Some(gateway),
-            own: own.map(|(_, address)| *address).collect(),
-            outside,
+            routes,
             subnet,
             containers: Vec::new(),
             local: interfaces.iter().map(|(_, address)| *address).collect(),
             bridge,
             neighbours,
         })
+    }
+
+    /// The interface by which packets to an address leave; `None` where the main table does not say it.
+    pub(super) fn interface_to(&self, address: IpAddr) -> Option<&str> {
+        let IpAddr::V4(address) = address else { return None };
+        let holding = self.routes.0.iter().filter(|route| route.to.contains(address));
+        holding.max_by_key(|route| (route.to.bits(), Reverse(route.metric))).map(|route| route.device.as_str())
     }
 }
 

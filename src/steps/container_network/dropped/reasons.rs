@@ -2,7 +2,7 @@
 
 use super::Measured;
 use super::place::Place;
-use crate::facts::firewall::kernel::conf;
+use crate::facts::firewall::kernel::{conf, is_down, set_conf};
 use crate::facts::firewall::{Hook, Packet, Suspect, Way};
 use crate::finding::{Finding, quoted_text};
 
@@ -50,6 +50,18 @@ pub(super) fn add(finding: &mut Finding, measured: &Measured<'_>, packets: &[Pac
     }
 }
 
+/// The rule that answers in the place of a destination that seemed to refuse a connection.
+pub(super) fn rejecting(measured: &Measured<'_>, packets: &[Packet]) -> Option<(String, String)> {
+    let firewall = &measured.after.firewall;
+    let rejects = |suspect: &Suspect| {
+        suspect.rule.as_ref().is_some_and(|rule| rule.rejects() && rule.packets != Some(0))
+    };
+    let certain = |packet: &Packet| firewall.certain_droppers(packet, &[]).into_iter().next();
+    let first = packets.iter().find_map(certain).filter(rejects)?;
+    let reason = rules(measured, packets, &[first]);
+    Some((reason.what.replace("may drop its packets", "refuses its connections"), reason.command?))
+}
+
 /// The first that is certain: a rule whose counter grew, the kernel itself, a translation; then what may be.
 fn reason(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let droppers = measured.droppers(packets);
@@ -57,7 +69,8 @@ fn reason(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let rules = || (!droppers.is_empty()).then(|| rules(measured, packets, &droppers));
     let certain = if is_counted { rules() } else { None };
     certain
-        .or_else(|| reverse_path(measured, packets))
+        .or_else(|| down(measured, packets))
+        .or_else(|| reverse_path(measured))
         .or_else(|| forwarding(measured, packets))
         .or_else(|| routes::rejecting(measured, packets))
         .or_else(|| diverted(measured, packets))
@@ -77,55 +90,62 @@ fn rules(measured: &Measured<'_>, packets: &[Packet], droppers: &[Suspect]) -> R
             }
         }
     }
-    let commands: Vec<String> = all
-        .iter()
-        .map(|suspect| match &suspect.rule {
-            Some(rule) => remover.rule(&suspect.chain, rule),
-            None => remover.policy(&suspect.chain),
-        })
-        .collect();
+    let commands: Vec<String> = all.iter().map(|suspect| remover.command(suspect)).collect();
     let first = &droppers[0];
     let drops = if first.is_counted() { "drops" } else { "may drop" };
     let what = match &first.rule {
         Some(rule) => format!("the rule `{}` in {} {drops} its packets", rule.text, first.chain.title()),
         None => format!("the policy of {} {drops} its packets", first.chain.title()),
     };
-    droppers.iter().fold(Reason::new(what, commands.join("; ")), said)
+    said(Reason::new(what, commands.join("; ")), droppers)
 }
 
-/// A rule as evidence.
-fn said(reason: Reason, suspect: &Suspect) -> Reason {
-    let Suspect { chain, .. } = suspect;
-    let counted = match suspect.packets {
+/// The first rule as evidence, and the names of the others.
+fn said(reason: Reason, suspects: &[Suspect]) -> Reason {
+    let Some((first, others)) = suspects.split_first() else { return reason };
+    let counted = match first.packets {
         Some((before, after)) => format!("{before} before the attempt, {after} after it"),
         None => "not counted".to_owned(),
     };
-    reason
-        .with("back-end", chain.back_end)
-        .with("table", format!("{} {}", chain.family, chain.table))
-        .with("chain", &chain.name)
-        .with("rule", suspect.text())
-        .with("packets", counted)
+    let reason = reason
+        .with("back_end", first.chain.back_end)
+        .with("table", format!("{} {}", first.chain.family, first.chain.table))
+        .with("chain", &first.chain.name)
+        .with("rule", first.text())
+        .with("packets", counted);
+    let others: Vec<String> =
+        others.iter().map(|other| format!("{} in {}", other.text(), other.chain.title())).collect();
+    if others.is_empty() { reason } else { reason.with("also", others.join("; ")) }
 }
 
 /// The strict reverse path filter of an interface by which packets come.
-fn reverse_path(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
+fn reverse_path(measured: &Measured<'_>) -> Option<Reason> {
     let (before, after) = (measured.before.drops.reverse_path, measured.after.drops.reverse_path);
     if after <= before {
         return None;
     }
-    let inputs = packets.iter().flat_map(|packet| packet.inputs.iter().map(String::as_str));
-    // The larger of the two counts (ip-sysctl, `rp_filter`), and 2 only asks for any route back.
-    let all = (conf(measured.host, "all", "rp_filter") == Some(1)).then_some("all");
     let strict = |name: &&str| conf(measured.host, name, "rp_filter") == Some(1);
-    let name = all.or_else(|| inputs.into_iter().find(strict))?;
-    let sysctl = format!("net/ipv4/conf/{name}/rp_filter");
+    // The larger of the two counts (ip-sysctl, `rp_filter`), and 2 asks for any route back.
+    let receiving = measured.after.traffic.iter().filter(|(name, traffic)| {
+        measured.before.traffic.get(*name).is_none_or(|before| traffic.received > before.received)
+    });
+    let mut names = ["all"].into_iter().chain(receiving.map(|(name, _)| name.as_str()));
+    let name = names.find(strict)?;
     let what = format!(
-        "the reverse path filter ({} = 1) drops packets that come by another interface than their answers would leave by",
-        sysctl.replace('/', ".")
+        "the reverse path filter (net.ipv4.conf.{name}.rp_filter = 1) drops packets that come by another interface than their answers would leave by"
     );
-    let command = format!("sysctl -w {}", quoted_text(&format!("{sysctl}=2")));
-    Some(Reason::new(what, command).with("IPReversePathFilter", format!("{before} before the attempt, {after} after it")))
+    Some(
+        Reason::new(what, set_conf(name, "rp_filter", 2))
+            .with("IPReversePathFilter", format!("{before} before the attempt, {after} after it")),
+    )
+}
+
+/// An interface that is down.
+fn down(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
+    let mut names = packets.iter().flat_map(|packet| packet.inputs.iter().chain(&packet.outputs));
+    let name = names.find(|name| is_down(measured.host, name))?;
+    let command = format!("ip link set {} up", quoted_text(name));
+    Some(Reason::new(format!("the interface {name} is down"), command).with("down", name))
 }
 
 /// Forwarding that is off.
@@ -140,9 +160,11 @@ fn forwarding(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
             .with("net.ipv4.ip_forward", 0));
     }
     let name = through.inputs.iter().chain(&through.outputs).find(|name| off(name))?;
-    let sysctl = format!("net/ipv4/conf/{name}/forwarding");
     let what = format!("IPv4 forwarding of {name} is off");
-    Some(Reason::new(what, format!("sysctl -w {}", quoted_text(&format!("{sysctl}=1")))).with("sysctl", format!("{sysctl} = 0")))
+    Some(
+        Reason::new(what, set_conf(name, "forwarding", 1))
+            .with("sysctl", format!("net.ipv4.conf.{name}.forwarding = 0")),
+    )
 }
 
 /// A rule that translates or marks them.
@@ -156,19 +178,16 @@ fn diverted(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
         rule.text,
         first.chain.title()
     );
-    let commands: Vec<String> = found
-        .iter()
-        .filter_map(|suspect| Some(after.remover.rule(&suspect.chain, suspect.rule.as_ref()?)))
-        .collect();
-    Some(found.iter().fold(Reason::new(what, commands.join("; ")), said))
+    let commands: Vec<String> = found.iter().map(|suspect| after.remover.command(suspect)).collect();
+    Some(said(Reason::new(what, commands.join("; ")), &found))
 }
 
 /// No rule that gives packets of containers this container's address.
 fn masquerade(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let out = packets.iter().find(|packet| leaves(packet))?;
     let Place { subnet: Some(subnet), bridge, .. } = &measured.place else { return None };
-    let has_rules = !measured.after.firewall.chains.is_empty();
-    if !has_rules || measured.after.firewall.translates(out) {
+    let firewall = &measured.after.firewall;
+    if !firewall.unread.is_empty() || firewall.translates(out) {
         return None;
     }
     let what = format!("no rule masquerades the subnet {subnet} of the containers");
@@ -180,18 +199,21 @@ fn masquerade(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
 
 /// Packets that leave, and nothing here that drops them.
 fn outside(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
-    packets.iter().find(|packet| leaves(packet))?;
-    let interface = measured.place.outside.as_deref()?;
-    let (before, after) = (measured.before.traffic?, measured.after.traffic?);
-    let (sent, received) = (after.sent.saturating_sub(before.sent), after.received.saturating_sub(before.received));
-    if sent == 0 {
+    let out = packets.iter().find(|packet| leaves(packet))?;
+    let interface = out.outputs.first()?;
+    let (before, after) = (measured.before.traffic.get(interface)?, measured.after.traffic.get(interface)?);
+    let sent = after.sent.saturating_sub(before.sent);
+    let received = after.received.saturating_sub(before.received);
+    // What is rejected here is not sent on, and rules that cannot be read may drop it.
+    let may_be_here = !measured.after.firewall.unread.is_empty();
+    if sent == 0 || may_be_here || measured.after.drops.forwarded == measured.before.drops.forwarded {
         return None;
     }
     let what = format!(
         "its packets leave by {interface} and no rule here drops them: what drops them, or their answers, is outside of this container"
     );
     let hint = format!("permit it outside of this container, in the firewall behind {interface} (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`)");
-    Some(Reason::new(what, hint).with("interface", interface).with("sent", sent).with("received", received))
+    Some(Reason::new(what, hint).with("leaves_by", interface).with("sent", sent).with("received", received))
 }
 
 /// Whether it leaves this network namespace by another interface than a bridge of containers.

@@ -75,7 +75,7 @@ fn rule(host: &dyn SystemReader, ip: &Path, packet: &Packet, from: IpAddr, to: I
     };
     let (priority, rule) = ran.stdout.lines().find_map(of)?;
     let what = format!("the routing rule `{rule}` rejects its packets");
-    Some(Reason::new(what, format!("ip {family} rule del pref {priority}")).with("routing-rule", rule))
+    Some(Reason::new(what, format!("ip {family} rule del pref {priority}")).with("routing_rule", rule))
 }
 
 /// The prefix length of a network (`default`, an address, or one with a length) that holds an address.
