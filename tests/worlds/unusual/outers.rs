@@ -33,7 +33,10 @@ const ROOTS: &[Place] = &[
         &["--read-only", "--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/etc/docker", "--tmpfs", "/root"],
     ),
     (row("init_as_the_first_process"), &["--init"]),
-    (row("no_new_privileges_outside"), &["--security-opt", "no-new-privileges"]),
+    (
+        row("no_new_privileges_outside").warns(&[("privileges", "no-new-privileges")]),
+        &["--security-opt", "no-new-privileges"],
+    ),
     (row("name_with_dots"), &["--hostname", "a.b.c-d.example"]),
 ];
 
