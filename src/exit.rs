@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Docker-in-Docker works here.
+/// No step that ran failed: where every step ran, Docker-in-Docker works here.
 pub const SOUND: u8 = 0;
 /// A step failed.
 pub const BROKEN: u8 = 1;
@@ -27,7 +27,7 @@ pub const fn unwritten(code: u8) -> u8 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every step that ran passed.
+    /// No step that ran failed.
     Sound,
     /// A step failed.
     Broken,

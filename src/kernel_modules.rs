@@ -38,7 +38,7 @@ pub fn behind(cause: CauseId) -> &'static [&'static str] {
 
 /// The text of a hint: the command for the host.
 pub fn hint(cause: CauseId) -> String {
-    format!("on the host: modprobe -a {} (or --repair host)", behind(cause).join(" "))
+    format!("on the host: `modprobe -a {}` (or --repair host)", behind(cause).join(" "))
 }
 
 /// Whether a module is loaded; built-in ones without parameters are not visible.

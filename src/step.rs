@@ -52,6 +52,8 @@ pub struct Step {
     pub worst: Level,
     /// What the run prepares for it.
     pub needs: &'static [Need],
+    /// The ids of the earlier steps without which it can check nothing; `--only` runs them, too.
+    pub rests_on: &'static [&'static str],
     /// Checks without changing anything. `Err` means that the check itself failed, so nothing is known.
     pub check: fn(&Cx<'_>) -> anyhow::Result<Vec<Finding>>,
     /// The repair of a failed check, if there is one.

@@ -32,6 +32,7 @@ static STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check: |_| Ok(Vec::new()),
     repair: None,
 };
@@ -52,6 +53,7 @@ fn step(outcome: Outcome, text: &str) -> StepReport {
         error: Some(text.to_owned()),
     };
     StepReport {
+        mode: dindcheck::profile::Mode::Require,
         step: &STEP,
         outcome,
         findings: [Level::Pass, Level::Warn, Level::Fail].map(finding).into(),
@@ -107,6 +109,7 @@ fn image(text: &str) -> ImageResult {
     let inside =
         serde_json::json!({"steps": [{"id": text, "outcome": text, "reason": text, "findings": []}]});
     ImageResult {
+        report_about: None,
         image: text.to_owned(),
         verdict: Verdict::Broken,
         first_failure: Some(serde_json::json!({"step": text, "cause": text, "what": text, "remedy": text})),

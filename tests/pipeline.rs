@@ -35,6 +35,7 @@ const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Resu
         phase,
         worst: Level::Fail,
         needs: &[],
+        rests_on: &[],
         check,
         repair: None,
     }

@@ -43,6 +43,7 @@ const fn step(id: &'static str, phase: Phase, check: fn(&Cx<'_>) -> anyhow::Resu
         phase,
         worst: Level::Fail,
         needs: &[],
+        rests_on: &[],
         check,
         repair: None,
     }
@@ -93,6 +94,21 @@ fn runs() -> [Report; 3] {
         run(&[&PASSES, &DAEMON], quiet),
         run(&[&PASSES, &CANNOT, &DAEMON], quiet),
     ]
+}
+
+/// The report of a run of these steps, each with its mode and why it is left out; the others run.
+fn run_of(steps: &[(&'static Step, Mode, Option<&str>)]) -> Report {
+    let host = Fake::new();
+    let mut plan = Plan::new(&host, &PlanRequest::default()).unwrap();
+    let planned = |(step, mode, skip): &(&'static Step, Mode, Option<&str>)| Planned {
+        step,
+        mode: *mode,
+        skip: skip.map(ToOwned::to_owned),
+    };
+    plan.steps = steps.iter().map(planned).collect();
+    let (engine, interrupt) = (FakeEngine::default(), Interrupt::default());
+    let doors = Doors { host: &host, machine: &host, engine: &engine, interrupt: &interrupt };
+    runner::run(&plan, &doors, &mut |_| {})
 }
 
 /// The report in the format of that name, without colours.
@@ -180,6 +196,58 @@ fn html_and_markdown_escape_markup() {
         "{summary}"
     );
     assert!(summary.contains("| failed | `fails` | a &lt;b> &amp; \"c\" \\]\\]> \\| \\`d\\`"), "{summary}");
+}
+
+#[test]
+fn run_that_left_steps_out_is_called_sound_in_no_format() {
+    let (require, left_out) = (Mode::Require, Some("after --until"));
+    let until =
+        run_of(&[(&PASSES, require, None), (&WARNS, require, left_out), (&DAEMON, require, left_out)]);
+    let only = run_of(&[(&PASSES, require, None), (&WARNS, require, left_out), (&DAEMON, require, None)]);
+    for (report, headline) in [
+        (&until, "no failure until ID; 2 steps not run"),
+        (&only, "no failure in the 2 steps that ran; 1 step not run"),
+    ] {
+        let plain = headline.replace("ID", "passes");
+        for format in formats::ALL.iter().map(|format| format.name).filter(|name| *name != "json") {
+            let page = text(report, format);
+            let shown = if format == "markdown" { headline.replace("ID", "`passes`") } else { plain.clone() };
+            assert!(page.contains(&shown), "{format}: {page}");
+            for word in ["sound (", ">sound<", "dindcheck: sound", "works here"] {
+                assert!(!page.contains(word), "{format} has `{word}`: {page}");
+            }
+        }
+        let json: serde_json::Value = serde_json::from_str(&text(report, "json")).unwrap();
+        assert_eq!((&json["headline"], &json["exit_code"]), (&plain.into(), &0.into()));
+        assert_eq!((&json["coverage"]["complete"], &json["complete"]), (&false.into(), &true.into()));
+    }
+    let json: serde_json::Value = serde_json::from_str(&text(&until, "json")).unwrap();
+    assert_eq!(
+        json["coverage"],
+        serde_json::json!({
+            "complete": false, "steps_run": ["passes"], "steps_not_run": ["warns", "daemon"], "skipped_by_profile": [],
+        })
+    );
+}
+
+#[test]
+fn step_that_the_profile_skips_is_named_and_leaves_the_run_whole() {
+    let report = run_of(&[(&PASSES, Mode::Require, None), (&WARNS, Mode::Skip, Some("profile x"))]);
+    assert!(text(&report, "brief").starts_with("dindcheck: sound; warns not checked ("));
+    assert!(text(&report, "github").contains("Docker-in-Docker works here; warns not checked"));
+    let json: serde_json::Value = serde_json::from_str(&text(&report, "json")).unwrap();
+    assert_eq!(json["coverage"]["complete"], true);
+    assert_eq!(json["coverage"]["skipped_by_profile"], serde_json::json!(["warns"]));
+    let build = dindcheck::steps::find("build").unwrap();
+    let usual = run_of(&[(&PASSES, Mode::Require, None), (build, Mode::Skip, Some("profile default"))]);
+    assert!(text(&usual, "brief").starts_with("dindcheck: sound ("));
+}
+
+#[test]
+fn run_without_a_step_is_not_sound() {
+    let report = run_of(&[(&PASSES, Mode::Require, Some("not in --only"))]);
+    assert_eq!(report.verdict().exit_code(), 2);
+    assert!(text(&report, "brief").starts_with("dindcheck: unknown: no step ran ("));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Checks {
     /// The last step to run.
     #[arg(long, value_name = "STEP")]
     pub until: Option<String>,
-    /// Run only these steps, and start and stop a daemon if one of them needs it.
+    /// Run only these steps and what they rest on: a daemon that is started and stopped, an image.
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub only: Vec<String>,
     /// After a failure, finish the phase.

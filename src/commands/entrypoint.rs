@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli;
@@ -27,10 +27,6 @@ pub fn entrypoint(host: &Live, args: &cli::Entrypoint) -> anyhow::Result<u8> {
         ..verify::checks_request(&args.checks)
     };
     let plan = Plan::new(host, &request)?;
-    ensure!(
-        plan.options.runs("daemon-start"),
-        "an entrypoint keeps a daemon, and these options leave daemon-start out"
-    );
     if let Some(notice) = &task.notice {
         say(notice);
     }

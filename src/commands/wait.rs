@@ -5,7 +5,7 @@ use serde_json::{Value, json as object};
 use super::verify::{self, Recovers, SummaryStyle};
 use crate::cli::{self, Plain, Until};
 use crate::diagnosis::CauseId;
-use crate::engine::dockerd::readiness::{Readiness, WaitRequest, wait_for_daemon};
+use crate::engine::dockerd::readiness::{Readiness, STARTERS, WaitRequest, wait_for_daemon};
 use crate::exit;
 use crate::facts::endpoint::Endpoint;
 use crate::finding::Finding;
@@ -103,6 +103,7 @@ fn document(readiness: &Readiness, endpoint: &Endpoint, code: u8) -> Value {
         Readiness::Never(finding) | Readiness::Late(finding) => object!({
             "schema_version": 1, "serves": false, "exit_code": code, "endpoint": endpoint,
             "cause": finding.cause, "what": finding.what, "remedy": finding.remedy(),
+            "starters": finding.evidence.iter().any(|(key, _)| *key == STARTERS).then_some(0),
         }),
     }
 }

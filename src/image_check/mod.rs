@@ -20,16 +20,18 @@ use crate::facts::endpoint::Endpoint;
 use crate::facts::reference::Reference;
 use crate::interrupt::Interrupt;
 
+use command::End;
 use outer_daemon::SHORT;
 use request::ImageRequest;
 
+mod command;
 mod images;
 mod outer_daemon;
 pub mod page;
 pub mod request;
 
-/// How long an image may go without a process that starts a daemon.
-const GRACE: &str = "5s";
+/// How many seconds an image may go without a process that starts a daemon.
+const GRACE_SECONDS: u64 = 5;
 /// The socket of the image's daemon.
 const SOCKET: &str = "--attach=unix:///var/run/docker.sock";
 /// The check inside, with a report for this program and one for people.
@@ -50,11 +52,23 @@ pub struct ImageResult {
     pub notes: Vec<String>,
     /// The report from inside.
     pub report: Option<Value>,
+    /// What that report is about: the image's daemon, or only the environment below it.
+    pub report_about: Option<About>,
     /// The same for people.
     #[serde(skip)]
     pub text: String,
     /// The duration of its check, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// What a report from inside is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// The daemon that the image started, or dindcheck instead of the image's entrypoint.
+    Daemon,
+    /// What a daemon of the image would find: the environment phase in a second container, without any daemon.
+    Environment,
 }
 
 /// The outer daemon.
@@ -115,30 +129,35 @@ impl<'o> OuterDaemon<'o> {
         let id = self.create(image, request, result).await?;
         let checked =
             self.within("check the image", request.timeout, self.check_inside(&id, request, result)).await;
-        if !matches!(checked, Ok(true))
+        let is_checked = matches!(checked, Ok(End::Checked));
+        if !is_checked
             && !request.replace_entrypoint
             && let Ok(text) = self.within("read the container's log", SHORT, self.log(&id)).await
         {
             result.add_log(&text);
+            let looked = self.within("look at the container", SHORT, self.command(&id)).await;
+            if let (Ok(end), Ok(command)) = (&checked, looked) {
+                result.explain(*end, &command, &text, request);
+            }
         }
         let removed = self.remove(&id).await;
-        if matches!(checked, Ok(false)) && result.report.is_none() {
+        if checked.is_ok() && !is_checked && result.report.is_none() {
             self.environment(image, request, result).await?;
         }
         result.apply_log();
         checked.map(drop).and(removed)
     }
 
-    /// Starts the container, and checks in it; whether the check was finished there.
+    /// Starts the container, and checks in it; how that ended.
     async fn check_inside(
         &self,
         id: &str,
         request: &ImageRequest,
         result: &mut ImageResult,
-    ) -> EngineResult<bool> {
+    ) -> EngineResult<End> {
         self.start(id).await?;
         if request.replace_entrypoint {
-            return self.verify(id, &[], request, result).await.map(|()| true);
+            return self.verify(id, &[], request, result).await.map(|()| End::Checked);
         }
         let mut doing = "dindcheck waited for its daemon";
         let done = match self.wait(id, request).await {
@@ -146,13 +165,13 @@ impl<'o> OuterDaemon<'o> {
                 doing = "dindcheck checked it";
                 self.verify(id, &[SOCKET], request, result).await
             }
-            Ok(Some(failure)) => {
+            Ok(Some((end, failure))) => {
                 (result.verdict, result.first_failure) = (Verdict::Broken, Some(failure));
-                return Ok(false);
+                return Ok(end);
             }
             Err(error) => Err(error),
         };
-        let Err(error) = done else { return Ok(true) };
+        let Err(error) = done else { return Ok(End::Checked) };
         // The end of the container fails whatever is being done at that moment.
         let code = self.exit_code(id).await.ok_or(error)?;
         result.verdict = Verdict::Broken;
@@ -160,21 +179,24 @@ impl<'o> OuterDaemon<'o> {
             "step": "daemon-start", "cause": causes::DAEMON_EXITED,
             "what": format!("the container ended with exit code {code} while {doing}"), "remedy": null,
         }));
-        Ok(false)
+        Ok(End::Ended(code))
     }
 
     /// Waits for the daemon in the container; the failure, where it does not become ready.
-    async fn wait(&self, id: &str, request: &ImageRequest) -> EngineResult<Option<Value>> {
+    async fn wait(&self, id: &str, request: &ImageRequest) -> EngineResult<Option<(End, Value)>> {
         let timeout = format!("{}s", request.timeout.as_secs().max(1));
-        let args = ["wait", "--format", "json", SOCKET, "--grace", GRACE, "--timeout", &timeout];
+        let grace = format!("{GRACE_SECONDS}s");
+        let args = ["wait", "--format", "json", SOCKET, "--grace", &grace, "--timeout", &timeout];
         let waited = self.exec(id, &args.map(ToOwned::to_owned)).await?;
         if waited.code == 0 {
             return Ok(None);
         }
         let answer: Value = serde_json::from_slice(&waited.stdout).map_err(|_| waited.invalid())?;
-        Ok(Some(serde_json::json!({
+        let end = if answer["starters"] == 0 { End::NoStarter } else { End::NotReady };
+        let failure = serde_json::json!({
             "step": "daemon-start", "cause": answer["cause"], "what": answer["what"], "remedy": answer["remedy"],
-        })))
+        });
+        Ok(Some((end, failure)))
     }
 
     /// Runs the environment phase in a second container: what the image's daemon may have failed at.
@@ -196,9 +218,13 @@ impl<'o> OuterDaemon<'o> {
         let checked = self.within("check the environment", request.timeout, checked).await;
         let removed = self.remove(&id).await;
         if environment.first_failure.is_some() {
+            // The environment comes before the daemon; what the image's container came to is still said.
+            let what = result.failure("what").to_owned();
+            result.notes.extend(Some(what).filter(|what| !what.is_empty()));
             result.first_failure = environment.first_failure;
         }
         (result.report, result.text) = (environment.report, environment.text);
+        result.report_about = result.report.is_some().then_some(About::Environment);
         checked.and(removed)
     }
 
@@ -223,7 +249,7 @@ impl<'o> OuterDaemon<'o> {
         // The report follows the progress.
         let stderr = String::from_utf8_lossy(&done.stderr);
         result.text = stderr.find("dindcheck: ").map_or(String::new(), |at| stderr[at..].to_owned());
-        result.report = Some(report);
+        (result.report, result.report_about) = (Some(report), Some(About::Daemon));
         Ok(())
     }
 }
@@ -266,6 +292,7 @@ impl ImageResult {
             log: None,
             notes: Vec::new(),
             report: None,
+            report_about: None,
             text: String::new(),
             duration_ms: 0,
         }

@@ -3,7 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
-use super::ImageResult;
+use super::{About, ImageResult};
 use crate::text::took;
 
 /// One self-contained page, without scripts.
@@ -46,6 +46,18 @@ impl ImageResult {
     /// The duration, for people.
     fn took(&self) -> String {
         took(std::time::Duration::from_millis(self.duration_ms).as_secs_f64() * 1000.0)
+    }
+
+    /// What the report from inside is about, and its verdict in words.
+    fn inside(&self) -> String {
+        let headline =
+            self.report.as_ref().and_then(|report| report["headline"].as_str()).unwrap_or_default();
+        match self.report_about {
+            Some(About::Environment) => {
+                format!("The environment, in a second container without the image's daemon: {headline}")
+            }
+            Some(About::Daemon) | None => format!("The check inside: {headline}"),
+        }
     }
 
     /// The steps of the report from inside.

@@ -61,7 +61,7 @@ impl Plan {
         let image = image::choice(request.image.as_deref().unwrap_or(&profile.image.reference))?;
         let attach = request.attach.as_deref().map(|url| endpoint(host, "--attach", url)).transpose()?;
         let steps = selection::planned(&profile, request)?;
-        selection::ensure_any(&steps, request)?;
+        selection::ensure_asked_for(&steps, request)?;
         let runs: Vec<_> =
             steps.iter().filter(|planned| planned.skip.is_none()).map(|planned| planned.step).collect();
         let options = RunOptions {

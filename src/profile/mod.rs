@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::{Level, Reach};
 
-pub use sources::{built_in, built_in_text, load};
+pub use sources::{built_in, built_in_text, default_skips, load};
 
 mod layers;
 mod raw;

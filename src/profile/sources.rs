@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use super::Profile;
 use super::raw::Raw;
+use super::{Mode, Profile};
 use crate::host::SystemReader;
 use crate::text::shown;
 use crate::yaml::{self, Limits};
@@ -37,6 +37,12 @@ pub fn built_in() -> Vec<(&'static str, String)> {
             .unwrap_or_default()
     };
     BUILT_IN.iter().map(|&(name, text)| (name, describe(text))).collect()
+}
+
+/// Whether the built-in default profile skips this step.
+pub fn default_skips(step: &str) -> bool {
+    let raw = built_in_text("default").map(|text| yaml::from_str::<Raw>(text, Limits::HAND_WRITTEN));
+    raw.and_then(Result::ok).is_some_and(|raw| raw.steps.get(step) == Some(&Mode::Skip))
 }
 
 /// The text of a built-in profile.

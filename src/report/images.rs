@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::image_check::ImageResult;
+use crate::image_check::{About, ImageResult};
 use crate::text::seconds;
 
 /// Writes the results of all images.
@@ -28,9 +28,19 @@ pub fn one(result: &ImageResult) -> String {
         page += &format!("  note      {note}\n");
     }
     if !result.text.is_empty() {
-        page += &format!("\n{}\n", result.text.trim_end());
+        page += &format!("\n{}{}\n", heading(result), result.text.trim_end());
     }
     page
+}
+
+/// What stands above the report from inside, where that is not about the image's daemon.
+fn heading(result: &ImageResult) -> String {
+    match result.report_about {
+        Some(About::Environment) => {
+            format!("the environment of {}, in a second container without its daemon:\n", result.image)
+        }
+        Some(About::Daemon) | None => String::new(),
+    }
 }
 
 /// `my-image: broken at cgroup-mounts (3.1 s)`.

@@ -7,9 +7,11 @@ use serde::{Serialize, Serializer};
 use crate::diagnosis::{CauseId, Diagnosis};
 use crate::exit::Verdict;
 use crate::finding::{Environment, Finding, Level, Outcome, RepairRecord};
+use crate::profile::Mode;
 use crate::step::Step;
 use crate::text::errors::chain;
 
+pub mod coverage;
 pub mod document;
 pub mod events;
 pub mod files;
@@ -28,6 +30,8 @@ pub use events::Event;
 pub struct StepReport {
     /// The step.
     pub step: &'static Step,
+    /// How its failure counts.
+    pub mode: Mode,
     /// What the runner concluded.
     pub outcome: Outcome,
     /// What was found; with a repair: before it and after it.
@@ -75,11 +79,12 @@ pub struct FirstFailure<'r> {
 }
 
 impl Report {
-    /// Broken where a step failed; else unknown where one could not be checked or the run has not ended; else sound.
+    /// Broken where a step failed; else unknown where one could not be checked, the run has not ended or no step ran; else
+    /// sound. Whether that is everything says the [`Coverage`](coverage::Coverage).
     pub fn verdict(&self) -> Verdict {
         let failed = self.steps.iter().any(|s| matches!(s.outcome, Outcome::Failed));
         let errored = self.steps.iter().any(|s| matches!(s.outcome, Outcome::Errored(_)));
-        match (failed, errored || !self.complete) {
+        match (failed, errored || !self.complete || !self.has_checked()) {
             (true, _) => Verdict::Broken,
             (false, true) => Verdict::Unknown,
             (false, false) => Verdict::Sound,

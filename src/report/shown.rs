@@ -30,9 +30,10 @@ impl Report {
 impl StepReport {
     /// The step as it is shown.
     pub(super) fn shown(&self) -> Self {
-        let Self { step, outcome, findings, latest, repair, duration, started } = self;
+        let Self { step, mode, outcome, findings, latest, repair, duration, started } = self;
         Self {
             step,
+            mode: *mode,
             outcome: of_outcome(outcome),
             findings: findings.iter().map(of_finding).collect(),
             latest: *latest,
@@ -45,7 +46,17 @@ impl StepReport {
 
 /// The result of an image as it is shown.
 pub fn of_image(result: &ImageResult) -> ImageResult {
-    let ImageResult { image, verdict, first_failure, log, notes, report, text: page, duration_ms } = result;
+    let ImageResult {
+        image,
+        verdict,
+        first_failure,
+        log,
+        notes,
+        report,
+        report_about,
+        text: page,
+        duration_ms,
+    } = result;
     ImageResult {
         image: text(image),
         verdict: *verdict,
@@ -53,6 +64,7 @@ pub fn of_image(result: &ImageResult) -> ImageResult {
         log: log.as_ref().map(of_diagnosis),
         notes: notes.iter().map(text).collect(),
         report: report.as_ref().map(of_json),
+        report_about: *report_about,
         text: lines(page),
         duration_ms: *duration_ms,
     }

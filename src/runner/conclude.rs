@@ -8,7 +8,7 @@ use crate::plan::{Plan, Planned};
 use crate::profile::Mode;
 use crate::repair_log::RepairLog;
 use crate::report::StepReport;
-use crate::step::{Cx, Repair, Step};
+use crate::step::{Cx, Repair};
 use crate::steps;
 use crate::text::errors::chain;
 
@@ -21,9 +21,10 @@ pub(super) struct StepRun<'r> {
 }
 
 /// The report of a step without findings.
-pub(super) fn without_findings(step: &'static Step, outcome: Outcome) -> StepReport {
+pub(super) fn without_findings(planned: &Planned, outcome: Outcome) -> StepReport {
     StepReport {
-        step,
+        step: planned.step,
+        mode: planned.mode,
         outcome,
         findings: Vec::new(),
         latest: 0,
@@ -37,9 +38,9 @@ impl StepRun<'_> {
     /// Checks, repairs where that is granted, checks again, and concludes.
     pub(super) fn conclude(&self) -> StepReport {
         if let Some(error) = self.interrupted() {
-            return without_findings(self.planned.step, Outcome::Errored(error));
+            return without_findings(self.planned, Outcome::Errored(error));
         }
-        let mut report = without_findings(self.planned.step, Outcome::Passed);
+        let mut report = without_findings(self.planned, Outcome::Passed);
         match self.check() {
             Ok(findings) => report.findings = findings,
             Err(error) => {

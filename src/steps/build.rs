@@ -19,6 +19,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &["image"],
     check,
     repair: None,
 };

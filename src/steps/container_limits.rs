@@ -23,6 +23,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Limits],
+    rests_on: &["image"],
     check,
     repair: None,
 };

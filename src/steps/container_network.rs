@@ -18,6 +18,7 @@ use crate::probe::reach::{Attempt, Kind, Reached};
 use crate::step::{Cx, Phase, Step};
 use crate::workload::{Part, Shown, spec};
 
+mod dropped;
 mod neighbour;
 mod outbound;
 
@@ -29,6 +30,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Network, Need::Restart],
+    rests_on: &["image"],
     check,
     repair: None,
 };
@@ -56,6 +58,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
         findings.extend(neighbour::judge(together, expected)?);
     }
+    dropped::explain(cx, document, &shown.run().visits, &mut findings);
     if findings.iter().all(|finding| finding.level == Level::Pass) {
         findings.push(Finding::pass(
             "an inner container has an address, answers at its published port, and reaches what this container reaches",
@@ -129,6 +132,7 @@ fn judge_addresses(document: &Document) -> Vec<Finding> {
             NONE,
             format!("the gateway {gateway} of the container at {address} does not answer: {error}"),
         )
+        .with("to", gateway)
         .with("errno", error.errno),
         Some(attempt) => {
             Finding::pass(format!("the container has {address}, and its gateway {gateway} answers"))
@@ -148,7 +152,7 @@ fn judge_visits(visits: &[Visit], expected: &Expected) -> Vec<Finding> {
     let direct = visits.iter().find(|visit| visit.kind == AddressKind::Container);
     if let Some((visit, error)) = direct.and_then(|visit| Some((visit, visit.end.as_ref().err()?))) {
         let what = format!("the container does not answer at {} although it listens: {error}", visit.to);
-        return vec![Finding::fail(NONE, what).with("errno", error.errno)];
+        return vec![Finding::fail(NONE, what).with("to", visit.to).with("errno", error.errno)];
     }
     let published = visits.iter().filter(|visit| visit.kind != AddressKind::Container);
     let silent: Vec<_> = published.filter_map(|visit| judge_visit(visit, expected)).collect();

@@ -21,6 +21,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[Need::Privileged, Need::Restart],
+    rests_on: &["daemon-info", "image"],
     check,
     repair: None,
 };

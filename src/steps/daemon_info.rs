@@ -19,6 +19,7 @@ pub const STEP: Step = Step {
     phase: Phase::Daemon,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &["daemon-start"],
     check,
     repair: None,
 };

@@ -29,6 +29,8 @@ const NO_USER_NAMESPACES: CauseId = causes::USER_NAMESPACES_DISABLED;
 const OLDEST: (u32, u32) = (3, 10);
 /// What runc unshares for every container.
 const NAMESPACES: &[&str] = &["ipc", "mnt", "net", "pid", "uts"];
+/// A limit of a machine with 2 GiB (kernel/fork.c, `fork_init`: half of the limit of threads).
+const ENOUGH_NAMESPACES: u32 = 7_500;
 /// What runc mounts in every container, and the build option of each (config-linux.md of the OCI runtime-spec).
 const FILESYSTEMS: &[(&str, &str)] = &[
     ("proc", "PROC_FS"),
@@ -46,6 +48,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Load the missing modules into the host's kernel",
@@ -88,11 +91,12 @@ fn version(release: &Release) -> Option<Finding> {
 
 /// A kind that the kernel was built without has no file; a limit of 0 has the same effect.
 fn namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
-    let mut lacking = Vec::new();
+    let (mut lacking, mut limits) = (Vec::new(), Vec::new());
     for kind in NAMESPACES {
         let limit = host.read_if_there(Path::new(&format!("/proc/sys/user/max_{kind}_namespaces")))?;
         if limit.is_some_and(|limit| limit.trim() == "0") {
             lacking.push(format!("{kind} (user.max_{kind}_namespaces is 0)"));
+            limits.push(format!("user.max_{kind}_namespaces={ENOUGH_NAMESPACES}"));
         } else if host
             .read_link(Path::new(&format!("/proc/self/ns/{kind}")))
             .is_err_and(|error| error.is_absent())
@@ -101,11 +105,13 @@ fn namespaces(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
         }
     }
     Ok((!lacking.is_empty()).then(|| {
-        Finding::fail(
-            NO_NAMESPACES,
-            format!("the kernel does not make these namespaces: {}", lacking.join(", ")),
-        )
-        .with("path", "/proc/self/ns")
+        let what = format!("the kernel does not make these namespaces: {}", lacking.join(", "));
+        let finding = Finding::fail(NO_NAMESPACES, what).with("path", "/proc/self/ns");
+        if limits.is_empty() {
+            return finding;
+        }
+        let command = format!("`sysctl -w {}`", limits.join(" "));
+        finding.hint(format!("{command}, on the host or in the user namespace that this container is in"))
     }))
 }
 

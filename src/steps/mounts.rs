@@ -7,15 +7,18 @@ use std::path::Path;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
-use crate::facts::daemon::{Daemon, Store};
+use crate::facts::daemon::{Daemon, Running};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::version::Version;
 use crate::finding::{Finding, Level, Reach, quoted};
+use crate::host::environ::WithEnviron;
+use crate::host::recorded::if_recorded;
 use crate::host::{HostResult, SystemReader};
 use crate::step::{Cx, Phase, Repair, Step};
 
 mod devices;
 mod repair;
+mod scratch;
 
 const PROC_SYS_READ_ONLY: CauseId = causes::PROC_SYS_READ_ONLY;
 const SYS_READ_ONLY: CauseId = causes::SYS_READ_ONLY;
@@ -36,6 +39,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Make /proc/sys writable, and the missing device nodes",
@@ -55,9 +59,23 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(sys(&mounts));
     findings.extend(securityfs(cx.host, &mounts)?);
     findings.extend(devices::judge(cx.host, &mounts)?);
-    findings.extend(scratch(cx.host, &mounts, daemon));
+    findings.extend(if_recorded(temporary(cx, &mounts))?.unwrap_or_default());
     findings.push(propagation(&mounts));
     Ok(findings)
+}
+
+/// The directories for temporary files of the daemon: with `--attach` those of a daemon that is visible here.
+fn temporary(cx: &Cx<'_>, mounts: &Mounts) -> HostResult<Vec<Finding>> {
+    let Some(endpoint) = &cx.options.attach else {
+        return scratch::judge(cx.host, mounts, || Daemon::read(cx.host, &cx.options.daemon()).ok());
+    };
+    match Running::find(cx.host, endpoint) {
+        Running::Here(command) => {
+            let host = WithEnviron::of(cx.host, command.pid);
+            scratch::of_running(&host, mounts, || Daemon::read(&host, &command.invocation()).ok())
+        }
+        Running::Elsewhere(_) => Ok(Vec::new()),
+    }
 }
 
 /// Whether a mount is read-only, by either flag.
@@ -86,7 +104,7 @@ fn proc_sys(
             "/proc/sys is read-only: dockerd cannot enable IP forwarding or set the sysctls of a container's interface",
         )
     };
-    Some(seen(finding, mount).hint(format!("mount -o remount,bind,rw {}", quoted(&mount.target))))
+    Some(seen(finding, mount).hint(format!("`mount -o remount,bind,rw {}`", quoted(&mount.target))))
 }
 
 /// Mounts over parts of /proc. They matter only to a user namespace below (fs/namespace.c, `mount_too_revealing`).
@@ -122,7 +140,7 @@ fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Findin
     };
     Some(
         finding.with("covered", list).hint(
-            "start the outer container with --privileged, or with --security-opt systempaths=unconfined",
+            "start the outer container with `--privileged`, or with `--security-opt systempaths=unconfined`",
         ),
     )
 }
@@ -136,7 +154,8 @@ fn sys(mounts: &Mounts) -> Option<Finding> {
             "/sys is read-only: dockerd works, but no inner container can change devices",
         ),
         mount,
-    ))
+    )
+    .hint("start the outer container with `--privileged`, or `mount -o remount,bind,rw /sys`"))
 }
 
 /// dockerd assumes that `AppArmor` is absent where securityfs is not mounted (pkg/sysinfo), and containers then run without
@@ -157,34 +176,6 @@ fn lacks_securityfs(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<bool
     let on = host.read_if_there(Path::new(APPARMOR))?.is_some_and(|text| text.starts_with('Y'));
     let path = Path::new(SECURITYFS);
     Ok(on && mounts.at(path).is_none() && host.exists(path)?)
-}
-
-/// dockerd's sockets and pid file are below /run; containerd's image store mounts below /tmp, and every `docker exec`
-/// writes a file there.
-fn scratch(host: &dyn SystemReader, mounts: &Mounts, daemon: impl Fn() -> Option<Daemon>) -> Vec<Finding> {
-    let read_only = |path: &str| mounts.holding(Path::new(path)).filter(|mount| is_read_only(mount));
-    let elsewhere = || daemon().is_some_and(|daemon| !daemon.settings.exec_root.starts_with("/var/run"));
-    let stored = || daemon().is_some_and(|daemon| matches!(daemon.settings.store, Store::Snapshotter { .. }));
-    let run = read_only("/run").filter(|_| !elsewhere()).map(|mount| {
-        let finding =
-            Finding::fail(NOT_WRITABLE, "/run is read-only: dockerd cannot make its sockets and exits");
-        seen(finding, mount).hint("start the outer container without --read-only, or with --tmpfs /run")
-    });
-    // go-runc's Exec: a file below XDG_RUNTIME_DIR where that is set, else below /tmp.
-    let described = host.env("XDG_RUNTIME_DIR").is_none_or(|dir| dir.is_empty());
-    let tmp = read_only("/tmp").map(|mount| {
-        let why = match (stored(), described) {
-            (true, _) => "the containerd image store mounts each new container there",
-            (_, true) => "docker exec writes its process file there",
-            _ => "programs that dockerd starts may write there",
-        };
-        let what = format!("/tmp is read-only, and {why}");
-        let fails = stored() || described;
-        let finding =
-            if fails { Finding::fail(NOT_WRITABLE, what) } else { Finding::warn(NOT_WRITABLE, what) };
-        seen(finding, mount).hint("start the outer container with --tmpfs /tmp:exec")
-    });
-    run.into_iter().chain(tmp).collect()
 }
 
 /// Most outer containers have private mounts; only a container that asks for shared ones needs others.

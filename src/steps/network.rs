@@ -19,6 +19,7 @@ use crate::repair_log::RepairLog;
 use crate::step::{Cx, Phase, Repair, Step};
 
 mod addresses;
+mod dropping;
 mod firewall;
 mod forwarding;
 mod links;
@@ -32,6 +33,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Enable IP forwarding, and load missing modules where the host may be changed",
@@ -100,6 +102,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         findings.extend::<Vec<Finding>>(refused);
     }
     findings.extend(forwarding::judge(cx.host, &facts)?);
+    findings.extend(dropping::judge(cx.host, &facts));
     findings.extend(addresses::judge(cx.host, &facts)?);
     findings.extend(resolver::judge(cx.host, &facts)?);
     findings.extend(resolver::proxy(cx.host));

@@ -18,6 +18,7 @@ use crate::step::{Cx, Phase, Step};
 
 mod calls;
 mod ids;
+mod limits;
 mod needs;
 
 const NOT_ROOT: CauseId = causes::NOT_ROOT;
@@ -37,6 +38,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: None,
 };
@@ -74,7 +76,12 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         UserNamespace::Mapped(_) => ids::unmapped_group(cx)?,
     };
     let identity = cx.host.identity();
-    Ok(judge(&Facts { identity, status, label, user_namespace, unmapped_group, calls }))
+    let mut findings = judge(&Facts { identity, status, label, user_namespace, unmapped_group, calls });
+    // A daemon that runs already has limits of its own, and survived them.
+    if cx.options.attach.is_none() {
+        findings.extend(limits::judge(cx.host)?);
+    }
+    Ok(findings)
 }
 
 /// The capabilities of a program started from here.

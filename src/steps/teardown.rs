@@ -18,6 +18,7 @@ pub const STEP: Step = Step {
     phase: Phase::Workload,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &["daemon-start"],
     check,
     repair: None,
 };

@@ -20,10 +20,12 @@ use crate::options::{ImageChoice, Need, RunOptions};
 use crate::probe::{Document, PROTOCOL};
 
 mod failure;
+mod filter;
 pub mod spec;
 pub mod third_level;
 
 pub use failure::{failure, unrunnable};
+pub use filter::blame_filter;
 pub use spec::{Part, Wanted};
 
 /// The deadline of a question to the daemon, which answers in milliseconds.
@@ -137,6 +139,21 @@ impl<'a> Workload<'a> {
                 spec::pair(self.options, self.wanted(), first.network.clone(), first.refused.is_some());
             self.engine.run_pair(self.options, &pair, within)
         }))
+    }
+
+    /// The network of the first container tried once more, by containers that have nothing else; `pair` tries that of its
+    /// neighbour as well.
+    pub fn network_again(&self, pair: bool) -> (ContainerRun, Option<PairRun>) {
+        let mut spec = spec::first(self.host, self.options, self.wanted(), &[Part::Network], pair, false);
+        let within = self.options.profile.container.timeout;
+        (spec.network, spec.execs) = (None, Vec::new());
+        let run = self.run(&spec);
+        let kept = pair && matches!(run.end, Ok(0));
+        let together = kept.then(|| {
+            let pair = spec::pair(self.options, self.wanted(), self.first().network.clone(), true);
+            self.engine.run_pair(self.options, &pair, within)
+        });
+        (run, together)
     }
 
     /// Whether this engine will refuse a privileged container here.

@@ -6,7 +6,10 @@
 
 pub(crate) mod bed;
 pub(crate) mod matrix;
+pub(crate) mod notes;
+pub(crate) mod own_step;
 pub(crate) mod played;
+pub(crate) mod remedy;
 pub(crate) mod report;
 
 use std::path::PathBuf;

@@ -99,23 +99,72 @@ impl Fault {
     /// A world with this fault.
     pub(crate) fn world(&self, suite: Suite) -> anyhow::Result<World> {
         let world = World::new(suite)?;
-        world.write(PROFILE, self.yaml("").as_bytes());
-        world.write(SKIPPING, self.yaml(&skip_environment()).as_bytes());
-        if !self.refuses.is_empty() {
-            world.write(FILTER, &crate::seccomp::filter(self.refuses));
-        }
+        self.equip(&world, &self.start());
         world.sh(self.breaks);
         Ok(world)
     }
 
+    /// Writes the files by which dindcheck is started there.
+    pub(crate) fn equip(&self, world: &World, start: &Start) {
+        world.write(PROFILE, self.yaml("").as_bytes());
+        world.write(SKIPPING, self.yaml(&skip_environment()).as_bytes());
+        if !start.refuses.is_empty() {
+            world.write(FILTER, &crate::seccomp::filter(start.refuses));
+        }
+    }
+
+    /// The same for a world that is sound: an impatient row is so because of its fault.
+    pub(crate) fn equip_patiently(&self, world: &World, start: &Start) {
+        let profile = if self.profile == IMPATIENT { "" } else { self.profile };
+        Self { profile, ..*self }.equip(world, start);
+    }
+
+    /// How this row starts dindcheck.
+    pub(crate) fn start(&self) -> Start {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Start {
+            under: self.under,
+            refuses: self.refuses,
+            env: self.env.iter().map(owned).collect(),
+            dockerd: self.dockerd.iter().map(|arg| (*arg).to_owned()).collect(),
+        }
+    }
+
     /// `dindcheck ARGS` with this row's profile, as this row starts it.
     pub(crate) fn line(&self, args: &[&str]) -> Line {
-        self.started(PROFILE, args)
+        self.start().line(args)
     }
 
     /// The same with nothing of the environment checked.
     pub(crate) fn line_without_environment(&self, args: &[&str]) -> Line {
-        self.started(SKIPPING, args)
+        self.start().started(SKIPPING, args)
+    }
+
+    fn yaml(&self, more: &str) -> String {
+        format!("extends: default\nformat: json\n{}\n{more}", self.profile)
+    }
+}
+
+/// How dindcheck is started in a world.
+pub(crate) struct Start {
+    pub(crate) under: &'static [&'static str],
+    pub(crate) refuses: &'static [Refusal],
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) dockerd: Vec<String>,
+}
+
+impl Start {
+    /// `dindcheck ARGS` with the row's profile.
+    pub(crate) fn line(&self, args: &[&str]) -> Line {
+        self.started(PROFILE, args)
+    }
+
+    /// Leaves an argument of dockerd out, with its value.
+    pub(crate) fn without_argument(&mut self, argument: &str) -> anyhow::Result<()> {
+        let before = self.dockerd.len();
+        self.dockerd.retain(|one| one != argument && !one.starts_with(&format!("{argument}=")));
+        anyhow::ensure!(self.dockerd.len() < before, "dockerd is not started with {argument}");
+        Ok(())
     }
 
     fn started(&self, profile: &str, args: &[&str]) -> Line {
@@ -124,13 +173,9 @@ impl Fault {
         let mut words = [self.under, filter, &["dindcheck"], args, &["--profile", profile]].concat();
         if !self.dockerd.is_empty() {
             words.push("--");
-            words.extend(self.dockerd);
+            words.extend(self.dockerd.iter().map(String::as_str));
         }
-        Line::new(words).env(self.env)
-    }
-
-    fn yaml(&self, more: &str) -> String {
-        format!("extends: default\nformat: json\n{}\n{more}", self.profile)
+        Line::new(words).env(&self.env)
     }
 }
 

@@ -13,6 +13,8 @@ mod pairs;
 mod recordings;
 #[cfg(test)]
 mod registry;
+mod remedies;
+mod remedy;
 mod replay;
 mod rootless;
 mod seccomp;
@@ -37,6 +39,12 @@ fn fault_is_found_first_by_its_step() {
 #[ignore = "needs root and the bed"]
 fn of_two_faults_the_earlier_step_fails() {
     matrix::look_only(&pairs::all());
+}
+
+#[test]
+#[ignore = "needs root and the bed"]
+fn remedy_that_a_report_prints_mends_the_world() {
+    remedies::hold();
 }
 
 #[test]

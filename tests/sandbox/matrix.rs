@@ -66,7 +66,7 @@ fn together(rows: &[(&Fault, Suite)]) -> Vec<Seen> {
 }
 
 /// Does something with each, some at a time; the results in the order of the rows.
-fn at_once<R: Sync, T: Send>(rows: &[R], does: impl Fn(&R) -> T + Sync) -> Vec<T> {
+pub(crate) fn at_once<R: Sync, T: Send>(rows: &[R], does: impl Fn(&R) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

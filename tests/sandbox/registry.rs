@@ -6,6 +6,7 @@ use dindcheck::step::{Phase, Step};
 use dindcheck::{diagnosis, finding, steps};
 
 use crate::fault::{Level, Real};
+use crate::shared::own_step::{Later, agrees};
 use crate::{faults, rootless};
 
 /// The stages of the vocabulary that the environment phase covers.
@@ -21,6 +22,16 @@ struct Reason {
 
 /// Why steps and causes have no row: a step of which every cause has a reason needs none of its own.
 const REASONS: &[Reason] = &[
+    Reason {
+        why: "`dindcheck image` finds it, of which tests/worlds/image has a world",
+        steps: &[],
+        causes: &["image-starts-no-daemon"],
+    },
+    Reason {
+        why: "the clock is the machine's own, and no world may set it: the runner's unit tests have its readings",
+        steps: &[],
+        causes: &["system-clock-jumps"],
+    },
     Reason {
         why: "only a rootless daemon has it: rootless.rs has worlds for one, these are root's",
         steps: &[],
@@ -233,4 +244,15 @@ fn rows_are_complete() {
         }
     }
     assert!(names.len() >= 90, "only {} faults", names.len());
+}
+
+#[test]
+fn step_that_reports_a_fault_is_that_of_its_cause() {
+    let rows: Vec<_> = faults::all().iter().map(|fault| (fault.name, fault.step, fault.cause)).collect();
+    let later = Later {
+        cause: "net-admin-capability-missing",
+        step: "network",
+        why: "the capability is there, and only what it does in this network namespace shows that it has no effect",
+    };
+    agrees(&rows, &[later]);
 }

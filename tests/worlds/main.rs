@@ -11,11 +11,13 @@
 
 mod daemon;
 mod deploy;
+mod drops;
 mod entrypoint;
 mod environment;
 mod harm;
 mod harness;
 mod image;
+mod remedies;
 #[path = "../harness/mod.rs"]
 mod shared;
 mod unusual;
@@ -40,4 +42,13 @@ fn what_make_test_samples_is_documented() {
         all.extend(matrices.into_iter().map(|matrix| matrix.of_topic(topic)));
     }
     matrix::documented("worlds", &all);
+}
+
+#[test]
+#[ignore = "compares what the other worlds have noted: scripts/worlds.sh runs it after them"]
+fn remedies_read_alike_only_where_the_same_mends() {
+    let notes = shared::notes::all(&["worlds"]);
+    assert!(notes.len() >= 40, "only {} faults have noted what their reports print", notes.len());
+    let alike = shared::notes::alike(&notes);
+    assert!(alike.is_empty(), "faults that other things mend read alike: {alike:#?}");
 }

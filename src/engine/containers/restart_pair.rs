@@ -148,6 +148,17 @@ async fn run_other(
         run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
         ran = containers::run_to_end_of_output(client, id, &spec, &mut run).await;
     }
+    if let Some(broken) = broken_init(client, &ran, &run).await {
+        // The probe was not reached. Whether its init is why, the same container without one tells.
+        spec.body["HostConfig"]["Init"] = json!(false);
+        client.remove(id, &spec).await;
+        let mut plain = ContainerRun { init: Some(broken), ..ContainerRun::new() };
+        let again = containers::run_to_end_of_output(client, id, &spec, &mut plain).await;
+        if !plain.stdout.contains(&b'\n') {
+            plain.init = None;
+        }
+        (run, ran) = (plain, again);
+    }
     let has_output = ran.is_ok() && run.stdout.contains(&b'\n');
     run.end = match &ran {
         Ok(name) if !has_output => client.exit_code(name).await,
@@ -155,6 +166,23 @@ async fn run_other(
         Err(error) => Err(error.clone()),
     };
     (run, ran.ok().filter(|_| has_output))
+}
+
+/// The error of a container with an init that ended without an output, by what its init printed.
+async fn broken_init(
+    client: &ContainerClient<'_>,
+    ran: &EngineResult<String>,
+    run: &ContainerRun,
+) -> Option<EngineError> {
+    let name = ran.as_ref().ok().filter(|_| run.init.is_none() && !run.stdout.contains(&b'\n'))?;
+    let status = client.exit_code(name).await.ok()?;
+    let printed = String::from_utf8_lossy(&run.stderr).trim().to_owned();
+    let message = if printed.is_empty() {
+        format!("docker-init ended with {status}, started nothing and printed nothing")
+    } else {
+        printed
+    };
+    Some(EngineError::Refused { doing: "start a container with `--init`".to_owned(), status: 0, message })
 }
 
 /// Whether the daemon's init is missing (moby `daemon/oci_linux.go`, `DefaultInitBinary`).

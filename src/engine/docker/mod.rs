@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use self::http::{Answer, BadAnswer};
 use self::reason::Reason;
+use self::unreached::Unreached;
 use crate::engine::Versions;
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::tls::Fault;
@@ -20,6 +21,7 @@ mod reason;
 mod sniffed;
 pub mod tls;
 mod transport;
+pub mod unreached;
 
 /// The newest API version that was tested with every request made here.
 const OUR_MAX: (u32, u32) = (1, 52);
@@ -61,7 +63,8 @@ fn of_reason(endpoint: &Endpoint, doing: &str, reason: &Reason) -> EngineError {
             EngineError::Junk { doing, reason: format!("{endpoint}: {bad}") }
         }
         reason => {
-            EngineError::Unreachable { doing, endpoint: endpoint.clone(), reason: reason.sentence(endpoint) }
+            let why = Box::new(Unreached::by(endpoint, reason));
+            EngineError::Unreachable { doing, endpoint: endpoint.clone(), why }
         }
     }
 }

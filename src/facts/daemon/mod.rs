@@ -19,11 +19,13 @@ use crate::host::SystemReader;
 pub mod expected;
 pub mod file;
 pub mod flags;
+pub mod given;
 pub mod hosts;
 pub mod layout;
 mod mismatch;
 pub mod options;
 pub mod rootless;
+pub mod running;
 pub mod secrets;
 pub mod settings;
 pub mod store;
@@ -33,6 +35,7 @@ pub mod values;
 pub use expected::{Expected, Off, Room};
 pub use layout::Layout;
 pub use rootless::is_rootless;
+pub use running::Running;
 pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
 pub use tls::Tls;
@@ -141,7 +144,7 @@ fn directory(config: &Path) -> Finding {
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
-        .hint(format!("rmdir {}, and mount a file there if one was meant", quoted(config)))
+        .hint(format!("`rmdir {}`, and mount a file there if one was meant", quoted(config)))
 }
 
 /// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.
@@ -161,32 +164,31 @@ fn conflict(flags: &flags::Flags, file: &file::ConfigFile, config: &Path) -> Opt
 
 /// The command line of dockerd: what dindcheck adds, then the profile's arguments.
 ///
-/// dindcheck's own `--debug` is left out where daemon.json sets `debug`: dockerd would refuse the option in both.
+/// An own flag is left out where the configuration file sets the option: `--debug` always, `--data-root` if the file says
+/// the same. dockerd would refuse the option in both.
 pub fn command_line(host: &dyn SystemReader, daemon: &Invocation<'_>) -> Vec<String> {
-    let given = |long: &str, short: &str| {
-        daemon.args.iter().any(|arg| arg == long || arg.starts_with(&format!("{long}=")) || arg == short)
-    };
-    let debug = daemon.debug && !given("--debug", "-D") && !debug_in_file(host, daemon.args);
+    let own = |key: &str| own_value(host, daemon.args, key);
+    let debug = daemon.debug && !given(daemon.args, "debug") && own("debug").is_none();
+    let root =
+        daemon.data_root.filter(|root| own("data-root").as_ref().and_then(Value::as_str) != root.to_str());
     let mut line = vec![daemon.command.to_owned()];
     line.extend(debug.then(|| "--debug".to_owned()));
-    line.extend(daemon.data_root.iter().map(|root| format!("--data-root={}", root.display())));
+    line.extend(root.map(|root| format!("--data-root={}", root.display())));
     line.extend(daemon.args.iter().cloned());
     line
 }
 
-/// Whether the configuration file sets `debug`, in any version. A file that cannot be read sets nothing.
-fn debug_in_file(host: &dyn SystemReader, args: &[String]) -> bool {
-    let named = args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix("--config-file") {
-        Some("") => args.get(index + 1).cloned(),
-        Some(rest) => rest.strip_prefix('=').map(ToOwned::to_owned),
-        None => None,
-    });
-    let config = named.map_or_else(|| default_config(host), PathBuf::from);
-    let text = host.read_text(&config).unwrap_or_default();
-    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
-        Ok(Value::Object(object)) => file::flatten(object).contains_key("debug"),
-        _ => false,
-    }
+/// Whether the arguments give an option, as any version reads them.
+fn given(args: &[String], key: &str) -> bool {
+    options::changes().into_iter().any(|version| flags::parse(args, version).values.contains_key(key))
+}
+
+/// The value of an option in the configuration file, as any version reads it. A file that cannot be read sets nothing.
+fn own_value(host: &dyn SystemReader, args: &[String], key: &str) -> Option<Value> {
+    let accepted = options::changes().into_iter().map(|version| flags::parse(args, version));
+    let flags = accepted.min_by_key(|flags| flags.problems.len()).unwrap_or_default();
+    let bytes = host.read(&config_file(host, &flags).0).ok()?;
+    file::value(&bytes, key)
 }
 
 #[cfg(test)]
@@ -245,6 +247,37 @@ pub(crate) mod tests {
         );
         let other = machine("28.5.2").file("/x.json", r#"{"debug": true}"#);
         assert_eq!(line(&other, &["--config-file", "/x.json"]).len(), 3);
+    }
+
+    #[test]
+    fn own_flags_are_left_out_however_the_file_is_found_and_written() {
+        let debugs = |host: &Fake, args: &[&str]| line(host, args).contains(&"--debug".to_owned());
+        let with = |text: &str| machine("20.10.24").file("/etc/docker/daemon.json", text);
+        assert!(!debugs(&with(r#"{"debug": true} what 20.10 never reads"#), &[]));
+        assert!(!debugs(&with(r#"{"group": {"debug": true}}"#), &[]));
+        assert!(debugs(&with(r#"{"debugger": true}"#), &[]));
+        let two = machine("28.5.2").file("/a.json", r#"{"debug": false}"#).file("/b.json", "{}");
+        assert!(!debugs(&two, &["--config-file=/b.json", "--config-file=/a.json"]), "the last one counts");
+        assert!(debugs(&two, &["--config-file=/a.json", "--config-file=/b.json"]));
+        assert!(!debugs(&machine("28.5.2"), &["-Dl", "info"]), "the user's own flag");
+        assert!(debugs(&machine("28.5.2"), &["--label", "--debug"]), "a value, not a flag");
+        let wide: Vec<u8> = "\u{feff}{\"debug\": true}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(file::value(&wide, "debug"), Some(Value::Bool(true)));
+    }
+
+    #[test]
+    fn own_data_root_is_left_out_where_the_file_says_the_same() {
+        let root = Path::new("/d");
+        let line = |json: &str| {
+            let host = machine("28.5.2").file("/etc/docker/daemon.json", json);
+            command_line(
+                &host,
+                &Invocation { command: "dockerd", args: &[], data_root: Some(root), debug: false },
+            )
+        };
+        assert_eq!(line(r#"{"data-root": "/d"}"#), ["dockerd"]);
+        assert_eq!(line(r#"{"data-root": "/e"}"#), ["dockerd", "--data-root=/d"]);
+        assert_eq!(line("{}"), ["dockerd", "--data-root=/d"]);
     }
 
     #[test]

@@ -5,6 +5,9 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
+
+use super::HostResult;
 use crate::diagnosis::redact::without_logins;
 use crate::host::trial::Trial;
 
@@ -14,6 +17,14 @@ mod replay;
 
 pub use recorder::Recorder;
 pub use replay::Replay;
+
+/// The answer; `None` where a recording does not have the question, since the program that made it did not ask it.
+pub fn if_recorded<T>(answer: HostResult<T>) -> HostResult<Option<T>> {
+    match answer {
+        Err(error) if error.errno() == Errno::ENODATA => Ok(None),
+        answer => answer.map(Some),
+    }
+}
 
 /// The question of an operation on a path.
 fn on(op: &str, path: &Path) -> String {
@@ -33,8 +44,6 @@ fn of(trial: &Trial) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use nix::errno::Errno;
 
     use super::*;
     use crate::host::fake::Fake;

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::diagnosis::CauseId;
 use crate::finding::{Change, Finding, Outcome, RepairRecord};
+use crate::report::coverage::{Coverage, plain};
 use crate::report::{FirstFailure, Report, StepReport};
 use crate::text::errors::chain;
 
@@ -21,6 +22,8 @@ impl Document {
             complete: report.complete,
             verdict,
             exit_code: verdict.exit_code(),
+            headline: report.headline(&plain),
+            coverage: Coverage::of(report),
             first_failure: report.first_failure().map(Failure::of),
             diagnosis: report.diagnosis.clone(),
             environment: report.environment.clone(),

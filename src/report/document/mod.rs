@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::diagnosis::Diagnosis;
 use crate::exit::Verdict;
 use crate::finding::{Environment, Level, Reach};
+use crate::report::coverage::Coverage;
 use crate::step::Phase;
 
 pub use schema::schema;
@@ -36,11 +37,16 @@ pub struct Document {
     pub profile: String,
     /// Whether the run has ended. Reports are written after every step; the one that a crash leaves behind is not complete.
     pub complete: bool,
-    /// The verdict; `unknown` while the run is not complete and nothing failed.
+    /// The verdict on the steps that ran; `unknown` while the run is not complete and nothing failed. `sound` means that
+    /// Docker-in-Docker works here only where `coverage.complete` is true.
     pub verdict: Verdict,
     /// The exit code of that verdict.
     #[schemars(range(min = 0, max = 2))]
     pub exit_code: u8,
+    /// The verdict and how much of the ladder it is about, in words.
+    pub headline: String,
+    /// How much of the ladder was checked.
+    pub coverage: Coverage,
     /// The first failure; null where nothing failed.
     pub first_failure: Option<Failure>,
     /// The diagnosis of the daemon's log; null where the daemon did not fail.

@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Escaping, Format};
 use crate::exit::Verdict;
+use crate::report::coverage::plain;
 use crate::report::layout::{TIE, duration, hang};
 use crate::report::{Report, known};
 
@@ -18,6 +19,9 @@ pub static FORMAT: Format = Format {
     render_images: None,
 };
 
+/// The longest head that the rest of its line stands behind.
+const HEAD: usize = 40;
+
 /// The verdict, and where something failed what it was and what to do.
 fn brief(report: &Report) -> String {
     let mut text = verdict(report) + "\n";
@@ -29,20 +33,23 @@ fn brief(report: &Report) -> String {
     text
 }
 
-/// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`, and the environment below.
+/// `dindcheck: broken at cgroup-mounts (profile default, run 1a2b3c4d, 12.3 ms)`, and the environment below. A run that left
+/// steps out says so instead of `sound`.
 pub(super) fn verdict(report: &Report) -> String {
     let verdict = report.verdict();
     let color = match verdict {
+        Verdict::Sound if report.is_partial() => AnsiColor::Cyan,
         Verdict::Sound => AnsiColor::Green,
         Verdict::Broken => AnsiColor::Red,
         Verdict::Unknown => AnsiColor::Magenta,
     };
     let paint = Style::new().bold().fg_color(Some(color.into()));
-    let at = report.first_failure().map(|f| format!(" at {}", f.step.step.id)).unwrap_or_default();
     let run = format!("(profile {}, run {}, {})", report.profile, report.run, duration(report.duration));
-    let head = format!("dindcheck: {}{at}", verdict.name());
-    let rest = hang("", head.chars().count() + 1, &run);
-    format!("{paint}{head}{paint:#} {rest}{}", environment(report))
+    let head = format!("dindcheck: {}", report.headline(&plain));
+    let column = head.chars().count() + 1;
+    // A long head leaves no column for the rest.
+    let rest = if column > HEAD { hang("\n  ", 2, &run) } else { hang(" ", column, &run) };
+    format!("{paint}{head}{paint:#}{rest}{}", environment(report))
 }
 
 /// What is known of the environment, on a line of its own.

@@ -3,7 +3,9 @@
 //! Workflow commands as in actions/toolkit, `packages/core/src/command.ts`: `::error title=T::message`.
 
 use super::{Escaping, Format};
+use crate::exit::Verdict;
 use crate::finding::{Finding, Level, Outcome};
+use crate::report::coverage::{Coverage, plain};
 use crate::report::{Report, StepReport};
 
 /// The format.
@@ -35,13 +37,16 @@ fn failure(report: &Report) -> Option<String> {
 
 /// The run in a line.
 fn summary(report: &Report) -> String {
-    let (level, title) = if report.complete {
-        ("notice", "Docker-in-Docker works here")
-    } else {
-        ("warning", "dindcheck did not come to its end")
+    let (level, title) = match report.verdict() {
+        _ if !report.complete => ("warning", "dindcheck did not come to its end".to_owned()),
+        Verdict::Sound if report.is_partial() => {
+            ("notice", format!("dindcheck: {}", report.headline(&plain)))
+        }
+        Verdict::Sound => ("notice", format!("Docker-in-Docker works here{}", report.unchecked(&plain))),
+        _ => ("warning", format!("dindcheck: {}", report.headline(&plain))),
     };
-    let message = format!("{} steps in {:.1} s", report.steps.len(), report.duration.as_secs_f64());
-    command(level, title, &message)
+    let (ran, took) = (Coverage::of(report).steps_run.len(), report.duration.as_secs_f64());
+    command(level, &title, &format!("{ran} step{} in {took:.1} s", if ran == 1 { "" } else { "s" }))
 }
 
 /// The warnings of a step's latest check, and its repair.

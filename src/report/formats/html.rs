@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::page::{FailureDetails, write_page};
 use super::{Escaping, Format};
+use crate::exit::Verdict;
 use crate::finding::Level;
 use crate::image_check;
 use crate::report::Report;
@@ -36,6 +37,14 @@ fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 impl Document {
+    /// The verdict as a class of the style sheet; that of a run which left steps out is one of its own.
+    fn class(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Sound if !self.coverage.complete => "partial",
+            verdict => verdict.name(),
+        }
+    }
+
     /// The bar of a step on the time line: where it starts and how long it is, in per cent of the run. Even the shortest
     /// step has a visible bar.
     fn bar(&self, step: &StepEntry) -> (f64, f64) {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::brief::verdict;
 use super::{Escaping, Format};
 use crate::finding::{Finding, Level, Outcome};
+use crate::report::coverage::Coverage;
 use crate::report::layout::{hang, labelled};
 use crate::report::step_line::{line, style};
 use crate::report::{FirstFailure, Report, StepReport, images};
@@ -83,9 +84,10 @@ fn first(failure: &FirstFailure<'_>, report: &Report) -> String {
     if let Some(remedy) = &failure.remedy {
         text += &labelled("remedy", remedy);
     }
-    let skipped = report.steps.iter().filter(|s| matches!(s.outcome, Outcome::Skipped(_))).count();
+    let skipped = Coverage::of(report).steps_not_run.len();
     if skipped > 0 {
-        text += &labelled("consequence", &format!("{skipped} later steps did not run"));
+        let s = if skipped == 1 { "" } else { "s" };
+        text += &labelled("consequence", &format!("{skipped} step{s} did not run"));
     }
     text
 }

@@ -6,6 +6,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Escaping, Format};
 use crate::finding::{Finding, Level, Outcome};
+use crate::report::coverage::plain;
 use crate::report::{Report, StepReport};
 
 /// The format.
@@ -24,6 +25,7 @@ fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     suite.set_time(report.duration);
     suite.add_property(("run", report.run.as_str()));
     suite.add_property(("profile", report.profile.as_str()));
+    suite.add_property(("result", report.headline(&plain).as_str()));
     let known = &report.environment;
     for (name, value) in [("kernel", &known.kernel), ("cgroup", &known.cgroup), ("engine", &known.engine)] {
         suite.add_properties(value.as_deref().map(|value| (name, value)));

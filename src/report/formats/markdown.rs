@@ -7,6 +7,7 @@ use askama::Template;
 use super::page::{FailureDetails, write_page};
 use super::{Escaping, Format};
 use crate::report::Report;
+use crate::report::coverage::code;
 use crate::report::document::Document;
 
 /// The format.
@@ -25,12 +26,14 @@ pub static FORMAT: Format = Format {
 #[template(path = "report.md", escape = "none")]
 struct Summary<'d> {
     document: &'d Document,
+    headline: String,
     first: Option<FailureDetails<'d>>,
 }
 
 fn render(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let document = Document::of(report);
-    write_page(&Summary { document: &document, first: FailureDetails::of(&document) }, out)
+    let (headline, first) = (report.headline(&code), FailureDetails::of(&document));
+    write_page(&Summary { document: &document, headline, first }, out)
 }
 
 /// A text inside a cell of a Markdown table: one line, with every character of markup escaped.

@@ -82,12 +82,15 @@ pub(super) fn needs(
     }
     let name = settings.and_then(|s| s.values.text("init-path")).unwrap_or("docker-init").to_owned();
     let dirs = programs::helper_dirs(host, "docker-init", version);
-    let breaks = "containers with --init do not start";
+    let (level, breaks) = match settings.and_then(|s| s.values.switch("init")) {
+        Some(true) => (Level::Fail, "no container starts, since the option init is on"),
+        _ => (Level::Warn, "containers with --init do not start"),
+    };
     needs.push(NeededProgram {
         name,
         dirs,
         run: false,
-        ..need("docker-init", Level::Warn, causes::DOCKER_INIT_PROGRAM_MISSING, breaks)
+        ..need("docker-init", level, causes::DOCKER_INIT_PROGRAM_MISSING, breaks)
     });
     let nftables = asks(|s| s.firewall == Firewall::Nftables, false);
     if asks(|s| s.iptables, true) && nftables {

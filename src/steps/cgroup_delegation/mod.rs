@@ -27,6 +27,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Move this container's processes to a leaf cgroup and enable controllers",
@@ -59,7 +60,7 @@ fn host_namespace(cgroups: &Cgroups) -> Finding {
         format!("Start the outer container without a bind mount of {ROOT}")
     } else {
         format!(
-            "Start the outer container with --cgroupns=private, or the inner daemon with --cgroup-parent={own}/docker"
+            "Start the outer container with `--cgroupns=private`, or the inner daemon with `--cgroup-parent={own}/docker`"
         )
     };
     let shown = cgroups.mounts.at(Path::new(ROOT)).map(|mount| mount.root.display().to_string());

@@ -9,6 +9,7 @@ use crate::finding::{Finding, Level, Reach, quoted};
 use crate::profile::Controllers;
 use crate::step::{Cx, Phase, Repair, Step};
 
+mod remedy;
 mod repair;
 mod v1;
 mod v2;
@@ -25,6 +26,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Mount what is missing under /sys/fs/cgroup",
@@ -37,6 +39,8 @@ pub const STEP: Step = Step {
 const CONTROLLER_UNAVAILABLE: CauseId = causes::CGROUP_LIMIT_CONTROLLER_UNAVAILABLE;
 /// The cause if a cgroup mount is read-only.
 const READ_ONLY: CauseId = causes::CGROUP_MOUNTED_READ_ONLY;
+/// The command that repairs what this step finds.
+const REPAIR: &str = "`dindcheck verify --until cgroup-mounts --repair container`";
 /// The cause if the devices hierarchy, or all of them, are missing.
 const NOT_MOUNTED: CauseId = causes::CGROUP_V1_DEVICES_NOT_MOUNTED;
 
@@ -74,7 +78,7 @@ fn read_only(mount: &Mount, subject: &str) -> Finding {
              --privileged and without a :ro bind mount of {ROOT}"
         ));
     }
-    finding.hint(format!("mount -o remount,bind,rw {}", quoted(&mount.target)))
+    finding.hint(format!("`mount -o remount,bind,rw {}`; {REPAIR} does it for every cgroup mount", quoted(&mount.target)))
 }
 
 /// A mount's options as a list.

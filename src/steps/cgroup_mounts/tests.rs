@@ -94,7 +94,7 @@ fn read_only_mount_and_superblock_have_their_hints() {
     assert_eq!(causes(&findings), [(Level::Fail, "cgroup-mounted-read-only"); 2]);
     let hints: Vec<_> = findings.iter().map(|f| f.hint.clone().unwrap()).collect();
     assert!(
-        hints[0].contains("whole file system") && hints[1].starts_with("mount -o remount,bind,rw"),
+        hints[0].contains("whole file system") && hints[1].starts_with("`mount -o remount,bind,rw"),
         "{hints:?}"
     );
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{CONTROLLER_UNAVAILABLE, NOT_MOUNTED, read_only, root_mount};
+use super::{CONTROLLER_UNAVAILABLE, NOT_MOUNTED, read_only, remedy, root_mount};
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Hierarchy, Mode, ROOT};
 use crate::facts::mounts::Mount;
@@ -65,13 +65,20 @@ fn devices(cgroups: &Cgroups) -> Option<Finding> {
         }
     };
     let cause = if cgroups.hierarchies.is_empty() { NOTHING_MOUNTED } else { NOT_MOUNTED };
+    let hint = match (cgroups.mode, hierarchy) {
+        (Mode::None, Some(_)) => Some(remedy::all()),
+        (_, Some(hierarchy)) => Some(remedy::one(cgroups, hierarchy)),
+        (_, None) => None,
+    };
     let root = root_mount(cgroups).map_or("not a mount point".to_owned(), |mount| mount.fstype.clone());
-    Some(
-        Finding::fail(cause, what)
-            .with("path", format!("{ROOT}/{DEVICES}"))
-            .with(ROOT, root)
-            .with("/proc/self/cgroup", hierarchy.map_or_else(|| "has no devices line".to_owned(), line)),
-    )
+    let finding = Finding::fail(cause, what)
+        .with("path", format!("{ROOT}/{DEVICES}"))
+        .with(ROOT, root)
+        .with("/proc/self/cgroup", hierarchy.map_or_else(|| "has no devices line".to_owned(), line));
+    Some(match hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    })
 }
 
 /// A hierarchy as /proc/self/cgroup writes it.
@@ -118,6 +125,7 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
     } else {
         let what = format!("{subject} does not show this container's own subtree");
         Finding::warn(causes::CGROUP_ROOT_MISCOMPUTED, what)
+            .hint(remedy::instead(cgroups, hierarchy, &mount.target))
     };
     Some(finding.with("path", mount.target.display()).with("shown", mount.root.display()).with("own", own))
 }
@@ -142,7 +150,10 @@ fn missing(cgroups: &Cgroups, hierarchy: &Hierarchy, want: Want) -> Option<Findi
         graded(MOUNTABLE, want, what)
     };
     finding.map(|finding| {
-        finding.with("path", format!("{ROOT}/{name}")).with("/proc/self/cgroup", line(hierarchy))
+        finding
+            .with("path", format!("{ROOT}/{name}"))
+            .with("/proc/self/cgroup", line(hierarchy))
+            .hint(remedy::one(cgroups, hierarchy))
     })
 }
 

@@ -75,7 +75,7 @@ fn judge_connection(attempt: &crate::probe::reach::Attempt) -> Finding {
             let what = format!(
                 "a container on the same user-defined network resolves the other one but cannot connect to it: {error}"
             );
-            Finding::fail(NONE, what).with("errno", error.errno)
+            Finding::fail(NONE, what).with("to", &attempt.to).with("errno", error.errno)
         }
     }
 }

@@ -4,9 +4,10 @@ use super::{Compared, switched_off};
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Expected, Off};
 use crate::finding::Finding;
-use crate::probe::reach::{Attempt, Kind, PathMtu, Reached};
+use crate::probe::reach::{Attempt, Kind, PathMtu, RESOLVER, Reached};
+use crate::text::seconds;
 
-const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
+pub(super) const OUT: CauseId = causes::CONTAINER_OUTBOUND_NETWORK_UNREACHABLE;
 const DNS: CauseId = causes::CONTAINER_DNS_BROKEN;
 const MTU: CauseId = causes::MTU_MISMATCH;
 
@@ -27,6 +28,7 @@ fn gateway(attempt: &Attempt, compared: &Compared, off: Option<&Off>) -> Finding
     let to = &attempt.to;
     match &attempt.error {
         None => Finding::pass(format!("this container's gateway {to} answers an inner container"))
+            .with("to", to)
             .with("answer", &attempt.answer),
         Some(error) if compared.outer => {
             if let Some(off) = off {
@@ -35,7 +37,7 @@ fn gateway(attempt: &Attempt, compared: &Compared, off: Option<&Off>) -> Finding
             let what = format!(
                 "an inner container does not reach this container's gateway {to}, which answers this container: {error}"
             );
-            Finding::fail(OUT, what).with("errno", error.errno)
+            Finding::fail(OUT, what).with("to", to).with("errno", error.errno)
         }
         Some(error) => Finding::pass(format!(
             "this container's gateway {to} answers neither an inner container nor this one"
@@ -85,10 +87,22 @@ fn resolvers(reached: &Reached, compared: &Compared, off: Option<&Off>) -> Findi
         } else {
             format!("no resolver of an inner container answers ({names}), but one of this container does")
         };
-        return with_error(Finding::fail(DNS, what))
+        return with_error(Finding::fail(DNS, what).with("to", names))
             .hint("give inner containers a resolver that answers: `dockerd --dns ADDRESS`");
     }
-    with_error(Finding::pass("no resolver answers an inner container or this one")).with("resolvers", names)
+    if none {
+        // `network` says that there is none.
+        return Finding::pass("neither an inner container nor this one has a resolver");
+    }
+    let within = seconds(RESOLVER);
+    let what = format!(
+        "no resolver answers within {within}, neither an inner container nor this one ({names}): nothing can be pulled by name"
+    );
+    with_error(Finding::warn(causes::DNS_RESOLVER_NOT_ANSWERING, what)).with("resolvers", names).hint(
+        "write a name server that answers into /etc/resolv.conf of the outer container (`docker run --dns ADDRESS`), or \
+         give one to the inner containers alone (`dockerd --dns ADDRESS`); where there is no DNS on purpose, mute this in the \
+         profile: `causes: {dns-resolver-not-answering: pass}`",
+    )
 }
 
 /// A destination that the profile names.
@@ -98,6 +112,7 @@ fn named(attempt: &Attempt, cause: CauseId, verb: &str) -> Finding {
         None => Finding::pass(format!("{to} {verb} from an inner container")).with("answer", &attempt.answer),
         Some(error) => {
             Finding::fail(cause, format!("an inner container must reach {to} and does not: {error}"))
+                .with("to", to)
                 .with("errno", error.errno)
         }
     }

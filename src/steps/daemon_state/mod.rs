@@ -22,6 +22,7 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: Some(Repair {
         title: "Remove pid files that name other programs",

@@ -34,7 +34,7 @@ pub(super) fn judge(host: &dyn SystemReader) -> HostResult<Vec<Finding>> {
             )
             .with("path", ROOT_MAXKEYS)
             .hint(
-                "on the host: sysctl -w kernel.keys.root_maxkeys=1000000 kernel.keys.root_maxbytes=25000000",
+                "on the host: `sysctl -w kernel.keys.root_maxkeys=1000000 kernel.keys.root_maxbytes=25000000`",
             ),
         );
     }
@@ -43,7 +43,8 @@ pub(super) fn judge(host: &dyn SystemReader) -> HostResult<Vec<Finding>> {
             findings.push(
                 Finding::warn(FEW_WATCHES, format!("{path} is {value}, below the default of the kernel, {usual}: programs that watch files may fail"))
                     .with("path", path)
-                    .with("value", value),
+                    .with("value", value)
+                    .hint(format!("on the host: `sysctl -w {}={usual}`", path.trim_start_matches("/proc/sys/").replace('/', "."))),
             );
         }
     }
@@ -62,7 +63,7 @@ fn keys_in_use(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
             format!("user 0 has used up its quota of kernel keys ({used} of {most}): no container can start"),
         )
         .with("path", KEY_USERS)
-        .hint("on the host: sysctl -w kernel.keys.root_maxkeys=1000000 kernel.keys.root_maxbytes=25000000")
+        .hint("on the host: `sysctl -w kernel.keys.root_maxkeys=1000000 kernel.keys.root_maxbytes=25000000`")
     }))
 }
 

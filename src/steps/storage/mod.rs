@@ -3,15 +3,19 @@
 //! Which directory that is depends on version and configuration: a graphdriver keeps layers below the data
 //! root, the containerd store in containerd's own root, which a system containerd has elsewhere.
 
+mod attached;
 mod directory;
 mod driver;
 mod look;
+mod quota;
+mod root;
 #[cfg(test)]
 mod tests;
 
 use crate::facts::daemon::Daemon;
 use crate::facts::filesystem;
 use crate::finding::{Finding, Level};
+use crate::host::recorded::if_recorded;
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
@@ -26,18 +30,22 @@ pub const STEP: Step = Step {
     phase: Phase::Environment,
     worst: Level::Fail,
     needs: &[Need::DockerdVersion],
+    rests_on: &[],
     check,
     repair: None,
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        let what = format!("not checked: the daemon at {endpoint} manages its own storage");
-        return Ok(vec![Finding::pass(what)]);
+        return attached::check(cx, endpoint);
     }
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
+    if let Some(finding) = if_recorded(root::judge(cx.host, &daemon.settings))?.flatten() {
+        return Ok(vec![finding]);
+    }
     let seen = look::look(cx, &daemon)?;
-    let findings = judge(&seen);
+    let mut findings = judge(&seen);
+    findings.extend(root::temporary(cx.host, &daemon)?);
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         cx.environment.borrow_mut().storage_driver = Some(driver::expected(&seen).to_owned());
     }
@@ -49,6 +57,7 @@ fn judge(seen: &Seen) -> Vec<Finding> {
     let mut findings = directory::judge(seen);
     if findings.iter().all(|finding| finding.level != Level::Fail) {
         findings.extend(driver::judge(seen));
+        findings.extend(quota::judge(seen));
         findings.extend(directory::flags(seen));
     }
     if findings.iter().all(|finding| finding.level != Level::Fail) {

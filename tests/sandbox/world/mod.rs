@@ -41,8 +41,9 @@ impl Line {
     }
 
     /// Further variables.
-    pub(crate) fn env(mut self, env: &[(&str, &str)]) -> Self {
-        self.env.extend(env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    pub(crate) fn env(mut self, env: &[(impl AsRef<str>, impl AsRef<str>)]) -> Self {
+        let owned = |text: &dyn AsRef<str>| text.as_ref().to_owned();
+        self.env.extend(env.iter().map(|(key, value)| (owned(key), owned(value))));
         self
     }
 }

@@ -1,6 +1,7 @@
 //! A world: a real outer container (`outer`), what dindcheck makes of it and what is expected (`verify`), and how a world
 //! becomes a test for one engine or for each (`tables`).
 
+pub(crate) mod mended;
 pub(crate) mod outer;
 pub(crate) mod tables;
 pub(crate) mod verify;

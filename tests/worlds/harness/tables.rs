@@ -40,12 +40,19 @@ macro_rules! faults {
                     let sample = crate::shared::matrix::sample_engine(stringify!($name), $engines);
                     let world: fn(World) -> World = $world;
                     for engine in crate::shared::matrix::chosen(&[sample], $engines) {
-                        let seen = world(World::new(engine)).play();
+                        let made = world(World::new(engine));
+                        let seen = made.play();
                         seen.within(crate::harness::verify::DEADLINE).$level($step, $cause);
+                        crate::harness::mended::check(stringify!($name), ($step, $cause), &made, &seen);
                         $({ let check: fn(&crate::harness::verify::Seen) = $check; check(&seen); })?
                     }
                 }
             )*
+        }
+
+        /// The name, the step and the cause of each.
+        pub(crate) fn fault_rows() -> Vec<(&'static str, &'static str, &'static str)> {
+            vec![$((stringify!($name), $step, $cause)),*]
         }
 
         /// What `make test` plays of them.

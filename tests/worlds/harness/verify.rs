@@ -16,6 +16,9 @@ const WORKLOAD: &str = "daemon-start,daemon-info,image,container-run,container-l
 /// Waits until dockerd serves; one that ended is not waited for.
 pub(crate) const SERVES: &str = "for _ in {1..1200}; do docker version >/dev/null 2>&1 && break; kill -0 $! 2>/dev/null || break; sleep 0.05; done";
 
+/// What the profile of each world extends: the bed is cut off from the world, so no resolver answers in it.
+const BASE: &str = "{extends: default, causes: {dns-resolver-not-answering: pass}}";
+
 /// What is left of a run: processes, and what a daemon keeps.
 const LEFT: &str = "\
     [ -n \"$ATTACHED\" ] || pidof dockerd containerd; \
@@ -103,8 +106,38 @@ impl World {
     /// What is done to it after dockerd serves; dindcheck is attached then.
     pub(crate) fn broken_later(mut self, script: &str) -> Self {
         self.attach = "--attach";
-        self.before.push_str(&format!("ATTACHED=yes; dockerd >/tmp/dockerd.log 2>&1 &\n{SERVES}\n"));
+        self.before.push_str(&format!("ATTACHED=yes; dockerd $DOCKERD >/tmp/dockerd.log 2>&1 &\n{SERVES}\n"));
         self.broken(script)
+    }
+
+    /// What is done to it before anything else.
+    pub(crate) fn broken_first(mut self, script: &str) -> Self {
+        self.before.insert_str(0, &format!("{script}\n"));
+        self
+    }
+
+    /// With one more argument of dockerd.
+    pub(crate) fn daemon_argument(mut self, argument: &str) -> Self {
+        let between = if self.options.contains(" -- ") { " " } else { " -- " };
+        self.options.push_str(&format!("{between}{argument}"));
+        self
+    }
+
+    /// Without an argument of dockerd, as it stands there.
+    pub(crate) fn without_daemon_argument(mut self, argument: &str) -> Self {
+        let (own, daemon) = self.options.split_once(" -- ").expect("arguments of dockerd");
+        assert!(daemon.contains(argument), "`{argument}` is not in `{daemon}`");
+        self.options = format!("{own} -- {}", daemon.replacen(argument, "", 1));
+        self
+    }
+
+    /// With a setting of the outer container as `docker run` has it; `without OPTION` takes one away.
+    pub(crate) fn outer_setting(mut self, setting: &str) -> Self {
+        self.outer = match setting.strip_prefix("without ") {
+            Some(option) => self.outer.without(option),
+            None => self.outer.args(&setting.split(' ').collect::<Vec<_>>()),
+        };
+        self
     }
 
     /// With keys of a profile.
@@ -168,13 +201,15 @@ impl World {
     /// All of what happens in the container. Lines of their own separate its parts.
     fn script(&self) -> String {
         let Self { before, attach, profile, steps, options, then, .. } = self;
-        let (options, daemon) = options
-            .split_once(" -- ")
-            .map_or((options.as_str(), String::new()), |(own, daemon)| (own, format!("-- {daemon}")));
+        let (options, daemon) =
+            options.split_once(" -- ").map_or((options.as_str(), ""), |(own, daemon)| (own, daemon));
+        let own_daemon =
+            if attach.is_empty() && !daemon.is_empty() { format!("-- {daemon}") } else { String::new() };
         format!(
-            "{{ true; {before} }} >&2\ncat >/dev/shm/profile.yaml <<'END'\nextends: default\n{profile}\nEND\n{CHANGES}\n\
+            "{{ DOCKERD='{daemon}'; {before} }} >&2\necho '{BASE}' >/dev/shm/base.yaml\n\
+             cat >/dev/shm/profile.yaml <<'END'\nextends: /dev/shm/base.yaml\n{profile}\nEND\n{CHANGES}\n\
              was=$(changes)\n\
-             timeout 240 dindcheck verify {attach} --profile /dev/shm/profile.yaml --only {steps} --format json {options} {daemon}; code=$?\n\
+             timeout 240 dindcheck verify {attach} --profile /dev/shm/profile.yaml --only {steps} --format json {options} {own_daemon}; code=$?\n\
              is=$(changes)\n\
              printf '\\n@@ code %s\\n@@ answer ' $code; {{ {then}; }} | tr '\\n' ' '\n\
              printf '\\n@@ left '; {{ {LEFT}; }} 2>&- | tr '\\n' ' '\n\
@@ -212,6 +247,16 @@ impl Seen {
     #[track_caller]
     pub(crate) fn causes(&self, id: &str) -> Vec<&str> {
         report::findings(self.step(id)).filter_map(|finding| finding["cause"].as_str()).collect()
+    }
+
+    /// What the report prints to be done about that finding: its own hint, or what helps with its cause.
+    #[track_caller]
+    pub(crate) fn remedy(&self, step: &str, cause: &str) -> String {
+        let of = |finding: &&Value| finding["cause"] == cause;
+        let finding =
+            report::findings(self.step(step)).find(of).unwrap_or_else(|| panic!("{}", self.short()));
+        let stock = || dindcheck::diagnosis::find(cause).map_or("", |cause| cause.remedy);
+        finding["hint"].as_str().unwrap_or_else(stock).to_owned()
     }
 
     /// The first failure is of that step and that cause.

@@ -7,10 +7,13 @@ mod containers;
 mod images;
 mod limits;
 mod network;
+#[cfg(test)]
+mod own_step;
 mod sound;
 mod storage;
 mod third_level;
 mod tls;
+mod unwell;
 
 use crate::shared::matrix::Matrix;
 
@@ -22,6 +25,18 @@ fn faults() -> Vec<Matrix> {
         limits::fault_matrices(),
         network::fault_matrices(),
         storage::fault_matrices(),
+    ];
+    tables.into_iter().flatten().collect()
+}
+
+/// The name, the step and the cause of each fault.
+pub(crate) fn rows() -> Vec<(&'static str, &'static str, &'static str)> {
+    let tables = [
+        containers::fault_rows(),
+        images::fault_rows(),
+        limits::fault_rows(),
+        network::fault_rows(),
+        storage::fault_rows(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -25,6 +25,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 const MAX_SERVERS: usize = 3;
 /// How long one address of several may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long the last address, or the only one, may take: three retries of the kernel (tcp(7), `tcp_syn_retries`).
+const LAST_CONNECT: Duration = Duration::from_secs(10);
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -213,9 +215,8 @@ pub async fn connect(address: &str) -> io::Result<TcpStream> {
     let mut end = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (left, address) in (0..addresses.len()).rev().zip(&addresses) {
         let attempt = TcpStream::connect(SocketAddr::new(*address, port));
-        // The last one has as long as the caller has.
-        let connected = if left == 0 { Ok(attempt.await) } else { timeout(CONNECT, attempt).await };
-        match connected {
+        let within = if left == 0 { LAST_CONNECT } else { CONNECT };
+        match timeout(within, attempt).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => end = error,
             Err(_) => end = io::ErrorKind::TimedOut.into(),

@@ -6,8 +6,12 @@ use crate::diagnosis::causes;
 use crate::engine::docker::error::EngineError;
 use crate::engine::docker::http::Answer;
 use crate::engine::docker::tls::Fault;
+use crate::engine::docker::unreached::Unreached;
 use crate::finding::Finding;
 use crate::text::{mebibytes, seconds};
+
+/// The evidence of how many processes may start a daemon.
+pub const STARTERS: &str = "starters";
 
 impl Wait<'_> {
     /// The daemon ended: by the first error of its log.
@@ -44,22 +48,35 @@ impl Wait<'_> {
             let what = format!("{endpoint} is missing, and no process here is or starts a dockerd");
             Finding::fail(causes::DAEMON_NOT_REACHABLE, what)
         };
-        finding.with("endpoint", endpoint).hint(hint)
+        finding.with("endpoint", endpoint).with(STARTERS, 0).hint(hint)
     }
 
     /// The timeout is over.
     pub(super) fn timed_out(&self, attempt: &Attempt) -> Finding {
         let (endpoint, waited) = (&self.request.endpoint, seconds(self.request.timeout));
-        let (cause, what) = if attempt.listening.get() {
-            (
-                causes::DAEMON_HANGS,
-                format!("{endpoint} accepts connections and did not answer within {waited}"),
-            )
+        let finding = if attempt.listening.get() {
+            let what = format!("{endpoint} accepts connections and did not answer within {waited}");
+            Finding::fail(causes::DAEMON_HANGS, what)
         } else {
-            (causes::DAEMON_START_TIMEOUT, format!("nothing answered at {endpoint} within {waited}"))
+            self.unanswered(attempt, &format!("nothing answered at {endpoint} within {waited}"))
         };
-        let finding = Finding::fail(cause, what).with("endpoint", endpoint);
+        let finding = finding.with("endpoint", endpoint);
         self.daemons.iter().fold(finding, |finding, daemon| finding.with("dockerd", daemon.id.pid))
+    }
+
+    /// Nobody accepted a connection. Of a daemon behind TCP nothing but that is known; one that can be seen here may only
+    /// be slow.
+    fn unanswered(&self, attempt: &Attempt, what: &str) -> Finding {
+        let remote = self.request.is_remote();
+        let silent = || remote.then(|| Unreached::silent(&self.request.endpoint));
+        let Some(why) = attempt.why.borrow().clone().or_else(silent) else {
+            return Finding::fail(causes::DAEMON_START_TIMEOUT, what);
+        };
+        let cause = if remote { why.cause } else { causes::DAEMON_START_TIMEOUT };
+        let finding = Finding::fail(cause, format!("{what}: {}", why.reason));
+        // What runs here and does not listen yet needs time, and no other address.
+        let hint = why.hint.filter(|_| self.daemons.is_empty());
+        hint.into_iter().fold(finding, Finding::hint)
     }
 
     /// TLS failed.

@@ -15,16 +15,21 @@ use self::log::Log;
 use self::starters::{ancestors, is_daemon, may_start_one};
 use crate::engine::docker::http::{self, Answer};
 use crate::engine::docker::tls::Fault;
+use crate::engine::docker::unreached::Unreached;
 use crate::engine::dockerd::wait::TICK;
 use crate::facts::endpoint::Endpoint;
 use crate::facts::process::{self, ProcessId};
 use crate::finding::Finding;
 use crate::host::SystemReader;
 use crate::interrupt::Interrupt;
+use crate::talk::say;
+use crate::text::seconds;
 
 mod log;
 mod messages;
 mod starters;
+
+pub use messages::STARTERS;
 
 /// How often processes are listed; less often where there are so many that it takes long.
 const SCAN: Duration = Duration::from_millis(25);
@@ -40,6 +45,13 @@ pub struct WaitRequest {
     pub grace: Duration,
     /// It is started where its processes cannot be seen: in another container, on another machine.
     pub elsewhere: bool,
+}
+
+impl WaitRequest {
+    /// Whether the daemon is behind TCP.
+    pub(super) const fn is_remote(&self) -> bool {
+        !matches!(self.endpoint, Endpoint::Unix(_))
+    }
 }
 
 /// The result of the wait.
@@ -103,6 +115,8 @@ struct Attempt {
     peer: Cell<Option<i32>>,
     /// The failure of TLS.
     fault: RefCell<Option<Fault>>,
+    /// Why the latest attempt ended without an answer.
+    why: RefCell<Option<Unreached>>,
 }
 
 impl<'w> Wait<'w> {
@@ -141,6 +155,7 @@ impl<'w> Wait<'w> {
                         return Ok(Readiness::Never(Box::new(self.tls_failure(fault)?)));
                     }
                     attempt.fault.replace(fault);
+                    self.note(&attempt, Unreached::of(&self.request.endpoint, &error));
                 }
                 None if answer.is_none() => answer = Some(ping(&self.request.endpoint, &attempt)),
                 None => {}
@@ -149,6 +164,15 @@ impl<'w> Wait<'w> {
                 return Ok(end);
             }
         }
+    }
+
+    /// Keeps why an attempt failed; where no process can be watched, it is said as soon as it is known.
+    fn note(&self, attempt: &Attempt, why: Unreached) {
+        if self.request.is_remote() && attempt.why.borrow().as_ref() != Some(&why) {
+            let (endpoint, within) = (&self.request.endpoint, seconds(self.request.timeout));
+            say(&format!("{endpoint} does not answer yet: {}; waiting for up to {within}", why.reason));
+        }
+        attempt.why.replace(Some(why));
     }
 
     /// What ends the wait without an answer, if anything does.
@@ -188,7 +212,7 @@ impl<'w> Wait<'w> {
 
     /// Whether its process cannot be seen: by the request, or behind TCP.
     fn is_out_of_sight(&self) -> bool {
-        self.request.elsewhere || !matches!(self.request.endpoint, Endpoint::Unix(_))
+        self.request.elsewhere || self.request.is_remote()
     }
 
     /// Looks for daemons, and for processes that may start one.

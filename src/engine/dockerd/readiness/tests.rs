@@ -35,6 +35,28 @@ fn a_daemon_that_nothing_starts_is_not_waited_for() {
 }
 
 #[test]
+fn remote_address_that_never_answers_is_named_with_its_last_reason() {
+    let late = |address: String| match wait(Endpoint::Tcp(address), false) {
+        Readiness::Late(finding) => {
+            (finding.cause.unwrap().as_str(), finding.what, finding.hint.unwrap_or_default())
+        }
+        other => panic!("{other:?}"),
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let (cause, what, hint) = late(address);
+    assert_eq!(cause, "daemon-not-reachable");
+    assert!(what.contains("ECONNREFUSED") && hint.contains("dockerd -H tcp://0.0.0.0:"), "{what} {hint}");
+    // RFC 6761: no name below `invalid` has an address; whether a name server says so or is silent is the machine's matter.
+    let (cause, what, hint) = late(
+        "a-label-that-is-too-long-for-a-name-since-it-has-more-than-63-letters-in-it.invalid:2375".into(),
+    );
+    assert_eq!(cause, "docker-host-name-unresolved", "{what}");
+    assert!(what.contains("cannot be resolved") && !hint.is_empty(), "{what} {hint}");
+}
+
+#[test]
 fn the_grace_is_not_over_before_a_scan_finds_no_starter() {
     let (host, interrupt) = (Fake::new().dir("/proc"), Interrupt::default());
     let request = WaitRequest {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Daemon, Invocation, options};
+use super::given::{Given, given};
+use super::{Daemon, Invocation};
 use crate::facts::process::{self, Process};
 use crate::facts::programs::{self, Place};
 use crate::host::SystemReader;
@@ -20,14 +21,8 @@ const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 /// The key of a bridge's masquerading in the options of its network (moby `drivers/bridge/labels.go`).
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
-/// What switches something off, and how it is switched on again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Off {
-    /// The option as it was given, or what the daemon says: in backquotes.
-    pub by: String,
-    /// What switches it on again.
-    pub undo: String,
-}
+/// What switches something off, the option as it was given or what the daemon says, and how it is switched on again.
+pub type Off = Given;
 
 /// What an inner container is to get; `None` is what every daemon gives without further options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -116,27 +111,9 @@ impl Expected {
     }
 }
 
-/// An option as it was given: the flag, or the key and its file.
-fn given(daemon: &Daemon, key: &str) -> Off {
-    let flag = options::by_key(key, daemon.version).map_or(key, |option| option.flag);
-    if let Some(value) = daemon.flags.values.get(key) {
-        let by = format!("`--{flag}={}`", plain(value));
-        return Off { undo: format!("start dockerd without {by}"), by };
-    }
-    let value = daemon.settings.values.get(key).map(ToString::to_string).unwrap_or_default();
-    let by = format!("`\"{key}\": {value}`");
-    let path = daemon.config.display();
-    Off { undo: format!("remove {by} from {path}, and restart dockerd"), by: format!("{by} in {path}") }
-}
-
 /// Whether a sysctl is 0.
 fn is_off(host: &dyn SystemReader, sysctl: &str) -> bool {
     host.read_line(Path::new(sysctl)).is_ok_and(|value| value == "0")
-}
-
-/// A value as a flag has it.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
 /// dockerd redirects the queries of a container to its name server by iptables, also with `--iptables=false` (libnetwork

@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Removal, Thing};
+use crate::facts::firewall::names;
 use crate::facts::programs::locate;
 use crate::host::{HostResult, SystemReader, SystemWriter};
 
 mod family;
-mod names;
 mod saved;
 mod script;
 
@@ -163,7 +163,7 @@ fn remove_tables(
         Err(error) => return done.note("firewall: empty tables of dockerd", "nft list ruleset", Err(error)),
     };
     let Ok(now) = programs.saved(host) else { return };
-    let empty = now.0.iter().filter(|(name, table)| is_ours(name) && names::is_empty(table));
+    let empty = now.0.iter().filter(|(name, table)| is_ours(name) && table.is_empty());
     let commands: Vec<String> =
         empty.map(|(name, _)| format!("delete table {} {name};", programs.family.nft_name())).collect();
     if !commands.is_empty() {

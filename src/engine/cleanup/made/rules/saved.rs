@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::firewall::saved::{Line, lines};
+
 /// All tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Saved(pub BTreeMap<String, Table>);
@@ -22,20 +24,26 @@ impl Saved {
     pub(super) fn parse(text: &str) -> Self {
         let mut saved = Self::default();
         let mut table = String::new();
-        for line in text.lines() {
-            if let Some(name) = line.strip_prefix('*') {
+        for line in lines(text) {
+            if let Line::Table(name) = line {
                 name.clone_into(&mut table);
-                saved.0.entry(table.clone()).or_default();
-            } else if let Some(chain) = line.strip_prefix(':') {
-                let mut fields = chain.split_whitespace();
-                if let (Some(name), Some(policy)) = (fields.next(), fields.next()) {
-                    let chains = &mut saved.0.entry(table.clone()).or_default().chains;
-                    chains.insert(name.to_owned(), policy.to_owned());
+            }
+            let of = saved.0.entry(table.clone()).or_default();
+            match line {
+                Line::Table(_) => {}
+                Line::Chain { name, policy, .. } => {
+                    drop(of.chains.insert(name.to_owned(), policy.to_owned()))
                 }
-            } else if line.starts_with("-A ") {
-                saved.0.entry(table.clone()).or_default().rules.push(line.to_owned());
+                Line::Rule { text, .. } => of.rules.push(text.to_owned()),
             }
         }
         saved
+    }
+}
+
+impl Table {
+    /// Whether it holds nothing: no rule, no chain but the built-in ones, and no policy that drops.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.chains.values().all(|policy| policy == "ACCEPT")
     }
 }

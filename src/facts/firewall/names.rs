@@ -1,16 +1,14 @@
 //! The names of chains and the forms of rules that dockerd gives.
 
-use super::saved::Table;
-
 /// Whether dockerd creates a chain of this name: `DOCKER`, `DOCKER-USER`, `DOCKER-ISOLATION-STAGE-1`, ...
-pub(super) fn is_dockers_chain(chain: &str) -> bool {
+pub fn is_dockers_chain(chain: &str) -> bool {
     chain == "DOCKER" || chain.starts_with("DOCKER-")
 }
 
 /// Whether dockerd creates such a rule, given as `-A CHAIN ...`. In `DOCKER-USER`, which is the administrator's, it makes one
 /// that returns; into chains of others it makes jumps, and rules that match nothing but its bridges, their addresses and
 /// the state of a connection (moby `libnetwork/drivers/bridge/setup_ip_tables_linux.go`, `port_mapping_linux.go`).
-pub(super) fn is_dockers_rule(rule: &str) -> bool {
+pub fn is_dockers_rule(rule: &str) -> bool {
     let args: Vec<&str> = rule.split_whitespace().collect();
     let after = |flags: &[&str]| -> Vec<&str> {
         args.windows(2).filter(|pair| flags.contains(&pair[0])).map(|pair| pair[1]).collect()
@@ -41,11 +39,6 @@ fn is_hairpin(source: &[&str], destination: &[&str]) -> bool {
 fn is_dockers_bridge(name: &str) -> bool {
     let of_network = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     name == "docker0" || name.strip_prefix("br-").is_some_and(of_network)
-}
-
-/// Whether a table holds nothing: no rule, no chain but the built-in ones, and no policy that drops.
-pub(super) fn is_empty(table: &Table) -> bool {
-    table.rules.is_empty() && table.chains.values().all(|policy| policy == "ACCEPT")
 }
 
 #[cfg(test)]
