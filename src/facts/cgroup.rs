@@ -144,6 +144,15 @@ impl Cgroups {
         if self.private_namespace && !own.starts_with("/..") { Path::new("/") } else { own }
     }
 
+    /// The container's cgroup in a v1 hierarchy: the root of its mount, where the outer engine mounted only the container's
+    /// own, else as `of_container`. This process may be in a cgroup below it.
+    pub fn container_root<'p>(&'p self, hierarchy: &'p Hierarchy) -> &'p Path {
+        let mount = self.mounts.0.iter().find(|mount| hierarchy.is_shown_by(mount));
+        let own = mount.map(|mount| mount.root.as_path()).filter(|root| *root != Path::new("/"));
+        own.filter(|root| hierarchy.path.starts_with(root))
+            .unwrap_or_else(|| self.of_container(&hierarchy.path))
+    }
+
     /// v2: the mounted tree is not this container's own: the host's, with this container somewhere below it.
     /// Without a namespace of our own the paths say so; in one, a tree bound in from outside has a root above
     /// ours, which mountinfo shows as `/..` (kernel/cgroup/cgroup.c, `cgroup_show_path`).

@@ -200,7 +200,7 @@ fn judge_cgroups(own: &str, outer: &Cgroups) -> Finding {
         let name = hierarchy.controllers.join(",");
         let path = inner.iter().find(|(controllers, _)| *controllers == name).map(|(_, path)| *path);
         !outer.is_unmanaged(hierarchy)
-            && path.is_some_and(|path| !is_within(path, outer.of_container(&hierarchy.path)))
+            && path.is_some_and(|path| !is_within(path, outer.container_root(hierarchy)))
     };
     let mut strays: Vec<String> = outer.hierarchies.iter().filter(beside).map(Hierarchy::dir).collect();
     let unified = inner.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| *path);

@@ -37,8 +37,8 @@ fn visits_of(visits: &[Visit]) -> Vec<Finding> {
     judge_visits(visits, &Expected::default())
 }
 
-fn off() -> Option<Off> {
-    Some(Off { by: "`--that=false`".into(), undo: "start dockerd without `--that=false`".into() })
+fn off() -> Off {
+    Off { by: "`--that=false`".into(), undo: "start dockerd without `--that=false`".into() }
 }
 
 const WARNED: (Level, &str) = (Level::Warn, "container-network-switched-off");
@@ -51,12 +51,12 @@ fn published_port_without_rules_and_proxy_warns_and_names_the_option() {
         let own = visit(AddressKind::Own, "10.0.0.2:32768", Some(Errno::ETIMEDOUT));
         vec![direct, loopback, own]
     };
-    let both = Expected { firewall: off(), proxy: off(), ..Expected::default() };
+    let both = Expected { firewall: Some(off()), proxy: Some(off()), ..Expected::default() };
     let warned = judge_visits(&silent(), &both);
     assert_eq!(problems(&warned), [WARNED]);
     assert!(warned[0].what.contains("`--that=false`"), "{warned:?}");
     assert_eq!(warned[0].hint.as_deref(), Some("start dockerd without `--that=false`"));
-    let proxied = Expected { firewall: off(), ..Expected::default() };
+    let proxied = Expected { firewall: Some(off()), ..Expected::default() };
     assert_eq!(judge_visits(&silent(), &proxied)[0].level, Level::Fail, "the proxy is to answer");
 }
 
@@ -65,7 +65,7 @@ fn loopback_of_ipv6_is_silent_without_a_proxy() {
     let four = visit(AddressKind::Loopback, "127.0.0.1:32768", None);
     let six = visit(AddressKind::Loopback, "[::1]:32768", Some(Errno::ETIMEDOUT));
     let seen = |expected: &Expected| problems(&judge_visits(&[four.clone(), six.clone()], expected));
-    assert_eq!(seen(&Expected { proxy: off(), ..Expected::default() }), []);
+    assert_eq!(seen(&Expected { proxy: Some(off()), ..Expected::default() }), []);
     assert_eq!(seen(&Expected::default()), [(Level::Fail, "published-port-unreachable")]);
 }
 
@@ -76,14 +76,14 @@ fn outside_that_an_option_cuts_off_warns() {
     };
     let compared = Compared { outer: true, resolver: true };
     for expected in [
-        Expected { masquerade: off(), ..Expected::default() },
-        Expected { forwarding: off(), ..Expected::default() },
+        Expected { masquerade: Some(off()), ..Expected::default() },
+        Expected { forwarding: Some(off()), ..Expected::default() },
     ] {
         let found = outbound::judge(&Reached { attempts: lost(), mtu: None }, &compared, &expected);
         assert_eq!(problems(&found), [WARNED, WARNED]);
     }
     // Something else masquerades.
-    let expected = Expected { masquerade: off(), ..Expected::default() };
+    let expected = Expected { masquerade: Some(off()), ..Expected::default() };
     let reached = Reached { attempts: vec![attempt(Kind::Outer, None)], mtu: None };
     assert_eq!(problems(&outbound::judge(&reached, &Compared::default(), &expected)), []);
 }
@@ -95,7 +95,7 @@ fn names_without_iptables_warn() {
         Some(Reached { attempts: vec![attempt(Kind::PeerName, Some(Errno::ETIMEDOUT))], mtu: None });
     let run = ContainerRun { stdout: serde_json::to_vec(&document).unwrap(), ..ContainerRun::new() };
     let together = PairRun { network: Some(Ok(())), others: vec![run], ..PairRun::default() };
-    let expected = Expected { names: off(), ..Expected::default() };
+    let expected = Expected { names: Some(off()), ..Expected::default() };
     assert_eq!(problems(&neighbour::judge(&together, &expected).unwrap()), [WARNED]);
 }
 

@@ -42,6 +42,15 @@ fn cgroup_outside_of_the_outer_container_is_found() {
 }
 
 #[test]
+fn container_beside_a_moved_process_is_below_the_outer_container() {
+    let line = "30 1 0:30 /docker/o /sys/fs/cgroup/devices rw - cgroup cgroup rw,devices\n";
+    let mounts = Mounts::parse(line.as_bytes()).unwrap();
+    let world = Cgroups { mounts, ..outer(&[("devices", "/docker/o/moved")], None) };
+    assert_eq!(judge_cgroups("1:devices:/docker/o/docker/i\n", &world).level, Level::Pass);
+    assert_eq!(judge_cgroups("1:devices:/docker/i\n", &world).level, Level::Warn);
+}
+
+#[test]
 fn cgroup_outside_of_the_v2_namespace_is_found() {
     let world = outer(&[], Some("/"));
     assert_eq!(judge_cgroups("0::/docker/i\n", &world).level, Level::Pass);

@@ -28,10 +28,10 @@ const SURROUNDINGS: &[Row] = &[
     row("cgroup_of_its_own")
         .before("for c in /sys/fs/cgroup/*/; do mkdir -p $c/sub && { [[ ! -e $c/cpuset.mems ]] || { cat $c/cpuset.mems >$c/sub/cpuset.mems; cat $c/cpuset.cpus >$c/sub/cpuset.cpus; }; echo $$ >$c/sub/cgroup.procs; }; done")
         .after("for c in /sys/fs/cgroup/*/; do echo $$ >$c/cgroup.procs; rmdir $c/sub; done"),
-    row("quota_of_an_ancestor")
-        .before("mkdir -p /sys/fs/cgroup/cpu/top/sub; echo 20000 >/sys/fs/cgroup/cpu/top/cpu.cfs_quota_us; echo $$ >/sys/fs/cgroup/cpu/top/sub/cgroup.procs")
-        .args("--cgroup-parent=/top/sub")
-        .after("echo $$ >/sys/fs/cgroup/cpu/cgroup.procs; rmdir /sys/fs/cgroup/cpu/top/sub /sys/fs/cgroup/cpu/top || true"),
+    row("quota_of_the_cgroup_parent")
+        .before("mkdir -p /sys/fs/cgroup/cpu/top; echo 20000 >/sys/fs/cgroup/cpu/top/cpu.cfs_quota_us")
+        .args("--cgroup-parent=/top")
+        .after("rmdir /sys/fs/cgroup/cpu/top || true"),
     row("processes_of_low_priority").before("renice -n 19 $$").after("true"),
     row("mounts_shared_with_others").before("mount --make-rshared /").after("mount --make-rprivate /"),
     row("tmp_in_memory").before("mount -t tmpfs -o noexec,nosuid,nodev none /tmp").after("umount /tmp"),
@@ -55,7 +55,7 @@ const ALREADY_THERE: &[Row] = &[
         .after("kill $server; wait $server || true")
         .warns(&[("container-network", "container-network-switched-off")]),
     row("daemon_without_rules_that_serves")
-        .before("dockerd --iptables=false >/root/d.log 2>&1 & server=$!; until docker version >/dev/null 2>&1; do sleep 0.05; done")
+        .before("iptables -P FORWARD ACCEPT; iptables -F; iptables -t nat -F; dockerd --iptables=false >/root/d.log 2>&1 & server=$!; until docker version >/dev/null 2>&1; do sleep 0.05; done")
         .own("--attach")
         .after("kill $server; wait $server || true")
         .warns(&[("container-network", "container-network-switched-off")]),
