@@ -88,8 +88,7 @@ impl Report {
     /// `; network not checked`: the steps that this profile skips and the built-in default does not.
     pub(super) fn unchecked(&self, id: &dyn Fn(&str) -> String) -> String {
         let skipped = Coverage::of(self).skipped_by_profile;
-        let named: Vec<_> =
-            skipped.into_iter().filter(|step| !default_skips(step)).map(|step| id(step)).collect();
+        let named: Vec<_> = skipped.into_iter().filter(|step| !default_skips(step)).map(id).collect();
         if named.is_empty() { String::new() } else { format!("; {} not checked", named.join(", ")) }
     }
 }

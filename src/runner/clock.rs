@@ -46,7 +46,7 @@ impl Clocks {
         finding.level = weight.map_or(finding.level, |weight| (*weight).into());
         match (finding.level, &step.outcome) {
             (Level::Fail, Outcome::Passed | Outcome::Warned | Outcome::Repaired) => {
-                step.outcome = Outcome::Failed
+                step.outcome = Outcome::Failed;
             }
             (Level::Warn, Outcome::Passed) => step.outcome = Outcome::Warned,
             _ => {}

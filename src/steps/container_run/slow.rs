@@ -12,7 +12,7 @@ const SLOW: Duration = Duration::from_secs(3);
 /// On one whose processors are this busy, in percent, a start has its share of them only, and is not slow by itself...
 const BUSY: u64 = 85;
 /// ... up to this.
-const SLOW_WHERE_BUSY: Duration = Duration::from_secs(15);
+const SLOW_WHERE_BUSY: Duration = Duration::from_secs(6);
 
 /// A part of a start, and what to do where it took the most.
 struct Part {
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn start_on_a_busy_machine_is_slow_only_where_it_takes_far_longer() {
         let busy = |start| judge(&StartTimes { busy_percent: Some(99), ..times(100, start, 0, 0, start) });
-        assert_eq!(busy(9000), None);
-        assert!(busy(20_000).is_some());
+        assert_eq!(busy(5500), None);
+        assert!(busy(7000).is_some());
     }
 
     #[test]

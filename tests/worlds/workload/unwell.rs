@@ -37,8 +37,8 @@ fn warning<'r>(report: &'r Value, step: &str, cause: &str) -> Option<&'r Value> 
 #[ignore = "needs root and the test bed"]
 fn slow_start_is_a_warning_with_the_part_that_took_it() {
     let seen = reports(
-        r#"wrap runc 'case " $* " in *" create "*) sleep 4;; esac'; check container-run; unwrap runc
-        wrap iptables 'sleep 1.5'; check container-run; unwrap iptables
+        r#"wrap runc 'case " $* " in *" create "*) sleep 8;; esac'; check container-run; unwrap runc
+        wrap iptables 'sleep 3'; check container-run; unwrap iptables
         check container-run"#,
     );
     for (report, part) in seen.iter().zip(["runc (", "the network: "]) {
