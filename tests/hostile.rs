@@ -109,6 +109,7 @@ fn image(text: &str) -> ImageResult {
     let inside =
         serde_json::json!({"steps": [{"id": text, "outcome": text, "reason": text, "findings": []}]});
     ImageResult {
+        report_about: None,
         image: text.to_owned(),
         verdict: Verdict::Broken,
         first_failure: Some(serde_json::json!({"step": text, "cause": text, "what": text, "remedy": text})),

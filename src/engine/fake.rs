@@ -168,6 +168,11 @@ impl Engine for FakeEngine {
         Ok(self.info.clone())
     }
 
+    fn default_network(&self, _within: Duration) -> EngineResult<Option<Value>> {
+        self.call("default_network", "")?;
+        Ok(Some(json!({"Name": "bridge"})))
+    }
+
     fn load_builtin(&self, options: &RunOptions) -> EngineResult<String> {
         let reference = Archive::reference(&options.run);
         self.call("load_builtin", "")?;

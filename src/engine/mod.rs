@@ -43,6 +43,8 @@ pub trait Engine {
     fn negotiate(&self, within: Duration) -> EngineResult<Versions>;
     /// The answer to `GET /info`, unchanged.
     fn info(&self, within: Duration) -> EngineResult<serde_json::Value>;
+    /// The answer to `GET /networks/bridge`, unchanged; `None` where the daemon has no default network.
+    fn default_network(&self, within: Duration) -> EngineResult<Option<serde_json::Value>>;
     /// Loads the built-in image; its reference.
     fn load_builtin(&self, options: &RunOptions) -> EngineResult<String>;
     /// Inspects an image; `None` where the daemon has none of this name.

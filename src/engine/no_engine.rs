@@ -45,6 +45,10 @@ impl Engine for NoEngine {
         unavailable("ask for daemon information")
     }
 
+    fn default_network(&self, _within: Duration) -> EngineResult<Option<Value>> {
+        unavailable("ask for the default network")
+    }
+
     fn load_builtin(&self, _options: &RunOptions) -> EngineResult<String> {
         unavailable("load the built-in image")
     }

@@ -18,7 +18,7 @@ pub enum Obstacle {
         /// Its target as it is written in it.
         target: PathBuf,
     },
-    /// Links that lead to each other: `ELOOP`.
+    /// A link that leads back to itself: `ELOOP`.
     Loop(PathBuf),
     /// Something else than a directory: `ENOTDIR`.
     NotADirectory(PathBuf),
@@ -29,7 +29,7 @@ impl Obstacle {
     /// made as far as names matter.
     pub fn find(host: &dyn SystemReader, path: &Path) -> HostResult<Option<Self>> {
         match filesystem::nearest(host, path) {
-            Err(error) if error.errno() == Errno::ELOOP => return Ok(Some(Self::Loop(path.into()))),
+            Err(error) if error.errno() == Errno::ELOOP => return Ok(Some(Self::in_a_loop(host, path))),
             Err(error) => return Err(error),
             Ok((real, _)) if host.stat(&real)?.kind != FileKind::Dir => {
                 return Ok(Some(Self::NotADirectory(real)));
@@ -53,6 +53,14 @@ impl Obstacle {
         Ok(None)
     }
 
+    /// The first part of a path that is in a loop.
+    fn in_a_loop(host: &dyn SystemReader, path: &Path) -> Self {
+        let loops = |part: &&Path| filesystem::nearest(host, part).is_err();
+        let mut parts: Vec<&Path> = path.ancestors().collect();
+        parts.reverse();
+        Self::Loop(parts.into_iter().find(loops).unwrap_or(path).into())
+    }
+
     /// The link that leads nowhere: this one, or one that its target leads through.
     fn dangling(host: &dyn SystemReader, link: &Path) -> HostResult<Self> {
         let target = host.read_link(link)?;
@@ -66,7 +74,7 @@ impl Obstacle {
             Self::Dangling { link, target } => {
                 format!("{} is a link to {}, which does not exist", link.display(), target.display())
             }
-            Self::Loop(path) => format!("the links of {} lead to each other", path.display()),
+            Self::Loop(path) => format!("{} is a link that leads back to itself", path.display()),
             Self::NotADirectory(path) => format!("{} is not a directory", path.display()),
         }
     }
@@ -79,7 +87,8 @@ impl Obstacle {
                 format!("mkdir -p {}", quoted(&target))
             }
             Self::Loop(path) => {
-                format!("find the loop with `namei -l {}`, and replace the link by a directory", quoted(path))
+                let path = quoted(path);
+                format!("rm {path}; mkdir -p {path}")
             }
             Self::NotADirectory(path) => {
                 let path = quoted(path);
@@ -141,7 +150,7 @@ mod tests {
             ("file", Obstacle::NotADirectory(root.join("file"))),
             ("file/below", Obstacle::NotADirectory(root.join("file"))),
             ("to-file", Obstacle::NotADirectory(root.join("file"))),
-            ("loop/below", Obstacle::Loop(root.join("loop/below"))),
+            ("loop/below", Obstacle::Loop(root.join("loop"))),
         ] {
             assert_eq!(tried(root, path), (Some(obstacle), true), "{path}");
         }

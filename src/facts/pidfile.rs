@@ -83,7 +83,7 @@ pub fn name(host: &dyn SystemReader, pid: i32) -> HostResult<Option<String>> {
 }
 
 /// The time of the boot, in seconds since 1970 (`btime` of proc_stat(5)).
-fn boot(host: &dyn SystemReader) -> Option<i64> {
+pub(super) fn boot(host: &dyn SystemReader) -> Option<i64> {
     let stat = host.read_text(Path::new("/proc/stat")).ok()?;
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }

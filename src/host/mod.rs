@@ -14,6 +14,7 @@ use crate::host::trial::{Trial, TrialReport};
 use crate::text::any_path;
 
 mod bounded;
+pub mod environ;
 mod error;
 pub mod fake;
 pub mod input;

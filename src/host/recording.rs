@@ -21,6 +21,7 @@ const SCHEMA_VERSION: u32 = 1;
 const KEPT_VARIABLES: &[&str] = &[
     "PATH",
     "HOME",
+    "TMPDIR",
     "DOCKER_DRIVER",
     "DOCKER_RAMDISK",
     "DOCKER_TMPDIR",

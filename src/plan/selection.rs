@@ -58,7 +58,13 @@ pub(super) fn ensure_asked_for(planned: &[Planned], request: &PlanRequest) -> an
             asked.iter().any(|planned| planned.skip.is_none()),
             "no step is left to run: {id} is skipped ({why})"
         );
-        ensure!(request.only.is_empty(), "--only {id}: it cannot run ({why})");
+    }
+    // What `--until` leaves out was asked for as well.
+    let is_before_end = |id: &str| request.until.as_deref().is_none_or(|until| index(id) <= index(until));
+    for id in request.only.iter().filter(|id| is_before_end(id)) {
+        if let Some(why) = skipped(id) {
+            bail!("--only {id}: it cannot run ({why})");
+        }
     }
     if let Some(why) = skipped(steps::DAEMON_START).filter(|_| request.keep_daemon) {
         bail!(
@@ -119,6 +125,11 @@ impl Selection<'_> {
         let wants = |wanted: &&Step| wanted.id == step.id || goes_with(step, wanted);
         self.only.is_empty() || self.only.iter().any(wants)
     }
+}
+
+/// The place of a step in the ladder.
+fn index(id: &str) -> Option<usize> {
+    steps::ALL.iter().position(|step| step.id == id)
 }
 
 /// Whether a step uses the daemon.
@@ -245,8 +256,8 @@ mod tests {
             ("", request(Some("kernel"), &["storage"]), "no step is left to run: storage is skipped (after --until)".to_owned()),
             (
                 "",
-                request(Some("kernel"), &["kernel", "storage"]),
-                "--only storage: it cannot run (after --until)".to_owned(),
+                request(Some("daemon-start"), &["image", "container-run"]),
+                "no step is left to run: image is skipped (after --until)".to_owned(),
             ),
             (
                 "",
@@ -283,6 +294,7 @@ mod tests {
             assert_eq!(with_profile(steps, asked).err().unwrap().to_string(), said);
         }
         assert!(with_profile("", request(Some("storage"), &["kernel"])).is_ok());
+        assert!(with_profile("", request(Some("kernel"), &["kernel", "storage"])).is_ok());
         assert!(with_profile("image: skip", request(None, &["image", "container-run"])).is_ok());
     }
 

@@ -24,7 +24,7 @@ use crate::host::{HostError, HostResult, SystemReader};
 /// The discard port (RFC 863), on which nothing listens.
 const DISCARD_PORT: u16 = 9;
 /// The deadline for a name server, which may query others.
-const RESOLVER: Duration = Duration::from_millis(800);
+pub const RESOLVER: Duration = Duration::from_millis(800);
 /// The size of an IPv4 header without options and a UDP header, in bytes.
 const HEADERS: usize = 28;
 

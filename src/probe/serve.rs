@@ -1,7 +1,7 @@
 //! A server that sends a greeting to every connection, and its client: how one container shows that another reached it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -12,10 +12,19 @@ pub const GREETING: &[u8] = b"dindcheck probe\n";
 /// The deadline for the greeting after the connection.
 const GREETING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Listens on a port and greets in the background until the process ends.
+/// Listens on a port, at every IPv4 and IPv6 address, and greets in the background until the process ends. An error where
+/// neither can be listened on.
 pub fn greet(port: u16) -> HostResult<()> {
+    // `net.ipv6.bindv6only` decides whether the first one takes IPv4 as well; if it does, the second one is refused.
+    let six = greet_at(Ipv6Addr::UNSPECIFIED.into(), port);
+    let four = greet_at(Ipv4Addr::UNSPECIFIED.into(), port);
+    six.or(four)
+}
+
+/// Listens at one unspecified address.
+fn greet_at(address: IpAddr, port: u16) -> HostResult<()> {
     let failed = |error: std::io::Error| HostError::io("listen on port", port.to_string(), &error);
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(failed)?;
+    let listener = TcpListener::bind((address, port)).map_err(failed)?;
     let greets = move || {
         for mut caller in listener.incoming().flatten() {
             let _ = caller.write_all(GREETING);
@@ -65,6 +74,15 @@ mod tests {
         assert_eq!(error.errno(), Errno::ECONNRESET);
         closes.join().unwrap();
         assert_eq!(expect_greeting(address, GREETING_TIMEOUT).unwrap_err().errno(), Errno::ECONNREFUSED);
+    }
+
+    #[test]
+    fn both_families_are_greeted() {
+        let port = TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+        greet(port).unwrap();
+        for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+            expect_greeting(address.parse().unwrap(), GREETING_TIMEOUT).unwrap();
+        }
     }
 
     #[test]

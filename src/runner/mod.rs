@@ -17,8 +17,10 @@ use crate::step::Cx;
 use crate::steps;
 use crate::workload::Workload;
 
+use clock::Clocks;
 use conclude::{StepRun, without_findings};
 
+mod clock;
 mod conclude;
 mod failed_looks;
 mod secrets;
@@ -61,9 +63,10 @@ pub fn run(plan: &Plan, doors: &Doors<'_>, watch: &mut dyn FnMut(&Event<'_>)) ->
     let mut report = empty_report(plan);
     steps::begin(doors.host, options);
     for planned in &plan.steps {
-        let started = start.elapsed();
+        let (started, clocks) = (start.elapsed(), Clocks::read());
         let mut step = run_step(&StepRun { planned, plan, cx: &cx, doors }, &report, &notify);
         failed_looks::name_in(&mut step, &watched.take_failed());
+        clocks.judge(Clocks::read(), &options.profile, &mut step);
         step.started = started;
         step.duration = start.elapsed().saturating_sub(started);
         secrets::hide_in_step(&secrets, &mut step);

@@ -6,11 +6,11 @@
 use crate::diagnosis::{CauseId, causes};
 use crate::finding::{Finding, Level};
 use crate::options::Need;
-use crate::probe::limits::Limits;
+use crate::probe::limits::{Limits, LimitsRequest};
 use crate::probe::{Document, cgroup};
 use crate::profile::Controllers;
 use crate::step::{Cx, Phase, Step};
-use crate::workload::{Part, spec};
+use crate::workload::Part;
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,8 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
-    Ok(judge(shown.document(), &shown.run().warnings, &cx.options.profile.controllers))
+    let given = &cx.workload.wanted().limits;
+    Ok(judge(shown.document(), given, &shown.run().warnings, &cx.options.profile.controllers))
 }
 
 /// A limit, and what the probe measured.
@@ -64,13 +65,18 @@ struct Limit {
     broken: CauseId,
 }
 
-/// Every limit.
-fn judge(document: &Document, warnings: &[String], controllers: &Controllers) -> Vec<Finding> {
+/// Every limit that was given.
+fn judge(
+    document: &Document,
+    given: &LimitsRequest,
+    warnings: &[String],
+    controllers: &Controllers,
+) -> Vec<Finding> {
     let Some(tried) = &document.limits else {
         return vec![Finding::fail(REFUSED, "the probe did not test its limits")];
     };
-    let limits =
-        [memory(&document.cgroup, tried), pids(&document.cgroup, tried), cpu(&document.cgroup, tried)];
+    let cgroup = &document.cgroup;
+    let limits = [memory(cgroup, given, tried), pids(cgroup, given, tried), cpu(cgroup, given, tried)];
     let mut findings: Vec<_> = limits.iter().map(|limit| judge_limit(limit, warnings, controllers)).collect();
     if findings.iter().all(|finding| finding.level == Level::Pass) {
         findings.push(Finding::pass("limits of memory, processes and CPU are visible inside and enforced"));
@@ -79,12 +85,15 @@ fn judge(document: &Document, warnings: &[String], controllers: &Controllers) ->
 }
 
 /// The memory limit holds if the process that exceeded it was OOM-killed.
-fn memory(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
+fn memory(cgroup: &cgroup::Cgroup, given: &LimitsRequest, tried: &Limits) -> Limit {
     let eaten = &tried.memory;
     let kills =
         eaten.kills.map_or_else(String::new, |kills| format!(", which its cgroup counts as kill {kills}"));
     let asked = mib(eaten.asked);
     let (held, happened) = match (eaten.signal, eaten.code, &eaten.error) {
+        _ if given.spares_memory => {
+            (None, "it is not exceeded, since this container has too little memory left".to_owned())
+        }
         (Some(SIGKILL), ..) => (Some(true), format!("a process that took {asked} was OOM-killed{kills}")),
         (_, Some(0), _) => (Some(false), format!("a process took {asked} and lived")),
         (_, _, Some(error)) => (None, format!("the process that was to exceed it did not start: {error}")),
@@ -94,10 +103,10 @@ fn memory(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
     };
     Limit {
         controller: "memory",
-        name: format!("the memory limit of {}", mib(spec::MEMORY)),
+        name: format!("the memory limit of {}", mib(given.memory)),
         dropped: &["memory limit capabilities", "Limitation discarded"],
         seen: cgroup.memory,
-        given: spec::MEMORY,
+        given: given.memory,
         held,
         happened,
         broken: causes::MEMORY_LIMIT_NOT_ENFORCED,
@@ -105,7 +114,7 @@ fn memory(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
 }
 
 /// The limit of processes holds if the next one was refused.
-fn pids(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
+fn pids(cgroup: &cgroup::Cgroup, given: &LimitsRequest, tried: &Limits) -> Limit {
     let spawned = &tried.pids;
     let (held, happened) = match spawned.errno {
         Some(EAGAIN) => (Some(true), format!("process {} was refused with EAGAIN", spawned.got + 1)),
@@ -114,10 +123,10 @@ fn pids(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
     };
     Limit {
         controller: "pids",
-        name: format!("the limit of {} processes", spec::PIDS),
+        name: format!("the limit of {} processes", given.pids),
         dropped: &["pids limit", "PIDs limit"],
         seen: cgroup.pids,
-        given: spec::PIDS,
+        given: given.pids,
         held,
         happened,
         broken: causes::PIDS_LIMIT_NOT_ENFORCED,
@@ -125,26 +134,26 @@ fn pids(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
 }
 
 /// The CPU limit fails only if clearly more was used: a busy machine gives less than the limit.
-fn cpu(cgroup: &cgroup::Cgroup, tried: &Limits) -> Limit {
+fn cpu(cgroup: &cgroup::Cgroup, given: &LimitsRequest, tried: &Limits) -> Limit {
     let spun = &tried.cpu;
     let had = spun.used_us.saturating_mul(100).checked_div(spun.window_us).unwrap_or(0);
     let throttled =
         spun.throttled.map_or_else(String::new, |times| format!(", and was throttled {times} times"));
-    let held = (spun.window_us > 0).then(|| spun.throttled.is_some_and(|times| times > 0) || had < TOO_MUCH);
+    let held = (spun.window_us > 0).then(|| spun.throttled.is_some_and(|times| times > 0) || had < given.cpu_percent + MARGIN);
     Limit {
         controller: "cpu",
-        name: format!("the limit of {} % of a CPU", spec::CPU_PERCENT),
+        name: format!("the limit of {} % of a CPU", given.cpu_percent),
         dropped: &["CPU cfs", "cpu cfs", "CFS quota", "CFS period", "CFS scheduler"],
         seen: cgroup.cpu_percent,
-        given: spec::CPU_PERCENT,
+        given: given.cpu_percent,
         held,
         happened: format!("a loop of {} ms used {had} %{throttled}", spun.window_us / 1000),
         broken: causes::CPU_LIMIT_NOT_ENFORCED,
     }
 }
 
-/// Percent of a CPU: the limit, and what the scheduler may add at either end of the window.
-const TOO_MUCH: u64 = 85;
+/// Percent of a CPU that the scheduler may add to the limit at either end of the window.
+const MARGIN: u64 = 35;
 
 /// The finding on one limit.
 fn judge_limit(limit: &Limit, warnings: &[String], controllers: &Controllers) -> Finding {

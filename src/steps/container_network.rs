@@ -8,8 +8,9 @@ use nix::errno::Errno;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::containers::connectivity::{AddressKind, Visit};
+use crate::facts::daemon::{Expected, Off};
 use crate::finding::{Finding, Level};
-use crate::host::SystemReader;
+use crate::host::{HostError, SystemReader};
 use crate::host::trial::{ReachRequest, Trial};
 use crate::options::Need;
 use crate::probe::Document;
@@ -36,20 +37,26 @@ pub const STEP: Step = Step {
 
 const NONE: CauseId = causes::CONTAINER_NO_NETWORK;
 const PORT: CauseId = causes::PUBLISHED_PORT_UNREACHABLE;
+const OFF: CauseId = causes::CONTAINER_NETWORK_SWITCHED_OFF;
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let shown = match cx.workload.shown(Part::Network, NONE)? {
         Ok(shown) => shown,
         Err(finding) => return Ok(vec![finding]),
     };
-    let document = shown.document();
-    let mut findings = judge_addresses(document);
-    findings.extend(judge_visits(&shown.run().visits));
+    let (document, expected) = (shown.document(), &cx.workload.wanted().expected);
+    let mut findings = Vec::new();
+    if let Some(off) = &expected.bridge {
+        findings.push(without_bridge(off));
+    } else {
+        findings.extend(judge_addresses(document));
+        findings.extend(judge_visits(&shown.run().visits, expected));
+    }
     if let Some(reached) = &document.reached {
-        findings.extend(outbound::judge(reached, &Compared::with(cx.host, reached)));
+        findings.extend(outbound::judge(reached, &Compared::with(cx.host, reached), expected));
     }
     if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
-        findings.extend(neighbour::judge(together)?);
+        findings.extend(neighbour::judge(together, expected)?);
     }
     dropped::explain(cx, document, &shown.run().visits, &mut findings);
     if findings.iter().all(|finding| finding.level == Level::Pass) {
@@ -58,6 +65,16 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         ));
     }
     Ok(findings)
+}
+
+/// Something that an option switches off.
+fn switched_off(what: &str, off: &Off) -> Finding {
+    Finding::warn(OFF, format!("{what}: {}", off.by)).with("switched_off_by", &off.by).hint(&off.undo)
+}
+
+/// Without a default network only those that somebody makes are judged.
+fn without_bridge(off: &Off) -> Finding {
+    switched_off("a container gets no network unless one is made and named (`--network NAME`)", off)
 }
 
 /// What this container reaches of the destinations that the inner one did not.
@@ -127,7 +144,7 @@ fn judge_addresses(document: &Document) -> Vec<Finding> {
 }
 
 /// Connections from here to the container's own address and to its published port.
-fn judge_visits(visits: &[Visit]) -> Vec<Finding> {
+fn judge_visits(visits: &[Visit], expected: &Expected) -> Vec<Finding> {
     if visits.iter().all(|visit| visit.kind == AddressKind::Container) {
         return vec![Finding::fail(PORT, "the daemon did not publish the requested port")];
     }
@@ -137,20 +154,20 @@ fn judge_visits(visits: &[Visit]) -> Vec<Finding> {
         let what = format!("the container does not answer at {} although it listens: {error}", visit.to);
         return vec![Finding::fail(NONE, what).with("to", visit.to).with("errno", error.errno)];
     }
-    visits
-        .iter()
-        .filter(|visit| visit.kind != AddressKind::Container)
-        .filter_map(judge_visit)
-        .chain(answering(visits))
-        .collect()
+    let published = visits.iter().filter(|visit| visit.kind != AddressKind::Container);
+    let silent: Vec<_> = published.filter_map(|visit| judge_visit(visit, expected)).collect();
+    let off = expected.no_ports().filter(|_| !silent.is_empty());
+    let silent = off.map_or(silent, |off| vec![switched_off("a published port answers nowhere", off)]);
+    silent.into_iter().chain(answering(visits)).collect()
 }
 
 /// A published port that does not answer.
-fn judge_visit(visit: &Visit) -> Option<Finding> {
+fn judge_visit(visit: &Visit, expected: &Expected) -> Option<Finding> {
     let error = visit.end.as_ref().err()?;
-    // IPv6 may be disabled in this container.
-    let six_is_off = matches!(error.errno(), Errno::EADDRNOTAVAIL | Errno::ENETUNREACH | Errno::EAFNOSUPPORT);
-    if visit.to.is_ipv6() && six_is_off {
+    // IPv6 may be disabled in this container. Only a proxy takes connections to [::1]: the kernel routes none of them to a
+    // container (net/ipv6/ip6_input.c), as it does with `route_localnet` of IPv4.
+    let without_proxy = visit.kind == AddressKind::Loopback && expected.proxy.is_some();
+    if visit.to.is_ipv6() && (is_off(error) || without_proxy) {
         return None;
     }
     let why = match visit.kind {
@@ -165,6 +182,11 @@ fn judge_visit(visit: &Visit) -> Option<Finding> {
         _ => "look at `iptables -t nat -S DOCKER` and `iptables -S` while a port is published".to_owned(),
     };
     Some(Finding::fail(PORT, what).with("address", visit.to).with("errno", error.errno).hint(hint))
+}
+
+/// Whether IPv6 is off in this network namespace.
+fn is_off(error: &HostError) -> bool {
+    matches!(error.errno(), Errno::EADDRNOTAVAIL | Errno::ENETUNREACH | Errno::EAFNOSUPPORT)
 }
 
 /// The addresses that answer.

@@ -39,11 +39,17 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     };
     let own = Status::read(cx.host)?;
     let engine = cx.environment.borrow().engine.as_deref().and_then(Version::find);
-    let mut findings = judge(run, &own, engine)?;
+    let mut findings: Vec<_> = cx.workload.wanted().expected.remap.iter().map(|by| kept_users(by)).collect();
+    findings.extend(judge(run, &own, engine)?);
     if cx.options.profile.container.third_level {
         findings = third_level::add(cx, findings)?;
     }
     Ok(findings)
+}
+
+/// The daemon refuses a privileged container whose users it maps.
+fn kept_users(by: &str) -> Finding {
+    Finding::pass(format!("a privileged inner container needs `--userns=host` here: {by} maps the users of all others"))
 }
 
 /// `own` is the status of this container, and so of its daemon.

@@ -19,9 +19,10 @@ use crate::probe::Document;
 use crate::profile::Container;
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
-use crate::workload::{self, spec};
+use crate::workload;
 
 mod lifecycle;
+mod slow;
 
 /// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -37,6 +38,12 @@ pub const STEP: Step = Step {
 };
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
+    let findings = ran(cx)?;
+    Ok(findings.into_iter().map(|finding| workload::blame_filter(cx.host, finding)).collect())
+}
+
+/// What the container, or the probe, shows.
+fn ran(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let Some(spec) = wanted(cx.options) else { return probe(cx) };
     let before = refused_forks(cx.host);
     let run = cx.engine.run(cx.options, &spec, cx.options.profile.container.timeout);
@@ -44,7 +51,8 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
         let failure = judge_failure(run.stage, error, &run.stderr)?;
         return Ok(vec![beside_limit(failure, refused_forks(cx.host).saturating_sub(before))]);
     }
-    Ok(judge_end(&cx.options.profile.container, &run))
+    let slow = slow::judge(&run.times);
+    Ok(slow.into_iter().chain(judge_end(&cx.options.profile.container, &run)).collect())
 }
 
 /// The profile's own container; `None` where the probe runs instead.
@@ -72,7 +80,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Err(EngineError::Refused { .. }) = &all.end {
         plain = cx.engine.run(
             cx.options,
-            &spec::container(cx.host, cx.options, "plain", &[]),
+            &cx.workload.container("plain", &[]),
             cx.options.profile.container.timeout,
         );
         run = &plain;
@@ -95,6 +103,7 @@ fn probe(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(together) = cx.workload.is_restarted().then(|| cx.workload.together()).flatten() {
         findings.extend(lifecycle::judge_second(together));
     }
+    findings.extend(slow::judge(&run.times));
     // The headline of a passed step is its last finding.
     findings.extend(judge_end(&cx.options.profile.container, run));
     Ok(findings)
@@ -137,7 +146,10 @@ fn judge_end(wanted: &Container, run: &ContainerRun) -> Vec<Finding> {
         let wrong = if run.oom_killed { causes::OOM_KILLED } else { causes::CONTAINER_WRONG_EXIT_CODE };
         let unrunnable = workload::unrunnable(&String::from_utf8_lossy(&run.stderr));
         let what = format!("the container ended with {code}, and {} was expected", wanted.exit_code);
-        let finding = Finding::fail(unrunnable.unwrap_or(wrong), what);
+        let finding = match unrunnable.map(|advice| advice.or(wrong)) {
+            Some((cause, hint)) => Finding { hint, ..Finding::fail(cause, what) },
+            None => Finding::fail(wrong, what),
+        };
         findings.push(with_text(with_text(finding, "stdout", &run.stdout), "stderr", &run.stderr));
     }
     if let Some(text) = &wanted.output {

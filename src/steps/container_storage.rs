@@ -14,6 +14,8 @@ use crate::step::{Cx, Phase, Step};
 use crate::workload::{self, Part, Shown};
 use nix::errno::Errno;
 
+mod slow;
+
 /// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
     id: "container-storage",
@@ -71,6 +73,7 @@ fn judge(document: &Document) -> Vec<Finding> {
         us(storage.sync_root_us),
         us(storage.sync_volume_us)
     );
+    findings.extend(slow::judge(storage));
     findings.push(
         Finding::pass(times)
             .with("root", root.map_or("?", String::as_str))

@@ -16,6 +16,7 @@ use crate::finding::{Finding, Level};
 use crate::redact;
 use crate::step::{Cx, Phase, Step};
 use crate::text::seconds;
+use crate::workload;
 
 /// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -38,7 +39,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
                 Some(finding) => finding,
                 None => error.into_finding(causes::DAEMON_NOT_REACHABLE, causes::DAEMON_START_TIMEOUT)?,
             };
-            Ok(vec![finding])
+            Ok(vec![workload::blame_filter(cx.host, finding)])
         }
     }
 }

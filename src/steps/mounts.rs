@@ -7,10 +7,11 @@ use std::path::Path;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::confinement::UserNamespace;
-use crate::facts::daemon::Daemon;
+use crate::facts::daemon::{Daemon, Running};
 use crate::facts::mounts::{Mount, Mounts};
 use crate::facts::version::Version;
 use crate::finding::{Finding, Level, Reach, quoted};
+use crate::host::environ::WithEnviron;
 use crate::host::recorded::if_recorded;
 use crate::host::{HostResult, SystemReader};
 use crate::step::{Cx, Phase, Repair, Step};
@@ -58,9 +59,23 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(sys(&mounts));
     findings.extend(securityfs(cx.host, &mounts)?);
     findings.extend(devices::judge(cx.host, &mounts)?);
-    findings.extend(if_recorded(scratch::judge(cx.host, &mounts, daemon))?.unwrap_or_default());
+    findings.extend(if_recorded(temporary(cx, &mounts))?.unwrap_or_default());
     findings.push(propagation(&mounts));
     Ok(findings)
+}
+
+/// The directories for temporary files of the daemon: with `--attach` those of a daemon that is visible here.
+fn temporary(cx: &Cx<'_>, mounts: &Mounts) -> HostResult<Vec<Finding>> {
+    let Some(endpoint) = &cx.options.attach else {
+        return scratch::judge(cx.host, mounts, || Daemon::read(cx.host, &cx.options.daemon()).ok());
+    };
+    match Running::find(cx.host, endpoint) {
+        Running::Here(command) => {
+            let host = WithEnviron::of(cx.host, command.pid);
+            scratch::of_running(&host, mounts, || Daemon::read(&host, &command.invocation()).ok())
+        }
+        Running::Elsewhere(_) => Ok(Vec::new()),
+    }
 }
 
 /// Whether a mount is read-only, by either flag.
@@ -89,7 +104,7 @@ fn proc_sys(
             "/proc/sys is read-only: dockerd cannot enable IP forwarding or set the sysctls of a container's interface",
         )
     };
-    Some(seen(finding, mount).hint(format!("mount -o remount,bind,rw {}", quoted(&mount.target))))
+    Some(seen(finding, mount).hint(format!("`mount -o remount,bind,rw {}`", quoted(&mount.target))))
 }
 
 /// Mounts over parts of /proc. They matter only to a user namespace below (fs/namespace.c, `mount_too_revealing`).
@@ -125,7 +140,7 @@ fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Findin
     };
     Some(
         finding.with("covered", list).hint(
-            "start the outer container with --privileged, or with --security-opt systempaths=unconfined",
+            "start the outer container with `--privileged`, or with `--security-opt systempaths=unconfined`",
         ),
     )
 }
@@ -139,7 +154,8 @@ fn sys(mounts: &Mounts) -> Option<Finding> {
             "/sys is read-only: dockerd works, but no inner container can change devices",
         ),
         mount,
-    ))
+    )
+    .hint("start the outer container with `--privileged`, or `mount -o remount,bind,rw /sys`"))
 }
 
 /// dockerd assumes that `AppArmor` is absent where securityfs is not mounted (pkg/sysinfo), and containers then run without

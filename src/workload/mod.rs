@@ -6,10 +6,12 @@
 //! reports the failure.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::time::Duration;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, ContainerSpec, Engine, EngineError, PairRun};
 use crate::facts::caps::{Cap, CapSet};
+use crate::facts::daemon::{Daemon, Expected, Room};
 use crate::facts::status::Status;
 use crate::facts::version::Version;
 use crate::finding::{Environment, Finding};
@@ -18,11 +20,16 @@ use crate::options::{ImageChoice, Need, RunOptions};
 use crate::probe::{Document, PROTOCOL};
 
 mod failure;
+mod filter;
 pub mod spec;
 pub mod third_level;
 
 pub use failure::{failure, unrunnable};
-pub use spec::Part;
+pub use filter::blame_filter;
+pub use spec::{Part, Wanted};
+
+/// The deadline of a question to the daemon, which answers in milliseconds.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
 /// From this version on `--privileged` gives only the capabilities that the daemon has.
 pub const GIVES_WHAT_IT_HAS: Version = Version::new(23, 0, 0);
@@ -33,6 +40,9 @@ pub struct Workload<'a> {
     engine: &'a dyn Engine,
     options: &'a RunOptions,
     environment: &'a RefCell<Environment>,
+    wanted: OnceCell<Wanted>,
+    /// The same with a smaller CPU limit, where a limit that is not visible here refused the first one.
+    lowered: OnceCell<Wanted>,
     first: OnceCell<ContainerRun>,
     retried: Cell<bool>,
     together: OnceCell<PairRun>,
@@ -46,25 +56,67 @@ impl<'a> Workload<'a> {
         options: &'a RunOptions,
         environment: &'a RefCell<Environment>,
     ) -> Self {
-        let (first, retried, together) = (OnceCell::new(), Cell::new(false), OnceCell::new());
-        Self { host, engine, options, environment, first, retried, together }
+        let (wanted, first, together) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (lowered, retried) = (OnceCell::new(), Cell::new(false));
+        Self { host, engine, options, environment, wanted, lowered, first, retried, together }
+    }
+
+    /// What the containers are to have, by the daemon's configuration, by what it says itself, and by the limits of this
+    /// container.
+    pub fn wanted(&self) -> &Wanted {
+        self.lowered.get().unwrap_or_else(|| self.by_configuration())
+    }
+
+    fn by_configuration(&self) -> &Wanted {
+        self.wanted.get_or_init(|| {
+            let expected = match &self.options.attach {
+                Some(_) => Expected::of_running(self.host),
+                // The step `daemon-config` reports a configuration that cannot be read.
+                None => Daemon::read(self.host, &self.options.daemon())
+                    .map(|daemon| Expected::of(self.host, &daemon))
+                    .unwrap_or_default(),
+            };
+            let said = self
+                .engine
+                .info(ANSWERS_WITHIN)
+                .and_then(|info| Ok((info, self.engine.default_network(ANSWERS_WITHIN)?)));
+            // A daemon that does not answer is reported by the step that runs the container.
+            let expected = match said {
+                Ok((info, bridge)) => expected.corrected(&info, bridge.as_ref()),
+                Err(_) => expected,
+            };
+            Wanted::new(expected, Room::read(self.host))
+        })
     }
 
     /// The first container, with everything that the steps of the plan need.
     pub fn first(&self) -> &ContainerRun {
         self.first.get_or_init(|| {
-            let refused = self.options.needs(Need::Privileged) && self.refuses_privileged();
-            let asked: Vec<_> =
-                Part::ALL.into_iter().filter(|part| self.options.needs(part.need())).collect();
-            let mut spec = spec::first(self.host, self.options, &asked, self.is_restarted(), refused);
-            let run = self.run(&spec);
-            if !is_killed_with_its_child(&run) {
-                return run;
+            let mut spec = self.first_spec();
+            let mut run = self.run(&spec);
+            if is_above_a_hidden_quota(&run) {
+                let _ = self.lowered.set(self.by_configuration().clone().with_least_cpu());
+                spec.body = self.first_spec().body;
+                run = self.run_again(&mut spec, run);
             }
-            self.retried.set(true);
-            (spec.network, spec.refused) = (None, None);
-            ContainerRun { network: run.network, refused: run.refused, ..self.run(&spec) }
+            if is_killed_with_its_child(&run) {
+                self.retried.set(true);
+                run = self.run_again(&mut spec, run);
+            }
+            run
         })
+    }
+
+    fn first_spec(&self) -> ContainerSpec {
+        let refused = self.options.needs(Need::Privileged) && self.refuses_privileged();
+        let asked: Vec<_> = Part::ALL.into_iter().filter(|part| self.options.needs(part.need())).collect();
+        spec::first(self.host, self.options, self.wanted(), &asked, self.is_restarted(), refused)
+    }
+
+    /// Runs the first container once more; what was made beside it stays.
+    fn run_again(&self, spec: &mut ContainerSpec, before: ContainerRun) -> ContainerRun {
+        (spec.network, spec.refused) = (None, None);
+        ContainerRun { network: before.network, refused: before.refused, ..self.run(spec) }
     }
 
     /// Whether the first container was run a second time after the kernel had OOM-killed its probe.
@@ -83,7 +135,8 @@ impl<'a> Workload<'a> {
         first.end.as_ref().ok().filter(|code| **code == 0)?;
         let within = self.options.profile.container.timeout;
         Some(self.together.get_or_init(|| {
-            let pair = spec::pair(self.options, first.network.clone(), first.refused.is_some());
+            let pair =
+                spec::pair(self.options, self.wanted(), first.network.clone(), first.refused.is_some());
             self.engine.run_pair(self.options, &pair, within)
         }))
     }
@@ -91,13 +144,13 @@ impl<'a> Workload<'a> {
     /// The network of the first container tried once more, by containers that have nothing else; `pair` tries that of its
     /// neighbour as well.
     pub fn network_again(&self, pair: bool) -> (ContainerRun, Option<PairRun>) {
-        let mut spec = spec::first(self.host, self.options, &[Part::Network], pair, false);
+        let mut spec = spec::first(self.host, self.options, self.wanted(), &[Part::Network], pair, false);
         let within = self.options.profile.container.timeout;
         (spec.network, spec.execs) = (None, Vec::new());
         let run = self.run(&spec);
         let kept = pair && matches!(run.end, Ok(0));
         let together = kept.then(|| {
-            let pair = spec::pair(self.options, self.first().network.clone(), true);
+            let pair = spec::pair(self.options, self.wanted(), self.first().network.clone(), true);
             self.engine.run_pair(self.options, &pair, within)
         });
         (run, together)
@@ -118,7 +171,7 @@ impl<'a> Workload<'a> {
     /// Runs a privileged container without anything else.
     pub fn privileged(&self) -> ContainerRun {
         let within = self.options.profile.container.timeout;
-        self.engine.run(self.options, &spec::privileged(self.options), within)
+        self.engine.run(self.options, &spec::privileged(self.options, self.wanted()), within)
     }
 
     /// Runs a privileged container in which this program starts and verifies a dockerd.
@@ -129,7 +182,12 @@ impl<'a> Workload<'a> {
             + profile.daemon.stop_timeout
             + profile.image.timeout
             + profile.container.timeout;
-        self.engine.run(self.options, &third_level::container(self.host, self.options), within)
+        self.engine.run(self.options, &third_level::container(self.host, self.options, self.wanted()), within)
+    }
+
+    /// A container of the built-in image with these parts.
+    pub fn container(&self, role: &'static str, parts: &[Part]) -> ContainerSpec {
+        spec::container(self.host, self.options, self.wanted(), role, parts)
     }
 
     /// Runs a container of the built-in image.
@@ -150,12 +208,19 @@ impl<'a> Workload<'a> {
             Err(EngineError::Refused { .. }) => {}
             Err(error) => return Ok(Err(failure(run_of_all.stage, error.clone(), refused)?)),
         }
-        let alone = self.run(&spec::container(self.host, self.options, part.role(), &[part]));
+        let alone = self.run(&self.container(part.role(), &[part]));
         Ok(match alone.end {
             Ok(_) => read(&alone).map(|document| Shown::Alone(Box::new(alone), Box::new(document))),
             Err(error) => Err(failure(alone.stage, error, refused)?),
         })
     }
+}
+
+/// Whether the runtime was refused a CPU quota. What this container sees of its limits is no reason for that, so it is the
+/// limit of an ancestor outside of its cgroup namespace, such as a pod's. The daemon passes the error on as a text only.
+fn is_above_a_hidden_quota(run: &ContainerRun) -> bool {
+    matches!(&run.end, Err(EngineError::Refused { message, .. })
+        if message.contains("cpu.cfs_quota_us") && message.contains("invalid argument"))
 }
 
 /// Whether the kernel OOM-killed the probe together with its child, which exceeds the limit on purpose. On a busy machine
@@ -217,6 +282,23 @@ mod tests {
     use crate::testing;
 
     #[test]
+    fn container_above_a_hidden_quota_is_run_with_a_smaller_one() {
+        let message = "OCI runtime create failed: runc create failed: unable to start container process: error during \
+                       container init: error setting cgroup config for procHooks process: failed to write \"10000\" to \
+                       cpu.cfs_quota_us: write /sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us: invalid argument: unknown";
+        let error = EngineError::Refused { doing: "start".into(), status: 400, message: message.into() };
+        let refused = ContainerRun { end: Err(error), network: Some(Ok(())), ..ContainerRun::new() };
+        let engine = FakeEngine::new().runs(refused);
+        testing::ask(&engine, |cx| {
+            assert_eq!(cx.workload.wanted().limits.cpu_percent, 50);
+            let run = cx.workload.first();
+            assert!(run.end.is_ok() && run.network.is_some() && !cx.workload.was_retried());
+            assert_eq!(cx.workload.wanted().limits.cpu_percent, 5);
+        });
+        assert_eq!(engine.calls().iter().filter(|call| call.starts_with("run ")).count(), 2);
+    }
+
+    #[test]
     fn oom_killed_probe_is_retried_once() {
         let killed =
             || ContainerRun { end: Ok(137), oom_killed: true, network: Some(Ok(())), ..ContainerRun::new() };
@@ -232,7 +314,7 @@ mod tests {
             });
             // The first run made the network.
             assert_eq!(seen, (end, tries == 2, tries == 2));
-            assert_eq!(engine.calls().len(), tries);
+            assert_eq!(engine.calls().iter().filter(|call| call.starts_with("run ")).count(), tries);
         }
     }
 }

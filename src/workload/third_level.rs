@@ -13,6 +13,7 @@ use crate::engine::{ContainerSpec, LABEL};
 use crate::fixture::PROGRAM;
 use crate::host::SystemReader;
 use crate::options::RunOptions;
+use crate::workload::spec::{self, Wanted};
 
 /// Directories of programs and libraries (hier(7)).
 const TREES: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
@@ -32,19 +33,20 @@ const ETC: [&str; 9] = [
 const DATA_ROOT: &str = "/var/lib/docker";
 
 /// The container, which verifies up to its own first container and prints the report.
-pub fn container(host: &dyn SystemReader, options: &RunOptions) -> ContainerSpec {
+pub fn container(host: &dyn SystemReader, options: &RunOptions, wanted: &Wanted) -> ContainerSpec {
     let path = host.env("PATH").unwrap_or_default();
     let mut mounts: Vec<Value> = borrowed(host, &path).iter().map(|tree| read_only(tree)).collect();
     // An anonymous volume is removed with its container.
     let labels = json!({ LABEL: options.run });
     mounts.push(json!({ "Type": "volume", "Target": DATA_ROOT, "VolumeOptions": { "Labels": labels } }));
-    let body = json!({
+    let mut body = json!({
         "Image": Archive::reference(&options.run),
         "Entrypoint": [PROGRAM],
         "Cmd": ["verify", "--until", "container-run", "--format", "json"],
         "Env": [format!("PATH={path}"), "HOME=/root"],
         "HostConfig": { "Privileged": true, "Mounts": mounts, "Tmpfs": { "/run": "exec", "/tmp": "" } },
     });
+    spec::keep_users(wanted, &mut body);
     ContainerSpec { role: "third-level", body, ..ContainerSpec::default() }
 }
 

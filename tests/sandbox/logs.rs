@@ -25,6 +25,65 @@ struct Exception {
 const EXCEPTIONS: &[Exception] = &[
     Exception {
         rows: &[
+            "runtime-of-no-kind",
+            "bip-is-a-network",
+            "fixed-cidr-outside-of-bip",
+            "default-gateway-outside-of-bip",
+            "seccomp-profile-missing",
+            "ulimit-without-a-name",
+            "address-pool-smaller-than-its-networks",
+            "storage-option-with-an-invalid-size",
+            "data-root-is-a-link-to-itself",
+            "data-root-relative",
+        ],
+        tells: Tells::Nothing,
+        why: "the log has what a part of dockerd or runc says of the value, and no word of the option",
+    },
+    Exception {
+        rows: &[
+            "default-runtime-without-its-program",
+            "exec-root-is-a-file",
+            "log-driver-unknown",
+            "log-driver-gelf-without-an-address",
+            "authorization-plugin-that-does-not-run",
+            "little-memory",
+            "few-open-files",
+            "few-processes",
+        ],
+        tells: Tells::Nothing,
+        why: "the error goes to the client in the answer, or dockerd waits or is killed without a word",
+    },
+    Exception {
+        rows: &["default-runtime-without-its-shim"],
+        tells: Tells::Nearest("containerd-shim-program-missing"),
+        why: "containerd names the program that it lacks, and not the runtime that asks for it",
+    },
+    Exception {
+        rows: &["exec-root-relative"],
+        tells: Tells::Nearest("containerd-crashed"),
+        why: "containerd ends at the path that dockerd gives it, and says so only in its own words",
+    },
+    Exception {
+        rows: &["pid-file-is-a-directory"],
+        tells: Tells::Nearest("stale-docker-pid-file"),
+        why: "dockerd advises to delete the pid file, whatever keeps it from reading it",
+    },
+    Exception {
+        rows: &[
+            "tmp-missing",
+            "tmp-is-a-file",
+            "tmp-is-a-dangling-link",
+            "tmp-full",
+            "tmp-without-inodes",
+            "tmpdir-missing",
+            "tmpdir-relative",
+            "runtime-dir-missing",
+        ],
+        tells: Tells::Nothing,
+        why: "docker exec fails, and its error goes to the client in the answer, not to the log",
+    },
+    Exception {
+        rows: &[
             "without-fsetid",
             "without-fowner",
             "without-kill",

@@ -23,6 +23,16 @@ struct Reason {
 /// Why steps and causes have no row: a step of which every cause has a reason needs none of its own.
 const REASONS: &[Reason] = &[
     Reason {
+        why: "`dindcheck image` finds it, of which tests/worlds/image has a world",
+        steps: &[],
+        causes: &["image-starts-no-daemon"],
+    },
+    Reason {
+        why: "the clock is the machine's own, and no world may set it: the runner's unit tests have its readings",
+        steps: &[],
+        causes: &["system-clock-jumps"],
+    },
+    Reason {
         why: "only a rootless daemon has it: rootless.rs has worlds for one, these are root's",
         steps: &[],
         causes: &[

@@ -20,6 +20,7 @@ mod image;
 mod remedies;
 #[path = "../harness/mod.rs"]
 mod shared;
+mod unusual;
 mod verify;
 mod workload;
 
@@ -34,6 +35,7 @@ fn what_make_test_samples_is_documented() {
         ("workload", workload::matrices()),
         ("entrypoint", entrypoint::matrices()),
         ("harm", harm::matrices()),
+        ("unusual", unusual::matrices()),
     ];
     let mut all = Vec::new();
     for (topic, matrices) in topics {

@@ -24,6 +24,7 @@ mod log_state;
 mod logfmt;
 mod matcher;
 mod noise;
+pub mod reason;
 pub mod redact;
 mod refine;
 mod signatures;

@@ -17,6 +17,11 @@ use crate::probe::serve::GREETING;
 /// The deadline of a visit: everything is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// From when on a new IPv6 address is in use.
+const ADDRESS_USABLE_WITHIN: Duration = Duration::from_secs(3);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The kinds of addresses that a port has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressKind {
@@ -47,7 +52,10 @@ pub fn addresses_of(
 ) -> Vec<(AddressKind, SocketAddr)> {
     let mut found = Vec::new();
     let endpoints = network.networks.iter().flatten().map(|(_, endpoint)| endpoint);
-    let addresses = endpoints.filter_map(|endpoint| endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok());
+    let addresses = endpoints.flat_map(|endpoint| {
+        let both = [endpoint.ip_address.as_deref(), endpoint.global_ipv6_address.as_deref()];
+        both.map(|address| address?.parse::<IpAddr>().ok()).into_iter().flatten()
+    });
     found.extend(addresses.map(|address| (AddressKind::Container, SocketAddr::new(address, port))));
     let bindings = network.ports.iter().flatten().filter(|(name, _)| **name == format!("{port}/tcp"));
     for binding in bindings.filter_map(|(_, bindings)| bindings.as_ref()).flatten() {
@@ -57,6 +65,7 @@ pub fn addresses_of(
             Some(IpAddr::V6(ip)) if ip.is_unspecified() => {
                 found.push((AddressKind::Loopback, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))));
             }
+            Some(ip) if ip.is_loopback() => found.push((AddressKind::Loopback, SocketAddr::new(ip, port))),
             Some(ip) if !ip.is_unspecified() => found.push((AddressKind::Own, SocketAddr::new(ip, port))),
             _ => {
                 found.push((AddressKind::Loopback, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
@@ -79,8 +88,27 @@ pub async fn visit_all(addresses: Vec<(AddressKind, SocketAddr)>) -> Vec<Visit> 
     join_all(addresses.into_iter().map(|(kind, to)| visit(kind, to))).await
 }
 
-/// Connects to one address, and waits for the greeting of the probe.
+/// Connects to one address. For a second or two after a bridge came up its IPv6 address is not used, since the kernel looks
+/// for duplicates (RFC 4862, 5.4): before that a failure says nothing.
 async fn visit(kind: AddressKind, to: SocketAddr) -> Visit {
+    let start = Instant::now();
+    loop {
+        let visit = visit_once(kind, to).await;
+        let unusable = visit.end.as_ref().err().is_some_and(|error| is_of_new_address(error.errno()));
+        if !unusable || !to.is_ipv6() || start.elapsed() > ADDRESS_USABLE_WITHIN {
+            return visit;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether an address that is not in use yet may be the reason: of this machine, of the container, or of the proxy's way.
+fn is_of_new_address(errno: Errno) -> bool {
+    matches!(errno, Errno::ETIMEDOUT | Errno::EHOSTUNREACH | Errno::ECONNRESET)
+}
+
+/// Connects once, and waits for the greeting of the probe.
+async fn visit_once(kind: AddressKind, to: SocketAddr) -> Visit {
     let start = Instant::now();
     let error = |op: &'static str, errno: Errno| HostError::new(op, to.to_string(), errno);
     let greeted = async {
@@ -133,8 +161,18 @@ mod tests {
             ]
         );
         assert_eq!(ways(&json!([]), None), ["Container 172.18.0.2:7009"]);
-        let one = json!([{"HostIp": "10.1.1.1", "HostPort": "5"}]);
-        assert_eq!(ways(&one, None), ["Container 172.18.0.2:7009", "Own 10.1.1.1:5"]);
+        let one = json!([{"HostIp": "10.1.1.1", "HostPort": "5"}, {"HostIp": "127.0.0.1", "HostPort": "6"}]);
+        assert_eq!(ways(&one, None), ["Container 172.18.0.2:7009", "Own 10.1.1.1:5", "Loopback 127.0.0.1:6"]);
+    }
+
+    #[test]
+    fn a_container_with_ipv6_is_visited_at_both_addresses() {
+        let settings = serde_json::from_value(json!({
+            "Networks": {"bridge": {"IPAddress": "172.18.0.2", "GlobalIPv6Address": "fd00::2"}},
+        }));
+        let found = addresses_of(&settings.unwrap(), 7009, None);
+        let found: Vec<_> = found.into_iter().map(|(_, to)| to.to_string()).collect();
+        assert_eq!(found, ["172.18.0.2:7009", "[fd00::2]:7009"]);
     }
 
     #[test]

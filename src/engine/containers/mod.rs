@@ -28,6 +28,9 @@ pub mod connectivity;
 pub mod exec;
 pub mod restart_pair;
 mod spec;
+pub mod start_times;
+
+use start_times::StartWatch;
 
 pub use spec::{ContainerRun, ContainerSpec, Stage};
 
@@ -188,7 +191,8 @@ impl ContainerClient<'_> {
         let attached = self.docker.attach_container(name, Some(options)).await;
         let attached =
             attached.map_err(|error| of_bollard(self.endpoint, "attach to the container", &error))?;
-        let started = self.docker.start_container(name, None).await;
+        let watch = StartWatch::begin(self.host);
+        let started = watch.until(self.docker.start_container(name, None), &mut run.times).await;
         started.map_err(|error| of_bollard(self.endpoint, "start the container", &error))?;
         self.account.started();
         run.stage = Stage::Run;
@@ -218,7 +222,9 @@ impl ContainerClient<'_> {
             .map_err(|error| EngineError::Junk { doing: doing.to_owned(), reason: error.to_string() })?;
         let name = name(id, spec.role);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        let began = Instant::now();
         let made = self.docker.create_container(Some(options), body).await;
+        run.times.create = began.elapsed();
         let made = made.map_err(|error| of_bollard(self.endpoint, doing, &error))?;
         self.account.created(&made.id);
         run.id = Some(made.id);

@@ -13,9 +13,6 @@ use crate::engine::containers::{self, ContainerClient, ContainerRun, ContainerSp
 use crate::engine::docker::error::{EngineError, EngineResult};
 use crate::engine::docker::of_bollard;
 
-/// The network of a container that asked for none (moby `daemon/network/settings.go`, `DefaultNetwork`).
-const DEFAULT: &str = "bridge";
-
 /// The containers, their network and their volume.
 #[derive(Debug, Clone, Default)]
 pub struct RestartPair {
@@ -23,12 +20,16 @@ pub struct RestartPair {
     pub first: ContainerSpec,
     /// Tried beside it, one after the other, until one ends with an output.
     pub others: Vec<ContainerSpec>,
+    /// The network that the first container was on before.
+    pub from: &'static str,
     /// The user network that they share.
     pub network: String,
     /// The result of its creation, where that was tried before.
     pub made: Option<EngineResult<()>>,
     /// The volume that they share.
     pub volume: String,
+    /// The others are started once the first one runs: this container has too little room for two runtimes at a time.
+    pub in_turn: bool,
 }
 
 /// The result.
@@ -44,8 +45,8 @@ pub struct PairRun {
     pub volume: Option<EngineResult<bool>>,
 }
 
-/// Runs them, without the removal. A failure of one part is kept from the others as far as possible. All are started at
-/// once: the others wait for what the first one writes to the volume.
+/// Runs them, without the removal. A failure of one part is kept from the others as far as possible. Where there is room,
+/// all are started at once: the others wait for what the first one writes to the volume.
 pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, done: &mut PairRun) {
     let name = containers::name(id, pair.first.role);
     let mut network = match &pair.made {
@@ -53,19 +54,21 @@ pub async fn run(client: &ContainerClient<'_>, id: &str, pair: &RestartPair, don
         None => client.create_network(id, &pair.network).await,
     };
     if network.is_ok() {
-        network = client.move_to(&pair.network, DEFAULT, &name).await;
+        network = client.move_to(&pair.network, pair.from, &name).await;
     }
     let start = Instant::now();
     let joined = network.is_ok().then_some(&*pair.network);
-    let (mut restarted, mut last) = join(
-        restart(client, &name, pair, &mut done.first),
-        run_others(client, id, pair, joined, &mut done.others),
-    )
-    .await;
+    let (others, first) = (&mut done.others, &mut done.first);
+    let (mut restarted, mut last) = if pair.in_turn {
+        let restarted = restart(client, &name, pair, first).await;
+        (restarted, run_others(client, id, pair, joined, others).await)
+    } else {
+        join(restart(client, &name, pair, first), run_others(client, id, pair, joined, others)).await
+    };
     if let (Ok(()), Err(EngineError::Refused { .. })) = (&network, &restarted) {
         // The network may be the reason: once more without it.
         network = restarted.map(drop);
-        let _ = client.move_to(DEFAULT, &pair.network, &name).await;
+        let _ = client.move_to(pair.from, &pair.network, &name).await;
         for spec in &pair.others {
             client.remove(id, spec).await;
         }
@@ -145,6 +148,17 @@ async fn run_other(
         run = ContainerRun { init: Some(refusal), ..ContainerRun::new() };
         ran = containers::run_to_end_of_output(client, id, &spec, &mut run).await;
     }
+    if let Some(broken) = broken_init(client, &ran, &run).await {
+        // The probe was not reached. Whether its init is why, the same container without one tells.
+        spec.body["HostConfig"]["Init"] = json!(false);
+        client.remove(id, &spec).await;
+        let mut plain = ContainerRun { init: Some(broken), ..ContainerRun::new() };
+        let again = containers::run_to_end_of_output(client, id, &spec, &mut plain).await;
+        if !plain.stdout.contains(&b'\n') {
+            plain.init = None;
+        }
+        (run, ran) = (plain, again);
+    }
     let has_output = ran.is_ok() && run.stdout.contains(&b'\n');
     run.end = match &ran {
         Ok(name) if !has_output => client.exit_code(name).await,
@@ -152,6 +166,23 @@ async fn run_other(
         Err(error) => Err(error.clone()),
     };
     (run, ran.ok().filter(|_| has_output))
+}
+
+/// The error of a container with an init that ended without an output, by what its init printed.
+async fn broken_init(
+    client: &ContainerClient<'_>,
+    ran: &EngineResult<String>,
+    run: &ContainerRun,
+) -> Option<EngineError> {
+    let name = ran.as_ref().ok().filter(|_| run.init.is_none() && !run.stdout.contains(&b'\n'))?;
+    let status = client.exit_code(name).await.ok()?;
+    let printed = String::from_utf8_lossy(&run.stderr).trim().to_owned();
+    let message = if printed.is_empty() {
+        format!("docker-init ended with {status}, started nothing and printed nothing")
+    } else {
+        printed
+    };
+    Some(EngineError::Refused { doing: "start a container with `--init`".to_owned(), status: 0, message })
 }
 
 /// Whether the daemon's init is missing (moby `daemon/oci_linux.go`, `DefaultInitBinary`).
@@ -177,16 +208,15 @@ impl ContainerClient<'_> {
         made.map(drop).map_err(|error| of_bollard(self.endpoint, "create a network", &error))
     }
 
-    /// Moves a stopped container from one network to another.
+    /// Moves a stopped container from one network to another. It leaves the first one before, since a container without a
+    /// network (`none`) is connected to no other.
     async fn move_to(&self, network: &str, from: &str, container: &str) -> EngineResult<()> {
-        let request =
-            NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
-        let connected = self.docker.connect_network(network, request).await;
-        connected
-            .map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))?;
         // It fails where the container was not on that network, which is just as good.
         let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(true) };
         let _ = self.docker.disconnect_network(from, request).await;
-        Ok(())
+        let request =
+            NetworkConnectRequest { container: container.to_owned(), ..NetworkConnectRequest::default() };
+        let connected = self.docker.connect_network(network, request).await;
+        connected.map_err(|error| of_bollard(self.endpoint, "connect the container to the network", &error))
     }
 }

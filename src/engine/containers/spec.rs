@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::engine::containers::connectivity::Visit;
 use crate::engine::containers::exec::Executed;
+use crate::engine::containers::start_times::StartTimes;
 use crate::engine::docker::error::{EngineError, EngineResult};
 
 /// A container to run.
@@ -75,6 +76,8 @@ pub struct ContainerRun {
     pub oom_killed: bool,
     /// From its creation to its end.
     pub took: Duration,
+    /// Of that, the creation and the start.
+    pub times: StartTimes,
 }
 
 impl ContainerRun {
@@ -96,6 +99,7 @@ impl ContainerRun {
             warnings: Vec::new(),
             oom_killed: false,
             took: Duration::ZERO,
+            times: StartTimes::default(),
         }
     }
 }

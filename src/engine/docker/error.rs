@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::diagnosis::reason::{self, Advice};
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::docker::tls::Fault;
 use crate::engine::docker::unreached::Unreached;
 use crate::facts::endpoint::Endpoint;
+use crate::facts::oom::OomAccount;
 use crate::finding::Finding;
 use crate::host::HostError;
 use crate::text::{mebibytes, seconds};
@@ -42,6 +44,24 @@ pub enum EngineError {
     /// The daemon that we started ended.
     #[error("{0}")]
     Died(Box<Death>),
+    /// The kernel killed processes of our own cgroup for memory, and an operation failed: of the daemon, or of its containerd.
+    #[error("the kernel killed {kills} of the processes of dockerd for memory ({}): {error}", account.limit_in_words())]
+    OomKilled {
+        /// What failed.
+        error: Box<EngineError>,
+        /// How many processes.
+        kills: u64,
+        /// The limit.
+        account: OomAccount,
+    },
+    /// The limit of memory of our own cgroup was reached again and again, and an operation took too long.
+    #[error("dockerd has too little memory ({}): {error}", account.limit_in_words())]
+    ShortOfMemory {
+        /// What failed.
+        error: Box<EngineError>,
+        /// The limit.
+        account: OomAccount,
+    },
     /// The daemon runs, and did not become ready.
     #[error("{}", not_serving(endpoint, *waited, *listening))]
     NotServing {
@@ -187,16 +207,33 @@ impl EngineError {
                 return Err(self.into());
             }
             Self::Died(death) => death.finding(),
+            Self::OomKilled { error, kills, account } => {
+                let finding = Finding::fail(causes::OOM_KILLED, what).with("killed", kills);
+                let finding = finding.with("limit", account.limit_in_words()).with("failed", error);
+                let more = if account.limit.is_some() {
+                    ""
+                } else {
+                    " (of the cgroup further up that has the limit)"
+                };
+                finding.hint(format!(
+                    "start the outer container with `--memory=512m` or without a limit{more}; in Kubernetes raise `resources.limits.memory`"
+                ))
+            }
+            Self::ShortOfMemory { error, account } => Finding::fail(causes::MEMORY_LIMIT_LOW, what)
+                .with("limit", account.limit_in_words())
+                .with("limit_reached", account.hits)
+                .with("failed", error)
+                .hint("start the outer container with `--memory=512m` or without a limit; in Kubernetes raise `resources.limits.memory`"),
             Self::NotServing { endpoint, listening, first_error, last_words, log_dropped, .. } => {
                 let plain = if listening { causes::DAEMON_HANGS } else { causes::DAEMON_START_TIMEOUT };
-                let finding = Finding::fail(cause_of(first_error.as_ref(), plain), what);
+                let finding = by_log(what, first_error.as_ref(), None, plain);
                 let finding =
                     with_log(finding.with("endpoint", endpoint), first_error.as_ref(), last_words.as_ref());
                 with_dropped(finding, log_dropped)
             }
             Self::Deadline { .. } => Finding::fail(late, what),
             Self::Refused { status, ref message, .. } => {
-                Finding::fail(refused, what.clone()).with("status", status).with("message", message)
+                explained(what.clone(), message, refused).with("status", status).with("message", message)
             }
             Self::Junk { .. } => Finding::fail(refused, what),
             Self::Unreachable { endpoint, why, .. } => {
@@ -220,15 +257,47 @@ impl Death {
     /// The finding about the dead daemon: by the first error of its log, else by whether it had served.
     pub fn finding(&self) -> Finding {
         let plain = if self.served { causes::DAEMON_DIED_LATER } else { causes::DAEMON_EXITED };
-        let finding = Finding::fail(cause_of(self.first_error.as_ref(), plain), self.to_string())
-            .with("status", &self.status);
+        let finding = match self.code {
+            Some(_) => by_log(self.to_string(), self.first_error.as_ref(), self.last_words.as_deref(), plain),
+            // What it logged before is not why a signal ended it.
+            None => Finding::fail(plain, self.to_string()).hint(format!(
+                "dockerd did not end by itself: {} ended it. Look for what sends it (a supervisor, a time-out, `kill`); the kernel does where memory runs out, further up than this container can see: `dmesg | grep -i 'killed process'` on the host",
+                self.status
+            )),
+        };
+        let finding = finding.with("status", &self.status);
         with_dropped(with_log(finding, self.first_error.as_ref(), self.last_words.as_ref()), self.log_dropped)
     }
 }
 
-/// The cause of the log's first error, else the plain one.
-fn cause_of(error: Option<&LogError>, plain: CauseId) -> CauseId {
-    error.and_then(|error| error.cause).unwrap_or(plain)
+/// A failure with the cause of a message and what mends it; `plain` is the cause if nobody knows the message.
+pub fn explained(what: String, message: &str, plain: CauseId) -> Finding {
+    let (cause, hint) = reason::advise(message).or(plain);
+    let finding = Finding::fail(cause, what);
+    match hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    }
+}
+
+/// The same for a message whose cause the log has told, which is the last one that is in question.
+fn explained_as(what: String, message: &str, cause: CauseId) -> Finding {
+    match reason::advise(message) {
+        Advice { cause: found, hint: Some(hint), .. } => {
+            Finding::fail(found.unwrap_or(cause), what).hint(hint)
+        }
+        Advice { .. } => Finding::fail(cause, what),
+    }
+}
+
+/// A failure of the daemon by its log: by the first error, else by the last words of a daemon that ended.
+fn by_log(what: String, first: Option<&LogError>, last: Option<&str>, plain: CauseId) -> Finding {
+    match (first, last) {
+        (Some(LogError { text, cause: Some(cause), .. }), _) => explained_as(what, text, *cause),
+        (Some(LogError { text, cause: None, .. }), _) => explained(what, text, plain),
+        (None, Some(last)) => explained(what, last, plain),
+        (None, None) => Finding::fail(plain, what),
+    }
 }
 
 /// Adds how much of the log was dropped as evidence, if anything was.

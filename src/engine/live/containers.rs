@@ -117,6 +117,8 @@ fn is_interrupted(run: &ContainerRun) -> bool {
         run.end,
         Err(EngineError::Interrupted(_)
             | EngineError::Died(_)
+            | EngineError::OomKilled { .. }
+            | EngineError::ShortOfMemory { .. }
             | EngineError::Deadline { .. }
             | EngineError::NotServing { .. })
     )

@@ -19,6 +19,7 @@ use crate::engine::{
     Built, ContainerRun, ContainerSpec, Engine, PairRun, RestartPair, Started, TornDown, Versions, docker,
 };
 use crate::facts::endpoint::Endpoint;
+use crate::facts::oom::OomAccount;
 use crate::host::HostResult;
 use crate::host::live::Live;
 use crate::interrupt::Interrupt;
@@ -62,6 +63,10 @@ pub struct LiveEngine {
     reclaimed: RefCell<BTreeSet<String>>,
     recovered: RefCell<Vec<String>>,
     leftovers: RefCell<Vec<String>>,
+    /// The processes that the kernel had killed here before the daemon was used.
+    oom: RefCell<Option<OomAccount>>,
+    /// Whether something failed because memory is short here.
+    lacks_memory: Cell<bool>,
 }
 
 /// The run directory, and what is in it.
@@ -105,6 +110,8 @@ impl LiveEngine {
             reclaimed: RefCell::default(),
             recovered: RefCell::default(),
             leftovers: RefCell::default(),
+            oom: RefCell::default(),
+            lacks_memory: Cell::default(),
         })
     }
 
@@ -124,7 +131,36 @@ impl LiveEngine {
         // A cleanup is not interrupted.
         let interrupt = Some(&self.interrupt).filter(|_| !self.tearing_down.get());
         let watch = Watch { interrupt, daemon: self.daemon.get() };
-        self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error))
+        let done =
+            self.runtime.block_on(watch.until(doing, within, work)).inspect_err(|error| self.diagnose(error));
+        done.map_err(|error| self.beside_memory(error)).inspect_err(|error| {
+            let lacks = matches!(error, EngineError::OomKilled { .. } | EngineError::ShortOfMemory { .. });
+            self.lacks_memory.set(self.lacks_memory.get() || lacks);
+        })
+    }
+
+    /// The error, with the processes that the kernel killed for memory since the daemon was started.
+    fn beside_memory(&self, error: EngineError) -> EngineError {
+        let is_own = matches!(
+            error,
+            EngineError::Interrupted(_)
+                | EngineError::System(_)
+                | EngineError::OomKilled { .. }
+                | EngineError::ShortOfMemory { .. }
+                | EngineError::Refused { status: 404, .. }
+        );
+        let account = if is_own || self.tearing_down.get() { None } else { OomAccount::read(&self.host) };
+        let Some(account) = account else { return error };
+        let before = self.oom.borrow();
+        let kills = account.since(before.as_ref());
+        let error = Box::new(error);
+        if kills > 0 {
+            EngineError::OomKilled { error, kills, account }
+        } else if account.thrashed_since(before.as_ref()) && !matches!(*error, EngineError::Refused { .. }) {
+            EngineError::ShortOfMemory { error, account }
+        } else {
+            *error
+        }
     }
 
     /// Keeps the diagnosis of the daemon's log at the first failure that may be the daemon's.
@@ -176,6 +212,7 @@ impl Engine for LiveEngine {
     }
 
     fn start(&self, options: &RunOptions) -> EngineResult<Started> {
+        *self.oom.borrow_mut() = OomAccount::read(&self.host);
         match &options.attach {
             Some(endpoint) => self.attach(options, endpoint),
             None => self.launch(options),
@@ -197,6 +234,15 @@ impl Engine for LiveEngine {
         let path = format!("/v{}/info", self.api(within)?.version);
         let (endpoint, doing) = (self.endpoint(), "ask for daemon information");
         self.wait(doing, within, docker::ask_json(&endpoint, doing, &path))
+    }
+
+    fn default_network(&self, within: Duration) -> EngineResult<Option<serde_json::Value>> {
+        let path = format!("/v{}/networks/bridge", self.api(within)?.version);
+        let (endpoint, doing) = (self.endpoint(), "ask for the default network");
+        match self.wait(doing, within, docker::ask_json(&endpoint, doing, &path)) {
+            Err(EngineError::Refused { status: 404, .. }) => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     fn load_builtin(&self, options: &RunOptions) -> EngineResult<String> {

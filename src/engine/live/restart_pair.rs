@@ -40,7 +40,12 @@ impl LiveEngine {
             Ok(())
         });
         match ran.and_then(|()| self.explain_broken_connection(&done)) {
-            Err(error @ (EngineError::Interrupted(_) | EngineError::Died(_))) => done.first.end = Err(error),
+            Err(
+                error @ (EngineError::Interrupted(_)
+                | EngineError::Died(_)
+                | EngineError::OomKilled { .. }
+                | EngineError::ShortOfMemory { .. }),
+            ) => done.first.end = Err(error),
             ended => {
                 if let Err(error) = ended {
                     done.first.end = Err(error);

@@ -22,12 +22,16 @@ const IN_FLIGHT: Duration = Duration::from_secs(5);
 /// How long a network may take from the creation of its bridge to its entry in the daemon's store: some calls of iptables.
 const NETWORK_CREATION: Duration = Duration::from_millis(500);
 
+/// How long a dockerd that has too little memory may take to stop: it would wait for its pages until it is killed.
+const SHORT_OF_MEMORY: Duration = Duration::from_secs(2);
+
 impl LiveEngine {
     /// Removes our objects, and stops the daemon unless it is to be kept.
     pub(super) fn take_down(&self, options: &RunOptions, keep_daemon: bool) -> TornDown {
         let mut done = TornDown { log_dropped: self.log_dropped(), ..TornDown::default() };
         let death = self.death();
-        if death.is_some() && !self.created.borrow().is_empty() {
+        // Where memory is short, another dockerd would fare as this one did.
+        if death.is_some() && !self.created.borrow().is_empty() && !self.lacks_memory.get() {
             self.restart_for_cleanup(options, &mut done);
         }
         if self.endpoint.get().is_some() && self.death().is_none() {
@@ -53,7 +57,8 @@ impl LiveEngine {
         };
         // dockerd may have started another one since it served.
         self.note_containerds(&options.run);
-        done.daemon = self.stop(options.profile.daemon.stop_timeout);
+        let timeout = options.profile.daemon.stop_timeout;
+        done.daemon = self.stop(if self.lacks_memory.get() { timeout.min(SHORT_OF_MEMORY) } else { timeout });
         if let DaemonEnd::StillThere(pid) = done.daemon {
             done.left.push(format!("dockerd, process {pid}; `kill -9 {pid}` ends it"));
             return;
@@ -193,7 +198,7 @@ impl LiveEngine {
                 match self.labelled(*kind) {
                     Ok(found) => objects.extend(found),
                     // It does not answer: no further requests.
-                    Err(error @ EngineError::Deadline { .. }) => {
+                    Err(error @ (EngineError::Deadline { .. } | EngineError::Died(_))) => {
                         let created = self.created.take();
                         let name = |object: &Created| format!("{} ({error})", object.object(&options.run));
                         return (created.iter().map(name).collect(), false);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::mismatch::{describe, mistyped};
 use super::options::{self, Kind};
+use crate::diagnosis::redact::is_safe_option;
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::version::Version;
 use crate::finding::{Finding, quoted};
@@ -85,7 +86,25 @@ fn ungrouped(path: &Path, object: &serde_json::Map<String, Value>, version: Vers
 fn misfit(path: &Path, key: &str, kind: Kind, value: &Value) -> Option<Finding> {
     let expected = mistyped(kind, value)?;
     let what = format!("{}: \"{key}\" must be {expected}, not {}", path.display(), describe(value));
-    Some(Finding::fail(INVALID, what).with("path", path.display()).with("key", key))
+    let finding = Finding::fail(INVALID, what).with("path", path.display()).with("key", key);
+    Some(finding.hint(match fitting(key, kind, value) {
+        Some(member) => format!("write {member} in {}", path.display()),
+        None => format!("make \"{key}\" {expected} in {}, or remove it", path.display()),
+    }))
+}
+
+/// What may have been meant by a value of another type.
+fn fitting(key: &str, kind: Kind, value: &Value) -> Option<String> {
+    match (kind, value) {
+        (Kind::Bool, _) => Some(format!("`\"{key}\": true` or `\"{key}\": false`")),
+        (Kind::List, Value::String(text)) if is_safe_option(key) => {
+            Some(format!("`\"{key}\": [{}]`", Value::from(text.as_str())))
+        }
+        (Kind::Int, Value::String(text)) if text.trim().parse::<i64>().is_ok() => {
+            Some(format!("`\"{key}\": {}`", text.trim()))
+        }
+        _ => None,
+    }
 }
 
 /// Decodes the bytes, by their byte order mark where the version knows it.
@@ -113,7 +132,7 @@ fn empty(path: &Path, version: Version) -> ConfigFile {
         file.problems.push(
             Finding::fail(INVALID, what)
                 .with("path", path.display())
-                .hint(format!("echo '{{}}' > {}", quoted(path))),
+                .hint(format!("`echo '{{}}' > {}`", quoted(path))),
         );
     }
     file

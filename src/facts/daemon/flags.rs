@@ -36,7 +36,11 @@ pub fn parse(args: &[String], version: Version) -> Flags {
         };
         if let Err(why) = read {
             let cause = causes::DAEMON_OPTION_INVALID;
-            flags.problems.push(Finding::fail(cause, why).with("argument", &shown[at]));
+            let hint = format!(
+                "start dockerd without `{}`, or as `dockerd --help` lists it for {version}",
+                shown[at]
+            );
+            flags.problems.push(Finding::fail(cause, why).with("argument", &shown[at]).hint(hint));
             break; // pflag stops at its first error
         }
     }

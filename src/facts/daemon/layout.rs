@@ -79,7 +79,7 @@ fn containerd(values: &Values) -> Option<PathBuf> {
 
 /// Arguments and file as the newest version reads them that accepts both; else as the newest that accepts the arguments,
 /// since the file may be broken for every version.
-fn as_accepted(host: &dyn SystemReader, args: &[String]) -> (Flags, ConfigFile) {
+pub(super) fn as_accepted(host: &dyn SystemReader, args: &[String]) -> (Flags, ConfigFile) {
     let mut best: Option<(Flags, ConfigFile)> = None;
     for version in options::changes() {
         let (flags, file) = as_read_by(host, args, version);

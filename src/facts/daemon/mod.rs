@@ -19,11 +19,13 @@ use crate::host::SystemReader;
 pub mod expected;
 pub mod file;
 pub mod flags;
+pub mod given;
 pub mod hosts;
 pub mod layout;
 mod mismatch;
 pub mod options;
 pub mod rootless;
+pub mod running;
 pub mod secrets;
 pub mod settings;
 pub mod store;
@@ -33,6 +35,7 @@ pub mod values;
 pub use expected::{Expected, Off, Room};
 pub use layout::Layout;
 pub use rootless::is_rootless;
+pub use running::Running;
 pub use settings::{Containerd, Firewall, Settings};
 pub use store::Store;
 pub use tls::Tls;
@@ -141,7 +144,7 @@ fn directory(config: &Path) -> Finding {
     Finding::fail(causes::DAEMON_JSON_INVALID, what)
         .with("path", config.display())
         .with("errno", "EISDIR")
-        .hint(format!("rmdir {}, and mount a file there if one was meant", quoted(config)))
+        .hint(format!("`rmdir {}`, and mount a file there if one was meant", quoted(config)))
 }
 
 /// The finding for options that are given both as a flag and in the file, which dockerd refuses even for equal values.

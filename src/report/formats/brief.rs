@@ -19,6 +19,9 @@ pub static FORMAT: Format = Format {
     render_images: None,
 };
 
+/// The longest head that the rest of its line stands behind.
+const HEAD: usize = 40;
+
 /// The verdict, and where something failed what it was and what to do.
 fn brief(report: &Report) -> String {
     let mut text = verdict(report) + "\n";
@@ -43,8 +46,10 @@ pub(super) fn verdict(report: &Report) -> String {
     let paint = Style::new().bold().fg_color(Some(color.into()));
     let run = format!("(profile {}, run {}, {})", report.profile, report.run, duration(report.duration));
     let head = format!("dindcheck: {}", report.headline(&plain));
-    let rest = hang("", head.chars().count() + 1, &run);
-    format!("{paint}{head}{paint:#} {rest}{}", environment(report))
+    let column = head.chars().count() + 1;
+    // A long head leaves no column for the rest.
+    let rest = if column > HEAD { hang("\n  ", 2, &run) } else { hang(" ", column, &run) };
+    format!("{paint}{head}{paint:#}{rest}{}", environment(report))
 }
 
 /// What is known of the environment, on a line of its own.

@@ -2,16 +2,21 @@
 
 mod clock;
 mod needs;
+mod packages;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode};
-use crate::facts::daemon::Daemon;
+use crate::facts::daemon::{Daemon, Running};
+use crate::facts::endpoint::Endpoint;
 use crate::facts::programs::{self, Dockerd, Place, Said};
 use crate::facts::version::Version;
 use crate::finding::{Finding, Level, quoted};
 use crate::host::SystemReader;
+use crate::host::environ::WithEnviron;
 use crate::options::Need;
 use crate::step::{Cx, Phase, Step};
 
@@ -42,7 +47,7 @@ struct Seen {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        return Ok(vec![Finding::pass(format!("not checked: the daemon at {endpoint} is already running"))]);
+        return attached(cx, endpoint);
     }
     let dockerd = Dockerd::read(cx.host, &cx.options.profile.daemon.command)?;
     if let Some(problem) = judge_dockerd(&cx.options.profile.daemon.command, &dockerd, cx.host) {
@@ -58,6 +63,35 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     findings.extend(seen.iter().filter_map(judge));
     findings.extend(bad_pairs(cx.host, assumed, &seen)?);
     findings.extend(clock::judge(cx.host, &dockerd));
+    Ok(findings)
+}
+
+/// The programs that a running daemon starts for each container. It was not hindered by the lack of any other so far.
+const OF_CONTAINERS: &[&str] = &["runc", "containerd-shim-runc-v2"];
+
+/// The programs of a daemon that is running already, in its own PATH.
+fn attached(cx: &Cx<'_>, endpoint: &Endpoint) -> anyhow::Result<Vec<Finding>> {
+    let command = match Running::find(cx.host, endpoint) {
+        Running::Here(command) => command,
+        Running::Elsewhere(why) => {
+            let what = format!("not checked: the daemon at {endpoint} is already running, and {why}");
+            return Ok(vec![Finding::pass(what)]);
+        }
+    };
+    let host = &WithEnviron::of(cx.host, command.pid);
+    let dockerd = Dockerd::read(host, &command.program)?;
+    let Some(version) = dockerd.version() else {
+        let what = format!("not checked: the version of dockerd, process {}, is unknown", command.pid);
+        return Ok(vec![Finding::pass(what)]);
+    };
+    let settings = Daemon::read(host, &command.invocation()).ok().map(|daemon| daemon.settings);
+    let mut needs = needs(host, version, settings.as_ref());
+    for need in needs.iter_mut().filter(|need| !OF_CONTAINERS.contains(&need.role)) {
+        need.level = Level::Warn;
+    }
+    let seen = look(host, needs)?;
+    let mut findings = vec![found(&dockerd, &seen)];
+    findings.extend(seen.iter().filter_map(judge));
     Ok(findings)
 }
 
@@ -85,18 +119,38 @@ fn judge_dockerd(command: &str, dockerd: &Dockerd, host: &dyn SystemReader) -> O
     let missing = causes::DOCKER_PROGRAM_MISSING;
     let path = || host.env("PATH").unwrap_or_default();
     match (&dockerd.place, &dockerd.said) {
-        (Place::Nowhere, _) if command.contains('/') => {
-            Some(Finding::fail(missing, format!("{command} does not exist")).with("path", command))
-        }
-        (Place::Nowhere, _) => {
-            Some(Finding::fail(missing, format!("{command} is not in PATH")).with("PATH", path()))
-        }
+        (Place::Nowhere, _) if command.contains('/') => Some(with_hint(
+            Finding::fail(missing, format!("{command} does not exist")).with("path", command),
+            packages::install("dockerd"),
+        )),
+        (Place::Nowhere, _) => Some(with_hint(
+            Finding::fail(missing, format!("{command} is not in PATH")).with("PATH", path()),
+            elsewhere(host, command).or_else(|| packages::install("dockerd")),
+        )),
         (Place::NotExecutable(at), _) => Some(not_executable(at, "dockerd does not start", Level::Fail)),
         (Place::At(at), Some(Said::Broken(why, error))) => {
             Some(not_runnable(at, why, error.as_ref(), "dockerd does not start", Level::Fail))
         }
         _ => None,
     }
+}
+
+/// Adds a hint, where there is one.
+fn with_hint(finding: Finding, hint: Option<String>) -> Finding {
+    match hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    }
+}
+
+/// Directories of programs that the PATH of a user or of cron leaves out (login.defs(5), ENV_SUPATH).
+const OF_ROOT: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// How a program is reached that is where PATH does not look.
+fn elsewhere(host: &dyn SystemReader, command: &str) -> Option<String> {
+    let has = |dir: &&&str| host.exists(&Path::new(dir).join(command)).unwrap_or(false);
+    let dir = OF_ROOT.iter().find(has)?;
+    Some(format!("it is in {dir}: `export PATH=$PATH:{dir}`"))
 }
 
 /// The finding on one of the other programs.
@@ -107,7 +161,9 @@ fn judge(seen: &Seen) -> Option<Finding> {
             let what = format!("{name} is not in dockerd's PATH: {breaks}");
             let dirs =
                 seen.need.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(":");
-            Some(Finding { level: *level, ..Finding::fail(*cause, what) }.with("searched", dirs))
+            let finding = Finding { level: *level, ..Finding::fail(*cause, what) }.with("searched", dirs);
+            let hint = packages::install(seen.need.role);
+            Some(with_hint(finding, hint.map(|hint| format!("{hint}{}", without(seen.need.role)))))
         }
         (Place::NotExecutable(path), _) => Some(not_executable(path, breaks, *level)),
         (Place::At(_), Some(Said::Broken(why, None))) if is_the_kernels_refusal(why) => None,
@@ -121,10 +177,23 @@ fn judge(seen: &Seen) -> Option<Finding> {
             Some(
                 Finding::warn(causes::IPTABLES_VERSION_BROKEN, what)
                     .with("path", path.display())
-                    .with("says", words),
+                    .with("says", words)
+                    .hint("update it (`apt-get install iptables`), or use the other kind: `update-alternatives --set iptables /usr/sbin/iptables-legacy`"),
             )
         }
         _ => None,
+    }
+}
+
+/// How dockerd starts without a program.
+fn without(role: &str) -> &'static str {
+    match role {
+        "docker-proxy" => "; or start dockerd with `--userland-proxy=false`",
+        "iptables" => {
+            "; without networks for inner containers dockerd also starts with `--iptables=false --bridge=none`"
+        }
+        "fuse-overlayfs" => "; or take the storage driver out of dockerd's options",
+        _ => "",
     }
 }
 
@@ -152,10 +221,12 @@ fn not_runnable(
 ) -> Finding {
     let what = format!("{} does not run: {why}: {breaks}", path.display());
     let finding = Finding { level, ..Finding::fail(NOT_RUNNABLE, what) }.with("path", path.display());
-    match error {
+    let finding = match error {
         Some(error) => finding.with("errno", format!("{:?}", error.errno())),
         None => finding,
-    }
+    };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    with_hint(finding, packages::reinstall(&name))
 }
 
 /// The first releases of iptables-nft (kubernetes-sigs/iptables-wrappers refuses them, too).

@@ -2,11 +2,14 @@ use super::*;
 use crate::probe::limits::{CpuResult, MemoryResult, ThreadsResult};
 use crate::testing::problems;
 
+/// The limits that it was given.
+const GIVEN: LimitsRequest = LimitsRequest { memory: 32 << 20, pids: 64, cpu_percent: 50, spares_memory: false };
+
 /// A container in which every limit holds.
 fn sound() -> Document {
     let mut document = crate::probe::look(&crate::host::fake::Fake::new());
     document.cgroup =
-        cgroup::Cgroup { own: Vec::new(), memory: Some(spec::MEMORY), pids: Some(64), cpu_percent: Some(50) };
+        cgroup::Cgroup { own: Vec::new(), memory: Some(GIVEN.memory), pids: Some(64), cpu_percent: Some(50) };
     document.limits = Some(Limits {
         memory: MemoryResult { asked: 64 << 20, signal: Some(9), code: None, kills: Some(1), error: None },
         pids: ThreadsResult { asked: 128, got: 63, errno: Some(11) },
@@ -26,7 +29,7 @@ fn judged(
     document.limits = Some(limits);
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let controllers = Controllers { required: words(required), wanted: Vec::new() };
-    judge(&document, &words(warnings), &controllers)
+    judge(&document, &GIVEN, &words(warnings), &controllers)
 }
 
 fn seen(change: impl FnOnce(&mut Document, &mut Limits), warnings: &[&str]) -> Vec<(Level, &'static str)> {
@@ -82,6 +85,19 @@ fn limit_dropped_with_a_warning_has_its_own_cause() {
 }
 
 #[test]
+fn memory_limit_that_is_spared_passes_where_it_is_visible() {
+    let given = LimitsRequest { spares_memory: true, ..GIVEN };
+    let mut document = sound();
+    if let Some(limits) = &mut document.limits {
+        limits.memory = MemoryResult { asked: 0, signal: None, code: None, kills: None, error: None };
+    }
+    let controllers = Controllers { required: Vec::new(), wanted: Vec::new() };
+    assert_eq!(problems(&judge(&document, &given, &[], &controllers)), []);
+    document.cgroup.memory = None;
+    assert_eq!(problems(&judge(&document, &given, &[], &controllers)), [(Level::Fail, "limit-not-visible")]);
+}
+
+#[test]
 fn enforced_limit_that_is_not_visible_warns() {
     assert_eq!(seen(|document, _| document.cgroup.memory = None, &[]), [(Level::Warn, "limit-not-visible")]);
 }
@@ -101,7 +117,7 @@ fn each_dropped_limit_is_recognised_by_its_warning() {
     };
     let document = sound();
     let tried = document.limits.unwrap();
-    assert_eq!(matches(&memory(&document.cgroup, &tried)), 1);
-    assert_eq!(matches(&pids(&document.cgroup, &tried)), 1);
-    assert_eq!(matches(&cpu(&document.cgroup, &tried)), 2);
+    assert_eq!(matches(&memory(&document.cgroup, &GIVEN, &tried)), 1);
+    assert_eq!(matches(&pids(&document.cgroup, &GIVEN, &tried)), 1);
+    assert_eq!(matches(&cpu(&document.cgroup, &GIVEN, &tried)), 2);
 }

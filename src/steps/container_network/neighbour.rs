@@ -2,6 +2,7 @@
 
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::{ContainerRun, EngineError, PairRun, Stage};
+use crate::facts::daemon::{Expected, Off};
 use crate::finding::Finding;
 use crate::probe::reach::Kind;
 use crate::workload;
@@ -10,7 +11,7 @@ const NONE: CauseId = super::NONE;
 const NAMES: CauseId = causes::CONTAINER_NAME_RESOLUTION_BROKEN;
 
 /// The findings of the neighbour.
-pub(super) fn judge(together: &PairRun) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn judge(together: &PairRun, expected: &Expected) -> anyhow::Result<Vec<Finding>> {
     if let Some(Err(error)) = &together.network {
         return Ok(vec![workload::failure(Stage::Create, error.clone(), NONE)?]);
     }
@@ -29,7 +30,7 @@ pub(super) fn judge(together: &PairRun) -> anyhow::Result<Vec<Finding>> {
     let reached = document.reached.unwrap_or_default();
     Ok(reached
         .of(Kind::PeerName)
-        .map(judge_name)
+        .map(|attempt| judge_name(attempt, expected.names.as_ref()))
         .chain(reached.of(Kind::Peer).map(judge_connection))
         .collect())
 }
@@ -49,12 +50,16 @@ fn first_failed(together: &PairRun) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// Name resolution.
-fn judge_name(attempt: &crate::probe::reach::Attempt) -> Finding {
-    match &attempt.error {
-        None => {
+fn judge_name(attempt: &crate::probe::reach::Attempt, off: Option<&Off>) -> Finding {
+    match (&attempt.error, off) {
+        (None, _) => {
             Finding::pass(format!("a container on the same user-defined network resolves {}", attempt.to))
         }
-        Some(error) => Finding::fail(
+        (Some(error), Some(off)) => {
+            let what = "containers on a user-defined network do not resolve each other's names, nor any other";
+            super::switched_off(what, off).with("tried", error)
+        }
+        (Some(error), None) => Finding::fail(
             NAMES,
             format!("a container on the same user-defined network does not resolve {}: {error}", attempt.to),
         )

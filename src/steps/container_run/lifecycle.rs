@@ -5,8 +5,9 @@ use nix::errno::Errno;
 use crate::diagnosis::{CauseId, causes};
 use crate::engine::containers::KILLED;
 use crate::engine::containers::exec::Executed;
+use crate::engine::docker::error::explained;
 use crate::engine::{ContainerRun, EngineError, PairRun, Stage};
-use crate::finding::Finding;
+use crate::finding::{Finding, Level};
 use crate::probe::{DEATH_MESSAGE, TERMINATED};
 use crate::workload;
 
@@ -50,7 +51,7 @@ fn judge_exec(exec: &Executed) -> anyhow::Result<Finding> {
     let said = String::from_utf8_lossy(&exec.stdout);
     if said.contains(REFUSED) {
         let what = format!("`docker exec` cannot run a program in the container: {}", said.trim());
-        return Ok(Finding::fail(EXEC, what).with("exit_code", code));
+        return Ok(explained(what, &said, EXEC).with("exit_code", code).with("message", said.trim()));
     }
     if said.trim() != DEATH_MESSAGE {
         let what = "output of `docker exec` is missing or wrong";
@@ -107,8 +108,9 @@ pub(super) fn judge_second(together: &PairRun) -> Vec<Finding> {
         Err(_) => {}
     }
     if let Some(error) = together.others.iter().find_map(|run| run.init.as_ref()) {
-        let what = format!("a container with `--init` does not start: {error}");
-        findings.push(Finding::warn(INIT, what));
+        let what = format!("a container with `--init` does not run: {error}");
+        let message = if let EngineError::Refused { message, .. } = error { message } else { "" };
+        findings.push(Finding { level: Level::Warn, ..explained(what, message, INIT) });
     }
     findings
 }
@@ -116,7 +118,6 @@ pub(super) fn judge_second(together: &PairRun) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Level;
 
     fn exec(end: Result<i64, EngineError>, stdout: &str) -> Executed {
         Executed { command: vec!["x".into()], stdout: stdout.into(), end }

@@ -76,20 +76,20 @@ fn remap(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result<Option<
     if user == "default" {
         return Ok(None);
     }
+    let mut lacking = Vec::new();
     for file in ["/etc/subuid", "/etc/subgid"] {
         let ranges = host.read_if_there(Path::new(file))?.unwrap_or_default();
         // The owner is a name or a number.
         if user.parse::<u32>().is_err() && !ranges.lines().any(|line| line.split(':').next() == Some(user)) {
-            let what = format!("userns-remap is `{user}`, but {file} has no ids for that user");
-            let cause = causes::SUBUID_RANGE_MISSING;
-            return Ok(Some(
-                Finding::fail(cause, what)
-                    .with("path", file)
-                    .hint(format!("echo {} >> {file}", quoted_text(&format!("{user}:100000:65536")))),
-            ));
+            lacking.push(file);
         }
     }
-    Ok(None)
+    let Some(first) = lacking.first() else { return Ok(None) };
+    let what = format!("userns-remap is `{user}`, but {} has no ids for that user", lacking.join(" and "));
+    let range = quoted_text(&format!("{user}:100000:65536"));
+    let commands: Vec<_> = lacking.iter().map(|file| format!("echo {range} >> {file}")).collect();
+    let finding = Finding::fail(causes::SUBUID_RANGE_MISSING, what).with("path", first);
+    Ok(Some(finding.hint(format!("`{}`", commands.join("; ")))))
 }
 
 /// The systemd cgroup driver needs systemd (`/run/systemd/system`), and a slice as parent.
@@ -104,7 +104,7 @@ fn cgroup_driver(host: &dyn SystemReader, settings: &Settings) -> anyhow::Result
         return Ok(Some(
             Finding::fail(causes::SYSTEMD_CGROUP_DRIVER_WITHOUT_SYSTEMD, what)
                 .with("path", "/run/systemd/system")
-                .hint("set \"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]"),
+                .hint("set `\"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]` in daemon.json"),
         ));
     }
     let parent = settings.cgroup_parent.as_deref().filter(|parent| systemd && !is_slice(parent));
@@ -132,7 +132,9 @@ fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
     let misleads = causes::ENVIRONMENT_VARIABLE_MISLEADS_DAEMON;
     let warn =
-        |name: &'static str, value: &str, what: String| Finding::warn(misleads, what).with(name, value);
+        |name: &'static str, value: &str, what: String| {
+            Finding::warn(misleads, what).with(name, value).hint(format!("`unset {name}`"))
+        };
     let mut findings = Vec::new();
     let option = daemon.settings.values.text("storage-driver");
     if let (Some(env), Some(option)) =

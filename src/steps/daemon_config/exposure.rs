@@ -2,6 +2,7 @@
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::Daemon;
+use crate::facts::daemon::given::given_member;
 use crate::facts::daemon::hosts::Listen;
 use crate::finding::Finding;
 
@@ -22,11 +23,12 @@ fn warn(daemon: &Daemon, listen: &Listen) -> Finding {
     let how = if tls.on { "client authentication" } else { "TLS" };
     let what = format!("dockerd will listen on {listen} without {how}; anyone who can connect gets root");
     let finding = Finding::warn(causes::OPEN_TCP_LISTENER_WITHOUT_TLS, what).with("host", listen);
+    let without = given_member(daemon, "hosts", &listen.to_string()).undo;
     if tls.chosen {
-        return finding;
+        return finding.hint(format!("{without}, listen on 127.0.0.1, or use --tlsverify"));
     }
     // `loadListeners` in dockerd's daemon.go: 1 s for each, and 15 s more unless --tls=false is given.
     finding
         .with("start_delay", "16 s")
-        .hint("listen on 127.0.0.1, or use --tlsverify; --tls=false at least avoids the 16 s that dockerd waits before it starts")
+        .hint(format!("{without}, listen on 127.0.0.1, or use --tlsverify; --tls=false at least avoids the 16 s that dockerd waits before it starts"))
 }

@@ -30,6 +30,7 @@ pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> HostResult<Vec<
     findings.extend(mirrors(daemon));
     findings.extend(metrics(daemon));
     findings.extend(labels(daemon));
+    findings.extend(words(daemon));
     Ok(findings)
 }
 
@@ -99,6 +100,30 @@ fn metrics(daemon: &Daemon) -> Option<Finding> {
     let good = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let what = || format!("metrics-addr is `{text}`; it must be host:port");
     (!good).then(|| refused(daemon, "metrics-addr", what()).hint("set `\"metrics-addr\": \"127.0.0.1:9323\"`"))
+}
+
+/// Sizes, addresses and names, as far as their form is simple.
+fn words(daemon: &Daemon) -> Vec<Finding> {
+    type Form = fn(&str) -> bool;
+    let word: Form = |text| !text.is_empty() && !text.contains(char::is_whitespace);
+    let address: Form = |text| text.parse::<std::net::IpAddr>().is_ok();
+    let all = [
+        ("default-shm-size", super::logging::is_size as Form, "a size such as 64m", "64m"),
+        ("dns-search", word, "a domain", "example.com"),
+        ("insecure-registries", word, "a host, host:port or network", "registry.example:5000"),
+        ("host-gateway-ip", address, "an IP address", "172.17.0.1"),
+        ("host-gateway-ips", address, "an IP address", "172.17.0.1"),
+    ];
+    let values = &daemon.settings.values;
+    let mut findings = Vec::new();
+    for (key, form, wanted, example) in all {
+        let texts = values.text(key).into_iter().chain(values.list(key));
+        findings.extend(texts.filter(|text| !form(text)).map(|text| {
+            let what = format!("{key} is `{}`; it must be {wanted}", redact::option_text(key, text));
+            refused(daemon, key, what).hint(format!("set {key} to {wanted}, such as {example}, or remove it"))
+        }));
+    }
+    findings
 }
 
 /// A label may have one value only.

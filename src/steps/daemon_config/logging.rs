@@ -18,6 +18,8 @@ use crate::step::Cx;
 mod options;
 mod target;
 
+pub(super) use options::is_size;
+
 const UNUSABLE: CauseId = causes::LOG_DRIVER_UNUSABLE;
 
 /// What becomes of a daemon whose log driver does not work.

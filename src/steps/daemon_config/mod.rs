@@ -1,5 +1,6 @@
 //! Checks that dockerd will accept its arguments, daemon.json and environment, and reports the resulting configuration.
 
+mod attached;
 mod environment;
 mod exposure;
 mod formats;
@@ -35,22 +36,27 @@ pub const STEP: Step = Step {
 
 fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let Some(endpoint) = &cx.options.attach {
-        let what = format!("not checked: the daemon at {endpoint} is already running");
-        return Ok(vec![Finding::pass(what)]);
+        return attached::check(cx, endpoint);
     }
     let daemon = Daemon::read(cx.host, &cx.options.daemon())?;
+    let mut findings = judge(cx, &daemon)?;
+    if !findings.iter().any(|finding| finding.level == Level::Fail) {
+        findings.insert(0, summary(&daemon, "will keep"));
+        super::begin_trials(cx, &daemon);
+    }
+    Ok(findings)
+}
+
+/// What is wrong with the configuration.
+fn judge(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
     let mut findings = daemon.problems.clone();
     // dockerd validates values only if all names and types are valid.
     if !findings.iter().any(|finding| finding.level == Level::Fail) {
-        findings.extend(values::judge(&daemon));
-        findings.extend(rules::judge(&daemon));
-        findings.extend(environment::judge(cx.host, &daemon)?);
-        findings.extend(named(cx, &daemon)?);
-        findings.extend(exposure::judge(&daemon));
-    }
-    if !findings.iter().any(|finding| finding.level == Level::Fail) {
-        findings.insert(0, summary(&daemon));
-        super::begin_trials(cx, &daemon);
+        findings.extend(values::judge(daemon));
+        findings.extend(rules::judge(daemon));
+        findings.extend(environment::judge(cx.host, daemon)?);
+        findings.extend(named(cx, daemon)?);
+        findings.extend(exposure::judge(daemon));
     }
     Ok(findings)
 }
@@ -70,7 +76,7 @@ fn named(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>> {
 }
 
 /// The resulting configuration.
-fn summary(daemon: &Daemon) -> Finding {
+fn summary(daemon: &Daemon, keeps: &str) -> Finding {
     let settings = &daemon.settings;
     let store = match &settings.store {
         Store::Graph(Some(driver)) => format!("graphdriver {driver}"),
@@ -89,7 +95,7 @@ fn summary(daemon: &Daemon) -> Finding {
     let absent = if daemon.config_found { "" } else { " (absent)" };
     let config = format!("{}{absent}", daemon.config.display());
     Finding::pass(format!(
-        "dockerd {} will keep its data in {}",
+        "dockerd {} {keeps} its data in {}",
         daemon.version,
         settings.data_root.display()
     ))

@@ -2,6 +2,7 @@
 //! drivers.
 
 use crate::diagnosis::{CauseId, causes};
+use crate::facts::daemon::given::{given, given_member};
 use crate::facts::daemon::{Daemon, Store};
 use crate::facts::version::Version;
 use crate::finding::Finding;
@@ -23,7 +24,7 @@ fn bridge_and_address(daemon: &Daemon) -> Option<Finding> {
     let bridge = values.text("bridge")?;
     let address = ["bip", "bip6"].into_iter().find(|key| values.text(key).is_some())?;
     let what = format!("bridge is `{bridge}` and {address} is set: dockerd accepts only one of them");
-    Some(Finding::fail(CONTRADICTION, what).hint(format!("remove {address}, or remove bridge")))
+    Some(Finding::fail(CONTRADICTION, what).hint(format!("{}; or do without the bridge of another name: {}", given(daemon, address).undo, given(daemon, "bridge").undo)))
 }
 
 /// Firewall rules isolate containers from each other.
@@ -38,7 +39,7 @@ fn icc_without_iptables(daemon: &Daemon) -> Option<Finding> {
     }?;
     let what =
         format!("icc and {missing} are off: those rules are needed to isolate containers from each other");
-    Some(Finding::fail(CONTRADICTION, what).hint(format!("remove --{missing}=false or --icc=false")))
+    Some(Finding::fail(CONTRADICTION, what).hint(format!("{}; or {}", given(daemon, missing).undo, given(daemon, "icc").undo)))
 }
 
 /// Up to 26 ip6tables is experimental.
@@ -75,6 +76,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     };
     // The first driver that dockerd tries on an ordinary file system reads the options before it tries.
     let driver = driver.as_deref().unwrap_or("overlay2");
+    let invalid = options.iter().filter_map(|option| misvalued(driver, option)).collect::<Vec<_>>();
     let wrong = options.into_iter().filter(|option| !is_known(driver, option, daemon.version));
     let refuse = |option: &str| {
         let option = redact::option_text("storage-opts", option);
@@ -82,9 +84,28 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
             format!("storage-opt `{option}` is not an option of the driver {driver}, which refuses it");
         Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what)
             .with("driver", driver)
-            .hint(format!("remove `{option}` from storage-opts, or set the driver it belongs to"))
+            .hint(format!("{}, or set the driver that it belongs to", given_member(daemon, "storage-opts", &option).undo))
     };
-    wrong.map(refuse).collect()
+    wrong.map(refuse).chain(invalid).collect()
+}
+
+/// A value that the driver cannot parse.
+fn misvalued(driver: &str, option: &str) -> Option<Finding> {
+    let (key, value) = option.split_once('=')?;
+    let key = key.trim().to_lowercase();
+    let (good, wanted) = match (driver, key.as_str()) {
+        ("overlay2", "overlay2.size") | ("vfs", "size") | ("btrfs", "btrfs.min_space") => {
+            (super::logging::is_size(value.trim()), "a size such as 10G")
+        }
+        ("overlay2", "overlay2.override_kernel_check") => {
+            (super::values::go_bool(value.trim()).is_some(), "true or false")
+        }
+        _ => return None,
+    };
+    let shown = redact::option_text("storage-opts", option);
+    let what = format!("storage-opt `{shown}`: {key} must be {wanted}; dockerd does not start");
+    let hint = format!("remove `{key}` from storage-opts, or set it to {wanted}");
+    (!good).then(|| Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", driver).hint(hint))
 }
 
 /// The options that each driver's `parseOptions` knows.

@@ -13,6 +13,9 @@ use crate::finding::{Finding, Level};
 /// The first version that gives a container no address where fixed-cidr is outside of bip.
 const STRICT: Version = Version::new(28, 0, 0);
 
+/// The first version that uses both addresses of a network with two.
+const POINT_TO_POINT: Version = Version::new(28, 0, 0);
+
 /// The findings. Each option has been parsed before.
 pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
     let values = &daemon.settings.values;
@@ -38,8 +41,10 @@ fn bridge(daemon: &Daemon, net: IpNet) -> Option<Finding> {
         let what = format!("bip is `{net}`, which is not an IPv4 network: dockerd does not start");
         return Some(refused(daemon, "bip", what).hint("set `\"bip\": \"192.168.200.1/24\"`; the option for IPv6 is fixed-cidr-v6"));
     };
+    let most = if daemon.version >= POINT_TO_POINT { 31 } else { 30 };
     let why = match net.addr() {
-        _ if net.prefix_len() > 30 => "no address is left for a container",
+        _ if net.prefix_len() > most => "no address is left for a container",
+        _ if net.prefix_len() == 31 => return None,
         address if address == net.network() => "it is the address of the network itself: dockerd does not start",
         address if address == net.broadcast() => "it is the broadcast address: dockerd does not start",
         _ => return None,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::Daemon;
+use crate::facts::daemon::given::{given, instead};
 use crate::facts::version::Version;
 use crate::finding::Finding;
 use crate::redact;
@@ -26,13 +27,14 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
 /// A value that dockerd refuses, and where it is set.
 pub(super) fn refused(daemon: &Daemon, key: &str, what: impl Into<String>) -> Finding {
     let what = what.into();
-    if daemon.file.values.contains_key(key) {
+    let finding = if daemon.file.values.contains_key(key) {
         Finding::fail(causes::DAEMON_JSON_INVALID, format!("{}: {what}", daemon.config.display()))
             .with("path", daemon.config.display())
             .with("key", key)
     } else {
         Finding::fail(causes::DAEMON_OPTION_INVALID, what).with("option", key)
-    }
+    };
+    finding.hint(given(daemon, key).undo)
 }
 
 /// Parses a boolean as Go's strconv.ParseBool does.
@@ -113,9 +115,20 @@ fn addresses(daemon: &Daemon) -> Vec<Finding> {
     ];
     let wrong = all.into_iter().filter_map(|(key, form, wanted)| {
         let text = daemon.settings.values.text(key).filter(|text| !text.is_empty() && !form(text))?;
-        Some(refused(daemon, key, format!("{key} is `{text}`; it must be {wanted}")))
+        let finding = refused(daemon, key, format!("{key} is `{text}`; it must be {wanted}"));
+        let likely = likely_network(text).filter(|_| wanted.starts_with("a network"));
+        Some(match likely {
+            Some(network) => finding.hint(instead(daemon, key, &network.into())),
+            None => finding,
+        })
     });
     wrong.collect()
+}
+
+/// The network that an address without a prefix length was probably meant for.
+fn likely_network(text: &str) -> Option<String> {
+    let bits = if text.parse::<IpAddr>().ok()?.is_ipv4() { 16 } else { 64 };
+    Some(format!("{text}/{bits}"))
 }
 
 /// `--exec-opt`. dockerd refuses unknown names since 28.0, and unknown cgroup drivers in every version.
@@ -157,7 +170,10 @@ fn runtime(daemon: &Daemon) -> Vec<Finding> {
             cause: Some(causes::OCI_RUNTIME_NOT_REGISTERED),
             ..refused(daemon, "default-runtime", what)
         }
-        .hint(format!("add it: \"runtimes\": {{\"{name}\": {{\"path\": \"/usr/bin/{name}\"}}}}"))
+        .hint(format!(
+            "{}; or register it: \"runtimes\": {{\"{name}\": {{\"path\": \"/usr/bin/{name}\"}}}}",
+            given(daemon, "default-runtime").undo
+        ))
     };
     (!known).then(finding).into_iter().collect()
 }

@@ -17,7 +17,12 @@ pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>
     let shared = locked(cx.host, daemon)?.map(|database| {
         let root = daemon.settings.data_root.display();
         let what = format!("another daemon uses {root}: it holds a lock on {}", database.display());
-        Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what).with("path", database.display())
+        let own = daemon.settings.data_root.with_extension("own");
+        Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what).with("path", database.display()).hint(format!(
+            "give each daemon a data root of its own, such as `--data-root={}`, or stop the other one (`fuser -v {}` names it)",
+            own.display(),
+            quoted(&database)
+        ))
     });
     Ok(shared.into_iter().chain(leftovers(cx, daemon)?).collect())
 }

@@ -42,8 +42,17 @@ fn judge(listen: &Listen, taken: &[(IpAddr, u16)]) -> Option<Finding> {
     Some(
         Finding::fail(causes::LISTEN_PORT_IN_USE, what)
             .with("host", listen)
-            .hint(format!("`ss -ltnp 'sport = :{port}'` shows the program that uses it")),
+            .hint(format!(
+                "`ss -ltnp 'sport = :{port}'` shows the program that uses it; or let dockerd listen elsewhere: `--host=tcp://{host}:{}`",
+                free_port(*port, taken)
+            )),
     )
+}
+
+/// The next port on which nothing listens.
+fn free_port(port: u16, taken: &[(IpAddr, u16)]) -> u16 {
+    let is_free = |candidate: &u16| taken.iter().all(|(_, used)| used != candidate);
+    (port.saturating_add(1)..u16::MAX).find(is_free).unwrap_or(port)
 }
 
 /// Listening addresses of a table of proc_pid_net(5).

@@ -6,7 +6,7 @@ use nix::sys::stat::{major, minor};
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::mounts::Mounts;
-use crate::finding::Finding;
+use crate::finding::{Finding, quoted};
 use crate::host::{FileKind, HostResult, SystemReader};
 
 const MISSING: CauseId = causes::DEV_NODE_MISSING;
@@ -32,7 +32,10 @@ pub(super) const NODES: &[Node] = &[
 /// Checked only if the kernel has FUSE.
 const FUSE: Node = Node { path: "/dev/fuse", major: 10, minor: 229, mode: 0o666 };
 /// Directories that programs outside of inner containers use.
-const DIRS: &[&str] = &["/dev/shm", "/dev/pts"];
+const DIRS: &[(&str, &str)] = &[
+    ("/dev/shm", "mount -t tmpfs -o mode=1777 shm"),
+    ("/dev/pts", "mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts"),
+];
 
 /// The state of a node.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +64,11 @@ pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<
         mounts.holding(Path::new("/dev/null")).filter(|mount| mount.options.contains("nodev"))
     {
         let what = "device nodes below /dev cannot be opened (nodev): no program can use /dev/null";
-        findings.push(Finding::fail(MISSING, what).with("mount", mount.target.display()));
+        findings.push(
+            Finding::fail(MISSING, what)
+                .with("mount", mount.target.display())
+                .hint(format!("`mount -o remount,bind,dev,rw {}`", quoted(&mount.target))),
+        );
     }
     for node in NODES {
         findings.extend(problem(node, &state(host, node)?));
@@ -71,15 +78,17 @@ pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<
         && state(host, &FUSE)? != State::Good
     {
         let what = "/dev/fuse is missing: fuse-overlayfs and FUSE in inner containers do not work";
-        findings.push(Finding::warn(MISSING, what).with("path", FUSE.path));
+        findings.push(Finding::warn(MISSING, what).with("path", FUSE.path).hint(make(&FUSE)));
     }
-    for dir in DIRS {
+    for (dir, mount) in DIRS {
         let there = host.stat(Path::new(dir)).is_ok_and(|stat| stat.kind == FileKind::Dir);
         let mounted = *dir != "/dev/pts" || mounts.at(Path::new(dir)).is_some();
         if !(there && mounted) {
             let what =
                 format!("{dir} is missing: inner containers have their own, other programs here do not");
-            findings.push(Finding::warn(MISSING, what).with("path", dir));
+            findings.push(
+                Finding::warn(MISSING, what).with("path", dir).hint(format!("`mkdir -p {dir}; {mount} {dir}`")),
+            );
         }
     }
     Ok(findings)
@@ -102,6 +111,11 @@ fn problem(node: &Node, state: &State) -> Option<Finding> {
             Finding::warn(MISSING, format!("{path} is not the device {}:{}", node.major, node.minor))
         }
     };
-    let Node { major, minor, mode, .. } = node;
-    Some(finding.with("path", path).hint(format!("rm -f {path}; mknod -m {mode:o} {path} c {major} {minor}")))
+    Some(finding.with("path", path).hint(make(node)))
+}
+
+/// The commands that make a node.
+fn make(node: &Node) -> String {
+    let Node { path, major, minor, mode } = node;
+    format!("`rm -f {path}; mknod -m {mode:o} {path} c {major} {minor}`")
 }

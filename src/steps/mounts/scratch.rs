@@ -27,6 +27,18 @@ pub(super) fn judge(
     daemon: impl Fn() -> Option<Daemon>,
 ) -> HostResult<Vec<Finding>> {
     let mut findings: Vec<Finding> = run(mounts, &daemon).into_iter().collect();
+    findings.extend(of_running(host, mounts, daemon)?);
+    findings.extend(of_docker(host, mounts)?);
+    Ok(findings)
+}
+
+/// The findings that matter to a daemon that runs already.
+pub(super) fn of_running(
+    host: &dyn SystemReader,
+    mounts: &Mounts,
+    daemon: impl Fn() -> Option<Daemon>,
+) -> HostResult<Vec<Finding>> {
+    let mut findings = Vec::new();
     let used = Place::used(host);
     if let Some(trouble) = Trouble::find(host, mounts, &used.dir)? {
         findings.push(used_by_engine(&used, &trouble, &daemon));
@@ -34,7 +46,6 @@ pub(super) fn judge(
         let tmp = Place { dir: TMP.into(), variable: None };
         findings.push(trouble.finding(false, &tmp, "programs that dockerd starts may write there"));
     }
-    findings.extend(of_docker(host, mounts)?);
     Ok(findings)
 }
 

@@ -6,7 +6,7 @@ use super::devices::NODES;
 use super::*;
 use crate::facts::daemon::tests::machine;
 use crate::finding::Level;
-use crate::host::FileKind;
+use crate::host::{FileKind, FsInfo};
 use crate::host::fake::Fake;
 use crate::testing::{check, problems, repair};
 
@@ -18,6 +18,10 @@ const TABLE: &str = "\
 5 1 0:5 / /sys rw,nosuid,nodev,noexec,relatime - sysfs sysfs rw
 6 3 0:6 / /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw
 ";
+
+/// A file system with space.
+const ROOMY: FsInfo =
+    FsInfo { magic: 0xef53, size: 1 << 30, free: 1 << 29, inodes: 1 << 16, inodes_free: 1 << 15, flags: 0 };
 
 /// A device node with its number.
 fn with_node(host: Fake, node: &devices::Node) -> Fake {
@@ -32,7 +36,9 @@ fn world(version: &str, lines: &str, without: &[&str]) -> Fake {
         .file("/proc/self/uid_map", "0 0 4294967295\n")
         .file("/proc/sys/net/ipv4/ip_forward", "0\n")
         .dir("/dev/pts")
-        .dir("/dev/shm");
+        .dir("/dev/shm")
+        .dir("/tmp")
+        .filesystem("/", ROOMY);
     for node in NODES.iter().filter(|node| !without.contains(&node.path)) {
         host = with_node(host, node);
     }
@@ -187,7 +193,50 @@ fn read_only_run_or_tmp_fails() {
     assert_eq!(seen(&world("26.1.5", run, &[])), [(Level::Fail, "tmp-not-writable")]);
     let tmp = "7 1 0:7 / /tmp rw - tmpfs tmpfs ro\n";
     assert_eq!(seen(&world("26.1.5", tmp, &[])), [(Level::Fail, "tmp-not-writable")]);
-    let elsewhere = world("26.1.5", tmp, &[]).variable("XDG_RUNTIME_DIR", "/run/user/0");
+    let elsewhere = world("26.1.5", tmp, &[]).variable("XDG_RUNTIME_DIR", "/run/user/0").dir("/run/user/0");
     assert_eq!(seen(&elsewhere), [(Level::Warn, "tmp-not-writable")]);
     assert_eq!(seen(&world("29.0.0", tmp, &[])), [(Level::Fail, "tmp-not-writable")]);
+}
+
+/// A world whose /tmp is on a file system with this much left.
+fn left(free: u64, inodes_free: u64) -> Fake {
+    world("28.5.2", "", &[]).filesystem("/tmp", FsInfo { free, inodes_free, ..ROOMY })
+}
+
+#[test]
+fn full_tmp_fails_and_a_page_or_an_uncounted_inode_is_enough() {
+    assert_eq!(seen(&left(0, 9)), [(Level::Fail, "disk-full")]);
+    assert_eq!(seen(&left(1 << 20, 0)), [(Level::Fail, "disk-full")]);
+    assert_eq!(seen(&left(4096, 9)), []);
+    let uncounted = FsInfo { inodes: 0, inodes_free: 0, ..ROOMY };
+    assert_eq!(seen(&world("28.5.2", "", &[]).filesystem("/tmp", uncounted)), []);
+}
+
+#[test]
+fn variable_that_names_no_directory_fails_with_its_name() {
+    let with = |name: &str, value: &str| world("28.5.2", "", &[]).variable(name, value);
+    for (name, value) in [("TMPDIR", "/nope"), ("TMPDIR", "tmp"), ("XDG_RUNTIME_DIR", "/nope")] {
+        let found = check(&STEP, &with(name, value)).unwrap();
+        assert_eq!(problems(&found), [(Level::Fail, "tmp-not-writable")], "{name}={value}");
+        assert!(found.iter().any(|finding| finding.what.contains(&format!("{value} ({name})"))), "{found:?}");
+    }
+    let good = with("TMPDIR", "/nope").variable("XDG_RUNTIME_DIR", "/run").dir("/run");
+    assert_eq!(seen(&good), [], "XDG_RUNTIME_DIR comes first");
+    assert_eq!(seen(&with("TMPDIR", "")), []);
+}
+
+#[test]
+fn a_containerd_of_its_own_has_its_own_variables() {
+    let host = world("28.5.2", "", &[]).variable("TMPDIR", "/nope");
+    assert_eq!(seen(&host.node("/run/containerd/containerd.sock", FileKind::Socket)), [(Level::Warn, "tmp-not-writable")]);
+}
+
+#[test]
+fn dockers_own_directory_is_made_where_it_can_be() {
+    let with = |value: &str| world("28.5.2", "", &[]).variable("DOCKER_TMPDIR", value);
+    assert_eq!(seen(&with("/a/b/c")), []);
+    assert_eq!(seen(&with("/f").file("/f", "")), [(Level::Fail, "tmp-not-writable")]);
+    let found = check(&STEP, &with("/l").link("/l", "/none")).unwrap();
+    assert_eq!(problems(&found), [(Level::Fail, "tmp-not-writable")]);
+    assert_eq!(found[0].hint.as_deref(), Some("`mkdir -p /none; chmod 1777 /l`"));
 }

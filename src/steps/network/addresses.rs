@@ -62,7 +62,7 @@ fn missing_bridge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<F
         )
         .with("path", path.display())
         .hint(format!(
-            "ip link add {0} type bridge; ip link set {0} up, or start dockerd without --bridge",
+            "`ip link add {0} type bridge; ip link set {0} up`, or start dockerd without --bridge",
             quoted_text(name)
         ))
     }))
@@ -82,7 +82,7 @@ fn ipv6_subnet(facts: &Facts) -> Option<Finding> {
                 facts.version
             ),
         )
-        .hint("give it one: --fixed-cidr-v6 fd00:dead:beef::/64, or remove --ipv6")
+        .hint("give it one: `--fixed-cidr-v6 fd00:dead:beef::/64`, or remove --ipv6")
     })
 }
 
@@ -134,9 +134,11 @@ fn subnet(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>>
             "every address pool of dockerd overlaps with a route or name server of this container",
         )
         .with("taken", taken.iter().map(|(net, by)| format!("{net} {by}")).collect::<Vec<_>>().join(", "))
-        .hint(
-            "give dockerd a free one: --bip 10.200.0.1/24 --default-address-pool base=10.201.0.0/16,size=24",
-        ),
+        .hint(if facts.settings.values.has("default-address-pools") {
+            "give dockerd a free one: `\"default-address-pools\": [{\"base\": \"10.201.0.0/16\", \"size\": 24}]` in daemon.json, or the flag in its place"
+        } else {
+            "give dockerd a free one: `--bip=10.200.0.1/24 --default-address-pool=base=10.201.0.0/16,size=24`"
+        }),
     }))
 }
 
@@ -175,7 +177,14 @@ fn bip_overlap(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
         );
         Finding::warn(OVERLAP, what)
     };
-    Some(finding.with("bip", bip).with("route", other))
+    Some(finding.with("bip", bip).with("route", other).hint(format!("give the bridge another network: {}", free_bip(taken))))
+}
+
+/// An address for the bridge in none of the networks around it.
+fn free_bip(taken: &[(Net, String)]) -> String {
+    let mut likely = (0..=255).map(|third| format!("192.168.{}.1/24", 200_u8.wrapping_add(third)));
+    let free = likely.find(|text| Net::parse(text).is_some_and(|net| is_free(net, taken)));
+    format!("`--bip={0}` (or \"bip\": \"{0}\" in daemon.json)", free.unwrap_or_else(|| "10.200.0.1/24".to_owned()))
 }
 
 /// Packets of containers leave through the default route's interface.
@@ -191,7 +200,7 @@ fn mtu(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Finding>> {
             format!("containers get an MTU of {inner}, but {} has {outer}: large packets from outside may be lost", route.device),
         )
         .with("path", path)
-        .hint(format!("start dockerd with --mtu {outer}"))
+        .hint(format!("start dockerd with `--mtu={outer}` (or \"mtu\": {outer} in daemon.json)"))
     } else {
         Finding::pass(format!(
             "the MTU of {} ({outer}) carries that of the containers ({inner})",
@@ -217,20 +226,22 @@ fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Fin
         Ok(host.read_if_there(Path::new(&path))?.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
     };
     let all = read("all")?;
+    let mut strict = Vec::new();
     for device in ways {
         if all.max(read(device)?) == 1 {
-            return Ok(Some(
-                Finding::warn(
-                    RP_FILTER,
-                    format!("routers are behind several interfaces, and rp_filter of {device} is strict: answers that arrive on another interface are dropped"),
-                )
-                .with("path", format!("/proc/sys/net/ipv4/conf/{device}/rp_filter"))
-                // With slashes: a name may have a dot (`eth0.5`).
-                .hint(format!("sysctl -w {}", quoted_text(&format!("net/ipv4/conf/{device}/rp_filter=2")))),
-            ));
+            strict.push(device);
         }
     }
-    Ok(None)
+    let Some(first) = strict.first() else { return Ok(None) };
+    // With slashes: a name may have a dot (`eth0.5`).
+    let loose = |device: &&str| quoted_text(&format!("net/ipv4/conf/{device}/rp_filter=2"));
+    let assignments = strict.iter().map(loose).collect::<Vec<_>>().join(" ");
+    let what = format!("routers are behind several interfaces, and rp_filter of {} is strict: answers that arrive on another interface are dropped", strict.join(" and "));
+    Ok(Some(
+        Finding::warn(RP_FILTER, what)
+            .with("path", format!("/proc/sys/net/ipv4/conf/{first}/rp_filter"))
+            .hint(format!("`sysctl -w {assignments}`")),
+    ))
 }
 
 /// Two daemons on one bridge remove each other's rules and addresses.

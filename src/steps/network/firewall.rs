@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use super::Facts;
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Firewall;
+use crate::facts::locks;
 use crate::finding::Finding;
 use crate::host::trial::{Attempt, TrialReport};
 use crate::host::{HostResult, SystemReader};
@@ -21,6 +22,8 @@ const NO_SIX: CauseId = causes::KERNEL_LACKS_IP6TABLES_NAT;
 const BUSY: CauseId = causes::IPTABLES_RESOURCE_BUSY;
 const MIXED: CauseId = causes::IPTABLES_BACKENDS_MIXED;
 
+/// The lock of iptables (iptables(8), `--wait`).
+const XTABLES_LOCK: &str = "/run/xtables.lock";
 /// Lists the legacy tables in use in this network namespace.
 const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
 
@@ -38,7 +41,18 @@ pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Vec<Fi
     };
     findings.extend(no_ip6tables(facts));
     findings.extend(mixed(host, facts)?);
-    Ok(findings)
+    let busy = |finding: Finding| {
+        if finding.cause == Some(BUSY) { finding.hint(release(host)) } else { finding }
+    };
+    Ok(findings.into_iter().map(busy).collect())
+}
+
+/// How the xtables lock comes free.
+fn release(host: &dyn SystemReader) -> String {
+    match locks::holder(host, Path::new(XTABLES_LOCK)) {
+        Some(pid) => format!("process {pid} holds {XTABLES_LOCK}: wait for its end, or `kill {pid}`"),
+        None => format!("find what holds it, here or in another container: `fuser -v {XTABLES_LOCK}`"),
+    }
 }
 
 fn no_program(firewall: Firewall) -> Finding {
@@ -102,10 +116,9 @@ fn refused(attempt: &Attempt, facts: &Facts, lacking: CauseId) -> Option<Finding
             .hint(format!("{}, or set DOCKER_INSECURE_NO_IPTABLES_RAW=1, which lets others on the outer network reach unpublished ports", kernel_modules::hint(NO_RAW))),
         "nat6" | "masquerade6" | "addrtype6" | "filter6" => {
             Finding::warn(NO_SIX, "ip6tables rejects the chains and rules of a Docker network: dockerd continues with IPv4 only")
-                .hint(format!("{}, or set \"ip6tables\": false in daemon.json", kernel_modules::hint(NO_SIX)))
+                .hint(format!("{}, or set `\"ip6tables\": false` in daemon.json", kernel_modules::hint(NO_SIX)))
         }
-        "lock" => Finding::fail(BUSY, "another process holds the xtables lock: dockerd waits for it forever")
-            .hint("find it: fuser /run/xtables.lock"),
+        "lock" => Finding::fail(BUSY, "another process holds the xtables lock: dockerd waits for it forever"),
         _ => return None,
     };
     Some(with_output(finding, attempt))
@@ -116,7 +129,8 @@ fn with_alternative(tried: &TrialReport, finding: Finding, lacking: CauseId) -> 
     let works = tried.attempts.iter().find(|attempt| attempt.name == "other" && attempt.error.is_none());
     match works.and_then(|attempt| attempt.detail.as_deref()) {
         Some(other) => finding.with("works", other).hint(format!(
-            "{other} works here: update-alternatives --set iptables {other} (the official dind image: DOCKER_IPTABLES_LEGACY={})",
+            "{other} works here: `update-alternatives --set iptables {other}; update-alternatives --set ip6tables {}` (the official dind image: DOCKER_IPTABLES_LEGACY={})",
+            other.replace("/iptables", "/ip6tables"),
             if lacking == NO_NF_TABLES { "1" } else { "" }
         )),
         None => finding.hint(kernel_modules::hint(lacking)),

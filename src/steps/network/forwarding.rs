@@ -83,7 +83,7 @@ fn br_netfilter(host: &dyn SystemReader, facts: &Facts) -> anyhow::Result<Option
         Finding::warn(NO_BR_NETFILTER, format!("br_netfilter is missing, so {why} has no effect"))
     } else {
         Finding::fail(NO_BR_NETFILTER, format!("br_netfilter is missing: dockerd does not start with {why}"))
-            .hint(kernel_modules::hint(NO_BR_NETFILTER))
+            .hint(format!("{}, or start dockerd without `{why}`", kernel_modules::hint(NO_BR_NETFILTER)))
     };
     Ok(Some(finding.with("tried", error)))
 }

@@ -15,8 +15,10 @@ use crate::host::{HostResult, SystemReader};
 const FILES: (u64, u64) = (64, 512);
 /// Processes and threads of the container, likewise.
 const PROCESSES: (u64, u64) = (50, 150);
+/// Memory of dockerd and its containerd without a container, in MiB (`RssAnon` of both: 33 with 20.10, 29 with 28.5).
+const ENGINE: u64 = 33;
 /// Memory in MiB, likewise.
-const MEMORY: (u64, u64) = (36, 64);
+const MEMORY: (u64, u64) = (36, 96);
 
 /// The findings.
 pub(super) fn judge(host: &dyn SystemReader) -> anyhow::Result<Vec<Finding>> {
@@ -100,7 +102,7 @@ fn memory(host: &dyn SystemReader, cgroups: &Cgroups) -> HostResult<Option<Findi
     Ok(found.map(|level| {
         let then = match level {
             Level::Fail => format!("the kernel kills dockerd while it starts; {} MiB is the least", MEMORY.1),
-            _ => "dockerd and containerd alone take most of it".to_owned(),
+            _ => format!("dockerd and containerd alone take about {ENGINE} MiB of it that cannot be reclaimed"),
         };
         let what = format!("this container has {mib} MiB of memory: {then}");
         let finding = Finding { level, ..Finding::fail(causes::MEMORY_LIMIT_LOW, what) };

@@ -19,7 +19,7 @@ pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     if seen.kind != FileKind::Dir {
         let what =
             format!("{} is not a directory, but {} must be one", seen.base.display(), seen.dir.display());
-        return vec![about(seen, Finding::fail(causes::DATA_ROOT_NOT_WRITABLE, what))];
+        return vec![about(seen, Finding::fail(causes::DATA_ROOT_NOT_WRITABLE, what)).hint(volume(seen))];
     }
     let plain = ["directory", "write"];
     let mut attempts = seen.trial.attempts.iter().filter(|attempt| plain.contains(&attempt.name.as_str()));
@@ -44,8 +44,13 @@ fn refusal(seen: &Seen, error: &HostError) -> Finding {
     };
     let finding = about(seen, Finding::fail(cause, what)).with("errno", format!("{:?}", error.errno()));
     match read_only {
-        Some((true, false)) => finding.hint(format!("mount -o remount,bind,rw {}", quoted(target(seen)))),
-        _ => finding,
+        Some((true, false)) => finding.hint(format!("`mount -o remount,bind,rw {}`", quoted(target(seen)))),
+        _ if error.errno() == Errno::EPERM => finding.hint(format!(
+            "`chattr -i -a {0}` where `lsattr -d {0}` shows i or a; else {1}",
+            quoted(&seen.base),
+            volume(seen)
+        )),
+        _ => finding.hint(volume(seen)),
     }
 }
 
@@ -56,13 +61,15 @@ fn space(seen: &Seen) -> Option<Finding> {
     let (dir, base) = (seen.dir.display(), seen.base.display());
     if seen.fs.free < HARDLY_ANYTHING {
         let what = format!("{dir} has {free} free: dockerd itself needs more");
-        return Some(about(seen, Finding::fail(causes::DISK_FULL, what)).with("free_bytes", seen.fs.free));
+        return Some(
+            about(seen, Finding::fail(causes::DISK_FULL, what)).with("free_bytes", seen.fs.free).hint(volume(seen)),
+        );
     }
     (seen.fs.free >> 20 < wanted).then(|| {
         let what = format!("{dir} has {free} free, but the profile requires {wanted} MiB");
         about(seen, Finding::warn(causes::LOW_DISK_SPACE, what))
             .with("free_bytes", seen.fs.free)
-            .hint(format!("free space below {base}, or mount a larger volume there"))
+            .hint(format!("free space below {base}, or {}", volume(seen)))
     })
 }
 
@@ -72,7 +79,7 @@ fn inodes(seen: &Seen) -> Option<Finding> {
     (seen.fs.inodes > 0 && free < wanted).then(|| {
         let what =
             format!("{} has {free} inodes free, but the profile requires {wanted}", seen.dir.display());
-        about(seen, Finding::warn(causes::LOW_INODES, what))
+        about(seen, Finding::warn(causes::LOW_INODES, what)).hint(volume(seen))
     })
 }
 
@@ -108,8 +115,16 @@ pub(super) fn flags(seen: &Seen) -> Vec<Finding> {
             ));
         }
     }
-    let remount = || format!("mount -o remount,bind,exec,dev,suid {}", quoted(target(seen)));
+    let remount = || format!("`mount -o remount,bind,exec,dev,suid {}`", quoted(target(seen)));
     findings.into_iter().map(|finding| about(seen, finding).hint(remount())).collect()
+}
+
+/// What gives the data root a file system of its own, with room.
+pub(super) fn volume(seen: &Seen) -> String {
+    format!(
+        "start the outer container with a volume that has room at the data root: `-v dind-data:{}`",
+        seen.data_root.display()
+    )
 }
 
 /// The mount point of the directory.

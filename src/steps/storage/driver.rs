@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 
-use super::directory::about;
+use super::directory::{about, volume};
 use super::look::Seen;
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::Store;
@@ -97,18 +97,20 @@ fn named(seen: &Seen) -> Option<Finding> {
         _ if REMOVED.contains(&driver) && !known => fail(
             causes::DAEMON_REMOVED_STORAGE_DRIVER,
             format!("dockerd {version} does not have the storage driver {driver} any more"),
-        ),
+        )
+        .map(|finding| finding.hint(format!("{}; images of {driver} are saved with the old version (docker save)", seen.undo))),
         Store::Graph(_) => fail(
             causes::STORAGE_DRIVER_NOT_SUPPORTED,
             format!("dockerd {version} does not have a storage driver {driver}"),
-        ),
+        )
+        .map(|finding| finding.hint(&seen.undo)),
         Store::Snapshotter { name, .. } if !seen.managed || BUILT_IN.contains(&name.as_str()) => None,
         Store::Snapshotter { name, .. } => {
             let what = format!(
                 "the containerd image store is on, but containerd does not have a snapshotter {name}"
             );
             let why = if known { " (this is the name of a graphdriver)" } else { "" };
-            let hint = "remove the storage driver (option storage-driver, variable DOCKER_DRIVER), or set it to overlayfs or native";
+            let hint = format!("{}, or make it overlayfs or native", seen.undo);
             fail(causes::CONTAINERD_SNAPSHOTTER_NOT_AVAILABLE, format!("{what}{why}"))
                 .map(|finding| finding.hint(hint))
         }
@@ -126,7 +128,7 @@ fn several(seen: &Seen) -> Option<Finding> {
         Finding::fail(causes::SEVERAL_GRAPHDRIVERS_IN_DATA_ROOT, what)
             .with("path", seen.data_root.display())
             .hint(format!(
-                "set \"storage-driver\": \"{}\", or remove the directories of the others",
+                "start dockerd with `--storage-driver={}` (or \"storage-driver\" in daemon.json), or remove the directories of the others",
                 seen.prior[0]
             ))
     })
@@ -141,7 +143,11 @@ fn invisible(seen: &Seen) -> Option<Finding> {
             seen.data_root.display(),
             seen.version
         );
-        Finding::warn(CAUSE_PRIOR, what).with("path", seen.data_root.display())
+        let directories = seen.forgotten.iter().map(|driver| quoted(&seen.data_root.join(driver)));
+        let directories = directories.collect::<Vec<_>>().join(" ");
+        Finding::warn(CAUSE_PRIOR, what).with("path", seen.data_root.display()).hint(format!(
+            "if nothing of it is needed: `rm -r {directories}`; else save its images with the old version (docker save)"
+        ))
     })
 }
 
@@ -182,9 +188,9 @@ fn needs(seen: &Seen) -> Option<Finding> {
             format!("{base} has data of {driver}, so dockerd must use that driver: {what}"),
         )
         .with("path", &base)
-        .hint(format!("mount the file system of that driver again, or remove {base}/{driver}"))
+        .hint("mount the file system of that driver again; or start dockerd with `--storage-driver=overlay2`, which does not see that data")
     } else {
-        Finding::fail(cause, what)
+        Finding::fail(cause, what).hint(format!("{}, or give the driver what it needs", seen.undo))
     };
     Some(about(seen, finding))
 }
@@ -214,10 +220,17 @@ fn overlay(seen: &Seen) -> Option<Finding> {
         }
     };
     let finding = match must {
-        Some(must) => Finding::fail(cause, format!("{why}: {must}")),
+        Some(must) => with_volume(seen, Finding::fail(cause, format!("{why}: {must}"))),
         None => with_fallback(seen, cause, &why),
     };
-    Some(about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno())))
+    let finding = about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno()));
+    Some(match (&seen.store, seen.dir.parent()) {
+        (Store::Snapshotter { .. }, Some(root)) if cause == causes::DATA_ROOT_CONTAINERD_SNAPSHOTTER_ON_OVERLAY => {
+            let at = if seen.managed { &seen.data_root } else { root };
+            finding.hint(format!("start the outer container with a volume there: `-v dind-images:{}`", quoted(at)))
+        }
+        _ => finding,
+    })
 }
 
 /// The finding if dockerd uses another driver instead.
@@ -227,13 +240,18 @@ fn with_fallback(seen: &Seen, cause: CauseId, why: &str) -> Finding {
             if cause == causes::OVERLAY_ON_OVERLAY_DATA_ROOT { cause } else { causes::VFS_STORAGE_DRIVER },
             format!("{why}: dockerd falls back to vfs, which is slow and copies every layer"),
         )
-        .hint(format!(
-            "mount a volume at {} (docker run -v {} ...)",
-            seen.data_root.display(),
-            quoted(&seen.data_root)
-        )),
+        .hint(volume(seen)),
         other => Finding::warn(cause, format!("{why}: dockerd uses {other} instead")),
     }
+}
+
+/// Adds what helps where overlay must work: another file system, which a volume has in most places.
+fn with_volume(seen: &Seen, finding: Finding) -> Finding {
+    let is_of_the_place = !matches!(
+        finding.cause,
+        Some(causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED | causes::OUTER_CONTAINER_NOT_PRIVILEGED | causes::KERNEL_LACKS_OVERLAYFS)
+    );
+    if is_of_the_place { finding.hint(volume(seen)) } else { finding }
 }
 
 /// The cause and the first part of the text.

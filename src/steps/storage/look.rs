@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::facts::confinement::UserNamespace;
+use crate::facts::daemon::given::given;
 use crate::facts::daemon::store::{self, graphdrivers};
 use crate::facts::daemon::{Containerd, Daemon, Store};
 use crate::facts::filesystem;
@@ -48,8 +49,18 @@ pub(super) struct Seen {
     pub(super) lacks: Vec<&'static str>,
     /// The options of the storage driver.
     pub(super) options: Vec<String>,
+    /// How a configured driver is taken out of the configuration.
+    pub(super) undo: String,
     /// The profile's requirements.
     pub(super) wanted: crate::profile::Storage,
+}
+
+/// What to do to be without the configured driver. The variable is stronger than the option.
+fn undo(host: &dyn SystemReader, daemon: &Daemon) -> String {
+    match host.env("DOCKER_DRIVER").filter(|value| !value.is_empty()) {
+        Some(_) => "`unset DOCKER_DRIVER`".to_owned(),
+        None => given(daemon, "storage-driver").undo,
+    }
 }
 
 /// Reads the state and runs the trial.
@@ -102,6 +113,7 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
         user_namespace: UserNamespace::read(host)? != UserNamespace::Initial,
         lacks: lacks(host)?,
         options: settings.values.list("storage-opts").into_iter().map(ToOwned::to_owned).collect(),
+        undo: undo(cx.host, daemon),
         wanted: cx.options.profile.storage.clone(),
         store: settings.store.clone(),
         dir,

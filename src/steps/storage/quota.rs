@@ -15,8 +15,8 @@ fn limit<'s>(seen: &'s Seen, driver: &str) -> Option<(&'static str, &'s str)> {
         "vfs" => "size",
         _ => return None,
     };
-    let values = seen.options.iter().filter_map(|option| option.split_once('='));
-    let (_, value) = values.filter(|(name, _)| name.trim().eq_ignore_ascii_case(key)).next_back()?;
+    let mut values = seen.options.iter().filter_map(|option| option.split_once('='));
+    let (_, value) = values.rfind(|(name, _)| name.trim().eq_ignore_ascii_case(key))?;
     let digits = value.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
     (digits.trim().parse::<f64>().is_ok_and(|size| size > 0.0)).then_some((key, value))
 }
@@ -26,7 +26,13 @@ pub(super) fn judge(seen: &Seen) -> Option<Finding> {
     if !matches!(seen.store, Store::Graph(_)) {
         return None;
     }
-    let (key, value) = limit(seen, driver::expected(seen))?;
+    let driver = driver::expected(seen);
+    if let (Store::Graph(None), "vfs", Some((key, value))) = (&seen.store, driver, limit(seen, "overlay2")) {
+        let what = format!("storage-opt `{key}={value}` is refused by vfs, which dockerd falls back to here: dockerd does not start");
+        let finding = about(seen, Finding::fail(causes::STORAGE_QUOTA_UNSUPPORTED, what));
+        return Some(finding.hint(format!("remove `{key}` from storage-opts, or mount xfs with `-o pquota` at {}", seen.data_root.display())));
+    }
+    let (key, value) = limit(seen, driver)?;
     let kind = filesystem::name(seen.fs.magic);
     let is_xfs = seen.fs.magic & 0xffff_ffff == XFS;
     let quota = |word: &str| seen.mount.as_ref().is_some_and(|mount| mount.super_options.contains(word));

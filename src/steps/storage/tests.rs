@@ -68,6 +68,7 @@ fn sound() -> Seen {
         user_namespace: false,
         lacks: vec!["fuse-overlayfs", "zfs", "/dev/zfs"],
         options: Vec::new(),
+        undo: String::new(),
         wanted: crate::profile::Storage { min_free_mib: 256, min_free_inodes: 4096 },
     }
 }
@@ -262,4 +263,46 @@ fn nearest_existing_directory_is_checked_and_the_driver_reported() {
 #[test]
 fn failed_trial_is_an_error() {
     assert!(check_with(&STEP, &world(), &[]).is_err());
+}
+
+/// The findings with these options of the driver on that file system.
+fn with_quota(magic: i64, super_options: &str, options: &[&str], store: Store) -> Vec<(Level, &'static str)> {
+    judged(|seen| {
+        seen.fs = fs(magic);
+        let line = format!("9 1 8:1 / /var/lib/docker rw - x /dev/vdb {super_options}\n");
+        seen.mount = Mounts::parse(line.as_bytes()).unwrap().0.pop();
+        seen.options = options.iter().map(ToString::to_string).collect();
+        seen.store = store;
+    })
+}
+
+#[test]
+fn size_limit_needs_xfs_with_project_quotas() {
+    let overlay2 = || Store::Graph(Some("overlay2".into()));
+    let size = &["overlay2.size=1G"];
+    assert_eq!(with_quota(EXT4, "rw", size, overlay2()), fail("storage-quota-unsupported"));
+    assert_eq!(with_quota(EXT4, "rw", size, Store::Graph(None)), fail("storage-quota-unsupported"));
+    assert_eq!(with_quota(XFS, "rw,noquota", size, overlay2()), fail("storage-quota-unsupported"));
+    assert_eq!(with_quota(XFS, "rw,prjquota", size, overlay2()), []);
+    assert_eq!(with_quota(EXT4, "rw", &["overlay2.size=0"], overlay2()), []);
+    assert_eq!(with_quota(EXT4, "rw", size, snapshotter("overlayfs")), [], "the snapshotter does not read it");
+    let vfs = Store::Graph(Some("vfs".into()));
+    assert_eq!(with_quota(EXT4, "rw", &["size=1G"], vfs), fail("storage-quota-unsupported"));
+}
+
+#[test]
+fn data_root_that_cannot_be_made_is_the_only_finding() {
+    let host = || machine("28.5.2").link("/d", "/none").link("/l", "/l");
+    for root in ["/d", "/d/docker", "/l", "rel"] {
+        let found = check_with(&STEP, &host(), &[&format!("--data-root={root}")]).unwrap();
+        assert_eq!(problems(&found), fail("data-root-not-writable"), "{root}");
+        assert!(found[0].hint.is_some(), "{root}");
+    }
+}
+
+#[test]
+fn storage_of_a_daemon_that_is_not_visible_here_is_not_checked() {
+    let found = crate::testing::check_attached(&STEP, &machine("28.5.2"), "unix:///x.sock").unwrap();
+    assert_eq!(problems(&found), []);
+    assert!(found[0].what.starts_with("not checked: the daemon at unix:///x.sock"), "{found:?}");
 }

@@ -1,12 +1,14 @@
 //! Faults of `daemon-config`: daemon.json, flags and variables.
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, Real, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, Real, WARNING};
 use crate::world::Suite;
 
 const CONFIG: Fault = Fault { step: "daemon-config", ..FAULT };
 const WARNED: Fault = Fault { step: "daemon-config", ..WARNING };
 const INVALID: Fault = Fault { cause: "daemon-json-invalid", ..CONFIG };
 const CONFLICT: Fault = Fault { cause: "daemon-json-flag-conflict", ..CONFIG };
+const UNUSABLE_PATH: Fault = Fault { cause: "daemon-path-unusable", ..CONFIG };
+const LOGGING: Fault = Fault { cause: "log-driver-unusable", ..CONFIG };
 const CONTRADICTORY: Fault = Fault { cause: "contradictory-daemon-flags", ..CONFIG };
 
 /// A script that writes daemon.json.
@@ -55,7 +57,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "data-root-in-both",
         breaks: json!("{\"data-root\": \"/var/lib/docker\"}"),
-        profile: "daemon: {data_root: /var/lib/docker}",
+        profile: "daemon: {data_root: /opt/data}",
         ..CONFLICT
     },
     Fault {
@@ -128,6 +130,152 @@ pub(crate) const FAULTS: &[Fault] = &[
         dockerd: &["--storage-opt=dm.basesize=20G"],
         cause: "storage-option-unknown-to-driver",
         suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
+        name: "var-run-is-a-dangling-link",
+        breaks: "rm -rf /var/run; ln -s /nowhere /var/run",
+        cause: "daemon-path-unusable",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
+        name: "exec-root-relative",
+        dockerd: &["--exec-root=opt/exec"],
+        profile: IMPATIENT,
+        ..UNUSABLE_PATH
+    },
+    Fault {
+        name: "exec-root-is-a-file",
+        breaks: ": >/opt/e",
+        dockerd: &["--exec-root=/opt/e"],
+        ..UNUSABLE_PATH
+    },
+    Fault { name: "pid-file-is-a-directory", dockerd: &["--pidfile=/opt"], ..UNUSABLE_PATH },
+    Fault {
+        name: "directory-of-the-socket-missing",
+        dockerd: &["--host=unix:///opt/nowhere/docker.sock"],
+        ..UNUSABLE_PATH
+    },
+    Fault {
+        name: "containerds-directory-is-a-dangling-link",
+        breaks: "rm -rf /run/containerd; ln -s /nowhere /run/containerd",
+        profile: IMPATIENT,
+        ..UNUSABLE_PATH
+    },
+    Fault {
+        name: "socket-of-108-bytes",
+        dockerd: &[
+            "--host=unix:///run/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012",
+        ],
+        cause: "unix-socket-path-too-long",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
+        name: "exec-root-of-72-bytes",
+        dockerd: &["--exec-root=/run/0123456789012345678901234567890123456789012345678901234567890123456"],
+        profile: IMPATIENT,
+        cause: "unix-socket-path-too-long",
+        ..CONFIG
+    },
+    Fault { name: "log-driver-unknown", dockerd: &["--log-driver=nosuch"], profile: IMPATIENT, ..LOGGING },
+    Fault {
+        name: "log-driver-journald-without-a-journal",
+        dockerd: &["--log-driver=journald"],
+        suites: EVERY_ENGINE,
+        ..LOGGING
+    },
+    Fault { name: "log-driver-syslog-without-a-syslog", dockerd: &["--log-driver=syslog"], ..LOGGING },
+    Fault {
+        name: "log-driver-fluentd-without-a-server",
+        breaks: json!("{\"log-driver\": \"fluentd\"}"),
+        suites: EVERY_ENGINE,
+        ..LOGGING
+    },
+    Fault {
+        name: "log-driver-gelf-without-an-address",
+        breaks: json!("{\"log-driver\": \"gelf\"}"),
+        ..LOGGING
+    },
+    Fault {
+        name: "log-option-unknown",
+        breaks: json!("{\"log-opts\": {\"nosuch\": \"1\"}}"),
+        suites: EVERY_ENGINE,
+        ..LOGGING
+    },
+    Fault {
+        name: "log-option-with-an-invalid-size",
+        breaks: json!("{\"log-opts\": {\"max-size\": \"tenmegs\"}}"),
+        suites: EVERY_ENGINE,
+        ..LOGGING
+    },
+    Fault { name: "log-mode-unknown", dockerd: &["--log-opt=mode=bogus"], ..LOGGING },
+    Fault {
+        name: "default-runtime-without-its-program",
+        breaks: json!("{\"default-runtime\": \"x\", \"runtimes\": {\"x\": {\"path\": \"/nowhere/x\"}}}"),
+        cause: "oci-runtime-program-missing",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
+        name: "another-runtime-without-its-program",
+        breaks: json!("{\"runtimes\": {\"x\": {\"path\": \"/nowhere/x\"}}}"),
+        cause: "oci-runtime-program-missing",
+        ..WARNED
+    },
+    Fault {
+        name: "default-runtime-without-its-shim",
+        breaks: json!("{\"default-runtime\": \"io.containerd.nosuch.v1\"}"),
+        cause: "oci-runtime-program-missing",
+        suites: &[Suite::Trixie, Suite::Forky],
+        ..CONFIG
+    },
+    Fault {
+        name: "runtime-of-no-kind",
+        breaks: json!("{\"runtimes\": {\"x\": {}}}"),
+        suites: &[Suite::Trixie, Suite::Forky],
+        ..INVALID
+    },
+    Fault {
+        name: "authorization-plugin-that-does-not-run",
+        dockerd: &["--authorization-plugin=nosuch"],
+        profile: IMPATIENT,
+        cause: "authorization-plugin-unavailable",
+        suites: EVERY_ENGINE,
+        ..CONFIG
+    },
+    Fault {
+        name: "address-pool-smaller-than-its-networks",
+        breaks: json!("{\"default-address-pools\": [{\"base\": \"10.9.0.0/24\", \"size\": 16}]}"),
+        suites: EVERY_ENGINE,
+        ..INVALID
+    },
+    Fault { name: "bip-is-a-network", breaks: json!("{\"bip\": \"172.30.0.0/16\"}"), ..INVALID },
+    Fault {
+        name: "fixed-cidr-outside-of-bip",
+        breaks: json!("{\"bip\": \"172.30.0.1/16\", \"fixed-cidr\": \"172.31.0.0/24\"}"),
+        ..INVALID
+    },
+    Fault {
+        name: "default-gateway-outside-of-bip",
+        breaks: json!("{\"bip\": \"172.30.0.1/16\", \"default-gateway\": \"10.0.0.1\"}"),
+        ..INVALID
+    },
+    Fault {
+        name: "seccomp-profile-missing",
+        breaks: json!("{\"seccomp-profile\": \"/nowhere.json\"}"),
+        ..INVALID
+    },
+    Fault {
+        name: "ulimit-without-a-name",
+        breaks: json!("{\"default-ulimits\": {\"nofile\": {\"Soft\": 100, \"Hard\": 500}}}"),
+        ..INVALID
+    },
+    Fault {
+        name: "storage-option-with-an-invalid-size",
+        dockerd: &["--storage-driver=overlay2", "--storage-opt=overlay2.size=big"],
+        cause: "storage-option-unknown-to-driver",
         ..CONFIG
     },
 ];

@@ -81,4 +81,60 @@ pub(crate) const FAULTS: &[Fault] = &[
         cause: "tmp-not-writable",
         ..MOUNTS
     },
+    Fault {
+        name: "tmp-missing",
+        breaks: "rm -rf /tmp",
+        cause: "tmp-not-writable",
+        suites: EVERY_ENGINE,
+        ..MOUNTS
+    },
+    Fault { name: "tmp-is-a-file", breaks: "rm -rf /tmp; : >/tmp", cause: "tmp-not-writable", ..MOUNTS },
+    Fault {
+        name: "tmp-is-a-dangling-link",
+        breaks: "rm -rf /tmp; ln -s /nowhere /tmp",
+        cause: "tmp-not-writable",
+        ..MOUNTS
+    },
+    Fault {
+        name: "tmp-full",
+        breaks: "mount -t tmpfs -o size=4k none /tmp; dd if=/dev/zero of=/tmp/ballast bs=1k 2>&1 || true",
+        cause: "disk-full",
+        suites: EVERY_ENGINE,
+        ..MOUNTS
+    },
+    Fault {
+        name: "tmp-without-inodes",
+        breaks: "mount -t tmpfs -o nr_inodes=1 none /tmp",
+        cause: "disk-full",
+        ..MOUNTS
+    },
+    Fault {
+        name: "tmpdir-missing",
+        env: &[("TMPDIR", "/nowhere")],
+        cause: "tmp-not-writable",
+        suites: EVERY_ENGINE,
+        ..MOUNTS
+    },
+    Fault { name: "tmpdir-relative", env: &[("TMPDIR", "tmp")], cause: "tmp-not-writable", ..MOUNTS },
+    Fault {
+        name: "runtime-dir-missing",
+        env: &[("XDG_RUNTIME_DIR", "/nowhere")],
+        cause: "tmp-not-writable",
+        ..MOUNTS
+    },
+    Fault {
+        name: "tmp-missing-beside-a-tmpdir",
+        breaks: "mkdir /opt/tmp; rm -rf /tmp",
+        env: &[("TMPDIR", "/opt/tmp")],
+        cause: "tmp-not-writable",
+        ..WARNED
+    },
+    Fault {
+        name: "docker-tmpdir-is-a-file",
+        breaks: ": >/opt/file",
+        env: &[("DOCKER_TMPDIR", "/opt/file")],
+        cause: "tmp-not-writable",
+        suites: EVERY_ENGINE,
+        ..MOUNTS
+    },
 ];

@@ -2,8 +2,9 @@
 
 use nix::libc::{EPERM, SYS_acct, SYS_clone3, SYS_keyctl, SYS_mount, SYS_pivot_root, SYS_unshare};
 
-use crate::fault::{EVERY_ENGINE, FAULT, Fault, WARNING};
+use crate::fault::{EVERY_ENGINE, FAULT, Fault, IMPATIENT, WARNING};
 use crate::seccomp::Refusal;
+use crate::world::Suite;
 
 const PRIVILEGES: Fault = Fault { step: "privileges", ..FAULT };
 const LACKS_ONE: Fault = Fault { cause: "engine-lacks-capability", ..PRIVILEGES };
@@ -131,6 +132,35 @@ pub(crate) const FAULTS: &[Fault] = &[
         name: "filter-refuses-clone3",
         refuses: &[refused(SYS_clone3)],
         cause: "seccomp-blocks-clone3",
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "few-open-files",
+        under: &["prlimit", "--nofile=32:32"],
+        cause: "open-files-limit-reached",
+        profile: IMPATIENT,
+        suites: &[Suite::Bookworm, Suite::Forky],
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "rather-few-open-files",
+        under: &["prlimit", "--nofile=256:256"],
+        cause: "open-files-limit-reached",
+        step: "privileges",
+        ..WARNING
+    },
+    Fault {
+        name: "few-processes",
+        breaks: "echo 24 >/sys/fs/cgroup/pids/pids.max",
+        cause: "pids-limit-reached",
+        profile: IMPATIENT,
+        ..PRIVILEGES
+    },
+    Fault {
+        name: "little-memory",
+        breaks: "echo 24M >/sys/fs/cgroup/memory/memory.limit_in_bytes; echo 24M >/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes || true",
+        cause: "memory-limit-low",
+        profile: IMPATIENT,
         ..PRIVILEGES
     },
 ];

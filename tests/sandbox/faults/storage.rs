@@ -218,4 +218,43 @@ pub(crate) const FAULTS: &[Fault] = &[
         cause: "storage-driver-not-supported",
         ..STORAGE
     },
+    Fault {
+        name: "data-root-is-a-dangling-link",
+        breaks: "umount /var/lib/docker; rmdir /var/lib/docker; ln -s /opt/nowhere /var/lib/docker",
+        cause: "data-root-not-writable",
+        suites: EVERY_ENGINE,
+        ..STORAGE
+    },
+    Fault {
+        name: "data-root-is-a-link-to-itself",
+        breaks: "umount /var/lib/docker; rmdir /var/lib/docker; ln -s docker /var/lib/docker",
+        cause: "data-root-not-writable",
+        ..STORAGE
+    },
+    Fault {
+        name: "data-root-relative",
+        dockerd: &["--data-root=opt/data"],
+        profile: IMPATIENT,
+        cause: "data-root-not-writable",
+        ..STORAGE
+    },
+    Fault {
+        name: "data-root-with-temporary-files-read-only",
+        breaks: "mkdir -p /var/lib/docker/tmp; mount -t tmpfs -o ro none /var/lib/docker/tmp",
+        cause: "data-root-read-only",
+        ..STORAGE
+    },
+    Fault {
+        name: "size-limit-without-quotas",
+        dockerd: &["--storage-opt=overlay2.size=1G"],
+        cause: "storage-quota-unsupported",
+        suites: EVERY_ENGINE,
+        ..STORAGE
+    },
+    Fault {
+        name: "size-limit-of-vfs-without-quotas",
+        dockerd: &["--storage-driver=vfs", "--storage-opt=size=1G"],
+        cause: "storage-quota-unsupported",
+        ..STORAGE
+    },
 ];

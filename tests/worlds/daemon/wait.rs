@@ -81,3 +81,37 @@ fn wait_for_a_container_runs_one_and_leaves_nothing() {
     assert_eq!(played.json()["verdict"], "sound");
     assert_eq!(played.stderr.lines().filter(|line| !line.starts_with(' ')).count(), 0, "{}", played.stderr);
 }
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn address_that_never_answers_is_named_with_what_is_wrong_with_it() {
+    let script = "ip route del default
+        for at in nosuch.invalid:2375 127.0.0.1:1 192.0.2.1:2375; do
+            dindcheck wait --timeout 1s --attach tcp://$at; echo \"wait $at $?\" >&2
+            dindcheck verify --only daemon-start --format brief --attach tcp://$at >&2; echo \"verify $at $?\" >&2
+        done";
+    let played = Outer::new(Trixie).play(script);
+    let mut rest = played.stderr.as_str();
+    for (address, cause, reason, remedy) in [
+        (
+            "nosuch.invalid:2375",
+            "docker-host-name-unresolved",
+            "`nosuch.invalid`",
+            "a name server that answers",
+        ),
+        ("127.0.0.1:1", "daemon-not-reachable", "(ECONNREFUSED)", "dockerd -H tcp://0.0.0.0:1"),
+        ("192.0.2.1:2375", "daemon-not-reachable", "(ENETUNREACH)", "docker network connect"),
+    ] {
+        let (waited, after) =
+            rest.split_once(&format!("wait {address} 2\n")).unwrap_or_else(|| panic!("{rest}"));
+        let (verified, after) =
+            after.split_once(&format!("verify {address} 1\n")).unwrap_or_else(|| panic!("{rest}"));
+        for said in [waited, verified] {
+            assert!(said.contains(cause) && said.contains(reason), "{address}: {said}");
+            assert!(said.contains(remedy) && !said.contains("more time"), "{address}: {said}");
+        }
+        // At once, and not only when the time is over.
+        assert!(waited.starts_with(&format!("dindcheck: tcp://{address} does not answer yet: ")), "{waited}");
+        rest = after;
+    }
+}

@@ -1,5 +1,6 @@
 //! The steps of the environment in real outer containers, sound and broken in one way each.
 
+mod attached;
 mod configuration;
 mod mounts;
 mod network;

@@ -16,6 +16,9 @@ const WORKLOAD: &str = "daemon-start,daemon-info,image,container-run,container-l
 /// Waits until dockerd serves; one that ended is not waited for.
 pub(crate) const SERVES: &str = "for _ in {1..1200}; do docker version >/dev/null 2>&1 && break; kill -0 $! 2>/dev/null || break; sleep 0.05; done";
 
+/// What the profile of each world extends: the bed is cut off from the world, so no resolver answers in it.
+const BASE: &str = "{extends: default, causes: {dns-resolver-not-answering: pass}}";
+
 /// What is left of a run: processes, and what a daemon keeps.
 const LEFT: &str = "\
     [ -n \"$ATTACHED\" ] || pidof dockerd containerd; \
@@ -203,7 +206,8 @@ impl World {
         let own_daemon =
             if attach.is_empty() && !daemon.is_empty() { format!("-- {daemon}") } else { String::new() };
         format!(
-            "{{ DOCKERD='{daemon}'; {before} }} >&2\ncat >/dev/shm/profile.yaml <<'END'\nextends: default\n{profile}\nEND\n{CHANGES}\n\
+            "{{ DOCKERD='{daemon}'; {before} }} >&2\necho '{BASE}' >/dev/shm/base.yaml\n\
+             cat >/dev/shm/profile.yaml <<'END'\nextends: /dev/shm/base.yaml\n{profile}\nEND\n{CHANGES}\n\
              was=$(changes)\n\
              timeout 240 dindcheck verify {attach} --profile /dev/shm/profile.yaml --only {steps} --format json {options} {own_daemon}; code=$?\n\
              is=$(changes)\n\

@@ -198,6 +198,51 @@ fn container_that_ends_while_its_daemon_is_waited_for_is_broken() {
 
 #[test]
 #[ignore = "needs root and the test bed"]
+fn image_whose_command_starts_no_daemon_says_so_and_is_not_taken_for_its_environment() {
+    let commands = [
+        ("image-shell", r#"["bash"]"#, "its command `bash` starts no daemon: it ended with exit code 0"),
+        (
+            "image-app",
+            r#"["sleep", "1000"]"#,
+            "its command `sleep 1000` starts no daemon: after 5 s no process",
+        ),
+    ];
+    for (tag, command, _) in commands {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join("Dockerfile"),
+            format!("FROM dindcheck-base:trixie\nVOLUME /var/lib/docker\nENTRYPOINT []\nCMD {command}\n"),
+        )
+        .unwrap();
+        bed::build(tag, dir.path());
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let output = format!("json={}", file.path().display());
+    let played = image(&["--parallel", "2", "--output", &output, "image-shell", "image-app"]);
+    assert_eq!(played.code, 1, "{}", played.said());
+    let all: Value = serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap();
+    for ((tag, _, what), result) in commands.iter().zip(all.as_array().unwrap()) {
+        assert_eq!(report::first_failure(result), ("daemon-start", "image-starts-no-daemon"), "{result:#}");
+        assert!(report::text(&result["first_failure"]["what"]).starts_with(what), "{result:#}");
+        let remedy = report::text(&result["first_failure"]["remedy"]);
+        assert!(remedy.starts_with(&format!("`dindcheck image --replace-entrypoint {tag}`")), "{remedy}");
+        assert_eq!(result["report_about"], "environment");
+        assert!(report::text(&result["report"]["headline"]).starts_with("no failure until daemon-state;"));
+    }
+    let text = played.stdout;
+    assert!(!text.contains("sound"), "{text}");
+    for heading in commands.map(|(tag, ..)| format!("the environment of {tag}, in a second container")) {
+        assert!(text.contains(&heading), "{text}");
+    }
+    // The remedy, as it is printed.
+    let replaced = image(&["--replace-entrypoint", "image-shell"]);
+    assert_eq!(replaced.code, 0, "{}", replaced.said());
+    assert!(replaced.stdout.contains("image-shell: sound ("), "{}", replaced.said());
+    docker_output(&["rmi", "image-shell", "image-app"]);
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
 fn replaced_entrypoint_starts_the_daemon_itself() {
     let replaced = ["--replace-entrypoint", "-v", "/var/lib/docker"];
     let played = image(&[&replaced[..], &["dindcheck-base:bookworm", "dindcheck-base:forky"]].concat());

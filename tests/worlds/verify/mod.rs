@@ -1,5 +1,7 @@
 //! The whole ladder in a healthy world, without cgroups, and without privileges; and what a run must leave: nothing.
 
+mod selection;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Forky, Outer, SUITES, Suite, Trixie, docker_output, each_engine, outer, report};

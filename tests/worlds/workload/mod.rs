@@ -13,6 +13,7 @@ mod sound;
 mod storage;
 mod third_level;
 mod tls;
+mod unwell;
 
 use crate::shared::matrix::Matrix;
 

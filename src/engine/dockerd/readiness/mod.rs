@@ -170,7 +170,7 @@ impl<'w> Wait<'w> {
     fn note(&self, attempt: &Attempt, why: Unreached) {
         if self.request.is_remote() && attempt.why.borrow().as_ref() != Some(&why) {
             let (endpoint, within) = (&self.request.endpoint, seconds(self.request.timeout));
-            say(&format!("{endpoint} does not answer: {}; waiting for up to {within}", why.reason));
+            say(&format!("{endpoint} does not answer yet: {}; waiting for up to {within}", why.reason));
         }
         attempt.why.replace(Some(why));
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Daemon, Invocation, options};
+use super::given::{Given, given};
+use super::{Daemon, Invocation};
 use crate::facts::process::{self, Process};
 use crate::facts::programs::{self, Place};
 use crate::host::SystemReader;
@@ -15,17 +16,13 @@ pub mod room;
 
 pub use room::Room;
 
+/// The sysctl of forwarding.
+const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 /// The key of a bridge's masquerading in the options of its network (moby `drivers/bridge/labels.go`).
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
-/// What switches something off, and how it is switched on again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Off {
-    /// The option as it was given, or what the daemon says: in backquotes.
-    pub by: String,
-    /// What switches it on again.
-    pub undo: String,
-}
+/// What switches something off, the option as it was given or what the daemon says, and how it is switched on again.
+pub type Off = Given;
 
 /// What an inner container is to get; `None` is what every daemon gives without further options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +33,8 @@ pub struct Expected {
     pub firewall: Option<Off>,
     /// No masquerading on the default bridge.
     pub masquerade: Option<Off>,
+    /// No forwarding: dockerd is not to turn it on, and nobody else has.
+    pub forwarding: Option<Off>,
     /// No docker-proxy for published ports.
     pub proxy: Option<Off>,
     /// No rules for the daemon's name server in a container on a network that somebody made: dockerd has no iptables.
@@ -45,6 +44,16 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// Why containers on the default bridge do not reach beyond it.
+    pub fn no_way_out(&self) -> Option<&Off> {
+        self.forwarding.as_ref().or(self.masquerade.as_ref())
+    }
+
+    /// Why a published port answers nowhere: it takes a rule or a proxy.
+    pub fn no_ports(&self) -> Option<&Off> {
+        self.proxy.as_ref().and(self.firewall.as_ref())
+    }
+
     /// By the configuration of a daemon that dindcheck starts.
     pub fn of(host: &dyn SystemReader, daemon: &Daemon) -> Self {
         let settings = &daemon.settings;
@@ -54,6 +63,7 @@ impl Expected {
         Self {
             bridge: off("bridge", settings.bridge != "none"),
             masquerade: masquerade.or_else(|| firewall.clone()),
+            forwarding: off("ip-forward", settings.ip_forward).filter(|_| is_off(host, IP_FORWARD)),
             proxy: off("userland-proxy", settings.userland_proxy),
             names: firewall.is_some().then(|| without_iptables(host)).flatten(),
             firewall,
@@ -101,22 +111,9 @@ impl Expected {
     }
 }
 
-/// An option as it was given: the flag, or the key and its file.
-fn given(daemon: &Daemon, key: &str) -> Off {
-    let flag = options::by_key(key, daemon.version).map_or(key, |option| option.flag);
-    if let Some(value) = daemon.flags.values.get(key) {
-        let by = format!("`--{flag}={}`", plain(value));
-        return Off { undo: format!("start dockerd without {by}"), by };
-    }
-    let value = daemon.settings.values.get(key).map(ToString::to_string).unwrap_or_default();
-    let by = format!("`\"{key}\": {value}`");
-    let path = daemon.config.display();
-    Off { undo: format!("remove {by} from {path}, and restart dockerd"), by: format!("{by} in {path}") }
-}
-
-/// A value as a flag has it.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+/// Whether a sysctl is 0.
+fn is_off(host: &dyn SystemReader, sysctl: &str) -> bool {
+    host.read_line(Path::new(sysctl)).is_ok_and(|value| value == "0")
 }
 
 /// dockerd redirects the queries of a container to its name server by iptables, also with `--iptables=false` (libnetwork

@@ -10,6 +10,8 @@ use crate::host::SystemReader;
 pub struct Room {
     /// Memory in bytes.
     pub memory: Option<u64>,
+    /// Memory beyond what processes hold now and the kernel cannot reclaim, in bytes.
+    pub memory_left: Option<u64>,
     /// Processes and threads beyond those that run.
     pub pids: Option<u64>,
     /// Percent of one processor, rounded down; at least 1.
@@ -28,9 +30,15 @@ impl Room {
         let smallest = |controller: &str, of: &dyn Fn(&Path) -> Option<u64>| {
             dirs(&cgroups, controller).iter().filter_map(|dir| of(dir)).min()
         };
-        let memory = if v1 { "memory.limit_in_bytes" } else { "memory.max" };
+        let (memory, held) = if v1 { ("memory.limit_in_bytes", "total_rss") } else { ("memory.max", "anon") };
+        let memory = |dir: &Path| number(&dir.join(memory)).filter(|limit| *limit < NO_LIMIT);
         Self {
-            memory: smallest("memory", &|dir| number(&dir.join(memory)).filter(|limit| *limit < NO_LIMIT)),
+            memory: smallest("memory", &memory),
+            memory_left: smallest("memory", &|dir| {
+                let stat = host.read_text(&dir.join("memory.stat")).unwrap_or_default();
+                let held = stat.lines().find_map(|line| line.strip_prefix(held)?.trim().parse().ok());
+                Some(memory(dir)?.saturating_sub(held.unwrap_or_default()))
+            }),
             pids: smallest("pids", &|dir| {
                 let used = number(&dir.join("pids.current")).unwrap_or_default();
                 Some(number(&dir.join("pids.max"))?.saturating_sub(used))
@@ -105,11 +113,13 @@ mod tests {
             .file(&format!("{dir}/cpu/cpu.cfs_period_us"), "100000\n")
             .file(&format!("{dir}/memory/deep/memory.limit_in_bytes"), "9223372036854771712\n")
             .file(&format!("{dir}/memory/memory.limit_in_bytes"), "67108864\n")
+            .file(&format!("{dir}/memory/memory.stat"), "rss 1\ntotal_rss_huge 7\ntotal_rss 1048576\n")
             .file(&format!("{dir}/pids/deep/pids.max"), "max\n")
             .file(&format!("{dir}/pids/pids.max"), "100\n")
             .file(&format!("{dir}/pids/pids.current"), "40\n");
         let room = Room::read(&host);
-        assert_eq!(room, Room { memory: Some(64 << 20), pids: Some(60), cpu_percent: Some(33) });
+        let memory_left = Some(63 << 20);
+        assert_eq!(room, Room { memory: Some(64 << 20), memory_left, pids: Some(60), cpu_percent: Some(33) });
     }
 
     #[test]

@@ -48,6 +48,23 @@ fn daemon_without_rules_masquerades_nothing() {
 }
 
 #[test]
+fn forwarding_is_off_only_where_nobody_turned_it_on() {
+    let out = |value: &str| {
+        let host = whole("28.5.2").file("/proc/sys/net/ipv4/ip_forward", value);
+        expected(&host, &["--ip-forward=false"]).no_way_out().cloned()
+    };
+    assert_eq!(out("0\n").map(|off| off.by).as_deref(), Some("`--ip-forward=false`"));
+    assert_eq!(out("1\n"), None);
+}
+
+#[test]
+fn ports_are_off_without_both_rules_and_proxy() {
+    let off = |args: &[&str]| expected(&whole("28.5.2"), args).no_ports().is_some();
+    assert!(!off(&["--iptables=false"]) && !off(&["--userland-proxy=false"]));
+    assert!(off(&["--iptables=false", "--userland-proxy=false"]));
+}
+
+#[test]
 fn daemon_says_what_is_off() {
     let bridge = json!({"Options": {"com.docker.network.bridge.enable_ip_masquerade": "true"}});
     let whole = Expected::default().corrected(&json!({}), Some(&bridge));

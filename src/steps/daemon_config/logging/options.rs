@@ -65,6 +65,7 @@ pub(super) fn judge(logging: &Logging<'_>) -> Option<Problem> {
     unknown(logging)
         .or_else(|| mode(logging))
         .or_else(|| required(logging))
+        .or_else(|| tag(logging))
         .or_else(|| numbers(logging))
         .or_else(|| compression(logging))
 }
@@ -121,6 +122,16 @@ fn writes_files(logging: &Logging<'_>) -> bool {
     matches!(logging.driver, "json-file" | "local")
 }
 
+/// A tag that is no template of Go.
+fn tag(logging: &Logging<'_>) -> Option<Problem> {
+    let tag = logging.option("tag").or_else(|| logging.option("splunk-tag"))?;
+    let (opened, closed) = (tag.matches("{{").count(), tag.matches("}}").count());
+    (opened != closed).then(|| {
+        let what = "its tag is a template with `{{` and without `}}`";
+        Problem::new(Breaks::Containers, what, "set `\"tag\": \"{{.Name}}\"` in log-opts, or remove it")
+    })
+}
+
 /// Sizes and counts of files.
 fn numbers(logging: &Logging<'_>) -> Option<Problem> {
     let problem = |key: &str, wanted: &str, example: &str| {
@@ -159,7 +170,7 @@ fn compression(logging: &Logging<'_>) -> Option<Problem> {
 }
 
 /// Whether docker/go-units parses it: a number and a unit.
-fn is_size(text: &str) -> bool {
+pub(in crate::steps::daemon_config) fn is_size(text: &str) -> bool {
     let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
     let number = number.strip_suffix(' ').unwrap_or(number);
@@ -214,6 +225,7 @@ mod tests {
             ("json-file", "max-size=0", "max-size is"),
             ("json-file", "max-size=-1", "max-size is"),
             ("json-file", "max-file=0", "max-file is"),
+            ("json-file", "tag={{", "its tag"),
             ("json-file", "compress=maybe", "compress is"),
             ("json-file", "compress=true", "compress needs"),
             ("gelf", "", "`gelf-address`"),
