@@ -13,7 +13,7 @@ use regex::Regex;
 
 #[test]
 fn every_cause_of_a_step_is_named_by_the_source() {
-    let source = text_below("src");
+    let source = text_below("src") + &text_below("crates/diagnosis/src");
     let steps: HashSet<&str> = steps::ALL.iter().map(|step| step.id).collect();
     for cause in diagnosis::all() {
         let Some(step) = cause.live else { continue };

@@ -146,13 +146,14 @@ mod tests {
 
     #[test]
     fn leaf_of_the_unified_tree_counts_and_the_lowest_limit_above_it_is_found() {
+        let fs = FsInfo { magic: CGROUP2_MAGIC, size: 0, free: 0, inodes: 0, inodes_free: 0, flags: 0 };
         let host = Fake::new()
             .file("/proc/self/mountinfo", "30 1 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
             .file("/proc/self/cgroup", "0::/init\n")
             .file("/sys/fs/cgroup/init/memory.events.local", "low 0\noom 2\noom_kill 2\n")
             .file("/sys/fs/cgroup/init/memory.max", "max\n")
             .file("/sys/fs/cgroup/memory.max", "52428800\n")
-            .filesystem("/sys/fs/cgroup", FsInfo { magic: CGROUP2_MAGIC, ..FsInfo::default() });
+            .filesystem("/sys/fs/cgroup", fs);
         let account = OomAccount::read(&host).unwrap();
         assert_eq!(account.kills, 2);
         assert_eq!(account.limit, Some(("/sys/fs/cgroup/memory.max".into(), 52_428_800)));

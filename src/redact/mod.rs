@@ -66,6 +66,11 @@ pub fn value<'t>(path: &[&str], text: &'t str) -> Cow<'t, str> {
     }
 }
 
+/// Whether a value is covered, as recordings have it: nothing is known of it.
+pub fn is_covered(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte == b'x')
+}
+
 /// One value of an option, given by its name in daemon.json or by that of its flag, as it may be shown.
 pub fn option_text<'t>(option: &str, text: &'t str) -> Cow<'t, str> {
     if is_safe_option(option) {

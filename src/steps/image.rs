@@ -8,6 +8,7 @@ use crate::engine::image::architecture;
 use crate::finding::{Finding, Level};
 use crate::options::ImageChoice;
 use crate::step::{Cx, Phase, Step};
+use crate::workload;
 
 /// The step; its place in the ladder is in `steps/mod.rs`.
 pub const STEP: Step = Step {
@@ -54,7 +55,7 @@ fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
             error.into_finding(cause, failed)?
         }
     };
-    Ok(vec![finding])
+    Ok(vec![workload::blame_filter(cx.host, finding)])
 }
 
 /// Whether a message says that a disk is full (`ENOSPC`, `EDQUOT` in Go's words).

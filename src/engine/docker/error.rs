@@ -79,7 +79,7 @@ pub enum EngineError {
         log_dropped: u64,
     },
     /// The daemon refused the request.
-    #[error("{doing}: the daemon answered {status}: {message}")]
+    #[error("{doing}: {}{message}", answered(*status))]
     Refused {
         /// The operation.
         doing: String,
@@ -181,6 +181,11 @@ impl fmt::Display for Death {
             (None, None) => f.write_str(" and said nothing"),
         }
     }
+}
+
+/// The status of an answer, before its message; nothing where the refusal came within the body of an accepted request.
+fn answered(status: u16) -> String {
+    if status == 0 { String::new() } else { format!("the daemon answered {status}: ") }
 }
 
 /// The message about a daemon that does not become ready.

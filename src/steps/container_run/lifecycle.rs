@@ -109,8 +109,13 @@ pub(super) fn judge_second(together: &PairRun) -> Vec<Finding> {
     }
     if let Some(error) = together.others.iter().find_map(|run| run.init.as_ref()) {
         let what = format!("a container with `--init` does not run: {error}");
-        let message = if let EngineError::Refused { message, .. } = error { message } else { "" };
-        findings.push(Finding { level: Level::Warn, ..explained(what, message, INIT) });
+        // With status 0 the daemon started it, and it did not do its work.
+        let (message, plain) = match error {
+            EngineError::Refused { message, status: 0, .. } => (message.as_str(), causes::BINARY_NOT_RUNNABLE),
+            EngineError::Refused { message, .. } => (message.as_str(), INIT),
+            _ => ("", INIT),
+        };
+        findings.push(Finding { level: Level::Warn, ..explained(what, message, plain) });
     }
     findings
 }

@@ -90,12 +90,12 @@ fn mirrors(daemon: &Daemon) -> Vec<Finding> {
         let what = format!("the mirror `{}` is not an URL that begins with http:// or https://", redact::option_text(key, mirror));
         refused(daemon, key, what).hint(format!("set `\"{key}\": [\"https://mirror.example\"]`, or remove it"))
     };
-    daemon.settings.values.list(key).into_iter().filter(|mirror| !is_url(mirror)).map(refuse).collect()
+    daemon.settings.values.list(key).into_iter().filter(|mirror| !is_url(mirror) && !redact::is_covered(mirror)).map(refuse).collect()
 }
 
 /// `metrics-addr` is `host:port`.
 fn metrics(daemon: &Daemon) -> Option<Finding> {
-    let text = daemon.settings.values.text("metrics-addr")?;
+    let text = daemon.settings.values.text("metrics-addr").filter(|text| !redact::is_covered(text))?;
     let address = text.strip_prefix("tcp://").unwrap_or(text);
     let good = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let what = || format!("metrics-addr is `{text}`; it must be host:port");
@@ -118,7 +118,7 @@ fn words(daemon: &Daemon) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (key, form, wanted, example) in all {
         let texts = values.text(key).into_iter().chain(values.list(key));
-        findings.extend(texts.filter(|text| !form(text)).map(|text| {
+        findings.extend(texts.filter(|text| !form(text) && !redact::is_covered(text)).map(|text| {
             let what = format!("{key} is `{}`; it must be {wanted}", redact::option_text(key, text));
             refused(daemon, key, what).hint(format!("set {key} to {wanted}, such as {example}, or remove it"))
         }));

@@ -63,6 +63,11 @@ impl<'d> Logging<'d> {
         self.options.get(key).copied().filter(|value| !value.is_empty())
     }
 
+    /// The same where its value is known: a recording covers some.
+    fn value(&self, key: &str) -> Option<&'d str> {
+        self.option(key).filter(|value| !redact::is_covered(value))
+    }
+
     /// An option as it may be shown.
     fn shown(&self, key: &str) -> String {
         let pair = format!("{key}={}", self.options.get(key).copied().unwrap_or_default());

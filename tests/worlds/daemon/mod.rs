@@ -88,6 +88,30 @@ fn daemon_that_does_not_start_has_its_cause_and_leaves_nothing() {
 
 #[test]
 #[ignore = "needs root and the test bed"]
+fn daemon_that_is_killed_for_memory_is_reported_with_the_limit() {
+    let eats = "printf '#!/bin/sh\\nexec perl -e \"\\$x = chr(97) x 400_000_000\"\\n' | fake; check; code=$?; cat /root/report; exit $code";
+    let outer = Outer::new(Forky).args(&["--memory=100m", "--memory-swap=100m"]);
+    let played = outer.play(&format!("{TOOLS}\n{eats}"));
+    let report = played.json();
+    assert_eq!(report::first_failure(&report), ("daemon-start", "oom-killed"), "{report:#}");
+    let what = report["first_failure"]["what"].as_str().unwrap_or_default();
+    assert!(what.contains("100 MiB") || what.contains("100.0 MiB"), "{what}");
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
+fn system_call_that_a_filter_refuses_is_named() {
+    // An array of struct sock_filter (linux/filter.h): setns answers EPERM.
+    let filter = r#"perl -e 'print pack("SCCL", 0x20, 0, 0, 0), pack("SCCL", 0x15, 0, 1, 308), pack("SCCL", 6, 0, 0, 0x50001), pack("SCCL", 6, 0, 0, 0x7fff0000)' >/root/filter
+        export -f check; setpriv --seccomp-filter /root/filter bash -c check"#;
+    let report = report(Forky, 1, filter);
+    assert_eq!(report::first_failure(&report), ("container-run", "seccomp-blocks-system-call"), "{report:#}");
+    let remedy = report["first_failure"]["remedy"].as_str().unwrap_or_default();
+    assert!(remedy.contains("refuses setns") && remedy.contains("--security-opt seccomp="), "{remedy}");
+}
+
+#[test]
+#[ignore = "needs root and the test bed"]
 fn daemon_that_accepts_and_never_answers_hangs() {
     // Its socket listens before dindcheck starts it, so that nothing of this depends on how fast it starts.
     let deaf = r#"printf '%s\n' '#!/bin/sh' 'trap "" TERM' 'while :; do sleep 1000; done' | fake

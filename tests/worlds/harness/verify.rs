@@ -273,6 +273,13 @@ impl Seen {
         assert!(warned && self.code == "0", "expected a warning of {step} {cause}, saw {}", self.short());
     }
 
+    /// What the report says to do about the first failure contains this.
+    #[track_caller]
+    pub(crate) fn is_mended_by(&self, words: &str) {
+        let remedy = self.report["first_failure"]["remedy"].as_str().unwrap_or_default();
+        assert!(remedy.contains(words), "expected {words}, saw {remedy}");
+    }
+
     /// It is sound.
     #[track_caller]
     pub(crate) fn is_sound(&self) {

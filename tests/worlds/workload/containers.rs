@@ -71,7 +71,20 @@ faults! {
         |w| w.broken("echo '{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[]}' >/tmp/s.json").options("-- --seccomp-profile=/tmp/s.json")
         => fails "container-run" "container-start-failed";
     log_driver_without_service: &[Trixie], |w| w.options("-- --log-driver=syslog")
-        => fails "container-run" "container-start-failed";
+        => fails "container-run" "log-driver-unusable", |seen| seen.is_mended_by("start one (`rsyslogd`)");
+    log_server_absent: &[Trixie], |w| w.options("-- --log-driver=fluentd")
+        => fails "container-run" "log-driver-unusable", |seen| seen.is_mended_by("127.0.0.1:24224");
+    docker_init_broken: &[Forky], |w| w.broken_later("echo junk >$(which docker-init)")
+        => warns "container-run" "binary-not-runnable", |seen| seen.passes("container-storage");
+    temporary_directory_missing: &[Trixie], |w| w.broken_later("mv /tmp /root/tmp")
+        => fails "container-run" "tmp-not-writable", |seen| seen.is_mended_by("`mkdir -m 1777 /tmp`");
+    image_without_a_command: ENDS,
+        |w| w.broken_later("tar -C / -c etc/passwd | docker import - mine:1 >/dev/null").options("--image mine:1")
+        => fails "container-run" "image-config-unusable", |seen| seen.is_mended_by("`container: {command: [");
+    image_with_an_unknown_user: &[Forky],
+        |w| w.broken_later("tar -C / -c etc/hosts | docker import -c 'USER nobody-here' -c 'CMD [\"/x\"]' - mine:1 >/dev/null")
+            .options("--image mine:1")
+        => fails "container-run" "image-config-unusable", |seen| seen.is_mended_by("no user nobody-here");
     outer_device_cgroup_denies_device: &[Trixie],
         |w| w.broken_later("echo 'c 1:8 rwm' >/sys/fs/cgroup/devices/devices.deny")
         => fails "container-run" "outer-device-cgroup-denies-device";

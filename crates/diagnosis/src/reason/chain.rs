@@ -21,6 +21,23 @@ fn is_advice(part: &str) -> bool {
     part.trim_start().starts_with("Are you trying to mount")
 }
 
+/// The last part without the fields of a line of dockerd's log, which stand behind its message: `storage-driver=overlay2`.
+fn without_fields(part: &str) -> &str {
+    let is_field = |word: &str| {
+        word.split_once('=').is_some_and(|(key, _)| {
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+        })
+    };
+    let mut rest = part;
+    while let Some((before, last)) = rest.rsplit_once(' ') {
+        if !is_field(last) || Errno::of(rest).is_some() {
+            break;
+        }
+        rest = before;
+    }
+    if Errno::of(rest).is_some() { rest } else { part }
+}
+
 impl<'m> Chain<'m> {
     /// Cuts at each `: ` outside of quotes and parentheses, which quote other messages.
     pub(super) fn of(message: &'m str) -> Self {
@@ -47,7 +64,7 @@ impl<'m> Chain<'m> {
                 _ => {}
             }
         }
-        parts.push(message[from..].trim());
+        parts.push(without_fields(message[from..].trim()));
         Self { parts }
     }
 

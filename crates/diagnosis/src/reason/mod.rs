@@ -107,9 +107,9 @@ fn path_in(part: &str) -> Option<String> {
     }
     let part = part.split_once(" (via ").map_or(part, |(before, _)| before);
     let is_path = |word: &&str| word.starts_with('/') && word.len() > 1;
-    let words =
+    let mut words =
         part.split([' ', '"', '\'', '(', ')', ',', '`']).map(|word| word.trim_end_matches(['.', ';']));
-    let found = words.filter(is_path).next_back()?;
+    let found = words.rfind(is_path)?;
     // `mount /source:/target`
     let found = found.rsplit(':').find(|piece| piece.starts_with('/')).unwrap_or(found);
     Some(found.to_owned())

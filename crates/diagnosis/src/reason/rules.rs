@@ -38,6 +38,11 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             causes::CONTAINERD_CRASHED,
             "containerd ended while dockerd used it: restart dockerd; its log says how containerd ended (`dockerd --debug`), and the kernel's whether it was killed for memory (`dmesg | grep -i oom`)",
         ),
+        rule(
+            "no chain/target/match by that name",
+            causes::DOCKER_IPTABLES_CHAINS_FLUSHED,
+            "the chains that dockerd made when it started are gone, because something flushed or reloaded the firewall: restart dockerd, which makes them again (`systemctl restart docker`), and let the firewall keep chains that are not its own",
+        ),
         // --- log drivers (moby daemon/logger)
         rule(
             "journald is not enabled on this host",
@@ -55,7 +60,7 @@ pub(super) static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
             "the log server {address}{host} does not accept a connection: start it, correct its address in `log-opts`, or set `\"log-driver\": \"json-file\"` in /etc/docker/daemon.json",
         ),
         rule(
-            r#"looking up logging plugin (?P<name>[^ :]+):"#,
+            r"looking up logging plugin (?P<name>[^ :]+):",
             LOG,
             "dockerd knows no log driver {name}, and no plugin of that name is installed (`docker plugin ls`): set `\"log-driver\": \"json-file\"` in /etc/docker/daemon.json",
         ),

@@ -443,6 +443,8 @@ fn refused_system_calls_are_named() {
         ),
         ("setns: no such file or directory", None),
         ("open /etc/x: permission denied", None),
+        ("failed to mount overlay: operation not permitted storage-driver=overlay2", Some("mount")),
+        ("unmount dst=., flags=MS_NOSUID: operation not permitted", Some("umount2")),
         ("no luck", None),
     ] {
         assert_eq!(call(message), wanted, "{message}");

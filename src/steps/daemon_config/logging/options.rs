@@ -86,13 +86,13 @@ fn unknown(logging: &Logging<'_>) -> Option<Problem> {
 
 /// The options that every driver has.
 fn mode(logging: &Logging<'_>) -> Option<Problem> {
-    let mode = logging.option("mode").unwrap_or("blocking");
+    let mode = logging.value("mode").unwrap_or("blocking");
     let problem = |what: String, hint: &str| Some(Problem::new(Breaks::Daemon, what, hint));
     if !["blocking", "non-blocking"].contains(&mode) {
         let what = format!("mode is `{}`; valid values are blocking and non-blocking", logging.shown("mode"));
         return problem(what, "set `\"mode\": \"non-blocking\"` in log-opts, or remove it");
     }
-    let size = logging.options.get("max-buffer-size")?;
+    let size = logging.value("max-buffer-size")?;
     if mode == "blocking" {
         let what = "max-buffer-size needs the mode non-blocking".to_owned();
         return problem(what, "add `\"mode\": \"non-blocking\"` to log-opts, or remove max-buffer-size");
@@ -124,7 +124,7 @@ fn writes_files(logging: &Logging<'_>) -> bool {
 
 /// A tag that is no template of Go.
 fn tag(logging: &Logging<'_>) -> Option<Problem> {
-    let tag = logging.option("tag").or_else(|| logging.option("splunk-tag"))?;
+    let tag = logging.value("tag").or_else(|| logging.value("splunk-tag"))?;
     let (opened, closed) = (tag.matches("{{").count(), tag.matches("}}").count());
     (opened != closed).then(|| {
         let what = "its tag is a template with `{{` and without `}}`";
@@ -142,15 +142,15 @@ fn numbers(logging: &Logging<'_>) -> Option<Problem> {
         return None;
     }
     let is_zero = |size: &str| size.bytes().take_while(|byte| !byte.is_ascii_alphabetic()).all(|byte| b"0. ".contains(&byte));
-    let size = logging.option("max-size").filter(|size| !is_size(size) || logging.driver == "json-file" && is_zero(size));
-    let count = logging.option("max-file").filter(|count| count.parse::<i64>().map_or(true, |count| count < 1));
+    let size = logging.value("max-size").filter(|size| !is_size(size) || logging.driver == "json-file" && is_zero(size));
+    let count = logging.value("max-file").filter(|count| count.parse::<i64>().map_or(true, |count| count < 1));
     size.map(|_| problem("max-size", "a size such as 10m", "10m"))
         .or_else(|| count.map(|_| problem("max-file", "a whole number from 1 on", "3")))
 }
 
 /// Compression of rotated files.
 fn compression(logging: &Logging<'_>) -> Option<Problem> {
-    let compress = logging.option("compress").filter(|_| writes_files(logging))?;
+    let compress = logging.value("compress").filter(|_| writes_files(logging))?;
     let problem = |what: String, hint: &str| Some(Problem::new(Breaks::Containers, what, hint));
     match super::super::values::go_bool(compress) {
         None => {
@@ -158,8 +158,8 @@ fn compression(logging: &Logging<'_>) -> Option<Problem> {
             problem(what, "set `\"compress\": \"true\"` in log-opts, or remove it")
         }
         Some(true) if logging.driver == "json-file" => {
-            let files: i64 = logging.option("max-file").and_then(|count| count.parse().ok()).unwrap_or(1);
-            if files >= 2 && logging.option("max-size").is_some() {
+            let files: i64 = logging.value("max-file").and_then(|count| count.parse().ok()).unwrap_or(1);
+            if files >= 2 && logging.value("max-size").is_some() {
                 return None;
             }
             let what = "compress needs max-size, and max-file of at least 2".to_owned();

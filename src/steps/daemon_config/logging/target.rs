@@ -71,22 +71,22 @@ fn start(driver: &str) -> &'static str {
 
 /// What the driver connects to; `None` where it connects to nothing before a container starts.
 fn target(logging: &Logging<'_>) -> Option<Target> {
-    let on = |key: &str| logging.option(key).and_then(go_bool);
+    let on = |key: &str| logging.value(key).and_then(go_bool);
     match logging.driver {
         "journald" => Some(Target::Sockets(vec![JOURNAL.to_owned()])),
-        "syslog" => match logging.option("syslog-address") {
+        "syslog" => match logging.value("syslog-address") {
             None => Some(Target::Sockets(SYSLOG.iter().map(ToString::to_string).collect())),
             Some(address) => parse(address, &["tcp", "tcp+tls", "udp", "unix", "unixgram"], Some(514)),
         },
-        "gelf" => parse(logging.option("gelf-address")?, &["tcp", "udp"], None),
+        "gelf" => parse(logging.value("gelf-address")?, &["tcp", "udp"], None),
         "fluentd" if on("fluentd-async") == Some(true) || on("fluentd-async-connect") == Some(true) => None,
         "fluentd" => {
-            let address = logging.option("fluentd-address").unwrap_or("127.0.0.1:24224");
+            let address = logging.value("fluentd-address").unwrap_or("127.0.0.1:24224");
             let address = if address.contains("://") { address.to_owned() } else { format!("tcp://{address}") };
             parse(&address, &["tcp", "tls", "udp", "unix", "unixgram"], Some(24224))
         }
         "splunk" if on("splunk-verify-connection") == Some(false) => None,
-        "splunk" => splunk(logging.option("splunk-url")?),
+        "splunk" => splunk(logging.value("splunk-url")?),
         _ => None,
     }
 }
