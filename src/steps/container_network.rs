@@ -58,7 +58,7 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     if let (Shown::First(..), Some(together)) = (&shown, cx.workload.together()) {
         findings.extend(neighbour::judge(together, expected)?);
     }
-    dropped::explain(cx, document, &shown.run().visits, &mut findings);
+    dropped::explain(cx, expected, (document, &shown.run().visits), &mut findings);
     if findings.iter().all(|finding| finding.level == Level::Pass) {
         findings.push(Finding::pass(
             "an inner container has an address, answers at its published port, and reaches what this container reaches",

@@ -207,16 +207,12 @@ impl Chain {
 
     /// `the chain FORWARD of the iptables table filter`.
     pub fn title(&self) -> String {
-        match self.back_end {
-            BackEnd::Nft => {
-                format!("the chain {} of the nft table {} {}", self.name, self.family, self.table)
-            }
-            _ => {
-                let program = if self.family == "ip6" { "ip6tables" } else { "iptables" };
-                let legacy = if self.back_end == BackEnd::IptablesLegacy { "-legacy" } else { "" };
-                format!("the chain {} of the {program}{legacy} table {}", self.name, self.table)
-            }
+        if self.back_end == BackEnd::Nft {
+            return format!("the chain {} of the nft table {} {}", self.name, self.family, self.table);
         }
+        let program = if self.family == "ip6" { "ip6tables" } else { "iptables" };
+        let legacy = if self.back_end == BackEnd::IptablesLegacy { "-legacy" } else { "" };
+        format!("the chain {} of the {program}{legacy} table {}", self.name, self.table)
     }
 }
 

@@ -131,7 +131,9 @@ fn chains(back_end: BackEnd, family: &str, text: &str) -> Vec<Chain> {
                 let of = chains.iter_mut().rev().find(|chain| chain.table == table && chain.name == name);
                 let (conditions, verdict) = iptables::parse(text);
                 let rule = Rule { text: text.to_owned(), handle: None, packets, conditions, verdict };
-                of.into_iter().for_each(|chain| chain.rules.push(rule.clone()));
+                if let Some(chain) = of {
+                    chain.rules.push(rule);
+                }
             }
         }
     }

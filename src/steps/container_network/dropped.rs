@@ -10,6 +10,7 @@ use super::Visit;
 use super::outbound::OUT;
 use crate::diagnosis::causes;
 use crate::engine::cleanup::objects;
+use crate::facts::daemon::Expected;
 use crate::facts::firewall::kernel::{Drops, Traffic};
 use crate::facts::firewall::{Firewall, Packet, Suspect};
 use crate::finding::{Finding, Level};
@@ -64,11 +65,18 @@ struct Measured<'m> {
 }
 
 /// Says in each failed finding what drops the packets, and how to take that away. Without a failure nothing is done.
-pub(super) fn explain(cx: &Cx<'_>, document: &Document, visits: &[Visit], findings: &mut [Finding]) {
+pub(super) fn explain(
+    cx: &Cx<'_>,
+    expected: &Expected,
+    (document, visits): (&Document, &[Visit]),
+    findings: &mut [Finding],
+) {
     let neighbours = objects::bridge(&cx.options.run);
     let Some(place) = Place::find(cx.host, document, neighbours) else { return };
     let reached = document.reached.clone().unwrap_or_default();
-    refused(cx.host, &place, document, findings);
+    if expected.no_way_out().is_none() {
+        refused(cx.host, &place, document, findings);
+    }
     let failed: Vec<_> = findings.iter().map(|finding| failed(finding, &reached, visits)).collect();
     if failed.iter().all(Option::is_none) {
         return;

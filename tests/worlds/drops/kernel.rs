@@ -11,7 +11,8 @@ for n in 0 1; do ip addr add 10.9.$n.2/24 dev v$n; ip link set v$n up; ip -n r a
 ip -n r link set lo up; ip -n r addr add 10.9.9.9/32 dev lo; ip netns exec r sysctl -qw net.ipv4.conf.all.rp_filter=0
 ip netns exec r perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>5,LocalPort=>4321) or die; while($s->accept){}' &
 until ip netns exec r ss -Hltn sport = :4321 | grep -q .; do sleep 0.05; done
-ip route add 10.9.9.9 via 10.9.0.1; ip -n r route add 10.9.0.2 via 10.9.1.2"#;
+ip route add 10.9.9.9 via 10.9.0.1; ip -n r route add 10.9.0.2 via 10.9.1.2
+ip -n r neigh add 10.9.1.2 lladdr $(cat /sys/class/net/v1/address) dev p1 nud permanent"#;
 const SERVER: &str = "network:\\n  endpoints: [\"10.9.9.9:4321\"]";
 
 drops! {
@@ -26,13 +27,13 @@ drops! {
         "sysctl -w net.ipv4.conf.v1.rp_filter=2";
     outer_firewall: Bookworm, ROUTER, SERVER, "ip netns exec r iptables -I INPUT -p tcp --dport 4321 -j DROP"
         => "container-outbound-network-unreachable"
-        ["10.9.9.9:4321", "its packets leave by v0 and no rule here drops them", "\"received\":\"0\""],
+        ["10.9.9.9:4321", "its packets leave by v0 and no rule here drops them", "\"leaves_by\":\"v0\""],
         "permit it outside of this container, in the firewall behind v0 (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`)",
         mended by "ip netns exec r iptables -D INPUT -p tcp --dport 4321 -j DROP";
     blackhole_in_another_table: Bookworm, "", "",
-        "ip route add blackhole default table 100; ip rule add from 172.18.0.0/16 lookup 100 pref 50"
-        => "container-outbound-network-unreachable" [OUT, "the route `blackhole default table 100`"],
-        "ip -4 route del blackhole default table 100";
+        "ip route add blackhole 172.17.0.0/16 table 100; ip rule add from 172.18.0.0/16 lookup 100 pref 50"
+        => "container-outbound-network-unreachable" [OUT, "the route `blackhole 172.17.0.0/16 table 100`"],
+        "ip -4 route del blackhole 172.17.0.0/16 table 100";
     routing_rule_prohibits: Trixie, "", "", "ip rule add iif docker0 pref 60 prohibit"
         => "container-outbound-network-unreachable" [OUT, "the routing rule `from all iif docker0 prohibit`"],
         "ip -4 rule del pref 60";

@@ -67,7 +67,7 @@ drops! {
     nat_accepts_before_masquerade: Trixie, "", "", "iptables -t nat -I POSTROUTING -j ACCEPT"
         => "container-outbound-network-unreachable" [OUT, "chain POSTROUTING of the iptables table nat"],
         "iptables -t nat -D POSTROUTING -j ACCEPT";
-    nat_leads_elsewhere: Forky, "ip link add d0 type dummy; ip link set d0 up; ip route add 198.18.0.0/15 dev d0", "",
+    nat_leads_elsewhere: Forky, "ip link add d0 type veth peer name d1; ip link set d1 up; ip link set d0 up; ip route add 198.18.0.0/15 dev d0", "",
         "iptables -t nat -I PREROUTING -i docker0 -p tcp -j DNAT --to-destination 198.18.0.1"
         => "container-outbound-network-unreachable" [OUT, "chain PREROUTING of the iptables table nat"],
         "iptables -t nat -D PREROUTING -i docker0 -p tcp -j DNAT --to-destination 198.18.0.1";
@@ -138,7 +138,7 @@ fn rules_that_will_drop_are_a_warning_of_network() {
     let script: String = faults
         .iter()
         .map(|fault| {
-            format!("( unshare -n bash -c \"$(cat <<'END'\nip link add eth0 type dummy; ip addr add 10.5.0.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.5.0.1; {fault}; {check}; echo @@\nEND\n)\" ) 2>/dev/null\n")
+            format!("( unshare -n bash -c \"$(cat <<'END'\nip link add eth0 type veth peer name e1; ip link set e1 up; ip addr add 10.5.0.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.5.0.1; {fault}; {check}; echo @@\nEND\n)\" ) 2>/dev/null\n")
         })
         .collect();
     let played = Outer::new(Forky).play(&script);

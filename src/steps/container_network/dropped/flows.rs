@@ -31,7 +31,9 @@ pub(super) fn packets(measured: &Measured<'_>, failed: &Failed) -> Vec<Packet> {
             let mut packets: Vec<_> = measured.reached.of(Kind::Outer)
                 .flat_map(|attempt| from_container(measured, Kind::Outer, &attempt.to))
                 .collect();
-            packets.iter_mut().for_each(|packet| packet.protocol = "udp");
+            for packet in &mut packets {
+                packet.protocol = "udp";
+            }
             packets
         }
     };

@@ -32,7 +32,7 @@ impl Saved {
             match line {
                 Line::Table(_) => {}
                 Line::Chain { name, policy, .. } => {
-                    drop(of.chains.insert(name.to_owned(), policy.to_owned()))
+                    drop(of.chains.insert(name.to_owned(), policy.to_owned()));
                 }
                 Line::Rule { text, .. } => of.rules.push(text.to_owned()),
             }
