@@ -15,6 +15,14 @@ pub(crate) enum Remedy {
     Key(&'static str),
     /// A member of daemon.json that is removed.
     WithoutKey(&'static str),
+    /// A member of an object of daemon.json (the first text) that is set.
+    Member(&'static str, &'static str),
+    /// A member of an object of daemon.json that is removed.
+    WithoutMember(&'static str, &'static str),
+    /// An option of dindcheck's own.
+    Flag(&'static str),
+    /// A variable that is set anew, `export NAME=$NAME:MORE`.
+    Export(&'static str),
     /// A variable that is unset, `unset NAME`.
     Unset(&'static str),
     /// Keys of dindcheck's own profile.
@@ -37,6 +45,9 @@ impl Remedy {
             | Self::WithoutArgument(text)
             | Self::Key(text)
             | Self::WithoutKey(text) => Some(text),
+            Self::Member(_, text) | Self::WithoutMember(_, text) | Self::Flag(text) | Self::Export(text) => {
+                Some(text)
+            }
             Self::Unset(text) | Self::Setting(text) | Self::Outer(text) | Self::Install(text, _) => {
                 Some(text)
             }

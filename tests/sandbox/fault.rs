@@ -1,5 +1,7 @@
 //! A row of the matrix: one way to break a healthy world, and what must come of it.
 
+use anyhow::Context;
+
 use crate::seccomp::Refusal;
 use crate::world::{Line, Suite, World};
 
@@ -125,6 +127,7 @@ impl Fault {
         Start {
             under: self.under,
             refuses: self.refuses,
+            flags: "",
             env: self.env.iter().map(owned).collect(),
             dockerd: self.dockerd.iter().map(|arg| (*arg).to_owned()).collect(),
         }
@@ -149,6 +152,8 @@ impl Fault {
 pub(crate) struct Start {
     pub(crate) under: &'static [&'static str],
     pub(crate) refuses: &'static [Refusal],
+    /// Further options of dindcheck.
+    pub(crate) flags: &'static str,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) dockerd: Vec<String>,
 }
@@ -157,6 +162,33 @@ impl Start {
     /// `dindcheck ARGS` with the row's profile.
     pub(crate) fn line(&self, args: &[&str]) -> Line {
         self.started(PROFILE, args)
+    }
+
+    /// Further options of dindcheck.
+    pub(crate) fn flags(&self) -> &[&str] {
+        if self.flags.is_empty() { &[] } else { std::slice::from_ref(&self.flags) }
+    }
+
+    /// Gives dockerd arguments, in place of those of the same names.
+    pub(crate) fn argument(&mut self, text: &str) {
+        for argument in text.split(' ').filter(|word| word.starts_with("--")) {
+            let name = argument.split('=').next().unwrap_or(argument);
+            let is_same = |one: &String| one == name || one.starts_with(&format!("{name}="));
+            self.dockerd.retain(|one| !is_same(one));
+        }
+        self.dockerd.extend(text.split(' ').map(ToOwned::to_owned));
+    }
+
+    /// Sets a variable, `export NAME=$NAME:MORE`.
+    pub(crate) fn export(&mut self, text: &str) -> anyhow::Result<()> {
+        let (name, more) =
+            text.strip_prefix("export ").and_then(|text| text.split_once("=$")).context("export")?;
+        let (of, more) = more.split_once(':').context("a list")?;
+        anyhow::ensure!(of == name, "{text} does not extend {name}");
+        let own = self.env.iter_mut().find(|(variable, _)| variable == name);
+        let (_, value) = own.with_context(|| format!("{name} is not set"))?;
+        value.push_str(&format!(":{more}"));
+        Ok(())
     }
 
     /// Leaves an argument of dockerd out, with its value.

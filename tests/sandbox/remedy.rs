@@ -10,7 +10,8 @@ use crate::shared::report;
 use crate::world::{Line, Suite, World, bed};
 
 use Remedy::{
-    Argument, Begins, Command, Install, Key, NotHere, Outer, Setting, Unset, WithoutArgument, WithoutKey,
+    Argument, Begins, Command, Export, Flag, Install, Key, Member, NotHere, Outer, Setting, Unset,
+    WithoutArgument, WithoutKey, WithoutMember,
 };
 
 /// The broken world with the remedy applied, and how dindcheck is started in it.
@@ -31,7 +32,23 @@ fn apply(
             let command = printed.split('`').skip(1).step_by(2).find(|one| one.starts_with(text));
             run(&world, command.with_context(|| format!("no command `{text}...`"))?)?;
         }
-        Argument(text) => start.dockerd.extend(text.split(' ').map(ToOwned::to_owned)),
+        Argument(text) => start.argument(text),
+        Flag(text) => start.flags = text,
+        Export(text) => start.export(text)?,
+        Member(object, text) => edit(&world, |file| {
+            let member: Value = serde_json::from_str(&format!("{{{text}}}")).context("a member")?;
+            let inner = file.entry(object).or_insert_with(|| Value::Object(serde_json::Map::new()));
+            let inner = inner.as_object_mut().with_context(|| format!("{object} is no object"))?;
+            inner.extend(member.as_object().cloned().unwrap_or_default());
+            Ok(())
+        })?,
+        WithoutMember(object, name) => edit(&world, |file| {
+            let inner = file.get_mut(object).and_then(Value::as_object_mut);
+            inner
+                .and_then(|inner| inner.remove(name))
+                .map(drop)
+                .with_context(|| format!("no {name} in {object}"))
+        })?,
         WithoutArgument(text) => start.without_argument(text)?,
         Key(text) => edit(&world, |file| {
             let member: Value = serde_json::from_str(&format!("{{{text}}}")).context("a member")?;
@@ -75,11 +92,13 @@ fn outer(setting: &str, fault: &Fault, suite: Suite) -> anyhow::Result<(World, S
             start.refuses = &[];
             fault.world(suite)?
         }
-        ["--user" | "--cap-add", _] => {
+        ["--user" | "--cap-add" | "--ulimit", _] => {
             start.under = &[];
             fault.world(suite)?
         }
-        ["--security-opt", "systempaths=unconfined"] | ["--device-cgroup-rule", ..] => World::new(suite)?,
+        ["--pids-limit=-1" | "--memory=512m"]
+        | ["--security-opt", "systempaths=unconfined"]
+        | ["--device-cgroup-rule", ..] => World::new(suite)?,
         ["--tmpfs", place] => {
             let (path, options) = place.split_once(':').unwrap_or((place, ""));
             let world = fault.world(suite)?;
@@ -118,10 +137,10 @@ fn edit(
 /// Puts a file of the tree where its package has it: these worlds reach no archive.
 fn install(world: &World, suite: Suite, file: &str) -> anyhow::Result<()> {
     let from = bed().join("trees").join(suite.name()).join(file.trim_start_matches('/'));
-    let from = std::fs::canonicalize(&from).unwrap_or(from);
     let to = world.outside("/opt/installed");
-    std::fs::copy(&from, &to).with_context(|| from.display().to_string())?;
-    world.sh(&format!("rm -rf {file}; cp -p /opt/installed {file}; rm /opt/installed"));
+    let copied = std::process::Command::new("cp").arg("-a").arg(&from).arg(&to).status()?;
+    ensure!(copied.success(), "{} cannot be copied", from.display());
+    world.sh(&format!("rm -rf {file}; cp -a /opt/installed {file}; rm /opt/installed"));
     Ok(())
 }
 
@@ -165,11 +184,10 @@ fn look(fault: &Fault, suite: Suite) -> anyhow::Result<(World, String)> {
 /// Whether the remedy is printed, and the world sound with it: no repair, no failure, and nothing left of the finding.
 fn holds(fault: &Fault, suite: Suite, remedy: Remedy, world: World, printed: &str) -> anyhow::Result<()> {
     let Some(text) = remedy.text() else { return Ok(()) };
-    let text = if let WithoutKey(name) = remedy { format!("\"{name}\"") } else { text.to_owned() };
-    ensure!(printed.contains(&text), "the report does not print `{text}`: {printed}");
+    ensure!(printed.contains(text), "the report does not print `{text}`: {printed}");
     let (world, start) = apply(remedy, fault, suite, world, printed)?;
     fault.equip_patiently(&world, &start);
-    let played = world.run(start.line(&["verify", "--repair", "none"]));
+    let played = world.run(start.line(&[&["verify", "--repair", "none"], start.flags()].concat()));
     let report = matrix::json(&played).with_context(|| played.said())?;
     let first = &report["first_failure"];
     ensure!(played.code == 0 && first.is_null(), "`{text}` leads to {first} {}", report["diagnosis"]);

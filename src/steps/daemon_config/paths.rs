@@ -108,7 +108,7 @@ fn pid_file(host: &dyn SystemReader, settings: &Settings) -> HostResult<Option<F
     match host.stat(path) {
         Ok(stat) if stat.kind == FileKind::Dir => {
             let what = format!("the pid file {} is a directory, and dockerd does not start", path.display());
-            return Ok(Some(unusable(what).with("errno", "EISDIR").hint(format!("`rmdir {}`", quoted(path)))));
+            return Ok(Some(unusable(what).with("errno", "EISDIR").hint(format!("start dockerd without `--pidfile={}`, or `rmdir` it where it is empty", path.display()))));
         }
         Ok(_) => return Ok(None),
         Err(error) if error.is_absent() => {}

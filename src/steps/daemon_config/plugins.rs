@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::values::refused;
+use crate::facts::daemon::given::given_member;
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Daemon, Settings};
 use crate::finding::Finding;
@@ -87,7 +88,7 @@ pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> HostResult<Vec<
         };
         let what = format!("the authorization plugin {name} does not run: {why}; dockerd answers no request without it");
         let cause = Some(causes::AUTHORIZATION_PLUGIN_UNAVAILABLE);
-        let hint = format!("start the plugin before dockerd, or remove \"{name}\" from {key}");
+        let hint = format!("start the plugin before dockerd; or {}", given_member(daemon, key, name).undo);
         findings.push(Finding { cause, ..refused(daemon, key, what) }.with("plugin", name).hint(hint));
     }
     Ok(findings)

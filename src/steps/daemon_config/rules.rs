@@ -76,7 +76,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
     };
     // The first driver that dockerd tries on an ordinary file system reads the options before it tries.
     let driver = driver.as_deref().unwrap_or("overlay2");
-    let invalid = options.iter().filter_map(|option| misvalued(driver, option)).collect::<Vec<_>>();
+    let invalid = options.iter().filter_map(|option| misvalued(daemon, driver, option)).collect::<Vec<_>>();
     let wrong = options.into_iter().filter(|option| !is_known(driver, option, daemon.version));
     let refuse = |option: &str| {
         let option = redact::option_text("storage-opts", option);
@@ -90,7 +90,7 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
 }
 
 /// A value that the driver cannot parse.
-fn misvalued(driver: &str, option: &str) -> Option<Finding> {
+fn misvalued(daemon: &Daemon, driver: &str, option: &str) -> Option<Finding> {
     let (key, value) = option.split_once('=')?;
     let key = key.trim().to_lowercase();
     let (good, wanted) = match (driver, key.as_str()) {
@@ -104,7 +104,7 @@ fn misvalued(driver: &str, option: &str) -> Option<Finding> {
     };
     let shown = redact::option_text("storage-opts", option);
     let what = format!("storage-opt `{shown}`: {key} must be {wanted}; dockerd does not start");
-    let hint = format!("remove `{key}` from storage-opts, or set it to {wanted}");
+    let hint = format!("{}, or set it to {wanted}", given_member(daemon, "storage-opts", option).undo);
     (!good).then(|| Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", driver).hint(hint))
 }
 

@@ -68,14 +68,16 @@ pub(super) fn judge(sockets: &[Socket], running: Option<i32>) -> Vec<Finding> {
 fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
     let path = socket.path.display();
     let about = |finding: Finding| finding.with("path", &path);
-    let leave_out = format!("remove `-v {path}:{path}`: with it, docker commands here use the outer daemon");
+    let leave_out = format!(
+        "start the outer container without -v {path}:{path}: with it, docker commands here use the outer daemon"
+    );
     match (socket.kind, socket.answers, &socket.bound, running) {
         (FileKind::Dir, ..) => {
             let what = format!("{path} is a directory, which dockerd cannot replace with its socket");
             let made = "docker makes one if the source of a bind mount does not exist";
             Some(
                 about(Finding::fail(causes::DOCKER_SOCKET_IS_A_DIRECTORY, what).with("why", made))
-                    .hint(format!("rmdir {}", quoted(&socket.path))),
+                    .hint(format!("`rmdir {}`", quoted(&socket.path))),
             )
         }
         (_, true, Some(mount), _) => {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::facts::confinement::UserNamespace;
-use crate::facts::daemon::given::given;
+use crate::facts::daemon::given::{given, given_member};
 use crate::facts::daemon::store::{self, graphdrivers};
 use crate::facts::daemon::{Containerd, Daemon, Store};
 use crate::facts::filesystem;
@@ -49,10 +49,18 @@ pub(super) struct Seen {
     pub(super) lacks: Vec<&'static str>,
     /// The options of the storage driver.
     pub(super) options: Vec<String>,
+    /// How each of them is taken out of the configuration.
+    pub(super) options_undo: Vec<(String, String)>,
     /// How a configured driver is taken out of the configuration.
     pub(super) undo: String,
     /// The profile's requirements.
     pub(super) wanted: crate::profile::Storage,
+}
+
+/// What to do to be without each option of the driver.
+fn options_undo(daemon: &Daemon) -> Vec<(String, String)> {
+    let options = daemon.settings.values.list("storage-opts").into_iter();
+    options.map(|option| (option.to_owned(), given_member(daemon, "storage-opts", option).undo)).collect()
 }
 
 /// What to do to be without the configured driver. The variable is stronger than the option.
@@ -113,6 +121,7 @@ fn glance(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Seen> {
         user_namespace: UserNamespace::read(host)? != UserNamespace::Initial,
         lacks: lacks(host)?,
         options: settings.values.list("storage-opts").into_iter().map(ToOwned::to_owned).collect(),
+        options_undo: options_undo(daemon),
         undo: undo(cx.host, daemon),
         wanted: cx.options.profile.storage.clone(),
         store: settings.store.clone(),

@@ -30,7 +30,7 @@ pub(super) fn judge(seen: &Seen) -> Option<Finding> {
     if let (Store::Graph(None), "vfs", Some((key, value))) = (&seen.store, driver, limit(seen, "overlay2")) {
         let what = format!("storage-opt `{key}={value}` is refused by vfs, which dockerd falls back to here: dockerd does not start");
         let finding = about(seen, Finding::fail(causes::STORAGE_QUOTA_UNSUPPORTED, what));
-        return Some(finding.hint(format!("remove `{key}` from storage-opts, or mount xfs with `-o pquota` at {}", seen.data_root.display())));
+        return Some(finding.hint(remedy(seen, key)));
     }
     let (key, value) = limit(seen, driver)?;
     let kind = filesystem::name(seen.fs.magic);
@@ -46,5 +46,12 @@ pub(super) fn judge(seen: &Seen) -> Option<Finding> {
     };
     let what = format!("storage-opt `{key}={value}` needs xfs that is mounted with pquota, and {why}: dockerd does not start");
     let finding = Finding::fail(causes::STORAGE_QUOTA_UNSUPPORTED, what);
-    Some(about(seen, finding).hint(format!("remove `{key}` from storage-opts, or mount xfs with `-o pquota` at {}", seen.data_root.display())))
+    Some(about(seen, finding).hint(remedy(seen, key)))
+}
+
+/// Without the limit, or with a file system that keeps it.
+fn remedy(seen: &Seen, key: &str) -> String {
+    let named = |(option, _): &&(String, String)| option.split('=').next().is_some_and(|name| name.trim() == key);
+    let undo = seen.options_undo.iter().find(named).map_or("do without the limit", |(_, undo)| undo.as_str());
+    format!("{undo}; or mount xfs with `-o pquota` at {}", seen.data_root.display())
 }

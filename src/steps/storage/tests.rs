@@ -68,6 +68,7 @@ fn sound() -> Seen {
         user_namespace: false,
         lacks: vec!["fuse-overlayfs", "zfs", "/dev/zfs"],
         options: Vec::new(),
+        options_undo: Vec::new(),
         undo: String::new(),
         wanted: crate::profile::Storage { min_free_mib: 256, min_free_inodes: 4096 },
     }

@@ -90,7 +90,7 @@ fn mode(logging: &Logging<'_>) -> Option<Problem> {
     let problem = |what: String, hint: &str| Some(Problem::new(Breaks::Daemon, what, hint));
     if !["blocking", "non-blocking"].contains(&mode) {
         let what = format!("mode is `{}`; valid values are blocking and non-blocking", logging.shown("mode"));
-        return problem(what, "set `\"mode\": \"non-blocking\"` in log-opts, or remove it");
+        return problem(what, "set `\"mode\": \"non-blocking\"` in log-opts (the flag: `--log-opt=mode=non-blocking`), or remove it");
     }
     let size = logging.value("max-buffer-size")?;
     if mode == "blocking" {
