@@ -72,8 +72,8 @@ impl Firewall {
         [foreign, own, certain, maybe].into_iter().find(|found| !found.is_empty()).unwrap_or_default()
     }
 
-    /// What drops a packet for certain by the text of the rules alone, one after the other as each is taken away. A chain
-    /// that `skips` names is taken as one that lets it pass.
+    /// What drops a packet for certain by the text of the rules alone, one after the other as each is taken away, where
+    /// `without` is gone already.
     pub fn certain_droppers(&self, packet: &Packet, without: &[Suspect]) -> Vec<Suspect> {
         let mut gone = without.to_vec();
         for _ in 0..MOST {
