@@ -102,8 +102,6 @@ faults! {
     image_of_another_architecture: &[Trixie],
         |w| w.broken_later(OTHER).broken(&image("tmp/other", "[\"/tmp/other\"]")).options("--image mine:1")
         => fails "container-run" "image-for-other-architecture";
-    privileged_under_userns_remap: &[Forky], |w| w.options("-- --userns-remap=default")
-        => fails "container-privileged" "inner-privileged-container-failed";
 }
 
 each_engine! {
