@@ -212,7 +212,6 @@ mod tests {
         std::fs::copy("/bin/sleep", &runc).unwrap();
         let host = Live::default();
         let watch = StartWatch::begin(&host);
-        #[expect(clippy::disallowed_methods, reason = "a program of the test")]
         let mut child = std::process::Command::new(&runc).arg("2").spawn().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut times = StartTimes::default();
@@ -221,6 +220,6 @@ mod tests {
         });
         child.wait().unwrap();
         assert!(times.start >= Duration::from_millis(1600));
-        assert!(times.runtime >= Duration::from_millis(1000), "{times:?}");
+        assert!(times.runtime >= Duration::from_secs(1), "{times:?}");
     }
 }

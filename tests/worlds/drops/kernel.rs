@@ -6,13 +6,13 @@ use crate::harness::{Bookworm, Forky, Trixie};
 const OUT: &str = "an inner container does not reach this container's gateway";
 
 /// A network namespace behind two links, with a server that must be reached: its answers come by the other link.
-const ROUTER: &str = r#"ip netns add r; ip link add v0 type veth peer name p0 netns r; ip link add v1 type veth peer name p1 netns r
+const ROUTER: &str = r"ip netns add r; ip link add v0 type veth peer name p0 netns r; ip link add v1 type veth peer name p1 netns r
 for n in 0 1; do ip addr add 10.9.$n.2/24 dev v$n; ip link set v$n up; ip -n r addr add 10.9.$n.1/24 dev p$n; ip -n r link set p$n up; done
 ip -n r link set lo up; ip -n r addr add 10.9.9.9/32 dev lo; ip netns exec r sysctl -qw net.ipv4.conf.all.rp_filter=0
 ip netns exec r perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>5,LocalPort=>4321) or die; while($s->accept){}' &
 until ip netns exec r ss -Hltn sport = :4321 | grep -q .; do sleep 0.05; done
 ip route add 10.9.9.9 via 10.9.0.1; ip -n r route add 10.9.0.2 via 10.9.1.2
-ip -n r neigh add 10.9.1.2 lladdr $(cat /sys/class/net/v1/address) dev p1 nud permanent"#;
+ip -n r neigh add 10.9.1.2 lladdr $(cat /sys/class/net/v1/address) dev p1 nud permanent";
 const SERVER: &str = "network:\\n  endpoints: [\"10.9.9.9:4321\"]";
 
 drops! {

@@ -4,7 +4,8 @@ use crate::harness::World;
 use crate::harness::verify::Seen;
 use crate::shared::notes;
 use crate::shared::remedy::Remedy::{
-    Argument, Begins, Command, Install, Key, NotHere, Outer, Setting, Unset, WithoutArgument, WithoutKey,
+    Argument, Begins, Command, Export, Flag, Install, Key, Member, NotHere, Outer, Setting, Unset,
+    WithoutArgument, WithoutKey, WithoutMember,
 };
 
 /// Applies the remedy of a row to its world, in which that step has found that cause: the world is sound, and nothing of the
@@ -25,7 +26,8 @@ pub(crate) fn check(name: &str, (step, cause): (&str, &str), world: &World, seen
         )),
         Setting(text) => world.clone().profile(text),
         Outer(text) => world.clone().outer_setting(text),
-        Begins(_) | WithoutKey(_) | Install(..) | NotHere(_) => {
+        Flag(text) => world.clone().options(text),
+        Begins(_) | WithoutKey(_) | Member(..) | WithoutMember(..) | Export(_) | Install(..) | NotHere(_) => {
             panic!("{name}: these worlds do not apply {remedy:?}")
         }
     };
