@@ -2,17 +2,16 @@
 
 use dindcheck::diagnosis;
 
-/// Why a later step reports a cause of an earlier one: that had looked before the fault came.
+/// Why another step than its own reports a cause: mostly its own had looked before the fault came.
 pub(crate) struct Later {
     pub(crate) cause: &'static str,
     pub(crate) step: &'static str,
     pub(crate) why: &'static str,
 }
 
-/// Fails unless each row's step is that of its cause (`live` in causes.yaml), or a later one for a reason. A reason that no
+/// Fails unless each row's step is that of its cause (`live` in causes.yaml), or another one for a reason. A reason that no
 /// row needs fails as well.
 pub(crate) fn agrees(rows: &[(&str, &str, &str)], reasons: &[Later]) {
-    let place = |id: &str| dindcheck::steps::ALL.iter().position(|step| step.id == id);
     let mut wrong = Vec::new();
     let mut used = vec![false; reasons.len()];
     for (name, step, cause) in rows {
@@ -21,9 +20,8 @@ pub(crate) fn agrees(rows: &[(&str, &str, &str)], reasons: &[Later]) {
             continue;
         }
         let reason = reasons.iter().position(|later| later.cause == *cause && later.step == *step);
-        let is_later = own.and_then(place) < place(step);
         match reason {
-            Some(at) if own.is_some() && is_later => used[at] = true,
+            Some(at) if own.is_some() => used[at] = true,
             _ => wrong.push(format!("{name}: {cause} is found by {own:?}, and {step} reported it")),
         }
     }

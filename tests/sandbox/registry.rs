@@ -116,6 +116,7 @@ const REASONS: &[Reason] = &[
         steps: &[],
         causes: &[
             "capability-missing-for-container",
+            "seccomp-blocks-system-call",
             "containerd-crashed",
             "containerd-start-timeout",
             "data-root-in-image-layer",
@@ -249,10 +250,17 @@ fn rows_are_complete() {
 #[test]
 fn step_that_reports_a_fault_is_that_of_its_cause() {
     let rows: Vec<_> = faults::all().iter().map(|fault| (fault.name, fault.step, fault.cause)).collect();
-    let later = Later {
-        cause: "net-admin-capability-missing",
-        step: "network",
-        why: "the capability is there, and only what it does in this network namespace shows that it has no effect",
-    };
-    agrees(&rows, &[later]);
+    let others = [
+        Later {
+            cause: "net-admin-capability-missing",
+            step: "network",
+            why: "the capability is there, and only what it does in this network namespace shows that it has no effect",
+        },
+        Later {
+            cause: "disk-full",
+            step: "mounts",
+            why: "it is the file system of /tmp that is full, and not that of the data root",
+        },
+    ];
+    agrees(&rows, &others);
 }

@@ -201,6 +201,19 @@ const WITHOUT_A_LOG: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "the fault matrix and the worlds read it from the engine itself",
+        &[
+            "open-files-limit-reached",
+            "storage-quota-unsupported",
+            "tmp-not-writable",
+            "daemon-path-unusable",
+            "unix-socket-path-too-long",
+            "log-driver-unusable",
+            "authorization-plugin-unavailable",
+            "oci-runtime-program-missing",
+        ],
+    ),
+    (
         "needs a race or a crash",
         &[
             "iptables-resource-busy",

@@ -261,7 +261,7 @@ fn authorization_plugin_must_run_or_be_named() {
     let host = || machine("28.5.2");
     let found = check_with(&STEP, &host(), &args).unwrap();
     assert_eq!(problems(&found), failing("authorization-plugin-unavailable"));
-    assert_eq!(found[0].hint.as_deref(), Some("start the plugin before dockerd, or remove \"p\" from authorization-plugins"));
+    assert_eq!(found[0].hint.as_deref(), Some("start the plugin before dockerd; or start dockerd without `--authorization-plugin=p`"));
     assert_eq!(on(&host().node("/run/docker/plugins/p.sock", crate::host::FileKind::Socket), &args), []);
     assert_eq!(on(&host().file("/etc/docker/plugins/p.spec", "tcp://127.0.0.1:1"), &args), []);
 }
@@ -316,12 +316,12 @@ fn values_that_dockerd_reads_late_are_checked_early() {
         (r#"{"registry-mirrors": ["https://m"]}"#, vec![]),
         (r#"{"registry-mirrors": ["m:5000"]}"#, invalid()),
         (r#"{"metrics-addr": "127.0.0.1:9323"}"#, vec![]),
-        (r#"{"metrics-addr": "x"}"#, invalid()),
+        (r#"{"metrics-addr": "q"}"#, invalid()),
         (r#"{"default-shm-size": "64m", "dns-search": ["a.b"], "insecure-registries": ["r:5000", "10.0.0.0/8"]}"#, vec![]),
-        (r#"{"default-shm-size": "x"}"#, invalid()),
+        (r#"{"default-shm-size": "q"}"#, invalid()),
         (r#"{"dns-search": ["a b"]}"#, invalid()),
         (r#"{"insecure-registries": ["http://a b"]}"#, invalid()),
-        (r#"{"host-gateway-ips": ["x"]}"#, invalid()),
+        (r#"{"host-gateway-ips": ["q"]}"#, invalid()),
         (r#"{"labels": ["a=1", "b=1", "a=1"]}"#, vec![]),
         (r#"{"labels": ["a=1", "a=2"]}"#, invalid()),
     ] {

@@ -179,7 +179,7 @@ fn each_write_error_has_its_cause() {
     assert_eq!(judged(|seen| seen.kind = FileKind::File), fail("data-root-not-writable"));
     let mut seen = sound();
     (seen.trial, seen.mount) = (fails_at("directory", Errno::EROFS), mount("ro", "ext4"));
-    assert_eq!(judge(&seen)[0].hint.as_deref(), Some("mount -o remount,bind,rw /var/lib/docker"));
+    assert_eq!(judge(&seen)[0].hint.as_deref(), Some("`mount -o remount,bind,rw /var/lib/docker`"));
 }
 
 #[test]

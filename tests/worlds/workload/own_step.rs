@@ -11,6 +11,10 @@ const fn later(cause: &'static str, step: &'static str, why: &'static str) -> La
 }
 
 const LATER: &[Later] = &[
+    later("pids-limit-reached", "container-run", "the limit is lowered after dockerd was started"),
+    later("log-driver-unusable", "container-run", LEFT_OUT),
+    later("binary-not-runnable", "container-run", LEFT_OUT),
+    later("tmp-not-writable", "container-run", LEFT_OUT),
     later("containerd-shim-program-missing", "container-run", BROKEN_LATER),
     later("runc-program-missing", "container-run", BROKEN_LATER),
     later("docker-init-program-missing", "container-run", BROKEN_LATER),

@@ -220,7 +220,7 @@ mod tests {
             ("fluentd", "fluentd-async-connect=true", "`fluentd-async-connect`"),
             ("json-file", "mode=bogus", "mode is"),
             ("json-file", "max-buffer-size=4m", "needs the mode"),
-            ("json-file", "mode=non-blocking,max-buffer-size=x", "not a size"),
+            ("json-file", "mode=non-blocking,max-buffer-size=q", "not a size"),
             ("json-file", "max-size=tenmegs", "max-size is"),
             ("json-file", "max-size=0", "max-size is"),
             ("json-file", "max-size=-1", "max-size is"),
