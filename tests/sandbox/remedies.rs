@@ -44,7 +44,7 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("a-user-namespace-of-one-id", NotHere("the map of a user namespace is written once, by who made it")),
     ("without-sys-time", PRIVILEGED),
     ("filter-refuses-nothing-needed", UNCONFINED),
-    ("without-sys-resource", Outer("--cap-add SYS_RESOURCE")),
+    ("without-sys-resource", NotHere("a machine that lacks the capability itself cannot give it to a container")),
     ("no-new-privileges", Outer("without `--security-opt no-new-privileges`")),
     ("filter-refuses-mount", UNCONFINED),
     ("filter-refuses-unshare", UNCONFINED),
