@@ -1,34 +1,46 @@
-//! Which process holds a lock on a file, by /proc/locks (proc_locks(5)).
+//! Which processes keep a lock on a file: those that have it open, as a lock lives as long as any of them (flock(2)).
 
 use std::path::Path;
 
 use crate::host::SystemReader;
 
-/// The process with a lock on this file, where the kernel shows one of this pid namespace.
-pub fn holder(host: &dyn SystemReader, path: &Path) -> Option<i32> {
-    let inode = host.stat(path).ok()?.ino;
-    let locks = host.read_text(Path::new("/proc/locks")).ok()?;
-    locks.lines().find_map(|line| holder_of(line, inode))
+/// The processes of this pid namespace, but for this one, that have the file open; none where they cannot be read.
+pub fn users(host: &dyn SystemReader, path: &Path) -> Vec<i32> {
+    let Ok(names) = host.list(Path::new("/proc")) else { return Vec::new() };
+    let pids = names.iter().filter_map(|name| name.to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| *pid != host.identity().pid && has_open(host, *pid, path)).collect()
 }
 
-/// `1: FLOCK  ADVISORY  WRITE 1234 00:1f:5678 0 EOF`; one that waits has an arrow behind its number, and a process of another
-/// pid namespace is 0.
-fn holder_of(line: &str, inode: u64) -> Option<i32> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let [_, kind, _, _, pid, file, ..] = fields[..] else { return None };
-    let locked: u64 = file.rsplit(':').next()?.parse().ok()?;
-    (kind != "->" && locked == inode).then(|| pid.parse().ok()).flatten().filter(|pid| *pid > 0)
+/// Whether a process has the file open (proc_pid_fd(5)).
+fn has_open(host: &dyn SystemReader, pid: i32, path: &Path) -> bool {
+    let dir = format!("/proc/{pid}/fd");
+    let Ok(descriptors) = host.list(Path::new(&dir)) else { return false };
+    descriptors.iter().any(|number| host.read_link(&Path::new(&dir).join(number)).is_ok_and(|to| to == path))
+}
+
+/// The command that ends processes and waits until they have ended.
+pub fn end(pids: &[i32]) -> String {
+    let pids = pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    format!("kill {pids}; for pid in {pids}; do while kill -0 $pid 2>/dev/null; do sleep 0.1; done; done")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::fake::Fake;
 
     #[test]
-    fn holder_is_not_one_that_waits() {
-        assert_eq!(holder_of("1: FLOCK  ADVISORY  WRITE 1234 00:1f:5678 0 EOF", 5678), Some(1234));
-        assert_eq!(holder_of("1: -> FLOCK  ADVISORY  WRITE 99 00:1f:5678 0 EOF", 5678), None);
-        assert_eq!(holder_of("1: FLOCK  ADVISORY  WRITE 0 00:1f:5678 0 EOF", 5678), None);
-        assert_eq!(holder_of("1: FLOCK  ADVISORY  WRITE 1234 00:1f:9 0 EOF", 5678), None);
+    fn processes_that_have_the_file_open_are_named() {
+        let host = Fake::new()
+            .link("/proc/7/fd/3", "/run/xtables.lock")
+            .link("/proc/8/fd/3", "/run/xtables.lock")
+            .link("/proc/9/fd/0", "/dev/null");
+        assert_eq!(users(&host, Path::new("/run/xtables.lock")), [7, 8]);
+        assert!(users(&host, Path::new("/run/other")).is_empty());
+    }
+
+    #[test]
+    fn command_ends_each_and_waits_for_each() {
+        assert!(end(&[7, 8]).starts_with("kill 7 8; for pid in 7 8; do while kill -0 $pid"));
     }
 }

@@ -44,7 +44,10 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("a-user-namespace-of-one-id", NotHere("the map of a user namespace is written once, by who made it")),
     ("without-sys-time", PRIVILEGED),
     ("filter-refuses-nothing-needed", UNCONFINED),
-    ("without-sys-resource", NotHere("a machine that lacks the capability itself cannot give it to a container")),
+    (
+        "without-sys-resource",
+        NotHere("a machine that lacks the capability itself cannot give it to a container"),
+    ),
     ("no-new-privileges", Outer("without `--security-opt no-new-privileges`")),
     ("filter-refuses-mount", UNCONFINED),
     ("filter-refuses-unshare", UNCONFINED),
@@ -167,7 +170,7 @@ const REMEDIES: &[(&str, Remedy)] = &[
     // storage
     ("data-root-on-overlay", VOLUME),
     ("overlay2-on-overlay", VOLUME),
-    ("containerd-store-on-overlay", VOLUME),
+    ("containerd-store-on-overlay", Outer("-v dind-images:/var/lib/docker")),
     ("data-root-read-only", Command("mount -o remount,bind,rw /var/lib/docker")),
     ("data-root-noexec", REMOUNT_DATA),
     ("data-root-noexec-with-vfs", REMOUNT_DATA),
@@ -178,7 +181,7 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("data-root-with-few-inodes", VOLUME),
     ("data-root-full", VOLUME),
     ("data-root-without-inodes", VOLUME),
-    ("data-root-immutable", Command("chattr -i /var/lib/docker")),
+    ("data-root-immutable", Command("chattr -i -a /var/lib/docker")),
     ("data-root-without-d-type", VOLUME),
     ("data-root-without-d-type-for-an-older-containerd", VOLUME),
     ("overlay2-without-d-type", VOLUME),
@@ -267,14 +270,17 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("log-option-unknown", WithoutMember("log-opts", "nosuch")),
     ("log-option-with-an-invalid-size", Member("log-opts", "\"max-size\": \"10m\"")),
     ("log-mode-unknown", Argument("--log-opt=mode=non-blocking")),
-    ("default-runtime-without-its-program", Key("\"default-runtime\": \"runc\"")),
+    (
+        "default-runtime-without-its-program",
+        NotHere("two settings have to change; the row of another runtime shows the second one"),
+    ),
     ("another-runtime-without-its-program", WithoutMember("runtimes", "x")),
     ("default-runtime-without-its-shim", Key("\"default-runtime\": \"runc\"")),
-    ("runtime-of-no-kind", WithoutMember("runtimes", "x")),
+    ("runtime-of-no-kind", NotHere("the runtime's own program is known to the author of the entry")),
     ("authorization-plugin-that-does-not-run", WithoutArgument("--authorization-plugin=nosuch")),
     (
         "address-pool-smaller-than-its-networks",
-        Key("\"default-address-pools\": [{\"base\": \"10.9.0.0/24\", \"size\": 24}]"),
+        Key("\"default-address-pools\": [{\"base\": \"10.9.0.0/24\", \"size\": 28}]"),
     ),
     ("bip-is-a-network", Key("\"bip\": \"172.30.0.1/16\"")),
     ("fixed-cidr-outside-of-bip", WithoutKey("fixed-cidr")),
@@ -300,7 +306,7 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("containerd-socket-dead", Command("rm /run/containerd/containerd.sock")),
     ("port-in-use", Argument("--host=tcp://127.0.0.1:2376")),
     ("daemon-runs-already", Flag("--attach")),
-    ("another-daemon-on-the-data-root", Argument("--data-root=/var/lib/docker.own")),
+    ("another-daemon-on-the-data-root", Begins("kill ")),
 ];
 
 /// The remedy of a row.

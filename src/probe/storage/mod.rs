@@ -31,8 +31,8 @@ const APPENDED: &[u8] = b"and more\n";
 const MARKER: &str = "dindcheck-mark";
 /// The file that the second run leaves in the volume when it accepts connections.
 const READY_MARKER: &str = "dindcheck-here";
-/// The longest wait of the other container for it.
-const READY_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest wait of the other container for it: on a busy machine a restart takes seconds.
+const READY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where to read and write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::diagnosis::{CauseId, causes};
 use crate::facts::cgroup::{Cgroups, Mode};
+use crate::facts::daemon::given::given;
 use crate::facts::daemon::{Daemon, Running};
 use crate::facts::endpoint::Endpoint;
 use crate::facts::programs::{self, Dockerd, Place, Said};
@@ -56,11 +57,14 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
     let version = dockerd.version();
     cx.environment.borrow_mut().engine = version.map(|version| version.to_string());
     // `daemon-config` reports an unreadable configuration; here its defaults count.
-    let settings = Daemon::read(cx.host, &cx.options.daemon()).ok().map(|daemon| daemon.settings);
+    let daemon = Daemon::read(cx.host, &cx.options.daemon()).ok();
     let assumed = version.unwrap_or(Version::new(28, 0, 0));
-    let seen = look(cx.host, needs(cx.host, assumed, settings.as_ref()))?;
+    let seen = look(cx.host, needs(cx.host, assumed, daemon.as_ref().map(|daemon| &daemon.settings)))?;
     let mut findings = vec![found(&dockerd, &seen)];
-    findings.extend(seen.iter().filter_map(judge));
+    findings.extend(seen.iter().filter_map(judge).map(|finding| match &daemon {
+        Some(daemon) => with_driver(finding, daemon),
+        None => finding,
+    }));
     findings.extend(bad_pairs(cx.host, assumed, &seen)?);
     findings.extend(clock::judge(cx.host, &dockerd));
     Ok(findings)
@@ -185,6 +189,17 @@ fn judge(seen: &Seen) -> Option<Finding> {
     }
 }
 
+/// Adds how dockerd starts without the driver whose program is missing.
+fn with_driver(finding: Finding, daemon: &Daemon) -> Finding {
+    match (finding.cause, &finding.hint) {
+        (Some(causes::FUSE_OVERLAYFS_PROGRAM_MISSING), Some(hint)) => {
+            let hint = format!("{hint}; or {}", given(daemon, "storage-driver").undo);
+            finding.hint(hint)
+        }
+        _ => finding,
+    }
+}
+
 /// How dockerd starts without a program.
 fn without(role: &str) -> &'static str {
     match role {
@@ -192,7 +207,6 @@ fn without(role: &str) -> &'static str {
         "iptables" => {
             "; without networks for inner containers dockerd also starts with `--iptables=false --bridge=none`"
         }
-        "fuse-overlayfs" => "; or take the storage driver out of dockerd's options",
         _ => "",
     }
 }

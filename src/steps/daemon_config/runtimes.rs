@@ -70,7 +70,7 @@ fn invalid(daemon: &Daemon, entry: &Entry<'_>) -> Option<Finding> {
     let strict = daemon.version >= STRICT;
     let (why, hint) = match (path, kind) {
         _ if entry.name == "runc" => ("the name is reserved", "give the entry another name, and set default-runtime to it"),
-        (None, None) if strict => ("neither a path nor a runtimeType is set", "add `\"path\": \"/usr/bin/...\"` to the entry"),
+        (None, None) if strict => ("neither a path nor a runtimeType is set", "remove the entry from \"runtimes\", or add `\"path\": \"/usr/bin/...\"` to it"),
         (Some(_), Some(_)) if strict => ("path and runtimeType are both set", "remove one of the two from the entry"),
         (None, Some(_)) if strict && entry.has("runtimeArgs") => {
             ("runtimeArgs are set, which belong to a path", "replace runtimeArgs by options")
@@ -133,7 +133,7 @@ fn missing(daemon: &Daemon, name: &str, program: &str, place: &Place, default: b
     let what = format!("runtime `{name}`: {program} {why}, so {then}");
     let hint = match place {
         Place::NotExecutable(path) => format!("`chmod +x {}`", crate::finding::quoted(path)),
-        _ if default => format!("install {program}, or set `\"default-runtime\": \"runc\"`"),
+        _ if default => format!("install {program}, or set `\"default-runtime\": \"runc\"` and remove \"{name}\" from runtimes"),
         _ => format!("install {program}, or remove \"{name}\" from runtimes"),
     };
     let level = if default { Level::Fail } else { Level::Warn };

@@ -158,7 +158,9 @@ fn pool_problem(pool: &Pool<'_>) -> Option<String> {
 fn example(pool: &Pool<'_>) -> String {
     let net = pool.base.parse::<IpNet>().ok().filter(|net| net.addr().is_ipv4() && net.prefix_len() <= 24);
     let base = net.map_or_else(|| "10.200.0.0/16".to_owned(), |net| net.trunc().to_string());
-    format!("set `\"default-address-pools\": [{{\"base\": \"{base}\", \"size\": 24}}]`")
+    // Room for at least sixteen networks.
+    let size = net.map_or(24, |net| (net.prefix_len() + 4).max(24));
+    format!("set `\"default-address-pools\": [{{\"base\": \"{base}\", \"size\": {size}}}]`")
 }
 
 /// Whether there are networks for the default bridge and for another one.

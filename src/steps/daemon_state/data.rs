@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::diagnosis::causes;
 use crate::facts::daemon::{Containerd, Daemon, store};
-use crate::facts::filesystem;
+use crate::facts::{filesystem, locks};
 use crate::finding::{Finding, quoted};
 use crate::host::{HostResult, SystemReader};
 use crate::step::Cx;
@@ -17,12 +17,14 @@ pub(super) fn check(cx: &Cx<'_>, daemon: &Daemon) -> anyhow::Result<Vec<Finding>
     let shared = locked(cx.host, daemon)?.map(|database| {
         let root = daemon.settings.data_root.display();
         let what = format!("another daemon uses {root}: it holds a lock on {}", database.display());
-        let own = daemon.settings.data_root.with_extension("own");
-        Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what).with("path", database.display()).hint(format!(
-            "give each daemon a data root of its own, such as `--data-root={}`, or stop the other one (`fuser -v {}` names it)",
-            own.display(),
-            quoted(&database)
-        ))
+        let finding =
+            Finding::fail(causes::DATA_ROOT_SHARED_BY_TWO_DAEMONS, what).with("path", database.display());
+        finding.hint(match locks::users(cx.host, &database) {
+            none if none.is_empty() => {
+                "stop the other daemon, in whichever container it runs, or give each a data root of its own (`--data-root`, one volume per container)".to_owned()
+            }
+            pids => format!("stop the other daemon: `{}`, or give each a data root of its own", locks::end(&pids)),
+        })
     });
     Ok(shared.into_iter().chain(leftovers(cx, daemon)?).collect())
 }

@@ -49,9 +49,11 @@ pub(super) fn judge(host: &dyn SystemReader, facts: &Facts) -> HostResult<Vec<Fi
 
 /// How the xtables lock comes free.
 fn release(host: &dyn SystemReader) -> String {
-    match locks::holder(host, Path::new(XTABLES_LOCK)) {
-        Some(pid) => format!("process {pid} holds {XTABLES_LOCK}: wait for its end, or `kill {pid}`"),
-        None => format!("find what holds it, here or in another container: `fuser -v {XTABLES_LOCK}`"),
+    match locks::users(host, Path::new(XTABLES_LOCK)) {
+        none if none.is_empty() => {
+            format!("find what holds it, here or in another container: `fuser -v {XTABLES_LOCK}`")
+        }
+        pids => format!("wait until it comes free, or end what holds {XTABLES_LOCK}: `{}`", locks::end(&pids)),
     }
 }
 
