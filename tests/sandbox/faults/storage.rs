@@ -113,7 +113,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "data-root-immutable",
-        breaks: image!("64", "", "; chattr +i /var/lib/docker"),
+        breaks: image!("1000", "", "; chattr +i /var/lib/docker"),
         cause: "data-root-not-writable",
         ..STORAGE
     },
