@@ -208,10 +208,10 @@ mod tests {
     fn slow_start_is_counted_for_the_program_that_runs_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
         let runc = dir.path().join("runc");
-        #[expect(clippy::disallowed_methods, reason = "a program of the test")]
         std::fs::copy("/bin/sleep", &runc).unwrap();
         let host = Live::default();
         let watch = StartWatch::begin(&host);
+        #[expect(clippy::disallowed_methods, reason = "a program of the test")]
         let mut child = std::process::Command::new(&runc).arg("2").spawn().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut times = StartTimes::default();
