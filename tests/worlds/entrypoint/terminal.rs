@@ -68,7 +68,7 @@ fn terminal_belongs_to_the_command() {
         "{engine} docker run -it --rm --privileged -e 'PS1=[$?,\\j] ' --entrypoint dindcheck \
          dindcheck-outer:trixie entrypoint --until daemon-info -- bash --norc -i"
     ));
-    terminal.shows("sound");
+    terminal.shows("no failure until");
     terminal.shows("[0,0]");
     let press = |key: &str| terminal.tmux(&["send-keys", key]);
     let type_in = |line: &str| terminal.tmux(&["send-keys", line, "Enter"]);
