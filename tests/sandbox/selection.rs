@@ -19,6 +19,16 @@ pub(crate) fn picked<'f>(faults: &[&'f Fault]) -> Vec<&'f Fault> {
     faults.iter().copied().filter(|fault| wanted.split(',').any(|part| named(fault, part))).collect()
 }
 
+/// The rows whose remedies are applied: of each kind of fault the first that has one here, or all of them.
+pub(crate) fn mended<'f>(faults: &[&'f Fault], has_remedy: impl Fn(&Fault) -> bool) -> Vec<&'f Fault> {
+    if matrix::full() || std::env::var_os("DINDCHECK_FAULT").is_some() {
+        return picked(faults);
+    }
+    let first =
+        |kind: Vec<&'f Fault>| kind.iter().copied().find(|fault| has_remedy(fault)).unwrap_or(kind[0]);
+    kinds(faults).into_iter().map(first).collect()
+}
+
 /// Faults by kind: the step that finds them, the cause, how that counts, and whether a repair helps.
 fn kinds<'f>(faults: &[&'f Fault]) -> Vec<Vec<&'f Fault>> {
     let mut kinds: Vec<Vec<&Fault>> = Vec::new();

@@ -28,7 +28,7 @@ drops! {
     outer_firewall: Bookworm, ROUTER, SERVER, "ip netns exec r iptables -I INPUT -p tcp --dport 4321 -j DROP"
         => "container-outbound-network-unreachable"
         ["10.9.9.9:4321", "its packets leave by v0 and no rule here drops them", "\"leaves_by\":\"v0\""],
-        "permit it outside of this container, in the firewall behind v0 (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`)",
+        "permit tcp 10.9.9.9:4321 outside of this container, in the firewall behind v0 (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`), or start what should answer there",
         mended by "ip netns exec r iptables -D INPUT -p tcp --dport 4321 -j DROP";
     blackhole_in_another_table: Bookworm, "", "",
         "ip route add blackhole 172.17.0.0/16 table 100; ip rule add from 172.18.0.0/16 lookup 100 pref 50"

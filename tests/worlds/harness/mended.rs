@@ -26,7 +26,7 @@ pub(crate) fn check(name: &str, (step, cause): (&str, &str), world: &World, seen
         )),
         Setting(text) => world.clone().profile(text),
         Outer(text) => world.clone().outer_setting(text),
-        Flag(text) => world.clone().options(text),
+        Flag(text) => world.clone().instead_of_options(text),
         Begins(_) | WithoutKey(_) | Member(..) | WithoutMember(..) | Export(_) | Install(..) | NotHere(_) => {
             panic!("{name}: these worlds do not apply {remedy:?}")
         }

@@ -116,6 +116,19 @@ impl World {
         self
     }
 
+    /// With an option of `verify` instead of those that the world has.
+    pub(crate) fn instead_of_options(mut self, option: &str) -> Self {
+        self.options = format!(" {option}");
+        self
+    }
+
+    /// Without one of the steps.
+    pub(crate) fn without_step(mut self, id: &str) -> Self {
+        assert!(self.steps.contains(id), "{id} is not in {}", self.steps);
+        self.steps = self.steps.replace(&format!("{id},"), "");
+        self
+    }
+
     /// With one more argument of dockerd.
     pub(crate) fn daemon_argument(mut self, argument: &str) -> Self {
         let between = if self.options.contains(" -- ") { " " } else { " -- " };

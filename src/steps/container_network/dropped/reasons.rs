@@ -212,8 +212,16 @@ fn outside(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     let what = format!(
         "its packets leave by {interface} and no rule here drops them: what drops them, or their answers, is outside of this container"
     );
-    let hint = format!("permit it outside of this container, in the firewall behind {interface} (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`)");
+    let to = destination(out);
+    let hint = format!("permit {to} outside of this container, in the firewall behind {interface} (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`), or start what should answer there");
     Some(Reason::new(what, hint).with("leaves_by", interface).with("sent", sent).with("received", received))
+}
+
+/// Protocol, address and port that a packet goes to.
+fn destination(packet: &Packet) -> String {
+    let port = packet.target_port.map(|port| format!(":{port}")).unwrap_or_default();
+    let address = packet.targets.first().map_or_else(|| "it".to_owned(), ToString::to_string);
+    format!("{} {address}{port}", packet.protocol)
 }
 
 /// Whether it leaves this network namespace by another interface than a bridge of containers.

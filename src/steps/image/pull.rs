@@ -1,113 +1,9 @@
-//! Loads the built-in image, which needs no registry, or finds or pulls the image of the profile.
+//! Why a pull failed, from the message of the daemon, and what helps.
 
-use std::time::Duration;
-
-use crate::diagnosis::{self, CauseId, causes};
+use crate::diagnosis::{CauseId, causes};
 use crate::engine::EngineError;
 use crate::engine::image::architecture;
-use crate::finding::{Finding, Level};
-use crate::options::ImageChoice;
-use crate::step::{Cx, Phase, Step};
-use crate::workload;
-
-/// The step; its place in the ladder is in `steps/mod.rs`.
-pub const STEP: Step = Step {
-    id: "image",
-    title: "Test image",
-    why: "Loading an image unpacks layers with the storage driver; without one there is no container.",
-    phase: Phase::Workload,
-    worst: Level::Fail,
-    needs: &[],
-    rests_on: &["daemon-start"],
-    check,
-    repair: None,
-};
-
-/// The deadline of a small request.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    match &cx.options.image {
-        ImageChoice::Builtin => builtin(cx),
-        ImageChoice::Reference(reference) => named(cx, reference),
-    }
-}
-
-/// Loads the built-in image and checks that the daemon knows it.
-fn builtin(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
-    let failed = causes::IMAGE_LOAD_FAILED;
-    let loaded = cx.engine.load_builtin(cx.options);
-    let found = loaded.and_then(|name| Ok((cx.engine.find_image(&name, PATIENCE)?, name)));
-    let finding = match found {
-        Ok((Some(_), name)) => {
-            Finding::pass("the built-in image is loaded, without a registry").with("image", name)
-        }
-        Ok((None, name)) => {
-            Finding::fail(failed, format!("the daemon loaded the built-in image but does not know {name}"))
-        }
-        Err(EngineError::Refused { ref message, .. }) if is_full(message) => {
-            Finding::fail(causes::DISK_FULL, "there is no space for the built-in image")
-                .with("message", message)
-        }
-        Err(error) => {
-            let message = if let EngineError::Refused { message, .. } = &error { message } else { "" };
-            let cause = diagnosis::of_message(message).unwrap_or(failed);
-            error.into_finding(cause, failed)?
-        }
-    };
-    Ok(vec![workload::blame_filter(cx.host, finding)])
-}
-
-/// Whether a message says that a disk is full (`ENOSPC`, `EDQUOT` in Go's words).
-fn is_full(message: &str) -> bool {
-    message.contains("no space left on device") || message.contains("disk quota exceeded")
-}
-
-/// Finds an image by its name, or pulls it.
-fn named(cx: &Cx<'_>, reference: &str) -> anyhow::Result<Vec<Finding>> {
-    let missing = causes::IMAGE_NOT_FOUND;
-    let hangs = causes::DAEMON_HANGS;
-    let mut how = "is present";
-    let mut found = match cx.engine.find_image(reference, PATIENCE) {
-        Ok(found) => found,
-        Err(error) => return Ok(vec![error.into_finding(missing, hangs)?]),
-    };
-    if found.is_none() {
-        how = "was pulled";
-        (cx.progress)(&format!("pulling {reference}"));
-        if let Err(error) = cx.engine.pull(reference, cx.options.profile.image.timeout, cx.progress) {
-            return Ok(vec![judge_pull(reference, error)?]);
-        }
-        found = match cx.engine.find_image(reference, PATIENCE) {
-            Ok(found) => found,
-            Err(error) => return Ok(vec![error.into_finding(missing, hangs)?]),
-        };
-    }
-    Ok(match found {
-        Some(image) => judge_image(reference, how, &image),
-        None => vec![Finding::fail(missing, format!("{reference} was pulled but is not present"))],
-    })
-}
-
-/// An image that is present: its architecture should be that of this machine.
-fn judge_image(reference: &str, how: &str, image: &serde_json::Value) -> Vec<Finding> {
-    let text = |key: &str| image.get(key).and_then(|value| value.as_str()).unwrap_or("?");
-    let mut findings = vec![
-        Finding::pass(format!("the image {reference} {how}"))
-            .with("id", text("Id"))
-            .with("architecture", text("Architecture")),
-    ];
-    let (theirs, ours) = (text("Architecture"), architecture());
-    // 64-bit processors run the 32-bit programs of their family.
-    let runs = matches!((ours, theirs), ("amd64", "386") | ("arm64", "arm"));
-    if theirs != ours && theirs != "?" && !runs {
-        findings.push(Finding::warn(
-            causes::IMAGE_FOR_OTHER_ARCHITECTURE,
-            format!("{reference} is for {theirs}, but this machine is {ours}"),
-        ));
-    }
-    findings
-}
+use crate::finding::Finding;
 
 /// Messages of a failed pull and their causes. The daemon passes the messages of the registry and of the network on (moby
 /// `distribution/errors.go`, Go `net` and `crypto/x509`). The first matching row counts.
@@ -169,7 +65,7 @@ const PULL: &[(CauseId, &[&str])] = &[
 ];
 
 /// A pull that failed.
-fn judge_pull(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
+pub(super) fn judge(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
     let EngineError::Refused { message, status, .. } = error else {
         return error.into_finding(causes::IMAGE_NOT_FOUND, causes::REGISTRY_UNREACHABLE);
     };
@@ -189,21 +85,70 @@ fn judge_pull(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
         causes::REGISTRY_UNREACHABLE => "its registry is unreachable",
         _ => "its registry does not have it",
     };
-    Ok(Finding::fail(cause, format!("{reference} could not be pulled: {why}"))
-        .with("message", message)
-        .with("status", status))
+    let finding = Finding::fail(cause, format!("{reference} could not be pulled: {why}"));
+    let finding = match hint(cause, reference, &message) {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    };
+    Ok(finding.with("message", message).with("status", status))
+}
+
+/// What helps with that answer.
+fn hint(cause: CauseId, reference: &str, message: &str) -> Option<String> {
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    let registry = registry(reference);
+    let builtin = "or use the built-in image: `--image builtin`";
+    Some(match cause {
+        causes::REGISTRY_UNREACHABLE if says(&["connection refused"]) => {
+            format!("nothing listens at {registry}, or a firewall refuses: start it, or correct the port; {builtin}")
+        }
+        causes::REGISTRY_UNREACHABLE if says(&["503", "502"]) => {
+            format!("{registry} answers that it cannot serve now: wait, or pull from a mirror (\"registry-mirrors\" in daemon.json); {builtin}")
+        }
+        causes::REGISTRY_UNREACHABLE if says(&["lookup "]) => {
+            format!("the name of {registry} cannot be resolved from where dockerd runs: correct it, or give dockerd a resolver that knows it (/etc/resolv.conf); {builtin}")
+        }
+        causes::REGISTRY_UNREACHABLE => {
+            format!("{registry} does not answer in time: `curl -v https://{registry}/v2/` where dockerd runs tells whether a firewall drops it; behind a proxy set \"proxies\" in daemon.json (23.0 and later) or HTTPS_PROXY; {builtin}")
+        }
+        causes::REGISTRY_INSECURE_HTTP => {
+            format!("start dockerd with `--insecure-registry={registry}` (or \"insecure-registries\" in daemon.json), or give the registry TLS; {builtin}")
+        }
+        causes::REGISTRY_UNAUTHORIZED if says(&["denied"]) => {
+            format!("the account that dockerd uses may not read {reference}: ask for access, or correct the name; {builtin}")
+        }
+        causes::REGISTRY_UNAUTHORIZED => {
+            format!("{registry} wants a login, and dindcheck pulls without one: `docker pull {reference}` after `docker login {registry}`, then check again; {builtin}")
+        }
+        causes::REGISTRY_RATE_LIMIT => {
+            format!("wait, or `docker pull {reference}` after `docker login {registry}`, which has another limit, or use a mirror (\"registry-mirrors\" in daemon.json); {builtin}")
+        }
+        causes::IMAGE_NOT_FOUND if says(&["name unknown", "NAME_UNKNOWN", "repository name not known"]) => {
+            format!("{registry} has no repository of that name: correct the name; {builtin}")
+        }
+        causes::IMAGE_NOT_FOUND if says(&["no matching manifest"]) => {
+            format!("{reference} exists, but not for this processor: choose another image, or build it for {}; {builtin}", architecture())
+        }
+        causes::IMAGE_NOT_FOUND => format!("{registry} has no such tag or digest: correct it; {builtin}"),
+        _ => return None,
+    })
+}
+
+/// The host and port of a reference's registry; in a short name there is none.
+fn registry(reference: &str) -> &str {
+    match reference.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => "the daemon's default registry",
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::finding::Level;
 
     fn cause_of(message: &str) -> &'static str {
         let error = EngineError::Refused { doing: "pull".into(), status: 500, message: message.into() };
-        judge_pull("x", error).unwrap().cause.unwrap().as_str()
+        judge("x", error).unwrap().cause.unwrap().as_str()
     }
 
     #[test]
@@ -244,11 +189,25 @@ mod tests {
     }
 
     #[test]
-    fn image_for_another_architecture_warns() {
-        let other = if architecture() == "s390x" { "arm64" } else { "s390x" };
-        let findings = judge_image("x", "is there", &json!({"Id": "i", "Architecture": other}));
-        assert_eq!(findings[1].level, Level::Warn);
-        assert_eq!(judge_image("x", "is there", &json!({"Architecture": architecture()})).len(), 1);
-        assert_eq!(judge_image("x", "is there", &json!({})).len(), 1);
+    fn hints_differ_where_other_things_help() {
+        let hint = |message: &str| {
+            let error = EngineError::Refused { doing: "pull".into(), status: 500, message: message.into() };
+            judge("r.example:5000/x:1", error).unwrap().hint.unwrap_or_default()
+        };
+        let all = [
+            "dial tcp 127.0.0.1:5000: connect: connection refused",
+            "received unexpected HTTP status: 503 Service Unavailable",
+            "net/http: TLS handshake timeout",
+            "manifest unknown",
+            "NAME_UNKNOWN: repository name not known to registry",
+            "unauthorized: authentication required",
+            "denied: requested access to the resource is denied",
+        ]
+        .map(hint);
+        for (at, hint) in all.iter().enumerate() {
+            assert!(!hint.is_empty() && !all[..at].contains(hint), "{hint}");
+        }
+        assert!(all[0].contains("r.example:5000"));
+        assert_eq!(registry("alpine:3"), "the daemon's default registry");
     }
 }
