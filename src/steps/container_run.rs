@@ -132,7 +132,9 @@ fn beside_limit(mut finding: Finding, refused: u64) -> Finding {
         return finding;
     }
     finding.cause = Some(causes::PIDS_LIMIT_REACHED);
-    finding.with("pids.events max", refused)
+    finding
+        .with("pids.events max", refused)
+        .hint("this container's own limit of processes refused one: start it with `--pids-limit=-1`, or a higher one")
 }
 
 /// Its exit code and its output against what the profile expects.

@@ -51,7 +51,10 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("registry_answers_too_many_requests", BUILTIN),
     ("registry_answers_service_unavailable", BUILTIN),
     ("registry_refuses_connections", BUILTIN),
-    ("registry_never_answers", BUILTIN),
+    (
+        "registry_never_answers",
+        NotHere("the deadline that the row gives to a pull is short for an image as well"),
+    ),
     ("registry_without_tls", BUILTIN),
     ("registry_name_does_not_resolve", REGISTRY),
     ("required_pids_limit_dropped", BY_THE_MATRIX),

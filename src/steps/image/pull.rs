@@ -67,7 +67,12 @@ const PULL: &[(CauseId, &[&str])] = &[
 /// A pull that failed.
 pub(super) fn judge(reference: &str, error: EngineError) -> anyhow::Result<Finding> {
     let EngineError::Refused { message, status, .. } = error else {
-        return error.into_finding(causes::IMAGE_NOT_FOUND, causes::REGISTRY_UNREACHABLE);
+        let finding = error.into_finding(causes::IMAGE_NOT_FOUND, causes::REGISTRY_UNREACHABLE)?;
+        let late = finding.cause.filter(|cause| *cause == causes::REGISTRY_UNREACHABLE);
+        return Ok(match late.and_then(|cause| hint(cause, reference, "")) {
+            Some(hint) => finding.hint(hint),
+            None => finding,
+        });
     };
     let row = PULL.iter().find(|(_, words)| words.iter().any(|word| message.contains(word)));
     // Docker 20.10 passes only the code of the registry on if there is no message.

@@ -14,7 +14,10 @@ const LIMITED: &[Place] = &[
     (row("128_mib_of_memory_without_swap"), &["-m", "128m", "--memory-swap", "128m"]),
     (row("two_hundred_processes"), &["--pids-limit", "200"]),
     (row("one_processor"), &["--cpuset-cpus=0"]),
-    (row("few_open_files_and_processes"), &["--ulimit", "nofile=256:256", "--ulimit", "nproc=200:200"]),
+    (
+        row("few_open_files_and_processes").warns(&[("privileges", "open-files-limit-reached")]),
+        &["--ulimit", "nofile=256:256", "--ulimit", "nproc=200:200"],
+    ),
     (row("no_core_files_and_small_shared_memory"), &["--shm-size", "1m", "--ulimit", "core=0"]),
 ];
 
