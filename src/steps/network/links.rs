@@ -41,7 +41,8 @@ fn refused(attempt: &str, error: &HostError, settings: &Settings) -> Option<Find
         ("net-admin" | "bridge" | "veth" | "enslave", Errno::EPERM) => Finding::fail(
             NO_NET_ADMIN,
             "interfaces of this network namespace cannot be configured: CAP_NET_ADMIN has no effect here",
-        ),
+        )
+        .hint("start the outer container with `--privileged`, and in the host's user namespace (`--userns=host`): in one of its own the capability counts for its own network only"),
         ("net-admin", _) => Finding::fail(NO_NETLINK, "the kernel gives an invalid answer on netlink"),
         ("conntrack-netlink", _) => Finding::warn(
             NO_NETLINK,
