@@ -139,7 +139,8 @@ fn cpu(cgroup: &cgroup::Cgroup, given: &LimitsRequest, tried: &Limits) -> Limit 
     let had = spun.used_us.saturating_mul(100).checked_div(spun.window_us).unwrap_or(0);
     let throttled =
         spun.throttled.map_or_else(String::new, |times| format!(", and was throttled {times} times"));
-    let held = (spun.window_us > 0).then(|| spun.throttled.is_some_and(|times| times > 0) || had < given.cpu_percent + MARGIN);
+    let held = (spun.window_us > 0)
+        .then(|| spun.throttled.is_some_and(|times| times > 0) || had < given.cpu_percent + MARGIN);
     Limit {
         controller: "cpu",
         name: format!("the limit of {} % of a CPU", given.cpu_percent),

@@ -49,7 +49,9 @@ fn check(cx: &Cx<'_>) -> anyhow::Result<Vec<Finding>> {
 
 /// The daemon refuses a privileged container whose users it maps.
 fn kept_users(by: &str) -> Finding {
-    Finding::pass(format!("a privileged inner container needs `--userns=host` here: {by} maps the users of all others"))
+    Finding::pass(format!(
+        "a privileged inner container needs `--userns=host` here: {by} maps the users of all others"
+    ))
 }
 
 /// `own` is the status of this container, and so of its daemon.

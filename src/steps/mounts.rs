@@ -138,24 +138,24 @@ fn masked_proc(mounts: &Mounts, user_namespace: &UserNamespace) -> Option<Findin
             ),
         ),
     };
-    Some(
-        finding.with("covered", list).hint(
-            "start the outer container with `--privileged`, or with `--security-opt systempaths=unconfined`",
-        ),
-    )
+    Some(finding.with("covered", list).hint(
+        "start the outer container with `--privileged`, or with `--security-opt systempaths=unconfined`",
+    ))
 }
 
 /// dockerd does not write to /sys for bridges and cgroups; only other programs do.
 fn sys(mounts: &Mounts) -> Option<Finding> {
     let mount = mounts.holding(Path::new("/sys")).filter(|mount| is_read_only(mount))?;
-    Some(seen(
-        Finding::warn(
-            SYS_READ_ONLY,
-            "/sys is read-only: dockerd works, but no inner container can change devices",
-        ),
-        mount,
+    Some(
+        seen(
+            Finding::warn(
+                SYS_READ_ONLY,
+                "/sys is read-only: dockerd works, but no inner container can change devices",
+            ),
+            mount,
+        )
+        .hint("start the outer container with `--privileged`, or `mount -o remount,bind,rw /sys`"),
     )
-    .hint("start the outer container with `--privileged`, or `mount -o remount,bind,rw /sys`"))
 }
 
 /// dockerd assumes that `AppArmor` is absent where securityfs is not mounted (pkg/sysinfo), and containers then run without

@@ -34,7 +34,9 @@ mod tests {
 
     #[test]
     fn every_program_that_dockerd_starts_has_a_package() {
-        for program in ["dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy", "iptables", "nft"] {
+        for program in
+            ["dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy", "iptables", "nft"]
+        {
             assert!(install(program).is_some_and(|hint| hint.contains("apt-get install")), "{program}");
         }
         assert_eq!(install("/opt/mine"), None);

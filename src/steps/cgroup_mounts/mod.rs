@@ -78,7 +78,10 @@ fn read_only(mount: &Mount, subject: &str) -> Finding {
              --privileged and without a :ro bind mount of {ROOT}"
         ));
     }
-    finding.hint(format!("`mount -o remount,bind,rw {}`; {REPAIR} does it for every cgroup mount", quoted(&mount.target)))
+    finding.hint(format!(
+        "`mount -o remount,bind,rw {}`; {REPAIR} does it for every cgroup mount",
+        quoted(&mount.target)
+    ))
 }
 
 /// A mount's options as a list.

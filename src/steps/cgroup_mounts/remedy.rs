@@ -68,9 +68,15 @@ mod tests {
             private_namespace,
         };
         let whole = one(&cgroups(true), &memory);
-        assert!(whole.starts_with("`mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup && mkdir -p"), "{whole}");
+        assert!(
+            whole.starts_with("`mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup && mkdir -p"),
+            "{whole}"
+        );
         assert!(whole.ends_with("&& mount -t cgroup -o memory cgroup /sys/fs/cgroup/memory`"), "{whole}");
         let part = one(&cgroups(false), &memory);
-        assert!(part.contains("mount --bind /sys/fs/cgroup/.whole/docker/abc /sys/fs/cgroup/memory"), "{part}");
+        assert!(
+            part.contains("mount --bind /sys/fs/cgroup/.whole/docker/abc /sys/fs/cgroup/memory"),
+            "{part}"
+        );
     }
 }

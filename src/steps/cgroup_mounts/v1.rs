@@ -124,8 +124,11 @@ fn view(cgroups: &Cgroups, hierarchy: &Hierarchy, mount: &Mount, subject: &str) 
             .hint(format!("dockerd --cgroup-parent={}", quoted(&hierarchy.path.join("docker"))))
     } else {
         let what = format!("{subject} does not show this container's own subtree");
-        Finding::warn(causes::CGROUP_ROOT_MISCOMPUTED, what)
-            .hint(remedy::instead(cgroups, hierarchy, &mount.target))
+        Finding::warn(causes::CGROUP_ROOT_MISCOMPUTED, what).hint(remedy::instead(
+            cgroups,
+            hierarchy,
+            &mount.target,
+        ))
     };
     Some(finding.with("path", mount.target.display()).with("shown", mount.root.display()).with("own", own))
 }

@@ -3,7 +3,8 @@ use crate::probe::limits::{CpuResult, MemoryResult, ThreadsResult};
 use crate::testing::problems;
 
 /// The limits that it was given.
-const GIVEN: LimitsRequest = LimitsRequest { memory: 32 << 20, pids: 64, cpu_percent: 50, spares_memory: false };
+const GIVEN: LimitsRequest =
+    LimitsRequest { memory: 32 << 20, pids: 64, cpu_percent: 50, spares_memory: false };
 
 /// A container in which every limit holds.
 fn sound() -> Document {

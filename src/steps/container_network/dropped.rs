@@ -124,7 +124,8 @@ fn failed(finding: &Finding, reached: &Reached, visits: &[Visit]) -> Option<Fail
         return Some(Failed::Visit(visit.kind, visit.to.is_ipv6()));
     }
     let names: Vec<String> = to.split(", ").map(str::to_owned).collect();
-    let kind = reached.attempts.iter().find(|attempt| names.contains(&attempt.to)).map(|attempt| attempt.kind);
+    let kind =
+        reached.attempts.iter().find(|attempt| names.contains(&attempt.to)).map(|attempt| attempt.kind);
     // The neighbour's attempts are in another document.
     Some(Failed::Attempt(kind.unwrap_or(Kind::Peer), names))
 }
@@ -135,9 +136,9 @@ fn measure<'m>(cx: &'m Cx<'_>, place: Place, failed: &[Option<Failed>]) -> Measu
     let before = Reading::take(cx.host);
     let (run, pair) = cx.workload.network_again(failed.iter().flatten().any(is_peer));
     let after = Reading::take(cx.host);
-    let documents = [workload::read(&run).ok()].into_iter().chain(
-        pair.iter().flat_map(|pair| &pair.others).map(|other| workload::read(other).ok()),
-    );
+    let documents = [workload::read(&run).ok()]
+        .into_iter()
+        .chain(pair.iter().flat_map(|pair| &pair.others).map(|other| workload::read(other).ok()));
     let mut reached = Reached::default();
     let mut place = place;
     for document in documents.flatten() {
@@ -155,7 +156,9 @@ impl Measured<'_> {
 
     /// What dropped one of these packets.
     fn droppers(&self, packets: &[Packet]) -> Vec<Suspect> {
-        distinct(packets.iter().flat_map(|packet| self.after.firewall.droppers(&self.before.firewall, packet)))
+        distinct(
+            packets.iter().flat_map(|packet| self.after.firewall.droppers(&self.before.firewall, packet)),
+        )
     }
 
     /// Whether an address is one of this container.

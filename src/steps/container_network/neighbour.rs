@@ -56,7 +56,8 @@ fn judge_name(attempt: &crate::probe::reach::Attempt, off: Option<&Off>) -> Find
             Finding::pass(format!("a container on the same user-defined network resolves {}", attempt.to))
         }
         (Some(error), Some(off)) => {
-            let what = "containers on a user-defined network do not resolve each other's names, nor any other";
+            let what =
+                "containers on a user-defined network do not resolve each other's names, nor any other";
             super::switched_off(what, off).with("tried", error)
         }
         (Some(error), None) => Finding::fail(

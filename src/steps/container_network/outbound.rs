@@ -32,7 +32,8 @@ fn gateway(attempt: &Attempt, compared: &Compared, off: Option<&Off>) -> Finding
             .with("answer", &attempt.answer),
         Some(error) if compared.outer => {
             if let Some(off) = off {
-                return switched_off("an inner container reaches only this container", off).with("tried", error);
+                return switched_off("an inner container reaches only this container", off)
+                    .with("tried", error);
             }
             let what = format!(
                 "an inner container does not reach this container's gateway {to}, which answers this container: {error}"

@@ -122,8 +122,7 @@ fn unreachable_published_port_fails() {
     assert_eq!(problems(&visits_of(&[direct(None), loopback(None), own(None)])), []);
     let blocked = visits_of(&[direct(None), loopback(Some(Errno::ETIMEDOUT)), own(None)]);
     assert_eq!(problems(&blocked), [(Level::Fail, "published-port-unreachable")]);
-    let down =
-        visits_of(&[direct(Some(Errno::EHOSTUNREACH)), loopback(Some(Errno::ECONNRESET)), own(None)]);
+    let down = visits_of(&[direct(Some(Errno::EHOSTUNREACH)), loopback(Some(Errno::ECONNRESET)), own(None)]);
     assert_eq!(problems(&down), [(Level::Fail, "container-no-network")]);
     assert_eq!(problems(&visits_of(&[direct(None)])), [(Level::Fail, "published-port-unreachable")]);
 }

@@ -111,7 +111,9 @@ pub(super) fn judge_second(together: &PairRun) -> Vec<Finding> {
         let what = format!("a container with `--init` does not run: {error}");
         // With status 0 the daemon started it, and it did not do its work.
         let (message, plain) = match error {
-            EngineError::Refused { message, status: 0, .. } => (message.as_str(), causes::BINARY_NOT_RUNNABLE),
+            EngineError::Refused { message, status: 0, .. } => {
+                (message.as_str(), causes::BINARY_NOT_RUNNABLE)
+            }
             EngineError::Refused { message, .. } => (message.as_str(), INIT),
             _ => ("", INIT),
         };

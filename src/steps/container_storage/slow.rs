@@ -13,7 +13,9 @@ pub(super) fn judge(storage: &Storage) -> Option<Finding> {
     let times = [("the root", storage.sync_root_us), ("a volume", storage.sync_volume_us)];
     let slow: Vec<_> = times
         .into_iter()
-        .filter_map(|(place, us)| us.filter(|us| *us > SLOW_US).map(|us| format!("{} ms in {place}", us / 1000)))
+        .filter_map(|(place, us)| {
+            us.filter(|us| *us > SLOW_US).map(|us| format!("{} ms in {place}", us / 1000))
+        })
         .collect();
     let what = format!("an fsync of a small file in an inner container takes {}", slow.join(", "));
     (!slow.is_empty()).then(|| Finding::warn(causes::DATA_ROOT_SLOW, what).with("limit", "100 ms"))

@@ -26,7 +26,10 @@ pub(super) fn check(cx: &Cx<'_>, endpoint: &Endpoint) -> anyhow::Result<Vec<Find
         Ok(daemon) => daemon,
         // The program of a running daemon may have been replaced or removed.
         Err(error) => {
-            let what = format!("not checked: the version of dockerd, process {}, is unknown: {error:#}", command.pid);
+            let what = format!(
+                "not checked: the version of dockerd, process {}, is unknown: {error:#}",
+                command.pid
+            );
             return Ok(vec![Finding::pass(what)]);
         }
     };

@@ -131,10 +131,9 @@ fn activation(daemon: &Daemon) -> Option<Finding> {
 fn variables(host: &dyn SystemReader, daemon: &Daemon) -> Vec<Finding> {
     let set = |name: &str| host.env(name).filter(|value| !value.is_empty());
     let misleads = causes::ENVIRONMENT_VARIABLE_MISLEADS_DAEMON;
-    let warn =
-        |name: &'static str, value: &str, what: String| {
-            Finding::warn(misleads, what).with(name, value).hint(format!("`unset {name}`"))
-        };
+    let warn = |name: &'static str, value: &str, what: String| {
+        Finding::warn(misleads, what).with(name, value).hint(format!("`unset {name}`"))
+    };
     let mut findings = Vec::new();
     let option = daemon.settings.values.text("storage-driver");
     if let (Some(env), Some(option)) =

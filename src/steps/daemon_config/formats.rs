@@ -18,8 +18,21 @@ const NAMED_PROFILES: Version = Version::new(23, 0, 0);
 
 /// The names of ulimits (docker/go-units, ulimit.go).
 const ULIMITS: &[&str] = &[
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
-    "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// The findings.
@@ -68,8 +81,12 @@ fn ulimits(daemon: &Daemon) -> Vec<Finding> {
             format!("set `\"{name}\": {{\"Name\": \"{name}\", \"Soft\": {soft}, \"Hard\": {hard}}}`")
         };
         match own {
-            "" if ULIMITS.contains(&name.as_str()) => Some(refuse(name, "has no \"Name\" in its value", example(soft, hard))),
-            own if !ULIMITS.contains(&own) => Some(refuse(own, "is unknown", format!("remove it from {key}"))),
+            "" if ULIMITS.contains(&name.as_str()) => {
+                Some(refuse(name, "has no \"Name\" in its value", example(soft, hard)))
+            }
+            own if !ULIMITS.contains(&own) => {
+                Some(refuse(own, "is unknown", format!("remove it from {key}")))
+            }
             _ if hard != -1 && (soft > hard || soft == -1) => {
                 Some(refuse(name, "has a soft limit above its hard limit", example(hard, hard)))
             }
@@ -87,10 +104,21 @@ fn mirrors(daemon: &Daemon) -> Vec<Finding> {
         rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
     };
     let refuse = |mirror: &str| {
-        let what = format!("the mirror `{}` is not an URL that begins with http:// or https://", redact::option_text(key, mirror));
-        refused(daemon, key, what).hint(format!("set `\"{key}\": [\"https://mirror.example\"]`, or remove it"))
+        let what = format!(
+            "the mirror `{}` is not an URL that begins with http:// or https://",
+            redact::option_text(key, mirror)
+        );
+        refused(daemon, key, what)
+            .hint(format!("set `\"{key}\": [\"https://mirror.example\"]`, or remove it"))
     };
-    daemon.settings.values.list(key).into_iter().filter(|mirror| !is_url(mirror) && !redact::is_covered(mirror)).map(refuse).collect()
+    daemon
+        .settings
+        .values
+        .list(key)
+        .into_iter()
+        .filter(|mirror| !is_url(mirror) && !redact::is_covered(mirror))
+        .map(refuse)
+        .collect()
 }
 
 /// `metrics-addr` is `host:port`.
@@ -99,7 +127,8 @@ fn metrics(daemon: &Daemon) -> Option<Finding> {
     let address = text.strip_prefix("tcp://").unwrap_or(text);
     let good = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let what = || format!("metrics-addr is `{text}`; it must be host:port");
-    (!good).then(|| refused(daemon, "metrics-addr", what()).hint("set `\"metrics-addr\": \"127.0.0.1:9323\"`"))
+    (!good)
+        .then(|| refused(daemon, "metrics-addr", what()).hint("set `\"metrics-addr\": \"127.0.0.1:9323\"`"))
 }
 
 /// Sizes, addresses and names, as far as their form is simple.
@@ -129,7 +158,9 @@ fn words(daemon: &Daemon) -> Vec<Finding> {
 /// A label may have one value only.
 fn labels(daemon: &Daemon) -> Option<Finding> {
     let mut known = BTreeMap::new();
-    for (key, value) in daemon.settings.values.list("labels").into_iter().filter_map(|label| label.split_once('=')) {
+    for (key, value) in
+        daemon.settings.values.list("labels").into_iter().filter_map(|label| label.split_once('='))
+    {
         if known.insert(key, value).is_some_and(|other| other != value) {
             let name = redact::option_text("labels", key);
             let what = format!("the label `{name}` has two values, which dockerd refuses");

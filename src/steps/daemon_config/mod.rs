@@ -94,14 +94,10 @@ fn summary(daemon: &Daemon, keeps: &str) -> Finding {
     };
     let absent = if daemon.config_found { "" } else { " (absent)" };
     let config = format!("{}{absent}", daemon.config.display());
-    Finding::pass(format!(
-        "dockerd {} {keeps} its data in {}",
-        daemon.version,
-        settings.data_root.display()
-    ))
-    .with("config", config)
-    .with("hosts", settings.hosts.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "))
-    .with("store", store)
-    .with("containerd", containerd)
-    .with("firewall", firewall)
+    Finding::pass(format!("dockerd {} {keeps} its data in {}", daemon.version, settings.data_root.display()))
+        .with("config", config)
+        .with("hosts", settings.hosts.iter().map(Listen::to_string).collect::<Vec<_>>().join(" "))
+        .with("store", store)
+        .with("containerd", containerd)
+        .with("firewall", firewall)
 }

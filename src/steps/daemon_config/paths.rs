@@ -69,10 +69,7 @@ fn lengths(settings: &Settings) -> Vec<Finding> {
     let long = |path: &Path, limit| path.as_os_str().len() > limit;
     let too_long = |path: &Path, limit, whose: &str| {
         let length = path.as_os_str().len();
-        let what = format!(
-            "{} is a path of {length} bytes, and {whose} has at most {limit}",
-            path.display()
-        );
+        let what = format!("{} is a path of {length} bytes, and {whose} has at most {limit}", path.display());
         Finding::fail(TOO_LONG, what).with("path", path.display()).with("length", length).with("limit", limit)
     };
     let own = sockets(settings).filter(|path| long(path, LONGEST)).map(|path| {
@@ -93,8 +90,13 @@ fn lengths(settings: &Settings) -> Vec<Finding> {
 fn relative(settings: &Settings) -> Option<Finding> {
     let root = &settings.exec_root;
     (root.is_relative() && settings.containerd == Containerd::Managed).then(|| {
-        let what = format!("exec-root `{}` is a relative path: dockerd does not reach its containerd there", root.display());
-        Finding::fail(UNUSABLE, what).with("path", root.display()).hint("set an absolute path: `--exec-root=/var/run/docker`")
+        let what = format!(
+            "exec-root `{}` is a relative path: dockerd does not reach its containerd there",
+            root.display()
+        );
+        Finding::fail(UNUSABLE, what)
+            .with("path", root.display())
+            .hint("set an absolute path: `--exec-root=/var/run/docker`")
     })
 }
 
@@ -108,7 +110,10 @@ fn pid_file(host: &dyn SystemReader, settings: &Settings) -> HostResult<Option<F
     match host.stat(path) {
         Ok(stat) if stat.kind == FileKind::Dir => {
             let what = format!("the pid file {} is a directory, and dockerd does not start", path.display());
-            return Ok(Some(unusable(what).with("errno", "EISDIR").hint(format!("start dockerd without `--pidfile={}`, or `rmdir` it where it is empty", path.display()))));
+            return Ok(Some(unusable(what).with("errno", "EISDIR").hint(format!(
+                "start dockerd without `--pidfile={}`, or `rmdir` it where it is empty",
+                path.display()
+            ))));
         }
         Ok(_) => return Ok(None),
         Err(error) if error.is_absent() => {}
@@ -118,20 +123,25 @@ fn pid_file(host: &dyn SystemReader, settings: &Settings) -> HostResult<Option<F
     let target = path.parent().unwrap_or(Path::new("/")).join(target);
     let Some(dir) = target.parent() else { return Ok(None) };
     Ok((!host.exists(dir)?).then(|| {
-        let what = format!("the pid file {} is a link into {}, which does not exist", path.display(), dir.display());
+        let what =
+            format!("the pid file {} is a link into {}, which does not exist", path.display(), dir.display());
         unusable(what).with("errno", "ENOENT").hint(format!("`mkdir -p {}`", quoted(dir)))
     }))
 }
 
 /// A socket whose directory is missing: dockerd does not make it, unless it is on the way to its other directories.
 fn homeless(host: &dyn SystemReader, settings: &Settings) -> HostResult<Option<Finding>> {
-    let made = [Some(settings.exec_root.as_path()), settings.pidfile.parent(), Some(settings.data_root.as_path())];
+    let made =
+        [Some(settings.exec_root.as_path()), settings.pidfile.parent(), Some(settings.data_root.as_path())];
     for path in sockets(settings).filter(|path| path.is_absolute()) {
         let Some(dir) = path.parent() else { continue };
         if host.exists(dir)? || made.into_iter().flatten().any(|made| made.starts_with(dir)) {
             continue;
         }
-        let what = format!("{} does not exist, and dockerd does not make the directory of its socket", dir.display());
+        let what = format!(
+            "{} does not exist, and dockerd does not make the directory of its socket",
+            dir.display()
+        );
         return Ok(Some(
             Finding::fail(UNUSABLE, what)
                 .with("path", path.display())

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::values::refused;
-use crate::facts::daemon::given::given_member;
 use crate::diagnosis::causes;
+use crate::facts::daemon::given::given_member;
 use crate::facts::daemon::{Daemon, Settings};
 use crate::finding::Finding;
 use crate::host::{HostResult, SystemReader};
@@ -86,7 +86,9 @@ pub(super) fn judge(host: &dyn SystemReader, daemon: &Daemon) -> HostResult<Vec<
             Found::Dead(socket) => format!("nothing listens at its socket {}", socket.display()),
             Found::Nowhere => format!("it has no socket in {SOCKETS}, and no file in {}", SPECS.join(" or ")),
         };
-        let what = format!("the authorization plugin {name} does not run: {why}; dockerd answers no request without it");
+        let what = format!(
+            "the authorization plugin {name} does not run: {why}; dockerd answers no request without it"
+        );
         let cause = Some(causes::AUTHORIZATION_PLUGIN_UNAVAILABLE);
         let hint = format!("start the plugin before dockerd; or {}", given_member(daemon, key, name).undo);
         findings.push(Finding { cause, ..refused(daemon, key, what) }.with("plugin", name).hint(hint));

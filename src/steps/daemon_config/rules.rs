@@ -24,7 +24,11 @@ fn bridge_and_address(daemon: &Daemon) -> Option<Finding> {
     let bridge = values.text("bridge")?;
     let address = ["bip", "bip6"].into_iter().find(|key| values.text(key).is_some())?;
     let what = format!("bridge is `{bridge}` and {address} is set: dockerd accepts only one of them");
-    Some(Finding::fail(CONTRADICTION, what).hint(format!("{}; or do without the bridge of another name: {}", given(daemon, address).undo, given(daemon, "bridge").undo)))
+    Some(Finding::fail(CONTRADICTION, what).hint(format!(
+        "{}; or do without the bridge of another name: {}",
+        given(daemon, address).undo,
+        given(daemon, "bridge").undo
+    )))
 }
 
 /// Firewall rules isolate containers from each other.
@@ -39,7 +43,11 @@ fn icc_without_iptables(daemon: &Daemon) -> Option<Finding> {
     }?;
     let what =
         format!("icc and {missing} are off: those rules are needed to isolate containers from each other");
-    Some(Finding::fail(CONTRADICTION, what).hint(format!("{}; or {}", given(daemon, missing).undo, given(daemon, "icc").undo)))
+    Some(Finding::fail(CONTRADICTION, what).hint(format!(
+        "{}; or {}",
+        given(daemon, missing).undo,
+        given(daemon, "icc").undo
+    )))
 }
 
 /// Up to 26 ip6tables is experimental.
@@ -82,9 +90,10 @@ fn storage_options(daemon: &Daemon) -> Vec<Finding> {
         let option = redact::option_text("storage-opts", option);
         let what =
             format!("storage-opt `{option}` is not an option of the driver {driver}, which refuses it");
-        Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what)
-            .with("driver", driver)
-            .hint(format!("{}, or set the driver that it belongs to", given_member(daemon, "storage-opts", &option).undo))
+        Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", driver).hint(format!(
+            "{}, or set the driver that it belongs to",
+            given_member(daemon, "storage-opts", &option).undo
+        ))
     };
     wrong.map(refuse).chain(invalid).collect()
 }
@@ -105,7 +114,9 @@ fn misvalued(daemon: &Daemon, driver: &str, option: &str) -> Option<Finding> {
     let shown = redact::option_text("storage-opts", option);
     let what = format!("storage-opt `{shown}`: {key} must be {wanted}; dockerd does not start");
     let hint = format!("{}, or set it to {wanted}", given_member(daemon, "storage-opts", option).undo);
-    (!good).then(|| Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", driver).hint(hint))
+    (!good).then(|| {
+        Finding::fail(causes::STORAGE_OPTION_UNKNOWN_TO_DRIVER, what).with("driver", driver).hint(hint)
+    })
 }
 
 /// The options that each driver's `parseOptions` knows.

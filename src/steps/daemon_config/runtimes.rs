@@ -69,9 +69,16 @@ fn invalid(daemon: &Daemon, entry: &Entry<'_>) -> Option<Finding> {
     let (path, kind) = (entry.text("path"), entry.text("runtimeType"));
     let strict = daemon.version >= STRICT;
     let (why, hint) = match (path, kind) {
-        _ if entry.name == "runc" => ("the name is reserved", "give the entry another name, and set default-runtime to it"),
-        (None, None) if strict => ("neither a path nor a runtimeType is set", "remove the entry from \"runtimes\", or add `\"path\": \"/usr/bin/...\"` to it"),
-        (Some(_), Some(_)) if strict => ("path and runtimeType are both set", "remove one of the two from the entry"),
+        _ if entry.name == "runc" => {
+            ("the name is reserved", "give the entry another name, and set default-runtime to it")
+        }
+        (None, None) if strict => (
+            "neither a path nor a runtimeType is set",
+            "remove the entry from \"runtimes\", or add `\"path\": \"/usr/bin/...\"` to it",
+        ),
+        (Some(_), Some(_)) if strict => {
+            ("path and runtimeType are both set", "remove one of the two from the entry")
+        }
         (None, Some(_)) if strict && entry.has("runtimeArgs") => {
             ("runtimeArgs are set, which belong to a path", "replace runtimeArgs by options")
         }
@@ -84,7 +91,12 @@ fn invalid(daemon: &Daemon, entry: &Entry<'_>) -> Option<Finding> {
 }
 
 /// Whether the program of an entry exists.
-fn program(host: &dyn SystemReader, daemon: &Daemon, entry: &Entry<'_>, default: bool) -> HostResult<Option<Finding>> {
+fn program(
+    host: &dyn SystemReader,
+    daemon: &Daemon,
+    entry: &Entry<'_>,
+    default: bool,
+) -> HostResult<Option<Finding>> {
     if let Some(path) = entry.text("path") {
         let place = programs::find(host, path, &programs::path_dirs(host))?;
         return Ok(missing(daemon, entry.name, path, &place, default));
@@ -133,9 +145,15 @@ fn missing(daemon: &Daemon, name: &str, program: &str, place: &Place, default: b
     let what = format!("runtime `{name}`: {program} {why}, so {then}");
     let hint = match place {
         Place::NotExecutable(path) => format!("`chmod +x {}`", crate::finding::quoted(path)),
-        _ if default => format!("install {program}, or set `\"default-runtime\": \"runc\"` and remove \"{name}\" from runtimes"),
+        _ if default => format!(
+            "install {program}, or set `\"default-runtime\": \"runc\"` and remove \"{name}\" from runtimes"
+        ),
         _ => format!("install {program}, or remove \"{name}\" from runtimes"),
     };
     let level = if default { Level::Fail } else { Level::Warn };
-    Some(Finding { cause: Some(PROGRAM_MISSING), level, ..refused(daemon, key, what) }.with("program", program).hint(hint))
+    Some(
+        Finding { cause: Some(PROGRAM_MISSING), level, ..refused(daemon, key, what) }
+            .with("program", program)
+            .hint(hint),
+    )
 }

@@ -39,21 +39,31 @@ pub(super) fn judge(daemon: &Daemon) -> Vec<Finding> {
 fn bridge(daemon: &Daemon, net: IpNet) -> Option<Finding> {
     let IpNet::V4(net) = net else {
         let what = format!("bip is `{net}`, which is not an IPv4 network: dockerd does not start");
-        return Some(refused(daemon, "bip", what).hint("set `\"bip\": \"192.168.200.1/24\"`; the option for IPv6 is fixed-cidr-v6"));
+        return Some(
+            refused(daemon, "bip", what)
+                .hint("set `\"bip\": \"192.168.200.1/24\"`; the option for IPv6 is fixed-cidr-v6"),
+        );
     };
     let most = if daemon.version >= POINT_TO_POINT { 31 } else { 30 };
     let why = match net.addr() {
         _ if net.prefix_len() > most => "no address is left for a container",
         _ if net.prefix_len() == 31 => return None,
-        address if address == net.network() => "it is the address of the network itself: dockerd does not start",
+        address if address == net.network() => {
+            "it is the address of the network itself: dockerd does not start"
+        }
         address if address == net.broadcast() => "it is the broadcast address: dockerd does not start",
         _ => return None,
     };
     let example = match net.prefix_len() {
-        31.. => Ipv4Net::new(net.addr(), 24).ok().map_or_else(|| net.to_string(), |wide| host_of(wide).to_string()),
+        31.. => Ipv4Net::new(net.addr(), 24)
+            .ok()
+            .map_or_else(|| net.to_string(), |wide| host_of(wide).to_string()),
         _ => host_of(net).to_string(),
     };
-    Some(refused(daemon, "bip", format!("bip is `{net}`, and {why}")).hint(format!("set `\"bip\": \"{example}\"`")))
+    Some(
+        refused(daemon, "bip", format!("bip is `{net}`, and {why}"))
+            .hint(format!("set `\"bip\": \"{example}\"`")),
+    )
 }
 
 /// The first address of a network, with its prefix.
@@ -69,11 +79,17 @@ fn range(daemon: &Daemon, bip: Option<Ipv4Net>) -> Option<Finding> {
     let net = match text.parse::<IpNet>().ok()? {
         IpNet::V4(net) => net,
         IpNet::V6(_) => {
-            return Some(refuse("which is not an IPv4 network: dockerd does not start").hint("the option for IPv6 is fixed-cidr-v6"));
+            return Some(
+                refuse("which is not an IPv4 network: dockerd does not start")
+                    .hint("the option for IPv6 is fixed-cidr-v6"),
+            );
         }
     };
     if net.prefix_len() == 32 {
-        return Some(refuse("which has no address for a container: none starts").hint("set a larger network, or remove fixed-cidr"));
+        return Some(
+            refuse("which has no address for a container: none starts")
+                .hint("set a larger network, or remove fixed-cidr"),
+        );
     }
     let bip = bip.filter(|bip| !bip.contains(&net) && !net.contains(bip))?;
     let finding = refuse(&format!("which is outside of bip, {bip}"));
@@ -85,8 +101,12 @@ fn range(daemon: &Daemon, bip: Option<Ipv4Net>) -> Option<Finding> {
 fn gateway(daemon: &Daemon, bip: Option<Ipv4Net>) -> Option<Finding> {
     let gateway: Ipv4Addr = daemon.settings.values.text("default-gateway")?.parse().ok()?;
     let bip = bip.filter(|bip| !bip.contains(&gateway))?;
-    let what = format!("default-gateway is `{gateway}`, which is outside of bip, {bip}: dockerd does not start");
-    Some(refused(daemon, "default-gateway", what).hint("remove default-gateway, or set an address of that network"))
+    let what =
+        format!("default-gateway is `{gateway}`, which is outside of bip, {bip}: dockerd does not start");
+    Some(
+        refused(daemon, "default-gateway", what)
+            .hint("remove default-gateway, or set an address of that network"),
+    )
 }
 
 /// fixed-cidr-v6, which matters where IPv6 is on.
@@ -120,7 +140,8 @@ impl<'d> Pool<'d> {
             let size = pool.get("size").and_then(Value::as_i64).unwrap_or(0);
             return Some(Self { base: pool.get("base").and_then(Value::as_str).unwrap_or_default(), size });
         };
-        let field = |name: &str| text.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+        let field =
+            |name: &str| text.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
         Some(Self { base: field("base")?, size: field("size")?.parse().ok()? })
     }
 }
@@ -129,8 +150,10 @@ impl<'d> Pool<'d> {
 fn pools(daemon: &Daemon) -> Vec<Finding> {
     let key = "default-address-pools";
     let pools = given(daemon);
-    let mut findings: Vec<Finding> =
-        pools.iter().filter_map(|pool| Some(refused(daemon, key, pool_problem(pool)?).hint(example(pool)))).collect();
+    let mut findings: Vec<Finding> = pools
+        .iter()
+        .filter_map(|pool| Some(refused(daemon, key, pool_problem(pool)?).hint(example(pool))))
+        .collect();
     if findings.is_empty() && !pools.is_empty() && daemon.settings.bridge != "none" {
         findings.extend(enough(daemon, &pools));
     }
@@ -146,10 +169,14 @@ fn pool_problem(pool: &Pool<'_>) -> Option<String> {
     let most = if net.addr().is_ipv4() { 30 } else { 126 };
     let size = u8::try_from(*size).ok().filter(|size| (1..=most).contains(size));
     match size {
-        None => Some(format!("the size of the address pool {base} is {}; it must be {} to {most}", pool.size, net.prefix_len())),
-        Some(size) if size < net.prefix_len() => {
-            Some(format!("the networks of the address pool {base} are /{size}, which is larger than the pool"))
-        }
+        None => Some(format!(
+            "the size of the address pool {base} is {}; it must be {} to {most}",
+            pool.size,
+            net.prefix_len()
+        )),
+        Some(size) if size < net.prefix_len() => Some(format!(
+            "the networks of the address pool {base} are /{size}, which is larger than the pool"
+        )),
         Some(_) => None,
     }
 }

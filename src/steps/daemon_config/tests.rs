@@ -59,7 +59,10 @@ fn values_are_checked_by_version() {
     assert_eq!(with("26.1.5", &["--exec-opt", "what=ever"]), []);
     assert_eq!(with("28.5.2", &["--exec-opt", "what=ever"]), failing("daemon-option-invalid"));
     assert_eq!(with("28.5.2", &["--default-runtime=kata"]), failing("oci-runtime-not-registered"));
-    assert_eq!(with("28.5.2", &["--default-runtime=kata", "--add-runtime=kata=/k"]), failing("oci-runtime-program-missing"));
+    assert_eq!(
+        with("28.5.2", &["--default-runtime=kata", "--add-runtime=kata=/k"]),
+        failing("oci-runtime-program-missing")
+    );
     assert_eq!(with("28.5.2", &["--dns=localhost"]), failing("daemon-option-invalid"));
     assert_eq!(with("28.5.2", &["-H", "http://x"]), failing("daemon-option-invalid"));
     assert_eq!(with("28.5.2", &["-H", "fd://"]), failing("daemon-option-invalid"));
@@ -183,13 +186,19 @@ fn program_of_the_default_runtime_must_exist_and_of_another_one_should() {
         (r#"{"default-runtime": "io.containerd.kata.v2"}"#, failing(missing)),
         (r#"{"default-runtime": "k", "runtimes": {"k": {"runtimeType": "io.containerd.runc.v2"}}}"#, vec![]),
         (r#"{"runtimes": {"k": {}}}"#, failing("daemon-json-invalid")),
-        (r#"{"runtimes": {"k": {"path": "kata", "runtimeType": "io.containerd.runc.v2"}}}"#, failing("daemon-json-invalid")),
+        (
+            r#"{"runtimes": {"k": {"path": "kata", "runtimeType": "io.containerd.runc.v2"}}}"#,
+            failing("daemon-json-invalid"),
+        ),
         (r#"{"runtimes": {"runc": {"path": "kata"}}}"#, failing("daemon-json-invalid")),
     ] {
         assert_eq!(on(&json(text), &[]), wanted, "{text}");
     }
     let old = with_programs("20.10.24");
-    assert_eq!(on(&old.file(FILE, r#"{"default-runtime": "io.containerd.kata.v2"}"#), &[]), failing("oci-runtime-not-registered"));
+    assert_eq!(
+        on(&old.file(FILE, r#"{"default-runtime": "io.containerd.kata.v2"}"#), &[]),
+        failing("oci-runtime-not-registered")
+    );
     assert_eq!(on(&with_programs("20.10.24").file(FILE, r#"{"runtimes": {"k": {}}}"#), &[]), []);
 }
 
@@ -197,7 +206,11 @@ fn program_of_the_default_runtime_must_exist_and_of_another_one_should() {
 fn paths_that_dockerd_cannot_make_fail_once_each() {
     let unusable = "daemon-path-unusable";
     let host = || machine("28.5.2").dir("/run").dir("/srv");
-    assert_eq!(on(&host().link("/var/run", "/none"), &[]), failing(unusable), "exec root, pid file and socket");
+    assert_eq!(
+        on(&host().link("/var/run", "/none"), &[]),
+        failing(unusable),
+        "exec root, pid file and socket"
+    );
     assert_eq!(on(&host().link("/var/run", "/run"), &[]), []);
     assert_eq!(on(&host().file("/run/containerd", ""), &[]), failing(unusable));
     for (args, wanted) in [
@@ -261,7 +274,10 @@ fn authorization_plugin_must_run_or_be_named() {
     let host = || machine("28.5.2");
     let found = check_with(&STEP, &host(), &args).unwrap();
     assert_eq!(problems(&found), failing("authorization-plugin-unavailable"));
-    assert_eq!(found[0].hint.as_deref(), Some("start the plugin before dockerd; or start dockerd without `--authorization-plugin=p`"));
+    assert_eq!(
+        found[0].hint.as_deref(),
+        Some("start the plugin before dockerd; or start dockerd without `--authorization-plugin=p`")
+    );
     assert_eq!(on(&host().node("/run/docker/plugins/p.sock", crate::host::FileKind::Socket), &args), []);
     assert_eq!(on(&host().file("/etc/docker/plugins/p.spec", "tcp://127.0.0.1:1"), &args), []);
 }
@@ -282,7 +298,11 @@ fn addresses_of_the_bridge_fit_together() {
         ("28.5.2", vec!["--bip=172.30.0.1/16", "--fixed-cidr=172.30.1.0/24"], vec![]),
         ("28.5.2", vec!["--bip=172.30.0.1/24", "--fixed-cidr=172.30.0.0/16"], vec![]),
         ("28.5.2", vec!["--bip=172.30.0.1/16", "--fixed-cidr=172.31.0.0/24"], invalid.clone()),
-        ("26.1.5", vec!["--bip=172.30.0.1/16", "--fixed-cidr=172.31.0.0/24"], warning("daemon-option-invalid")),
+        (
+            "26.1.5",
+            vec!["--bip=172.30.0.1/16", "--fixed-cidr=172.31.0.0/24"],
+            warning("daemon-option-invalid"),
+        ),
         ("28.5.2", vec!["--fixed-cidr=172.30.0.1/32"], invalid.clone()),
         ("28.5.2", vec!["--bip=172.30.0.1/16", "--default-gateway=10.0.0.1"], invalid.clone()),
         ("28.5.2", vec!["--ipv6", "--fixed-cidr-v6=fd00:1::/128"], invalid.clone()),
@@ -301,7 +321,8 @@ fn addresses_of_the_bridge_fit_together() {
 
 #[test]
 fn values_that_dockerd_reads_late_are_checked_early() {
-    let json = |text: &str| on(&machine("28.5.2").file("/s.json", "{}").file("/t", "x").file(FILE, text), &[]);
+    let json =
+        |text: &str| on(&machine("28.5.2").file("/s.json", "{}").file("/t", "x").file(FILE, text), &[]);
     let invalid = || failing("daemon-json-invalid");
     for (text, wanted) in [
         (r#"{"seccomp-profile": "/s.json"}"#, vec![]),
@@ -317,7 +338,10 @@ fn values_that_dockerd_reads_late_are_checked_early() {
         (r#"{"registry-mirrors": ["m:5000"]}"#, invalid()),
         (r#"{"metrics-addr": "127.0.0.1:9323"}"#, vec![]),
         (r#"{"metrics-addr": "q"}"#, invalid()),
-        (r#"{"default-shm-size": "64m", "dns-search": ["a.b"], "insecure-registries": ["r:5000", "10.0.0.0/8"]}"#, vec![]),
+        (
+            r#"{"default-shm-size": "64m", "dns-search": ["a.b"], "insecure-registries": ["r:5000", "10.0.0.0/8"]}"#,
+            vec![],
+        ),
         (r#"{"default-shm-size": "q"}"#, invalid()),
         (r#"{"dns-search": ["a b"]}"#, invalid()),
         (r#"{"insecure-registries": ["http://a b"]}"#, invalid()),

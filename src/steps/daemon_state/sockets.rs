@@ -101,7 +101,10 @@ fn one(socket: &Socket, running: Option<i32>) -> Option<Finding> {
         (_, true, None, Some(pid)) => {
             let what = format!("dockerd is already running as process {pid}, and answers at {path}");
             let finding = Finding::fail(causes::DAEMON_ALREADY_RUNNING, what).with("pid", pid);
-            Some(about(finding).hint(format!("use it with `dindcheck verify --attach`, or stop it first: `kill {pid}`")))
+            Some(
+                about(finding)
+                    .hint(format!("use it with `dindcheck verify --attach`, or stop it first: `kill {pid}`")),
+            )
         }
         (_, true, None, None) => {
             let what = format!(

@@ -105,34 +105,53 @@ fn hint(cause: CauseId, reference: &str, message: &str) -> Option<String> {
     let builtin = "or use the built-in image: `--image builtin`";
     Some(match cause {
         causes::REGISTRY_UNREACHABLE if says(&["connection refused"]) => {
-            format!("nothing listens at {registry}, or a firewall refuses: start it, or correct the port; {builtin}")
+            format!(
+                "nothing listens at {registry}, or a firewall refuses: start it, or correct the port; {builtin}"
+            )
         }
         causes::REGISTRY_UNREACHABLE if says(&["503", "502"]) => {
-            format!("{registry} answers that it cannot serve now: wait, or pull from a mirror (\"registry-mirrors\" in daemon.json); {builtin}")
+            format!(
+                "{registry} answers that it cannot serve now: wait, or pull from a mirror (\"registry-mirrors\" in daemon.json); {builtin}"
+            )
         }
         causes::REGISTRY_UNREACHABLE if says(&["lookup "]) => {
-            format!("the name of {registry} cannot be resolved from where dockerd runs: correct it, or give dockerd a resolver that knows it (/etc/resolv.conf); {builtin}")
+            format!(
+                "the name of {registry} cannot be resolved from where dockerd runs: correct it, or give dockerd a resolver that knows it (/etc/resolv.conf); {builtin}"
+            )
         }
         causes::REGISTRY_UNREACHABLE => {
-            format!("{registry} does not answer in time: `curl -v https://{registry}/v2/` where dockerd runs tells whether a firewall drops it; behind a proxy set \"proxies\" in daemon.json (23.0 and later) or HTTPS_PROXY; {builtin}")
+            format!(
+                "{registry} does not answer in time: `curl -v https://{registry}/v2/` where dockerd runs tells whether a firewall drops it; behind a proxy set \"proxies\" in daemon.json (23.0 and later) or HTTPS_PROXY; {builtin}"
+            )
         }
         causes::REGISTRY_INSECURE_HTTP => {
-            format!("start dockerd with `--insecure-registry={registry}` (or \"insecure-registries\" in daemon.json), or give the registry TLS; {builtin}")
+            format!(
+                "start dockerd with `--insecure-registry={registry}` (or \"insecure-registries\" in daemon.json), or give the registry TLS; {builtin}"
+            )
         }
         causes::REGISTRY_UNAUTHORIZED if says(&["denied"]) => {
-            format!("the account that dockerd uses may not read {reference}: ask for access, or correct the name; {builtin}")
+            format!(
+                "the account that dockerd uses may not read {reference}: ask for access, or correct the name; {builtin}"
+            )
         }
         causes::REGISTRY_UNAUTHORIZED => {
-            format!("{registry} wants a login, and dindcheck pulls without one: `docker pull {reference}` after `docker login {registry}`, then check again; {builtin}")
+            format!(
+                "{registry} wants a login, and dindcheck pulls without one: `docker pull {reference}` after `docker login {registry}`, then check again; {builtin}"
+            )
         }
         causes::REGISTRY_RATE_LIMIT => {
-            format!("wait, or `docker pull {reference}` after `docker login {registry}`, which has another limit, or use a mirror (\"registry-mirrors\" in daemon.json); {builtin}")
+            format!(
+                "wait, or `docker pull {reference}` after `docker login {registry}`, which has another limit, or use a mirror (\"registry-mirrors\" in daemon.json); {builtin}"
+            )
         }
         causes::IMAGE_NOT_FOUND if says(&["name unknown", "NAME_UNKNOWN", "repository name not known"]) => {
             format!("{registry} has no repository of that name: correct the name; {builtin}")
         }
         causes::IMAGE_NOT_FOUND if says(&["no matching manifest"]) => {
-            format!("{reference} exists, but not for this processor: choose another image, or build it for {}; {builtin}", architecture())
+            format!(
+                "{reference} exists, but not for this processor: choose another image, or build it for {}; {builtin}",
+                architecture()
+            )
         }
         causes::IMAGE_NOT_FOUND => format!("{registry} has no such tag or digest: correct it; {builtin}"),
         _ => return None,

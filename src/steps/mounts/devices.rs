@@ -87,7 +87,9 @@ pub(super) fn judge(host: &dyn SystemReader, mounts: &Mounts) -> HostResult<Vec<
             let what =
                 format!("{dir} is missing: inner containers have their own, other programs here do not");
             findings.push(
-                Finding::warn(MISSING, what).with("path", dir).hint(format!("`mkdir -p {dir}; {mount} {dir}`")),
+                Finding::warn(MISSING, what)
+                    .with("path", dir)
+                    .hint(format!("`mkdir -p {dir}; {mount} {dir}`")),
             );
         }
     }

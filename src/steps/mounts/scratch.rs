@@ -187,7 +187,9 @@ impl Trouble {
             Self::Missing if place.variable.is_none() => format!("`mkdir -m 1777 {dir}`"),
             Self::Missing => format!("`mkdir -p -m 1777 {dir}`, or {}", elsewhere("")),
             Self::Blocked(obstacle) => format!("`{}; chmod 1777 {dir}`", obstacle.remedy()),
-            Self::ReadOnly(_) => format!("{mount}, or {}", elsewhere("start the outer container with --tmpfs /tmp:exec")),
+            Self::ReadOnly(_) => {
+                format!("{mount}, or {}", elsewhere("start the outer container with --tmpfs /tmp:exec"))
+            }
             Self::Full(_) | Self::NoInodes => {
                 format!("{mount}, or {}", elsewhere(&format!("remove files below {dir}")))
             }

@@ -6,8 +6,8 @@ use super::devices::NODES;
 use super::*;
 use crate::facts::daemon::tests::machine;
 use crate::finding::Level;
-use crate::host::{FileKind, FsInfo};
 use crate::host::fake::Fake;
+use crate::host::{FileKind, FsInfo};
 use crate::testing::{check, problems, repair};
 
 const TABLE: &str = "\
@@ -228,7 +228,10 @@ fn variable_that_names_no_directory_fails_with_its_name() {
 #[test]
 fn a_containerd_of_its_own_has_its_own_variables() {
     let host = world("28.5.2", "", &[]).variable("TMPDIR", "/nope");
-    assert_eq!(seen(&host.node("/run/containerd/containerd.sock", FileKind::Socket)), [(Level::Warn, "tmp-not-writable")]);
+    assert_eq!(
+        seen(&host.node("/run/containerd/containerd.sock", FileKind::Socket)),
+        [(Level::Warn, "tmp-not-writable")]
+    );
 }
 
 #[test]

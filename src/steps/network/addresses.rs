@@ -177,14 +177,22 @@ fn bip_overlap(bip: &str, taken: &[(Net, String)]) -> Option<Finding> {
         );
         Finding::warn(OVERLAP, what)
     };
-    Some(finding.with("bip", bip).with("route", other).hint(format!("give the bridge another network: {}", free_bip(taken))))
+    Some(
+        finding
+            .with("bip", bip)
+            .with("route", other)
+            .hint(format!("give the bridge another network: {}", free_bip(taken))),
+    )
 }
 
 /// An address for the bridge in none of the networks around it.
 fn free_bip(taken: &[(Net, String)]) -> String {
     let mut likely = (0..=255).map(|third| format!("192.168.{}.1/24", 200_u8.wrapping_add(third)));
     let free = likely.find(|text| Net::parse(text).is_some_and(|net| is_free(net, taken)));
-    format!("`--bip={0}` (or \"bip\": \"{0}\" in daemon.json)", free.unwrap_or_else(|| "10.200.0.1/24".to_owned()))
+    format!(
+        "`--bip={0}` (or \"bip\": \"{0}\" in daemon.json)",
+        free.unwrap_or_else(|| "10.200.0.1/24".to_owned())
+    )
 }
 
 /// Packets of containers leave through the default route's interface.
@@ -236,7 +244,10 @@ fn reverse_path(host: &dyn SystemReader, facts: &Facts) -> HostResult<Option<Fin
     // With slashes: a name may have a dot (`eth0.5`).
     let loose = |device: &&str| quoted_text(&format!("net/ipv4/conf/{device}/rp_filter=2"));
     let assignments = strict.iter().map(loose).collect::<Vec<_>>().join(" ");
-    let what = format!("routers are behind several interfaces, and rp_filter of {} is strict: answers that arrive on another interface are dropped", strict.join(" and "));
+    let what = format!(
+        "routers are behind several interfaces, and rp_filter of {} is strict: answers that arrive on another interface are dropped",
+        strict.join(" and ")
+    );
     Ok(Some(
         Finding::warn(RP_FILTER, what)
             .with("path", format!("/proc/sys/net/ipv4/conf/{first}/rp_filter"))

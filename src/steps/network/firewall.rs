@@ -53,7 +53,9 @@ fn release(host: &dyn SystemReader) -> String {
         none if none.is_empty() => {
             format!("find what holds it, here or in another container: `fuser -v {XTABLES_LOCK}`")
         }
-        pids => format!("wait until it comes free, or end what holds {XTABLES_LOCK}: `{}`", locks::end(&pids)),
+        pids => {
+            format!("wait until it comes free, or end what holds {XTABLES_LOCK}: `{}`", locks::end(&pids))
+        }
     }
 }
 

@@ -41,7 +41,11 @@ fn level(limit: u64, (least, enough): (u64, u64)) -> Option<Level> {
 
 /// What comes of it.
 fn consequence(level: Level) -> &'static str {
-    if level == Level::Fail { "Docker does not work with so few" } else { "a few inner containers use them up" }
+    if level == Level::Fail {
+        "Docker does not work with so few"
+    } else {
+        "a few inner containers use them up"
+    }
 }
 
 /// The hard limit of open files: dockerd and containerd raise their soft limit to it.
@@ -53,7 +57,10 @@ fn files(host: &dyn SystemReader) -> HostResult<Option<Finding>> {
     Ok(level(hard, FILES).map(|level| {
         let what = format!("a process may open {hard} files: {}", consequence(level));
         let finding = Finding { level, ..Finding::fail(causes::OPEN_FILES_LIMIT_REACHED, what) };
-        finding.with("path", path.display()).with("limit", hard).hint("start the outer container with `--ulimit nofile=1048576:1048576`")
+        finding
+            .with("path", path.display())
+            .with("limit", hard)
+            .hint("start the outer container with `--ulimit nofile=1048576:1048576`")
     }))
 }
 
@@ -81,7 +88,10 @@ fn processes(host: &dyn SystemReader, cgroups: &Cgroups) -> HostResult<Option<Fi
     Ok(level(most, PROCESSES).map(|level| {
         let what = format!("this container may have {most} processes and threads: {}", consequence(level));
         let finding = Finding { level, ..Finding::fail(causes::PIDS_LIMIT_REACHED, what) };
-        finding.with("path", path.display()).with("limit", most).hint("start the outer container with `--pids-limit=-1`")
+        finding
+            .with("path", path.display())
+            .with("limit", most)
+            .hint("start the outer container with `--pids-limit=-1`")
     }))
 }
 
@@ -89,7 +99,10 @@ fn processes(host: &dyn SystemReader, cgroups: &Cgroups) -> HostResult<Option<Fi
 fn memory(host: &dyn SystemReader, cgroups: &Cgroups) -> HostResult<Option<Finding>> {
     let Some(dir) = dir(cgroups, "memory") else { return Ok(None) };
     let (most, with_swap) = if cgroups.mode == Mode::V2 {
-        (number(host, &dir, "memory.max")?, number(host, &dir, "memory.swap.max")?.is_none_or(|(_, swap)| swap > 0))
+        (
+            number(host, &dir, "memory.max")?,
+            number(host, &dir, "memory.swap.max")?.is_none_or(|(_, swap)| swap > 0),
+        )
     } else {
         let most = number(host, &dir, "memory.limit_in_bytes")?;
         let both = number(host, &dir, "memory.memsw.limit_in_bytes")?;
@@ -102,10 +115,15 @@ fn memory(host: &dyn SystemReader, cgroups: &Cgroups) -> HostResult<Option<Findi
     Ok(found.map(|level| {
         let then = match level {
             Level::Fail => format!("the kernel kills dockerd while it starts; {} MiB is the least", MEMORY.1),
-            _ => format!("dockerd and containerd alone take about {ENGINE} MiB of it that cannot be reclaimed"),
+            _ => {
+                format!("dockerd and containerd alone take about {ENGINE} MiB of it that cannot be reclaimed")
+            }
         };
         let what = format!("this container has {mib} MiB of memory: {then}");
         let finding = Finding { level, ..Finding::fail(causes::MEMORY_LIMIT_LOW, what) };
-        finding.with("path", path.display()).with("limit_bytes", most).hint("start the outer container with `--memory=512m`, or without a limit")
+        finding
+            .with("path", path.display())
+            .with("limit_bytes", most)
+            .hint("start the outer container with `--memory=512m`, or without a limit")
     }))
 }

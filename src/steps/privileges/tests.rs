@@ -205,14 +205,20 @@ fn filter_that_refuses_clone3_is_named() {
 
 /// The text of /proc/self/limits with this hard limit of open files.
 fn open_files(hard: &str) -> String {
-    format!("Limit                     Soft Limit           Hard Limit           Units     \nMax open files            64                   {hard}                files     \n")
+    format!(
+        "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            64                   {hard}                files     \n"
+    )
 }
 
 /// A container whose cgroups have these limits of processes and memory, on v2.
 fn limited(pids: &str, memory: &str, swap: &str) -> Fake {
-    let cgroup2 = crate::host::FsInfo { magic: 0x6367_7270, size: 0, free: 0, inodes: 0, inodes_free: 0, flags: 0 };
+    let cgroup2 =
+        crate::host::FsInfo { magic: 0x6367_7270, size: 0, free: 0, inodes: 0, inodes_free: 0, flags: 0 };
     Fake::new()
-        .file("/proc/self/mountinfo", "1 0 0:1 / / rw - overlay o rw\n2 1 0:2 / /sys/fs/cgroup rw - cgroup2 c rw\n")
+        .file(
+            "/proc/self/mountinfo",
+            "1 0 0:1 / / rw - overlay o rw\n2 1 0:2 / /sys/fs/cgroup rw - cgroup2 c rw\n",
+        )
         .file("/proc/self/cgroup", "0::/\n")
         .link("/proc/self/ns/cgroup", "cgroup:[7]")
         .filesystem("/sys/fs/cgroup", cgroup2)
@@ -240,6 +246,10 @@ fn limits_of_the_cgroup_are_compared_with_what_docker_takes() {
     assert_eq!(limits(&limited("100", "max", "max")), [(Level::Warn, "pids-limit-reached")]);
     assert_eq!(limits(&limited("200", "134217728", "0")), []);
     assert_eq!(limits(&limited("max", "33554432", "0")), [(Level::Fail, "memory-limit-low")]);
-    assert_eq!(limits(&limited("max", "33554432", "max")), [(Level::Warn, "memory-limit-low")], "it may swap");
+    assert_eq!(
+        limits(&limited("max", "33554432", "max")),
+        [(Level::Warn, "memory-limit-low")],
+        "it may swap"
+    );
     assert_eq!(limits(&limited("max", "50331648", "0")), [(Level::Warn, "memory-limit-low")]);
 }

@@ -1,9 +1,9 @@
 //! The storage of a daemon that is running already.
 
 use super::{judge, look};
+use crate::diagnosis::{CauseId, causes};
 use crate::facts::daemon::{Daemon, Running, Store};
 use crate::facts::endpoint::Endpoint;
-use crate::diagnosis::{CauseId, causes};
 use crate::finding::{Finding, Level};
 use crate::host::environ::WithEnviron;
 use crate::step::Cx;
@@ -26,7 +26,8 @@ pub(super) fn check(cx: &Cx<'_>, endpoint: &Endpoint) -> anyhow::Result<Vec<Find
     let daemon = match Daemon::read(&host, &command.invocation()) {
         Ok(daemon) if daemon.settings.data_root.is_absolute() => daemon,
         _ => {
-            let what = format!("not checked: the options of dockerd, process {}, cannot be read", command.pid);
+            let what =
+                format!("not checked: the options of dockerd, process {}, cannot be read", command.pid);
             return Ok(vec![Finding::pass(what)]);
         }
     };

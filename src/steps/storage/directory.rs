@@ -62,7 +62,9 @@ fn space(seen: &Seen) -> Option<Finding> {
     if seen.fs.free < HARDLY_ANYTHING {
         let what = format!("{dir} has {free} free: dockerd itself needs more");
         return Some(
-            about(seen, Finding::fail(causes::DISK_FULL, what)).with("free_bytes", seen.fs.free).hint(volume(seen)),
+            about(seen, Finding::fail(causes::DISK_FULL, what))
+                .with("free_bytes", seen.fs.free)
+                .hint(volume(seen)),
         );
     }
     (seen.fs.free >> 20 < wanted).then(|| {

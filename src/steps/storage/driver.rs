@@ -98,7 +98,12 @@ fn named(seen: &Seen) -> Option<Finding> {
             causes::DAEMON_REMOVED_STORAGE_DRIVER,
             format!("dockerd {version} does not have the storage driver {driver} any more"),
         )
-        .map(|finding| finding.hint(format!("{}; images of {driver} are saved with the old version (docker save)", seen.undo))),
+        .map(|finding| {
+            finding.hint(format!(
+                "{}; images of {driver} are saved with the old version (docker save)",
+                seen.undo
+            ))
+        }),
         Store::Graph(_) => fail(
             causes::STORAGE_DRIVER_NOT_SUPPORTED,
             format!("dockerd {version} does not have a storage driver {driver}"),
@@ -225,9 +230,14 @@ fn overlay(seen: &Seen) -> Option<Finding> {
     };
     let finding = about(seen, finding).with("attempt", attempt).with("errno", format!("{:?}", error.errno()));
     Some(match (&seen.store, seen.dir.parent()) {
-        (Store::Snapshotter { .. }, Some(root)) if cause == causes::DATA_ROOT_CONTAINERD_SNAPSHOTTER_ON_OVERLAY => {
+        (Store::Snapshotter { .. }, Some(root))
+            if cause == causes::DATA_ROOT_CONTAINERD_SNAPSHOTTER_ON_OVERLAY =>
+        {
             let at = if seen.managed { &seen.data_root } else { root };
-            finding.hint(format!("start the outer container with a volume there: `-v dind-images:{}`", quoted(at)))
+            finding.hint(format!(
+                "start the outer container with a volume there: `-v dind-images:{}`",
+                quoted(at)
+            ))
         }
         _ => finding,
     })
@@ -249,7 +259,11 @@ fn with_fallback(seen: &Seen, cause: CauseId, why: &str) -> Finding {
 fn with_volume(seen: &Seen, finding: Finding) -> Finding {
     let is_of_the_place = !matches!(
         finding.cause,
-        Some(causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED | causes::OUTER_CONTAINER_NOT_PRIVILEGED | causes::KERNEL_LACKS_OVERLAYFS)
+        Some(
+            causes::OVERLAY_IN_USER_NAMESPACE_UNSUPPORTED
+                | causes::OUTER_CONTAINER_NOT_PRIVILEGED
+                | causes::KERNEL_LACKS_OVERLAYFS
+        )
     );
     if is_of_the_place { finding.hint(volume(seen)) } else { finding }
 }

@@ -28,7 +28,9 @@ pub(super) fn judge(seen: &Seen) -> Option<Finding> {
     }
     let driver = driver::expected(seen);
     if let (Store::Graph(None), "vfs", Some((key, value))) = (&seen.store, driver, limit(seen, "overlay2")) {
-        let what = format!("storage-opt `{key}={value}` is refused by vfs, which dockerd falls back to here: dockerd does not start");
+        let what = format!(
+            "storage-opt `{key}={value}` is refused by vfs, which dockerd falls back to here: dockerd does not start"
+        );
         let finding = about(seen, Finding::fail(causes::STORAGE_QUOTA_UNSUPPORTED, what));
         return Some(finding.hint(remedy(seen, key)));
     }
@@ -44,14 +46,17 @@ pub(super) fn judge(seen: &Seen) -> Option<Finding> {
     } else {
         return None;
     };
-    let what = format!("storage-opt `{key}={value}` needs xfs that is mounted with pquota, and {why}: dockerd does not start");
+    let what = format!(
+        "storage-opt `{key}={value}` needs xfs that is mounted with pquota, and {why}: dockerd does not start"
+    );
     let finding = Finding::fail(causes::STORAGE_QUOTA_UNSUPPORTED, what);
     Some(about(seen, finding).hint(remedy(seen, key)))
 }
 
 /// Without the limit, or with a file system that keeps it.
 fn remedy(seen: &Seen, key: &str) -> String {
-    let named = |(option, _): &&(String, String)| option.split('=').next().is_some_and(|name| name.trim() == key);
+    let named =
+        |(option, _): &&(String, String)| option.split('=').next().is_some_and(|name| name.trim() == key);
     let undo = seen.options_undo.iter().find(named).map_or("do without the limit", |(_, undo)| undo.as_str());
     format!("{undo}; or mount xfs with `-o pquota` at {}", seen.data_root.display())
 }

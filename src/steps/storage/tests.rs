@@ -286,7 +286,11 @@ fn size_limit_needs_xfs_with_project_quotas() {
     assert_eq!(with_quota(XFS, "rw,noquota", size, overlay2()), fail("storage-quota-unsupported"));
     assert_eq!(with_quota(XFS, "rw,prjquota", size, overlay2()), []);
     assert_eq!(with_quota(EXT4, "rw", &["overlay2.size=0"], overlay2()), []);
-    assert_eq!(with_quota(EXT4, "rw", size, snapshotter("overlayfs")), [], "the snapshotter does not read it");
+    assert_eq!(
+        with_quota(EXT4, "rw", size, snapshotter("overlayfs")),
+        [],
+        "the snapshotter does not read it"
+    );
     let vfs = Store::Graph(Some("vfs".into()));
     assert_eq!(with_quota(EXT4, "rw", &["size=1G"], vfs), fail("storage-quota-unsupported"));
 }

@@ -16,19 +16,19 @@ const DNS: u16 = 53;
 pub(super) fn packets(measured: &Measured<'_>, failed: &Failed) -> Vec<Packet> {
     let asked: Vec<Packet> = match failed {
         Failed::Visit(kind, v6) => {
-            let same = |visit: &&Visit| {
-                visit.kind == *kind && visit.to.is_ipv6() == *v6 && visit.end.is_err()
-            };
+            let same =
+                |visit: &&Visit| visit.kind == *kind && visit.to.is_ipv6() == *v6 && visit.end.is_err();
             measured.visits.iter().filter(same).flat_map(|visit| to_port(measured, visit)).collect()
         }
         Failed::Attempt(kind, names) => {
-            let same = measured.attempts(*kind).filter(|attempt| {
-                names.contains(&attempt.to) || *kind == Kind::Peer
-            });
+            let same =
+                measured.attempts(*kind).filter(|attempt| names.contains(&attempt.to) || *kind == Kind::Peer);
             same.flat_map(|attempt| from_container(measured, *kind, &attempt.to)).collect()
         }
         Failed::Large => {
-            let mut packets: Vec<_> = measured.reached.of(Kind::Outer)
+            let mut packets: Vec<_> = measured
+                .reached
+                .of(Kind::Outer)
                 .flat_map(|attempt| from_container(measured, Kind::Outer, &attempt.to))
                 .collect();
             for packet in &mut packets {
@@ -111,10 +111,9 @@ pub(super) fn from_container(measured: &Measured<'_>, kind: Kind, to: &str) -> V
             target_port: Some(PORT),
             ..through
         }],
-        Kind::Resolver => vec![here_or_through(
-            measured,
-            Packet { protocol: "udp", target_port: Some(DNS), ..through },
-        )],
+        Kind::Resolver => {
+            vec![here_or_through(measured, Packet { protocol: "udp", target_port: Some(DNS), ..through })]
+        }
         Kind::Gateway | Kind::Outer => {
             vec![here_or_through(measured, Packet { target_port: Some(DISCARD), ..through })]
         }

@@ -51,7 +51,9 @@ impl Place {
     pub(super) fn interface_to(&self, address: IpAddr) -> Option<&str> {
         let IpAddr::V4(address) = address else { return None };
         let holding = self.routes.0.iter().filter(|route| route.to.contains(address));
-        holding.max_by_key(|route| (route.to.bits(), Reverse(route.metric))).map(|route| route.device.as_str())
+        holding
+            .max_by_key(|route| (route.to.bits(), Reverse(route.metric)))
+            .map(|route| route.device.as_str())
     }
 }
 

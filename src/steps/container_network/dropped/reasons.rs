@@ -150,14 +150,17 @@ fn down(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
 
 /// Forwarding that is off.
 fn forwarding(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
-    let through = packets.iter().find(|packet| packet.way == Way::Through && packet.inputs != packet.outputs)?;
+    let through =
+        packets.iter().find(|packet| packet.way == Way::Through && packet.inputs != packet.outputs)?;
     if through.v6 {
         return None;
     }
     let off = |name: &str| conf(measured.host, name, "forwarding") == Some(0);
     if off("all") {
-        return Some(Reason::new("IPv4 forwarding is off", "sysctl -w net.ipv4.ip_forward=1")
-            .with("net.ipv4.ip_forward", 0));
+        return Some(
+            Reason::new("IPv4 forwarding is off", "sysctl -w net.ipv4.ip_forward=1")
+                .with("net.ipv4.ip_forward", 0),
+        );
     }
     let name = through.inputs.iter().chain(&through.outputs).find(|name| off(name))?;
     let what = format!("IPv4 forwarding of {name} is off");
@@ -192,9 +195,11 @@ fn masquerade(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
     }
     let what = format!("no rule masquerades the subnet {subnet} of the containers");
     let (subnet, bridge) = (quoted_text(subnet), quoted_text(bridge));
-    Some(Reason::new(what, format!("iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE"))
-        .with("table", "ip nat")
-        .with("chain", "POSTROUTING"))
+    Some(
+        Reason::new(what, format!("iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE"))
+            .with("table", "ip nat")
+            .with("chain", "POSTROUTING"),
+    )
 }
 
 /// Packets that leave, and nothing here that drops them.
@@ -213,7 +218,9 @@ fn outside(measured: &Measured<'_>, packets: &[Packet]) -> Option<Reason> {
         "its packets leave by {interface} and no rule here drops them: what drops them, or their answers, is outside of this container"
     );
     let to = destination(out);
-    let hint = format!("permit {to} outside of this container, in the firewall behind {interface} (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`), or start what should answer there");
+    let hint = format!(
+        "permit {to} outside of this container, in the firewall behind {interface} (on a Docker host: `iptables -S DOCKER-USER`, `nft list ruleset`), or start what should answer there"
+    );
     Some(Reason::new(what, hint).with("leaves_by", interface).with("sent", sent).with("received", received))
 }
 
@@ -226,5 +233,8 @@ fn destination(packet: &Packet) -> String {
 
 /// Whether it leaves this network namespace by another interface than a bridge of containers.
 fn leaves(packet: &Packet) -> bool {
-    packet.way == Way::Through && packet.inputs != packet.outputs && !packet.established && packet.hooks().contains(&Hook::Postrouting)
+    packet.way == Way::Through
+        && packet.inputs != packet.outputs
+        && !packet.established
+        && packet.hooks().contains(&Hook::Postrouting)
 }

@@ -69,7 +69,11 @@ fn missing_masquerade_is_named_where_nothing_drops() {
     let mut finding = Finding::fail(NONE, "it does not answer");
     let packets = flows::packets(&measured, &Failed::Attempt(Kind::Outer, vec!["10.0.0.1".into()]));
     reasons::add(&mut finding, &measured, &packets);
-    assert!(finding.what.ends_with("no rule masquerades the subnet 172.17.0.0/16 of the containers"), "{}", finding.what);
+    assert!(
+        finding.what.ends_with("no rule masquerades the subnet 172.17.0.0/16 of the containers"),
+        "{}",
+        finding.what
+    );
     let command = "iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE";
     assert_eq!(finding.hint.as_deref(), Some(command));
 }

@@ -74,8 +74,10 @@ pub(super) fn judge(logging: &Logging<'_>) -> Option<Problem> {
 fn unknown(logging: &Logging<'_>) -> Option<Problem> {
     let (own, attributes) = options(logging.driver)?;
     let gone = |key: &str| key == "fluentd-async-connect" && logging.version >= WITHOUT_ASYNC_CONNECT;
-    let known = |key: &str| own.contains(&"*") || own.contains(&key) && !gone(key) || attributes.contains(&key);
-    let key = logging.options.keys().find(|key| !known(key) && !OF_ALL.contains(key) && !CACHE.contains(key))?;
+    let known =
+        |key: &str| own.contains(&"*") || own.contains(&key) && !gone(key) || attributes.contains(&key);
+    let key =
+        logging.options.keys().find(|key| !known(key) && !OF_ALL.contains(key) && !CACHE.contains(key))?;
     let hint = if gone(key) {
         "replace `fluentd-async-connect` by `fluentd-async`".to_owned()
     } else {
@@ -90,7 +92,10 @@ fn mode(logging: &Logging<'_>) -> Option<Problem> {
     let problem = |what: String, hint: &str| Some(Problem::new(Breaks::Daemon, what, hint));
     if !["blocking", "non-blocking"].contains(&mode) {
         let what = format!("mode is `{}`; valid values are blocking and non-blocking", logging.shown("mode"));
-        return problem(what, "set `\"mode\": \"non-blocking\"` in log-opts (the flag: `--log-opt=mode=non-blocking`), or remove it");
+        return problem(
+            what,
+            "set `\"mode\": \"non-blocking\"` in log-opts (the flag: `--log-opt=mode=non-blocking`), or remove it",
+        );
     }
     let size = logging.value("max-buffer-size")?;
     if mode == "blocking" {
@@ -114,7 +119,11 @@ fn required(logging: &Logging<'_>) -> Option<Problem> {
     };
     let key = keys.iter().find(|key| logging.option(key).is_none())?;
     let what = format!("its option `{key}` is missing");
-    Some(Problem::new(Breaks::Containers, what, format!("add `{key}` to log-opts, or set `\"log-driver\": \"json-file\"`")))
+    Some(Problem::new(
+        Breaks::Containers,
+        what,
+        format!("add `{key}` to log-opts, or set `\"log-driver\": \"json-file\"`"),
+    ))
 }
 
 /// The drivers that write files, whose containers do not start with a value that is invalid.
@@ -141,9 +150,14 @@ fn numbers(logging: &Logging<'_>) -> Option<Problem> {
     if !writes_files(logging) {
         return None;
     }
-    let is_zero = |size: &str| size.bytes().take_while(|byte| !byte.is_ascii_alphabetic()).all(|byte| b"0. ".contains(&byte));
-    let size = logging.value("max-size").filter(|size| !is_size(size) || logging.driver == "json-file" && is_zero(size));
-    let count = logging.value("max-file").filter(|count| count.parse::<i64>().map_or(true, |count| count < 1));
+    let is_zero = |size: &str| {
+        size.bytes().take_while(|byte| !byte.is_ascii_alphabetic()).all(|byte| b"0. ".contains(&byte))
+    };
+    let size = logging
+        .value("max-size")
+        .filter(|size| !is_size(size) || logging.driver == "json-file" && is_zero(size));
+    let count =
+        logging.value("max-file").filter(|count| count.parse::<i64>().map_or(true, |count| count < 1));
     size.map(|_| problem("max-size", "a size such as 10m", "10m"))
         .or_else(|| count.map(|_| problem("max-file", "a whole number from 1 on", "3")))
 }

@@ -35,7 +35,11 @@ pub(super) fn judge(cx: &Cx<'_>, daemon: &Daemon, logging: &Logging<'_>) -> anyh
         Some(Target::Sockets(paths)) => deaf(cx.host, &paths)?.then(|| {
             let what = format!("nothing listens at {}", paths.join(" or "));
             let hint = format!("{}, or {}", start(logging.driver), instead(daemon));
-            let breaks = if logging.driver == "syslog" && paths.len() == 1 { Breaks::Daemon } else { Breaks::Containers };
+            let breaks = if logging.driver == "syslog" && paths.len() == 1 {
+                Breaks::Daemon
+            } else {
+                Breaks::Containers
+            };
             finding(daemon, logging, &Problem::new(breaks, what, hint))
         }),
         Some(Target::Server(server)) => silent(cx, daemon, logging, &server)?,
@@ -64,7 +68,9 @@ fn example(driver: &str) -> String {
 /// How to start what listens at the sockets.
 fn start(driver: &str) -> &'static str {
     match driver {
-        "journald" => "mount the host's journal into the outer container: `-v /run/systemd/journal:/run/systemd/journal`",
+        "journald" => {
+            "mount the host's journal into the outer container: `-v /run/systemd/journal:/run/systemd/journal`"
+        }
         _ => "start the program that listens there (`rsyslogd`)",
     }
 }
@@ -82,7 +88,8 @@ fn target(logging: &Logging<'_>) -> Option<Target> {
         "fluentd" if on("fluentd-async") == Some(true) || on("fluentd-async-connect") == Some(true) => None,
         "fluentd" => {
             let address = logging.value("fluentd-address").unwrap_or("127.0.0.1:24224");
-            let address = if address.contains("://") { address.to_owned() } else { format!("tcp://{address}") };
+            let address =
+                if address.contains("://") { address.to_owned() } else { format!("tcp://{address}") };
             parse(&address, &["tcp", "tls", "udp", "unix", "unixgram"], Some(24224))
         }
         "splunk" if on("splunk-verify-connection") == Some(false) => None,
@@ -93,7 +100,8 @@ fn target(logging: &Logging<'_>) -> Option<Target> {
 
 /// `scheme://host:port` or `unix:///path`. Without a port the default counts, if there is one.
 fn parse(address: &str, schemes: &[&str], default: Option<u16>) -> Option<Target> {
-    let Some((scheme, rest)) = address.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)) else {
+    let Some((scheme, rest)) = address.split_once("://").filter(|(scheme, _)| schemes.contains(scheme))
+    else {
         return Some(Target::Invalid);
     };
     match scheme {
@@ -139,18 +147,30 @@ fn deaf(host: &dyn SystemReader, paths: &[String]) -> anyhow::Result<bool> {
 }
 
 /// Whether a server accepts no connection now. Where it does not answer in time, it may answer later.
-fn silent(cx: &Cx<'_>, daemon: &Daemon, logging: &Logging<'_>, server: &str) -> anyhow::Result<Option<Finding>> {
+fn silent(
+    cx: &Cx<'_>,
+    daemon: &Daemon,
+    logging: &Logging<'_>,
+    server: &str,
+) -> anyhow::Result<Option<Finding>> {
     let request = ReachRequest { endpoints: vec![server.to_owned()], ..ReachRequest::default() };
     let report = match cx.host.trial(&Trial::Reach(request)) {
         Err(error) if error.errno() == Errno::ENODATA => return Ok(None),
         report => report?,
     };
-    let Some(error) = report.first_failed().and_then(|attempt| attempt.error.as_ref()) else { return Ok(None) };
+    let Some(error) = report.first_failed().and_then(|attempt| attempt.error.as_ref()) else {
+        return Ok(None);
+    };
     let what = format!("{server} does not accept connections ({error})");
     let hint = match logging.driver {
-        "fluentd" => format!("add `\"fluentd-async\": \"true\"` to log-opts, start the server, or {}", instead(daemon)),
+        "fluentd" => {
+            format!("add `\"fluentd-async\": \"true\"` to log-opts, start the server, or {}", instead(daemon))
+        }
         "splunk" => {
-            format!("add `\"splunk-verify-connection\": \"false\"` to log-opts, start the server, or {}", instead(daemon))
+            format!(
+                "add `\"splunk-verify-connection\": \"false\"` to log-opts, start the server, or {}",
+                instead(daemon)
+            )
         }
         _ => format!("start the server, or {}", instead(daemon)),
     };
@@ -158,7 +178,8 @@ fn silent(cx: &Cx<'_>, daemon: &Daemon, logging: &Logging<'_>, server: &str) -> 
     let finding = if refused {
         finding(daemon, logging, &Problem::new(Breaks::Containers, what, hint))
     } else {
-        let what = format!("log driver {}: {what}; no container starts as long as that is so", logging.driver);
+        let what =
+            format!("log driver {}: {what}; no container starts as long as that is so", logging.driver);
         with_source(daemon, Finding::warn(UNUSABLE, what)).hint(hint)
     };
     Ok(Some(finding.with("server", server).with("errno", format!("{:?}", error.errno()))))
