@@ -36,7 +36,8 @@ pub(crate) fn add(kind: &str, row: &str, cause: &str, remedy: Remedy, printed: &
     let note = Note {
         row: row.to_owned(),
         cause: cause.to_owned(),
-        action: format!("{remedy:?}"),
+        // One package mends whichever of its files is missing or broken.
+        action: if let Remedy::Install(text, _) = remedy { text.to_owned() } else { format!("{remedy:?}") },
         applied: remedy.text().is_some(),
         printed: printed.to_owned(),
     };

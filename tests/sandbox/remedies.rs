@@ -128,7 +128,7 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("no-docker-init", Install("apt-get install docker.io", "/usr/bin/docker-init")),
     ("clock-before-the-engine", OF_THE_MACHINE),
     ("no-iptables", Argument("--iptables=false --bridge=none")),
-    ("iptables-dangling", Install("apt-get install iptables", "/etc/alternatives/iptables")),
+    ("iptables-dangling", Argument("--iptables=false --bridge=none")),
     ("no-ip6tables", Install("apt-get install iptables", "/usr/sbin/ip6tables")),
     ("dockerd-not-executable", Command("chmod +x /usr/sbin/dockerd")),
     ("containerd-empty", Install("apt-get install --reinstall containerd", "/usr/bin/containerd")),
