@@ -104,6 +104,12 @@ fn hint(cause: CauseId, reference: &str, message: &str) -> Option<String> {
     let registry = registry(reference);
     let builtin = "or use the built-in image: `--image builtin`";
     Some(match cause {
+        // The resolver may be what refuses.
+        causes::REGISTRY_UNREACHABLE if says(&["lookup "]) => {
+            format!(
+                "the name of {registry} cannot be resolved from where dockerd runs: correct it, or give dockerd a resolver that knows it (/etc/resolv.conf); {builtin}"
+            )
+        }
         causes::REGISTRY_UNREACHABLE if says(&["connection refused"]) => {
             format!(
                 "nothing listens at {registry}, or a firewall refuses: start it, or correct the port; {builtin}"
@@ -112,11 +118,6 @@ fn hint(cause: CauseId, reference: &str, message: &str) -> Option<String> {
         causes::REGISTRY_UNREACHABLE if says(&["503", "502"]) => {
             format!(
                 "{registry} answers that it cannot serve now: wait, or pull from a mirror (\"registry-mirrors\" in daemon.json); {builtin}"
-            )
-        }
-        causes::REGISTRY_UNREACHABLE if says(&["lookup "]) => {
-            format!(
-                "the name of {registry} cannot be resolved from where dockerd runs: correct it, or give dockerd a resolver that knows it (/etc/resolv.conf); {builtin}"
             )
         }
         causes::REGISTRY_UNREACHABLE => {
@@ -232,6 +233,8 @@ mod tests {
             assert!(!hint.is_empty() && !all[..at].contains(hint), "{hint}");
         }
         assert!(all[0].contains("r.example:5000"));
+        let name = hint("dial tcp: lookup r.example on 10.0.0.1:53: read udp: connection refused");
+        assert!(name.contains("cannot be resolved"), "{name}");
         assert_eq!(registry("alpine:3"), "the daemon's default registry");
     }
 }
