@@ -13,8 +13,8 @@ export DINDCHECK_FULL=$full
 parts=(
     "build|the binary, and every test|300|300"
     "unit|what needs neither root nor an engine|40|40"
-    "worlds|real outer containers with real engines in them|390|3600"
-    "sandbox|the fault matrix, in namespaces|220|380"
+    "worlds|real outer containers with real engines in them|720|4500"
+    "sandbox|the fault matrix, in namespaces|520|900"
     "vm|other kernels and cgroups, in virtual machines|420|1020"
 )
 logs=target/test
