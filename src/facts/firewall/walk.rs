@@ -171,7 +171,7 @@ impl Firewall {
         let now = rule.packets?;
         let of = self.chains.iter().find(|known| known.is(chain));
         let same = |known: &&Rule| known.text == rule.text && known.handle == rule.handle;
-        // Without handles equal rules are told apart by their order.
+        // Without handles only their order distinguishes equal rules.
         let nth = chain.rules.iter().take(at).filter(|known| same(known)).count();
         let earlier = of.and_then(|of| of.rules.iter().filter(same).nth(nth));
         let before = earlier.and_then(|earlier| earlier.packets).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! What an inner container is to get from its daemon, and which option of the daemon switches the rest off.
 //!
-//! The steps of the workload judge against this, so that what somebody switched off is told and never a failure.
+//! The steps of the workload judge against this, so that what somebody switched off is a warning that names
+//! the option and never a failure.
 
 use std::path::Path;
 
